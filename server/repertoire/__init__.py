@@ -1,0 +1,34 @@
+"""Repertoire: what a workflow file imports. Everything is looked up at first use, so importing this costs nothing."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as type checkers know it; importing typing would cost more than all else the front needs
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .authoring.ambient import commit_state, log, progress, session_state
+    from .version import VERSION as __version__
+
+__all__ = ["__version__", "commit_state", "log", "progress", "session_state"]
+
+_HOMES = {
+    "commit_state": (".authoring.ambient", "commit_state"),
+    "log": (".authoring.ambient", "log"),
+    "progress": (".authoring.ambient", "progress"),
+    "session_state": (".authoring.ambient", "session_state"),
+    "__version__": (".version", "VERSION"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'repertoire' has no attribute {name!r}")
+    from importlib import import_module
+
+    module, attribute = _HOMES[name]
+    value = globals()[name] = getattr(import_module(module, __name__), attribute)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

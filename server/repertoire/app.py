@@ -1,0 +1,154 @@
+"""The app: the one place that builds parts from Settings and hands them to those who need them.
+
+Nothing lives in a module-level dictionary, so two apps fit into one process. The MCP SDK (half a second) is imported with the
+first MCP connection, not here: a one-shot command never needs it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from . import home as homes
+from .channel import LineChannel
+from .daemon import End, Hello, Owner, serve_home, set_on_signal
+from .engine.pool import WorkerPool
+from .engine.runner import Runner
+from .model.session import Caller
+from .registry.catalog import Catalog
+from .service import Service
+from .settings import Settings, load
+from .store import open_store
+from .surfaces.control import control
+from .version import VERSION
+
+if TYPE_CHECKING:
+    from .surfaces.mcp.sdk import Changes
+
+logger = logging.getLogger(__name__)
+
+_FIRST_SCAN_S = 5.0
+"""How long a connection's first answer waits for folders that were never read before."""
+
+
+class App:
+    """A running home: what the daemon's socket, the command line and HTTP are doors of."""
+
+    def __init__(self, settings: Settings, service: Service, runner: Runner) -> None:
+        self.settings = settings
+        self.service = service
+        self._runner = runner
+        self._changes: Changes | None = None
+
+    def live_runs(self) -> int:
+        return self._runner.live_runs
+
+    @property
+    def changes(self) -> Changes:
+        """Word of a changed tool list to every MCP client; made with the first of them."""
+        if self._changes is None:
+            from .surfaces.mcp.sdk import Changes
+
+            self._changes = Changes()
+            self.service.on_change(self._changes.announce)
+        return self._changes
+
+    async def serve_mcp(self, hello: Hello, lines: LineChannel) -> None:
+        """One MCP connection of a front; returns at its end of input. Runs that are going on then go on."""
+        from .surfaces.mcp import build_server
+        from .surfaces.mcp.sdk import serve_lines
+
+        caller = caller_of(hello)
+        server = build_server(
+            self.service, self.settings.limits, self.changes, lambda ctx: caller, note_open=lines.note_open
+        )
+        await self.service.settled(caller, _FIRST_SCAN_S)
+        await serve_lines(server, lines)
+
+    async def serve_stdio(self, session: str) -> None:
+        """MCP on this process's own stdin and stdout."""
+        from mcp.server.stdio import stdio_server
+
+        from .surfaces.mcp import build_server
+
+        caller = Caller(session_name=session, roots=self.settings.roots)
+        server = build_server(self.service, self.settings.limits, self.changes, lambda ctx: caller)
+        await self.service.settled(caller, _FIRST_SCAN_S)
+        async with stdio_server() as (requests, answers):
+            await server.run(requests, answers, server.create_initialization_options())
+
+    async def control(
+        self, verb: str, args: dict[str, Any], hello: Hello, emit: Callable[[dict[str, Any]], Awaitable[None]]
+    ) -> Any:
+        return await control(self.service, caller_of(hello), verb, args, emit)
+
+
+    async def serve(self, owner: Owner, *, idle_exit_s: float | None = None, stop: anyio.Event | None = None) -> End:
+        """Let everybody in through the home's socket until SIGTERM, SIGINT, `stop`, or the daemon's own reasons to end."""
+        end = stop or anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(set_on_signal, end)
+            reason = await serve_home(self, owner, idle_exit_s=idle_exit_s, stop=end)
+            tasks.cancel_scope.cancel()
+        return reason
+
+
+@asynccontextmanager
+async def open_app(settings: Settings, *, watch: bool = True) -> AsyncIterator[App]:
+    """Open the home. The caller owns it (`owner.Owner`): what an earlier owner left unfinished is ended here.
+
+    `watch`: follow changes of workflow files; a one-shot command has no time for them.
+    """
+    home = homes.make_home(settings.home)
+    own_folder = os.path.join(home, "workflows")
+    os.makedirs(own_folder, exist_ok=True)
+    always = (own_folder, *([ready] if settings.ready_workflows and (ready := ready_folder()) else []))
+    pool = WorkerPool(settings)
+    async with open_store(homes.database_path(home), pid=os.getpid()) as store:
+        try:
+            async with anyio.create_task_group() as tasks:
+                runner = Runner(store, pool, settings.limits, tasks)
+                catalog = Catalog(store, runner.inspect, settings.limits, tasks, always, watch=watch)
+                for run in await store.abandon_runs():
+                    logger.warning("%s was left unfinished by an earlier server", run.id)
+                await catalog.load()
+                try:
+                    yield App(settings, Service(settings, store, catalog, runner), runner)
+                finally:
+                    tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await pool.close()
+
+
+def caller_of(hello: Hello) -> Caller:
+    return Caller(session_name=hello.session, roots=tuple(hello.roots))
+
+
+def ready_folder() -> str | None:
+    """The workflows that come with the product: in the package, or beside `server/` in a checkout."""
+    packaged = resources.files("repertoire") / "ready"
+    beside = Path(__file__).resolve().parents[2] / "workflows"
+    for folder in (packaged, beside):
+        if folder.is_dir():
+            return str(folder)
+    return None
+
+
+def run_daemon(home: str, *, config: str | None = None) -> None:
+    """The daemon of a home, until it is idle, stopped or handed over. Raises HomeInUse."""
+    settings = load(home=home, config=config)
+
+    async def main() -> None:
+        with Owner(settings.home, kind="daemon", version=VERSION) as owner:
+            async with open_app(settings) as app:
+                await app.serve(owner, idle_exit_s=settings.limits.idle_exit_s)
+
+    anyio.run(main)

@@ -1,0 +1,128 @@
+"""What a body has around it without asking: `session_state`, `progress`, `log`, `commit_state`.
+
+One run at a time per process, so the current run is a module's variable and not a context variable: threads that the body
+starts must reach it too. Outside a run (a plain script) the same names write to stderr and keep a plain dict.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Awaitable, Generator
+from typing import Any
+
+from . import codec
+from .doors import Doors
+
+session_state: dict[str, Any] = {}
+"""One real dict for the life of the process, emptied and filled again for each run: every import of it stays true."""
+
+_doors: Doors | None = None
+
+
+class _Nothing:
+    """What the calls return: nothing, whether awaited or not."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
+
+    def __repr__(self) -> str:
+        return "None"
+
+
+_NOTHING = _Nothing()
+
+
+def begin(doors: Doors | None) -> None:
+    """Start a run with an empty state; its events go through `doors`."""
+    global _doors
+    session_state.clear()
+    _doors = doors
+
+
+def end() -> None:
+    """The run is over: what threads still say goes nowhere but stderr."""
+    global _doors
+    _doors = None
+    session_state.clear()
+
+
+def progress(done: float, total: float | None = None, message: str | None = None) -> Awaitable[None]:
+    """Tell watchers how far the run has come. Works with and without `await`."""
+    _check_number("done", done)
+    if total is not None:
+        _check_number("total", total)
+    if message is not None and not isinstance(message, str):
+        raise TypeError(f"progress(done, total, message): message must be a string, got {_shown(message)}")
+    if _doors is not None:
+        _doors.emit("progress", {"done": done, "total": total, "message": message})
+    else:
+        print(f"progress {done}" + (f"/{total}" if total is not None else ""), message or "", file=sys.stderr)
+    return _NOTHING
+
+
+class Log:
+    """`log("text")` or `log.warning("text", key=value)`; the fields stay data. Works with and without `await`."""
+
+    def __call__(self, message: object, /, **fields: Any) -> Awaitable[None]:
+        return _say("info", message, fields)
+
+    def debug(self, message: object, /, **fields: Any) -> Awaitable[None]:
+        return _say("debug", message, fields)
+
+    def info(self, message: object, /, **fields: Any) -> Awaitable[None]:
+        return _say("info", message, fields)
+
+    def warning(self, message: object, /, **fields: Any) -> Awaitable[None]:
+        return _say("warning", message, fields)
+
+    def error(self, message: object, /, **fields: Any) -> Awaitable[None]:
+        return _say("error", message, fields)
+
+    warn = warning
+
+
+log = Log()
+
+
+def commit_state() -> Awaitable[None]:
+    """Store the session's state now: it stays even if the run fails later. Does nothing outside a run."""
+    if _doors is not None:
+        _doors.commit(codec.encode(session_state))
+    return _NOTHING
+
+
+def restore(stored: dict[str, Any]) -> None:
+    """Fill the state with what was stored; it wins over defaults that the module's top level has set, at every depth."""
+    _merge(session_state, stored)
+
+
+def _merge(into: dict[Any, Any], stored: dict[Any, Any]) -> None:
+    for key, value in stored.items():
+        default = into.get(key)
+        if type(value) is dict and type(default) is dict:
+            _merge(default, value)
+        else:
+            into[key] = value
+
+
+def _say(level: str, message: object, fields: dict[str, Any]) -> Awaitable[None]:
+    text = message if isinstance(message, str) else str(message)
+    if _doors is not None:
+        _doors.emit("log", {"level": level, "message": text, **({"fields": fields} if fields else {})})
+    else:
+        print(f"{level}: {text}", *(f"{key}={value!r}" for key, value in fields.items()), file=sys.stderr)
+    return _NOTHING
+
+
+def _check_number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError(f"progress(done, total, message): {name} must be a number, got {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return f"{text if len(text) <= 100 else text[:97] + '...'} ({type(value).__name__})"

@@ -1,0 +1,68 @@
+"""Why a workflow, its arguments, its result or its state were refused: one class each, with a stable code.
+
+The message is a sentence for the model that wrote the workflow or called it. Not for exceptions of the body itself.
+"""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):
+    """The root; `kind` is what the caller sees as the error's type."""
+
+    code = "refused"
+    kind = "Refusal"
+
+    def __init__(self, message: str, *, line: int | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.hint = hint
+
+
+class SchemaError(Refusal):
+    """The signature of `run` cannot become a tool's schema."""
+
+    code = "bad_signature"
+    kind = "SchemaError"
+
+
+class ArgumentError(Refusal):
+    """The arguments do not fit the signature; the message names every problem."""
+
+    code = "invalid_arguments"
+    kind = "ValidationError"
+
+
+class ResultNotJson(Refusal):
+    """What `run` returned has no JSON form."""
+
+    code = "result_not_json"
+    kind = "TypeError"
+
+
+class ResultMismatch(Refusal):
+    """What `run` returned is not what its annotation says."""
+
+    code = "result_mismatch"
+    kind = "ValidationError"
+
+
+class ResultTooLarge(Refusal):
+    """What `run` returned is longer than a result may be."""
+
+    code = "result_too_large"
+    kind = "ValueError"
+
+
+class TooManyItems(Refusal):
+    """A generator body gave more items than a result may hold."""
+
+    code = "too_many_items"
+    kind = "ValueError"
+
+
+class StateError(Refusal):
+    """The session's state holds a value that cannot be stored."""
+
+    code = "state_not_serialisable"
+    kind = "TypeError"

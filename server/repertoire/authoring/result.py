@@ -1,0 +1,80 @@
+"""What `run` returned, as JSON text: checked against its annotation, or refused with a sentence that says where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from .complaints import shown
+from .hints import UNSAID
+from .hints import shown as shown_annotation
+from .refusals import ResultMismatch, ResultNotJson, ResultTooLarge
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+
+def dump(value: Any, annotation: Any, adapter: TypeAdapter[Any], max_bytes: int) -> str:
+    """NaN and infinities become null: JSON has no word for them."""
+    if annotation is not UNSAID:
+        value = _checked(value, annotation, adapter)
+    try:
+        text = adapter.dump_json(value, by_alias=True, warnings=False)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _not_json(value, adapter, error) from error
+    if len(text) > max_bytes:
+        raise ResultTooLarge(
+            f"run() returned {len(text)} bytes of JSON; at most {max_bytes} are allowed",
+            hint="Write the data to a file and return its path, or take an offset and return one page.",
+        )
+    return text.decode()
+
+
+def _checked(value: Any, annotation: Any, adapter: TypeAdapter[Any]) -> Any:
+    from pydantic import ValidationError
+
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = "".join(f"[{part!r}]" for part in first["loc"])
+        detail = f"; at result{place}: {first['msg']}" if place else ""
+        raise ResultMismatch(
+            f"run() says it returns {shown_annotation(annotation)}, but returned {shown(value)}{detail}",
+            hint="Correct the return annotation or the return value.",
+        ) from None
+
+
+def _not_json(value: Any, adapter: TypeAdapter[Any], error: Exception) -> ResultNotJson:
+    path, culprit = _find_culprit(value, adapter)
+    name = type(culprit).__name__
+    return ResultNotJson(
+        f"{path} has no JSON form: it is of type {name} ({str(error)[:300]})",
+        hint="Return numbers, strings, lists, dicts, dataclasses or pydantic models.",
+    )
+
+
+def _find_culprit(value: Any, adapter: TypeAdapter[Any]) -> tuple[str, Any]:
+    """The innermost part that cannot be written, and the way to it."""
+    from pydantic_core import to_json
+
+    path = "result"
+    for _ in range(50):  # a structure that contains itself has no innermost part
+        for step, part in _parts(value):
+            try:
+                to_json(part)
+            except (ValueError, TypeError, RecursionError):
+                path, value = path + step, part
+                break
+        else:
+            break
+    return path, value
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        yield from ((f"[{str(key)[:60]!r}]", part) for key, part in value.items())
+    elif isinstance(value, list | tuple):
+        yield from ((f"[{i}]", part) for i, part in enumerate(value))
+    elif isinstance(value, set | frozenset):
+        yield from (("{...}", part) for part in value)

@@ -1,0 +1,164 @@
+"""Lines over one connection of the daemon's socket: read, written and bounded. Knows nothing of what a line says.
+
+An `asyncio.Protocol` and not streams: a line costs one callback and one wake-up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any, Final
+
+import anyio
+import msgspec
+
+MAX_LINE_BYTES: Final = 16 * 1024 * 1024
+"""A longer line ends the connection: it bounds what one client can make the daemon hold in memory."""
+
+MAX_HELLO_BYTES: Final = 64 * 1024
+"""The first line comes from someone who has not said who they are yet."""
+
+_QUEUE_BYTES: Final = 1024 * 1024
+"""Lines read but not yet taken; above it reading pauses and the client's writes fill its socket."""
+
+_WRITE_BYTES: Final = 256 * 1024
+"""Bytes written but not yet read by the client; above it `send` waits."""
+
+_CLOSE_S: Final = 2.0
+"""How long a closing connection waits for its last bytes to be read."""
+
+
+class LineTooLong(Exception):
+    """The client sent a line over the limit; nothing after it can be read."""
+
+
+class LineChannel(asyncio.Protocol):
+    """One reader, any number of writers. Made by the event loop, one per connection."""
+
+    def __init__(self) -> None:
+        self.too_long = False
+        self._limit = MAX_HELLO_BYTES
+        self._transport: asyncio.Transport | None = None
+        self._lines: deque[bytes] = deque()
+        self._queued = 0
+        self._tail = bytearray()
+        self._ended = False
+        self._paused = False
+        self._reader: asyncio.Future[None] | None = None
+        self._writable = asyncio.Event()
+        self._lost = asyncio.Event()
+
+    async def receive(self) -> bytes | None:
+        """The next line without its newline; blank lines are skipped. None at the end. Raises LineTooLong."""
+        while not self._lines:
+            if self.too_long:
+                raise LineTooLong(f"a line is over {self._limit} bytes")
+            if self._ended:
+                return None
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        line = self._lines.popleft()
+        self._queued -= len(line)
+        if self._paused and self._queued < _QUEUE_BYTES // 2:
+            self._resume()
+        return line
+
+    async def send(self, line: bytes) -> None:
+        """Write one line; waits while the client does not read. Raises BrokenResourceError when it has gone."""
+        self.write(line)
+        if not self._writable.is_set():
+            await self._writable.wait()
+            if self._lost.is_set():
+                raise anyio.BrokenResourceError
+
+    def write(self, line: bytes) -> None:
+        """Write one line without waiting: for a last word."""
+        if self._transport is None or self._lost.is_set():
+            raise anyio.BrokenResourceError
+        self._transport.write(line + b"\n")
+
+    async def send_json(self, value: Any) -> None:
+        await self.send(msgspec.json.encode(value))
+
+    async def note_open(self, request_id: str | int, run_id: str) -> None:
+        """Tell the front which run a request began, in case we die under it; the front keeps the line for itself."""
+        await self.send(b"#" + msgspec.json.encode({"id": request_id, "run": run_id}))
+
+    async def aclose(self) -> None:
+        """Close when the client has read what was written, or after two seconds; safe to call while being cancelled."""
+        if self._transport is None:
+            return
+        self._transport.close()
+        with anyio.move_on_after(_CLOSE_S, shield=True):
+            await self._lost.wait()
+        self._transport.abort()
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._writable.set()
+        transport.set_write_buffer_limits(high=_WRITE_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        if self.too_long:
+            return
+        if self._tail:
+            self._tail += data
+            if b"\n" not in data:  # only the new part is searched: a long line costs what it weighs
+                self._check(len(self._tail))
+                return
+            data = bytes(self._tail)
+            self._tail.clear()
+        *whole, rest = data.split(b"\n")
+        for line in whole:
+            self._check(len(line))
+            if self.too_long:
+                return
+            self._limit = MAX_LINE_BYTES
+            if line.strip():
+                self._lines.append(line)
+                self._queued += len(line)
+        self._tail += rest
+        self._check(len(rest))
+        self._wake()
+        if self._queued > _QUEUE_BYTES and not self._paused:
+            self._pause()
+
+    def eof_received(self) -> bool:
+        self._ended = True
+        self._wake()
+        return True  # the client may have ended its half only and still read our answers
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._ended = True
+        self._lost.set()
+        self._writable.set()
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def _check(self, length: int) -> None:
+        if length > self._limit:
+            self.too_long = True
+            self._tail.clear()
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _pause(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+            self._paused = True
+
+    def _resume(self) -> None:
+        self._paused = False
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()

@@ -1,0 +1,24 @@
+"""The command line. `main` is reached from the console script for everything but a plain `serve`, which is the front's."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; exits with 0, 1 (it failed) or 2 (it was called wrongly)."""
+    from ..errors import RepertoireError
+    from . import render
+    from .commands import app
+    from ..control import ControlError
+
+    try:
+        app(prog_name="repertoire")
+    except (RepertoireError, ControlError) as error:
+        render.error(error.message, error.hint)
+        sys.exit(1)
+    except ConnectionError as error:
+        render.error(f"the daemon cannot be reached: {error}", "`repertoire status` says more.")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,342 @@
+"""The commands: each reads its arguments, carries out one verb, and prints what came."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+import typer
+
+from ..errors import BadArguments
+from ..settings import Settings, load
+from ..version import VERSION
+from . import render
+from .connect import Calls, connect
+
+app = typer.Typer(
+    name="repertoire", help="Keeps your agent's Python: every function becomes a typed, durable MCP tool.", no_args_is_help=True,
+    add_completion=False, pretty_exceptions_enable=False,
+)  # fmt: skip
+
+Home = Annotated[str | None, typer.Option("--home", help="Where the data lives. Default: the platform's user data folder.")]
+Folders = Annotated[list[str] | None, typer.Option("--workflows", help="A folder of workflow files; may be repeated.")]
+Config = Annotated[str | None, typer.Option("--config", help="A TOML file instead of HOME/repertoire.toml.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Session = Annotated[str, typer.Option("--session", help="Name of the session whose state to use.")]
+
+
+def settings_of(home: str | None, folders: list[str] | None, config: str | None = None) -> Settings:
+    missing = [folder for folder in folders or () if not Path(folder).is_dir()]
+    if missing:
+        raise BadArguments(f"There is no folder {missing[0]!r}.", "--workflows names an existing folder.")
+    return load(home=home, config=config, roots=tuple(str(Path(folder).resolve()) for folder in folders or ()))
+
+
+def carry_out(settings: Settings, work: Callable[[Calls], Awaitable[Any]], session: str = "default") -> Any:
+    async def main() -> Any:
+        async with connect(settings, session) as calls:
+            return await work(calls)
+
+    return _unwrapped(lambda: anyio.run(main))
+
+
+def _unwrapped(run: Callable[[], Any]) -> Any:
+    """Task groups wrap what went wrong; a command line has one cause."""
+    try:
+        return run()
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None
+
+
+def _call(home: str | None, folders: list[str] | None, verb: str, **args: Any) -> Any:
+    return carry_out(settings_of(home, folders), lambda calls: calls.call(verb, args))
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        render.out.print(VERSION)
+        raise typer.Exit
+
+
+@app.command()
+def serve(
+    home: Home = None,
+    workflows: Folders = None,
+    config: Config = None,
+    session: Session = "default",
+    embedded: Annotated[bool, typer.Option("--embedded", help="Serve stdio in this process: no daemon.")] = False,
+    http: Annotated[str | None, typer.Option("--http", help="HOST:PORT: serve HTTP in the foreground.")] = None,
+    takeover: Annotated[bool, typer.Option("--takeover", help="With --http: stop the daemon that owns the home.")] = False,
+) -> None:
+    """Serve MCP: over stdio through the home's daemon, with --embedded without one, with --http over HTTP."""
+    from .. import front
+    from .serving import serve_embedded, serve_http_door
+
+    if not embedded and http is None:
+        front.main()
+        return
+    settings = settings_of(home, workflows, config)
+    code = _unwrapped(lambda: serve_http_door(settings, http, takeover) if http else serve_embedded(settings, session))
+    raise typer.Exit(code)
+
+
+@app.command()
+def run(
+    name: str,
+    payload: Annotated[str, typer.Option("--payload", help="Arguments as JSON, or @FILE.")] = "{}",
+    session: Session = "default",
+    stream: Annotated[bool, typer.Option("--stream", help="Print each event as a line of JSON, then the answer.")] = False,
+    home: Home = None,
+    workflows: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Run a workflow and print its result; with --json the whole answer."""
+    arguments = read_payload(payload)
+
+    async def work(calls: Calls) -> dict[str, Any]:
+        with render.RunProgress(name) as bar:
+
+            async def on_event(event: dict[str, Any]) -> None:
+                if stream and "n" in event:
+                    render.print_line(event)
+                elif not stream:
+                    bar.take(event)
+
+            answer: dict[str, Any] = await calls.call("run", {"name": name, "arguments": arguments}, on_event)
+            return answer
+
+    answer = carry_out(settings_of(home, workflows), work, session)
+    if stream:
+        render.print_line(answer)
+    elif as_json:
+        render.print_json(answer)
+    if answer["status"] == "completed":
+        if not stream and not as_json:
+            _print_result(answer)
+        return
+    error = answer.get("error") or {}
+    where = f" (line {error['line']})" if error.get("line") else ""
+    render.error(f"{error.get('type')}: {error.get('message')}{where}", error.get("hint"))
+    render.err.print(f"  repertoire logs {answer['run_id']}", markup=False)
+    raise typer.Exit(1)
+
+
+def _print_result(answer: dict[str, Any]) -> None:
+    if "result_preview" in answer:
+        render.err.print(f"A long result, in {answer['parts']} parts; this is its beginning.", markup=False)
+        sys.stdout.write(answer["result_preview"] + "\n")
+    else:
+        render.print_json(answer["result"])
+
+
+def read_payload(text: str) -> dict[str, Any]:
+    """JSON, or @FILE with JSON in it. Raises BadArguments with the place of what is wrong."""
+    try:
+        value = json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
+    except OSError as error:
+        raise BadArguments(f"Cannot read {text[1:]}: {error.strerror}.") from error
+    except ValueError as error:
+        raise BadArguments(f"--payload is not JSON: {error}.", """For example --payload '{"path": "."}'.""") from error
+    if not isinstance(value, dict):
+        raise BadArguments("--payload must be a JSON object with the workflow's parameters.")
+    return value
+
+
+@app.command("list")
+def list_(home: Home = None, workflows: Folders = None, as_json: Json = False) -> None:
+    """List all workflows, and the files that are broken."""
+
+    async def work(calls: Calls) -> dict[str, Any]:
+        answer: dict[str, Any] = await calls.call("list", {"limit": 1000})
+        while answer["next_cursor"]:
+            page = await calls.call("list", {"limit": 1000, "cursor": answer["next_cursor"]})
+            answer["workflows"] += page["workflows"]
+            answer["next_cursor"] = page["next_cursor"]
+        return answer
+
+    answer = carry_out(settings_of(home, workflows), work)
+    if as_json:
+        render.print_json(answer)
+        return
+    columns = {"name": "NAME", "version": "VERSION", "origin": "ORIGIN", "description": "DESCRIPTION"}
+    render.table(columns, answer["workflows"], "No workflows yet: put a file with a run(...) into HOME/workflows.")
+    for file in answer["broken"]:
+        render.findings(file["file"], file["findings"])
+
+
+@app.command()
+def search(query: str, limit: int = 5, home: Home = None, workflows: Folders = None, as_json: Json = False) -> None:
+    """Find workflows by what they do."""
+    answer = _call(home, workflows, "search", query=query, limit=limit)
+    if as_json:
+        render.print_json(answer)
+        return
+    render.table({"score": "SCORE", "name": "NAME", "description": "DESCRIPTION"}, answer["matches"], "Nothing fits.")
+
+
+@app.command()
+def show(name: str, home: Home = None, workflows: Folders = None, as_json: Json = False) -> None:
+    """Show one workflow: what it takes and gives, and its source."""
+    answer = _call(home, workflows, "show", name=name)
+    if as_json:
+        render.print_json(answer)
+        return
+    for key in ("name", "description", "version", "origin", "file"):
+        render.out.print(f"{key}: {answer[key] or ''}", markup=False)
+    for key in ("input_schema", "output_schema"):
+        render.out.print(f"{key}: {json.dumps(answer[key], ensure_ascii=False)}", markup=False)
+    render.out.print("", answer["source"], sep="\n", markup=False)
+
+
+@app.command()
+def create(
+    name: str,
+    file: Annotated[str, typer.Argument(help="The module's source, or - for standard input.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Replace HOME/workflows/NAME.py.")] = False,
+    home: Home = None,
+    workflows: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Check a source and keep it as HOME/workflows/NAME.py."""
+    try:
+        source = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadArguments(f"Cannot read {file}: {error.strerror}.") from error
+    answer = _call(home, workflows, "create", name=name, source=source, replace=replace)
+    if as_json:
+        render.print_json(answer)
+        return
+    render.out.print(f"{answer['name']} {answer['version']} {answer['file']}", markup=False)
+    render.findings(answer["file"], answer["findings"])
+
+
+@app.command()
+def delete(name: str, home: Home = None, workflows: Folders = None, as_json: Json = False) -> None:
+    """Delete a created workflow or a file in HOME/workflows. Its runs stay readable."""
+    answer = _call(home, workflows, "delete", name=name)
+    if as_json:
+        render.print_json(answer)
+    elif answer["deleted"]:
+        render.out.print(f"deleted {name}", markup=False)
+    if not answer["deleted"]:
+        render.error(f"There is no workflow {name!r}.")
+        raise typer.Exit(1)
+
+
+@app.command()
+def runs(
+    workflow: Annotated[str | None, typer.Option(help="Only of this workflow.")] = None,
+    status: Annotated[str | None, typer.Option(help="working, input_required, completed, failed or cancelled.")] = None,
+    limit: int = 20,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """List runs, newest first."""
+    filters = {key: value for key, value in (("workflow", workflow), ("status", status)) if value}
+    rows = _call(home, None, "runs", limit=limit, **filters)
+    if as_json:
+        render.print_json(rows)
+        return
+    columns = {"run_id": "RUN", "status": "STATUS", "created_at": "CREATED", "duration_s": "SECONDS"}
+    render.table(columns, rows, "No runs yet.")
+
+
+@app.command()
+def logs(
+    run_id: str,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until the run has ended.")] = False,
+    after: Annotated[int, typer.Option(help="Leave out events up to this number.")] = 0,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Print a run's events, and the traceback of a failure."""
+
+    async def show_event(event: dict[str, Any]) -> None:
+        if as_json:
+            render.print_line(event)
+        else:
+            render.out.print(render.event_line(event), markup=False)
+
+    args = {"run_id": run_id, "follow": follow, "after": after}
+    answer = carry_out(settings_of(home, None), lambda calls: calls.call("logs", args, show_event))
+    if answer["traceback"]:
+        render.err.print(answer["traceback"], markup=False)
+
+
+@app.command()
+def cancel(run_id: str, home: Home = None, as_json: Json = False) -> None:
+    """Stop a run that is going on."""
+    answer = _call(home, None, "cancel", run_id=run_id)
+    render.print_json(answer) if as_json else render.out.print(answer["status"], markup=False)
+
+
+@app.command()
+def sessions(home: Home = None, as_json: Json = False) -> None:
+    """List sessions, last used first."""
+    rows = _call(home, None, "sessions")
+    if as_json:
+        render.print_json(rows)
+        return
+    shown = [{**row, "workflows_with_state": ", ".join(row["workflows_with_state"])} for row in rows]
+    columns = {"session_id": "SESSION", "name": "NAME", "used_at": "LAST USED", "workflows_with_state": "STATE OF"}
+    render.table(columns, shown, "No sessions yet.")
+
+
+@app.command()
+def status(home: Home = None, as_json: Json = False) -> None:
+    """Say who owns the home, who is connected and what is running."""
+    from .serving import daemon_status
+
+    answer = anyio.run(daemon_status, settings_of(home, None).home)
+    if as_json:
+        render.print_json(answer)
+        return
+    if not answer["running"]:
+        render.out.print("not running", markup=False)
+        return
+    render.out.print(f"running: pid {answer['pid']}, version {answer['version']}, since {answer['started_at']}", markup=False)
+    render.out.print(f"runs going on: {answer['live_runs']}; connections: {len(answer['connections'])}", markup=False)
+
+
+@app.command()
+def stop(
+    force: Annotated[bool, typer.Option("--force", help="Do not wait for runs that are going on.")] = False, home: Home = None
+) -> None:
+    """End the home's daemon."""
+    from .serving import stop_daemon
+
+    stopped = anyio.run(stop_daemon, settings_of(home, None).home, force)
+    render.out.print("stopped" if stopped else "not running", markup=False)
+
+
+@app.command()
+def doctor(home: Home = None, workflows: Folders = None, as_json: Json = False) -> None:
+    """Check the installation, the home and every workflow file."""
+    from .doctor import examine
+
+    checks = examine(settings_of(home, workflows))
+    if as_json:
+        render.print_json(checks)
+    else:
+        for check in checks:
+            render.out.print(f"{'ok  ' if check['ok'] else 'FAIL'} {check['check']}: {check['message']}", markup=False)
+            if check.get("hint"):
+                render.out.print(f"       {check['hint']}", markup=False)
+    if not all(check["ok"] for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo() -> None:
+    """Show the whole of it in a temporary home: a real server, a real client, real work."""
+    from .demo import show_all
+
+    raise typer.Exit(_unwrapped(lambda: anyio.run(show_all)))

@@ -1,0 +1,82 @@
+"""The command line's way to a home: the process that owns it, over its socket, or the home itself when nobody does."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Protocol
+
+import anyio
+
+from ..control import ControlError, NoDaemon, control_client
+from ..daemon import Hello, serve_home
+from ..owner import HomeInUse, Owner
+from ..settings import Settings
+from ..version import VERSION
+
+_PATIENCE_S = 30.0
+"""How long a command waits for a home that somebody owns but nobody answers for."""
+
+OnEvent = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Calls(Protocol):
+    """`call` carries out one verb; events on the way go to `on_event`. Raises RepertoireError or ControlError."""
+
+    async def call(self, verb: str, args: dict[str, Any], on_event: OnEvent | None = None) -> Any: ...
+
+
+@asynccontextmanager
+async def connect(settings: Settings, session: str = "default") -> AsyncIterator[Calls]:
+    """The one-shot commands also read ./workflows; `serve` never does."""
+    here = os.path.abspath("workflows")
+    roots = settings.roots or ((here,) if os.path.isdir(here) else ())
+    hello = Hello(mode="control", version=VERSION, session=session, roots=tuple(map(os.path.realpath, roots)), cwd=os.getcwd())
+    async with AsyncExitStack() as stack:
+        yield await _enter(stack, settings, hello)
+
+
+async def _enter(stack: AsyncExitStack, settings: Settings, hello: Hello) -> Calls:
+    """Own the home or reach its owner; between two owners there are instants in which neither goes."""
+    give_up = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            owner = stack.enter_context(Owner(settings.home, kind="command", version=VERSION))
+        except HomeInUse:
+            try:
+                return await stack.enter_async_context(control_client(settings.home, hello))
+            except NoDaemon:
+                if time.monotonic() > give_up:
+                    raise
+                await anyio.sleep(0.05)
+        else:
+            return await stack.enter_async_context(_own(settings, owner, hello))
+
+
+@asynccontextmanager
+async def _own(settings: Settings, owner: Owner, hello: Hello) -> AsyncIterator[Calls]:
+    """Open the home in this process, and let others in through its socket meanwhile."""
+    from ..app import open_app
+
+    logging.getLogger("repertoire").setLevel(logging.ERROR)  # the command itself says what is wrong
+    async with open_app(settings, watch=False) as app, anyio.create_task_group() as tasks:
+        stop = anyio.Event()
+        tasks.start_soon(lambda: serve_home(app, owner, stop=stop, idle_exit_s=None))
+
+        class Local:
+            async def call(self, verb: str, args: dict[str, Any], on_event: OnEvent | None = None) -> Any:
+                return await app.control(verb, args, hello, on_event or _ignore)
+
+        try:
+            yield Local()
+        finally:
+            stop.set()
+
+
+async def _ignore(event: dict[str, Any]) -> None:
+    return
+
+

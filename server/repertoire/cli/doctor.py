@@ -1,0 +1,79 @@
+"""`repertoire doctor`: one row for each thing that must hold, with what to do where it does not. Changes nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sqlite3
+import sys
+from typing import Any
+
+from .. import home as homes
+from ..control import ControlError
+from ..errors import RepertoireError
+from ..settings import Settings
+
+Check = dict[str, Any]
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Every check, the workflow files' own last. Never raises."""
+    checks = [_python(), _sqlite(), _home(settings), _encoder()]
+    return checks + _workflows(settings)
+
+
+def _row(check: str, ok: bool, message: str, hint: str | None = None) -> Check:
+    return {"check": check, "ok": ok, "message": message, "hint": hint}
+
+
+def _python() -> Check:
+    ok = sys.version_info >= (3, 11)
+    return _row("python", ok, f"{sys.version.split()[0]} at {sys.executable}", None if ok else "Python 3.11 or newer is needed.")
+
+
+def _sqlite() -> Check:
+    try:
+        sqlite3.connect(":memory:").execute("CREATE VIRTUAL TABLE t USING fts5 (x)")
+    except sqlite3.OperationalError:
+        return _row("sqlite", False, f"SQLite {sqlite3.sqlite_version} has no FTS5.", "Search needs a Python whose SQLite has it.")
+    return _row("sqlite", True, f"SQLite {sqlite3.sqlite_version} with FTS5")
+
+
+def _home(settings: Settings) -> Check:
+    try:
+        home = homes.make_home(settings.home)
+    except OSError as error:
+        return _row("home", False, f"{settings.home} cannot be made: {error.strerror}", "Choose another with --home.")
+    if not os.access(home, os.W_OK):
+        return _row("home", False, f"{home} cannot be written.", "Choose another with --home.")
+    others = os.stat(home).st_mode & 0o077
+    if others:
+        return _row("home", False, f"{home} is open to other users.", f"chmod 700 {home}")
+    return _row("home", True, home)
+
+
+def _encoder() -> Check:
+    """Found by name only: importing it takes seconds."""
+    if importlib.util.find_spec("sentence_transformers") is None:
+        return _row("search", True, "lexical: sentence-transformers is not installed")
+    return _row("search", True, "lexical; sentence-transformers is installed for the semantic search of a coming release")
+
+
+def _workflows(settings: Settings) -> list[Check]:
+    from .commands import carry_out
+
+    try:
+        listing = carry_out(settings, lambda calls: calls.call("list", {"limit": 1}))
+    except (RepertoireError, ControlError) as error:
+        return [_row("store", False, error.message, error.hint)]
+    except OSError as error:
+        return [_row("store", False, str(error))]
+    rows = [_row("workflows", True, "read")]
+    return rows + [_file(file["file"], finding) for file in listing["broken"] for finding in file["findings"]]
+
+
+def _file(path: str, finding: dict[str, Any]) -> Check:
+    place = f"{path}:{finding['line']}" if finding.get("line") else path
+    return _row("workflow file", finding["severity"] != "error", f"{place}: {finding['message']}", finding.get("hint"))
+
+

@@ -1,0 +1,96 @@
+"""What the command line prints for people: tables and lines. Data goes to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_line(value: Any) -> None:
+    """One JSON value on a line of its own, at once: for pipes."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def table(columns: dict[str, str], rows: Iterable[dict[str, Any]], empty: str) -> None:
+    """`columns` maps a row's key to its heading. Nothing is wrapped; on a terminal the last column is cut at its edge."""
+    cells = [["" if row.get(key) is None else " ".join(str(row[key]).split()) for key in columns] for row in rows]
+    if not cells:
+        err.print(empty, markup=False)
+        return
+    lines = [list(columns.values()), *cells]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+    for line in lines:
+        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        out.print(text[: out.width] if out.is_terminal else text, markup=False)
+
+
+def findings(path: str, found: Iterable[dict[str, Any]]) -> None:
+    """A broken file: where and why."""
+    for finding in found:
+        line = f":{finding['line']}" if finding.get("line") else ""
+        err.print(f"{path}{line}: {finding['message']}", style="yellow", markup=False)
+        if finding.get("hint"):
+            err.print(f"    {finding['hint']}", markup=False)
+
+
+def error(message: str, hint: str | None = None) -> None:
+    err.print(f"error: {message}", style="red", markup=False)
+    if hint:
+        err.print(f"  {hint}", markup=False)
+
+
+def event_line(event: dict[str, Any]) -> str:
+    """An event as people read it."""
+    data = event["data"]
+    match event["type"]:
+        case "log":
+            text = f"{data.get('level', 'info'):<7} {data.get('message', '')}"
+            fields = {key: value for key, value in data.items() if key not in ("level", "message", "source")}
+            text += "".join(f" {key}={value!r}" for key, value in fields.items())
+        case "progress":
+            total = f"/{data['total']:g}" if data.get("total") else ""
+            text = f"{data.get('done', 0):g}{total} {data.get('message') or ''}"
+        case "run_end":
+            text = data["status"] + (f": {data['error']['message']}" if "error" in data else "")
+        case _:
+            text = json.dumps(data, ensure_ascii=False)
+    return f"{event['n']:>5} {event['at']} {event['type']:<9} {text}"
+
+
+class RunProgress:
+    """A bar on stderr that follows a run's events; nothing where stderr is not a terminal."""
+
+    def __init__(self, name: str) -> None:
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+        self._task: TaskID = self._bar.add_task(name, total=None)
+        self._name = name
+
+    def __enter__(self) -> RunProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def take(self, event: dict[str, Any]) -> None:
+        data = event.get("data", {})
+        if event.get("type") == "progress":
+            label = f"{self._name}: {data['message']}" if data.get("message") else self._name
+            self._bar.update(self._task, completed=data.get("done", 0), total=data.get("total"), description=label)
+        elif event.get("type") == "log":
+            self._bar.console.print(f"{data.get('level', 'info')}: {data.get('message', '')}", markup=False)

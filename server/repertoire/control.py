@@ -1,0 +1,118 @@
+"""The client of a control connection: how the command line asks a running daemon. Starts nothing itself."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import msgspec
+
+from repertoire import home as homes
+from repertoire.channel import LineChannel
+from repertoire.daemon import Hello
+
+
+class NoDaemon(Exception):
+    """Nobody listens at this home's socket, or whoever did is just ending: start one, or do it in this process."""
+
+
+class ControlError(Exception):
+    """The daemon refused or failed a verb. `message` and `hint` are sentences for the person at the terminal."""
+
+    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
+        self.code, self.message, self.hint = code, message, hint
+        super().__init__(message)
+
+
+class ControlClient:
+    """Verbs over one connection; several may be open at once. Leaving `control_client` cancels those still open."""
+
+    def __init__(self, channel: LineChannel, daemon: dict[str, Any]) -> None:
+        self.daemon = daemon
+        """What the daemon said of itself: {version, pid}."""
+        self._channel = channel
+        self._ids = itertools.count(1)
+        self._answers: dict[int, asyncio.Queue[dict[str, Any] | None]] = {}
+        self._ended = False
+
+    async def call(
+        self,
+        verb: str,
+        args: dict[str, Any] | None = None,
+        on_event: Callable[[dict[str, Any]], object] | None = None,
+    ) -> Any:
+        """Do one verb and return its result; each event on the way goes to `on_event`, sync or async.
+
+        Raises ControlError; its code is "daemon_ended" when the connection ended before the answer.
+        """
+        number = next(self._ids)
+        inbox = self._answers[number] = asyncio.Queue()
+        try:
+            if self._ended:
+                raise _ended_error()
+            try:
+                await self._channel.send_json({"id": number, "verb": verb, "args": args or {}})
+            except anyio.BrokenResourceError:
+                raise _ended_error() from None
+            while "event" in (answer := _alive(await inbox.get())):
+                if on_event is not None and inspect.isawaitable(outcome := on_event(answer["event"])):
+                    await outcome
+            if "error" in answer:
+                raise ControlError(**answer["error"])
+            return answer["result"]
+        finally:
+            del self._answers[number]
+
+    async def _read(self) -> None:
+        while (line := await self._channel.receive()) is not None:
+            answer = msgspec.json.decode(line)
+            if inbox := self._answers.get(answer["id"]):
+                inbox.put_nowait(answer)
+        self._ended = True
+        for inbox in self._answers.values():
+            inbox.put_nowait(None)
+
+
+@asynccontextmanager
+async def control_client(home: str, hello: Hello) -> AsyncIterator[ControlClient]:
+    """A control connection to the home's daemon. Raises NoDaemon, or ControlError when the hello is refused."""
+    homes.make_socket_folder(home)
+    try:
+        loop = asyncio.get_running_loop()
+        _, channel = await loop.create_unix_connection(LineChannel, homes.socket_path(home))
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise NoDaemon(f"no daemon runs for {home}") from error
+    try:
+        client = ControlClient(channel, await _introduce(channel, home, hello))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client._read)
+            yield client
+            tasks.cancel_scope.cancel()
+    finally:
+        await channel.aclose()
+
+
+async def _introduce(channel: LineChannel, home: str, hello: Hello) -> dict[str, Any]:
+    await channel.send_json(hello)
+    line = await channel.receive()
+    answer: dict[str, Any] = msgspec.json.decode(line) if line is not None else {"ok": False, "retry": True}
+    if answer["ok"]:
+        return answer
+    if answer.get("retry"):
+        raise NoDaemon(f"the daemon of {home} is just ending; try again")
+    raise ControlError("refused", answer["reason"])
+
+
+def _alive(answer: dict[str, Any] | None) -> dict[str, Any]:
+    if answer is None:
+        raise _ended_error()
+    return answer
+
+
+def _ended_error() -> ControlError:
+    return ControlError("daemon_ended", "the daemon ended before it answered", "`repertoire status` shows what runs.")

@@ -1,0 +1,88 @@
+"""The host's end of a worker's socket: frames out, typed frames in, with back-pressure on a worker that talks too much."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from typing import Final, cast
+
+import msgspec
+
+from ..wire import HostFrame, WorkerFrame, encode, frames, worker_decoder
+
+_HIGH_WATER: Final = 64
+"""Frames waiting to be taken before the socket is no longer read; the worker then blocks in its send."""
+
+
+class ProtocolViolation(Exception):
+    """The worker sent something that is no frame."""
+
+
+class WorkerChannel(asyncio.Protocol):
+    """One worker's socket. `receive` gives frames in order, then None when the worker has closed it or died."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._frames: deque[WorkerFrame | ProtocolViolation] = deque()
+        self._arrived = asyncio.Event()
+        self._paused = False
+        self._transport: asyncio.Transport | None = None
+        self.closed = False
+
+    @classmethod
+    async def over(cls, sock: socket.socket) -> WorkerChannel:
+        sock.setblocking(False)
+        _, channel = await asyncio.get_running_loop().create_connection(cls, sock=sock)
+        return channel
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        try:
+            self._frames.extend(worker_decoder.decode(frame) for frame in frames(self._buffer))
+        except (ValueError, msgspec.MsgspecError) as error:
+            self._frames.append(ProtocolViolation(str(error)))
+            self.close()
+        if len(self._frames) > _HIGH_WATER and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        self._arrived.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self._arrived.set()
+
+    def send(self, frame: HostFrame) -> None:
+        if self._transport is not None and not self.closed:
+            self._transport.write(encode(frame))
+
+    async def receive(self) -> WorkerFrame | None:
+        """The next frame. Raises ProtocolViolation when what came is no frame."""
+        while not self._frames:
+            if self.closed:
+                return None
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._take()
+
+    @property
+    def pending(self) -> bool:
+        """Whether a frame is here already."""
+        return bool(self._frames)
+
+    def _take(self) -> WorkerFrame:
+        frame = self._frames.popleft()
+        if self._paused and len(self._frames) <= _HIGH_WATER // 2 and self._transport is not None:
+            self._paused = False
+            if not self.closed:
+                self._transport.resume_reading()
+        if isinstance(frame, ProtocolViolation):
+            raise frame
+        return frame
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()

@@ -1,0 +1,162 @@
+"""Worker processes: pooled and reused for the operator's files, a fresh fork for each run of code created through a tool.
+
+A lease is the only way to one. What leaves a lease without having been marked `reusable` is killed with its whole process group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.to_thread
+
+from ..errors import Busy
+from ..settings import Settings
+from .channel import WorkerChannel
+from .launch import start_python, worker_environment
+from .zygote import Zygote
+
+
+class Worker:
+    """A process that runs one body at a time. `known` holds the versions it has loaded."""
+
+    def __init__(self, channel: WorkerChannel, pid: int, *, scratch: str | None = None) -> None:
+        self.channel = channel
+        self.pid = pid
+        self.scratch = scratch
+        self.known: set[str] = set()
+        self.reusable = False
+
+    async def exit_code(self) -> int | None:
+        """As subprocess has it (negative: a signal); None when it is not known within a second."""
+        raise NotImplementedError
+
+    async def end(self) -> None:
+        """Kill and reap."""
+        raise NotImplementedError
+
+
+class PooledWorker(Worker):
+    def __init__(self, channel: WorkerChannel, process: asyncio.subprocess.Process) -> None:
+        super().__init__(channel, process.pid)
+        self._process = process
+
+    async def exit_code(self) -> int | None:
+        with anyio.move_on_after(1):
+            return await self._process.wait()
+        return None
+
+    async def end(self) -> None:
+        self.channel.close()
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):  # it is its own group's leader and not yet reaped
+                os.killpg(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
+
+
+class ForkedWorker(Worker):
+    def __init__(self, channel: WorkerChannel, number: int, pid: int, zygote: Zygote, scratch: str) -> None:
+        super().__init__(channel, pid, scratch=scratch)
+        self._number = number
+        self._zygote = zygote
+
+    async def exit_code(self) -> int | None:
+        with anyio.move_on_after(1):
+            return await self._zygote.ended(self._number)
+        return None
+
+    async def end(self) -> None:
+        self.channel.close()
+        self._zygote.kill(self._number)
+        await anyio.to_thread.run_sync(lambda: shutil.rmtree(self.scratch or "", ignore_errors=True))
+
+
+class WorkerPool:
+    """At most `workers` leases at once; further ones wait in order, at most `max_queued` of them."""
+
+    def __init__(self, settings: Settings) -> None:
+        limits = settings.limits
+        self._limits = limits
+        self._places = anyio.CapacityLimiter(limits.workers or os.cpu_count() or 1)
+        self._idle: list[PooledWorker] = []
+        self._environment = worker_environment(settings.worker_env)
+        self._zygote: Zygote | None = None
+        self._zygote_lock = anyio.Lock()
+
+    @property
+    def has_room(self) -> bool:
+        return self._places.available_tokens > 0
+
+    def check_room(self) -> None:
+        waiting = self._places.statistics().tasks_waiting
+        if waiting >= self._limits.max_queued:
+            raise Busy(f"{waiting} runs wait for a worker already.", retry_after_s=5)
+
+    @asynccontextmanager
+    async def lease(self, *, trusted: bool) -> AsyncIterator[Worker]:
+        """A worker for one run or one inspection. Set its `reusable` once it has answered for good."""
+        token = object()
+        await self._places.acquire_on_behalf_of(token)
+        try:
+            worker = await self._pooled() if trusted else await self._forked()
+            worker.reusable = False
+            try:
+                yield worker
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._give_back(worker)
+        finally:
+            self._places.release_on_behalf_of(token)
+
+    async def warm(self) -> None:
+        """Have one worker ready before the first call needs it."""
+        async with self.lease(trusted=True) as worker:
+            worker.reusable = True
+
+    async def close(self) -> None:
+        for worker in self._idle:
+            await worker.end()
+        self._idle.clear()
+        if self._zygote is not None:
+            await self._zygote.close()
+
+    async def _give_back(self, worker: Worker) -> None:
+        if isinstance(worker, PooledWorker) and worker.reusable and not worker.channel.closed:
+            self._idle.append(worker)
+        else:
+            await worker.end()
+
+    async def _pooled(self) -> Worker:
+        while self._idle:
+            worker = self._idle.pop()
+            if not worker.channel.closed:
+                return worker
+            await worker.end()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await start_python(theirs, self._environment)
+        return PooledWorker(await WorkerChannel.over(ours), process)
+
+    async def _forked(self) -> Worker:
+        async with self._zygote_lock:
+            if self._zygote is None or self._zygote.dead:
+                self._zygote = await Zygote.start(self._environment)
+        scratch = tempfile.mkdtemp(prefix="repertoire-run-")
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                number, pid = await self._zygote.fork(theirs, memory_mb=self._limits.worker_memory_mb)
+            channel = await WorkerChannel.over(ours)
+        except BaseException:
+            ours.close()
+            shutil.rmtree(scratch, True)
+            raise
+        return ForkedWorker(channel, number, pid, self._zygote, scratch)

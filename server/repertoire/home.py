@@ -1,0 +1,100 @@
+"""Where things are: the home folder, its files, and the socket of the daemon that owns it.
+
+Standard library only and imported by the front, so it must stay light: no pathlib, no tempfile.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_SOCKET_PATH_MAX = 100
+"""Bytes. Linux allows 108 and macOS 104 in a Unix socket's address."""
+
+
+def default_home() -> str:
+    """The platform's folder for user data, as `platformdirs` would name it; $REPERTOIRE_HOME wins."""
+    if chosen := os.environ.get("REPERTOIRE_HOME"):
+        return os.path.abspath(os.path.expanduser(chosen))
+    if sys.platform == "darwin":
+        base = os.path.expanduser("~/Library/Application Support")
+    elif sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~\\AppData\\Local")
+    else:
+        base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return os.path.join(base, "repertoire")
+
+
+def make_home(home: str) -> str:
+    """Create the home readable by this user only, and give back its real path. An existing one of ours is tightened."""
+    os.makedirs(home, mode=0o700, exist_ok=True)
+    real = os.path.realpath(home)
+    found = os.stat(real)
+    if sys.platform != "win32" and found.st_mode & 0o077 and found.st_uid == os.getuid():
+        os.chmod(real, 0o700)
+    return real
+
+
+def socket_path(home: str) -> str:
+    """The daemon's socket: in the home, or in a private folder of its own where the home's path is too long for one.
+
+    That folder does not depend on XDG_RUNTIME_DIR: two hosts with different environments must find the same daemon.
+    """
+    path = os.path.join(home, "daemon.sock")
+    if len(os.fsencode(path)) <= _SOCKET_PATH_MAX:
+        return path
+    import hashlib
+
+    digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:24]
+    return os.path.join(f"/tmp/repertoire-{os.getuid()}", f"{digest}.sock")
+
+
+def make_socket_folder(home: str) -> None:
+    """Create the socket's folder, where it is not the home. Raises PermissionError when another user could have put it.
+
+    Everyone may write to /tmp, so a folder that is not ours and ours alone could hold somebody else's "daemon".
+    """
+    folder = os.path.dirname(socket_path(home))
+    if folder == home:
+        return
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    found = os.lstat(folder)
+    if found.st_uid != os.getuid() or found.st_mode & 0o077 or found.st_mode & 0o170000 != 0o040000:
+        raise PermissionError(f"{folder} is not a folder of this user alone; remove it or choose a shorter --home")
+
+
+def lock_path(home: str) -> str:
+    """Held for life by the one process that owns the home."""
+    return os.path.join(home, "owner.lock")
+
+
+def is_owned(home: str) -> bool:
+    """Whether a live process owns the home. Taking the lock is the only way to ask, so owners try more than once."""
+    import fcntl
+
+    fd = os.open(lock_path(home), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def start_lock_path(home: str) -> str:
+    """Held by the front that is starting a daemon, so that ten fronts start one."""
+    return os.path.join(home, "start.lock")
+
+
+def info_path(home: str) -> str:
+    """`daemon.json`: {pid, version, socket, started_at, kind} of the owner, for people and scripts; never a lock."""
+    return os.path.join(home, "daemon.json")
+
+
+def log_path(home: str) -> str:
+    return os.path.join(home, "logs", "daemon.log")
+
+
+def database_path(home: str) -> str:
+    return os.path.join(home, "repertoire.db")

@@ -1,0 +1,109 @@
+"""Run and RunEvent: one execution, what everybody can see of it, and the one answer shape that every client gets."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any, Literal
+
+import msgspec
+from ulid import ULID
+
+from ..wire import Fault
+from .lifecycle import FINAL, Status
+
+EventType = Literal["run_start", "log", "progress", "text", "item", "call_start", "call_end", "ask", "state", "run_end"]
+
+
+class RunEvent(msgspec.Struct, frozen=True):
+    """Numbered from 1 within its run, never reused. `at` is seconds since the epoch."""
+
+    n: int
+    type: EventType
+    at: float
+    data: dict[str, Any]
+
+    def public(self) -> dict[str, Any]:
+        return {"n": self.n, "type": self.type, "at": iso(self.at), "data": self.data}
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One execution of one version. `arguments` and `result` are JSON texts; times are seconds since the epoch."""
+
+    id: str
+    workflow: str
+    version: str
+    session_id: str
+    principal: str
+    status: Status = "working"
+    arguments: str = "{}"
+    result: str | None = None
+    error: Fault | None = None
+    created_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    waiting_for: str | None = None
+    last_event: int = 0
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+    def summary(self) -> dict[str, Any]:
+        """A row of a list of runs."""
+        row: dict[str, Any] = {
+            "run_id": self.id,
+            "workflow": self.workflow,
+            "version": self.version[:12],
+            "session_id": self.session_id,
+            "status": self.status,
+            "created_at": iso(self.created_at),
+            "started_at": iso(self.started_at),
+            "ended_at": iso(self.ended_at),
+        }
+        if self.started_at is not None and self.ended_at is not None:
+            row["duration_s"] = round(self.ended_at - self.started_at, 6)
+        if self.error is not None:
+            row["error"] = public_error(self.error)
+        return row
+
+
+def new_run_id(workflow: str) -> str:
+    """`workflow:<name>:<ulid>`: sorts by time, unguessable (80 random bits)."""
+    return f"workflow:{workflow}:{ULID()}"
+
+
+def iso(at: float | None) -> str | None:
+    """ISO 8601, UTC, milliseconds."""
+    if at is None:
+        return None
+    return datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def public_error(fault: Fault) -> dict[str, Any]:
+    """What a caller sees of a fault: not the traceback, which is the operator's."""
+    return {"code": fault.code, "type": fault.type, "message": fault.message, "line": fault.line, "hint": fault.hint}
+
+
+def envelope(run: Run, inline_chars: int) -> dict[str, Any]:
+    """{run_id, session_id, status, result}, always all four; `error` when failed; a long result as a preview and `parts`."""
+    answer: dict[str, Any] = {"run_id": run.id, "session_id": run.session_id, "status": run.status, "result": None}
+    if run.status == "completed" and run.result is not None:
+        if len(run.result) <= inline_chars:
+            answer["result"] = json.loads(run.result)
+        else:
+            answer["result_preview"] = run.result[:2000]
+            answer["parts"] = -(-len(run.result) // inline_chars)
+    if run.error is not None:
+        answer["error"] = public_error(run.error)
+    if run.waiting_for is not None and not run.is_final:
+        answer["message"] = f"waiting for {run.waiting_for}"
+    return answer
+
+
+def result_part(run: Run, part: int, inline_chars: int) -> str | None:
+    """The `part`-th piece (from 1) of the result's JSON text; joined, the pieces are the text. None beyond the last."""
+    if run.result is None or part < 1:
+        return None
+    piece = run.result[(part - 1) * inline_chars : part * inline_chars]
+    return piece or None

@@ -1,0 +1,33 @@
+"""Principal and Session: who calls, and that caller's persisted, named state."""
+
+from __future__ import annotations
+
+import secrets
+
+import msgspec
+
+LOCAL = "local"
+"""The principal of stdio, the daemon's socket and HTTP without tokens: the user who runs the server."""
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """An opaque handle owned by a principal. `name` is set for default sessions, which are looked up by it. Times: epoch seconds."""
+
+    id: str
+    principal: str
+    name: str | None = None
+    created_at: float
+    used_at: float
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who makes a call and what they see. `session_name` names the default session; None: each call without one mints its own."""
+
+    principal: str = LOCAL
+    session_name: str | None = "default"
+    roots: tuple[str, ...] = ()
+
+
+def new_session_id() -> str:
+    """144 random bits, so that it cannot be guessed; knowing one is still not a right to use it."""
+    return "s_" + secrets.token_urlsafe(18)

@@ -1,0 +1,129 @@
+"""Workflow and WorkflowVersion: a named, typed piece of Python, and one immutable text of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import keyword
+import re
+from typing import Any, Final, Literal
+
+import msgspec
+
+from ..wire import Code, Module
+
+Origin = Literal["operator", "tool"]
+"""Who wrote it: the operator's files and command line, or a client through a tool."""
+
+FIXED_TOOLS: Final = (
+    "search_workflows", "list_workflows", "get_workflow", "create_workflow", "delete_workflow", "run_workflow", "get_run", "cancel_run",
+)  # fmt: skip
+"""In the order in which they are listed."""
+
+RESERVED_NAMES: Final = frozenset(
+    (*FIXED_TOOLS, "list_runs", "answer_run", "publish_workflow", "pin_workflow", "approve_workflow")
+    + ("list", "search", "get", "invoke", "create", "delete")
+)
+"""The fixed tools', those of coming releases, and the names of the `workflows` namespace that bodies use."""
+
+NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A remark on a source or a file. `severity` is error (it stops publishing), warning or info."""
+
+    rule: str
+    severity: Literal["error", "warning", "info"]
+    message: str
+    line: int | None = None
+    column: int | None = None
+    hint: str | None = None
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a module may say of itself in a literal `__workflow__ = {...}`."""
+
+    title: str | None = None
+    tags: tuple[str, ...] = ()
+    timeout_s: float | None = None
+    read_only: bool | None = None
+    idempotent: bool | None = None
+    disconnect: Literal["cancel", "detach"] = "cancel"
+
+
+class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """One immutable text with what was read from it. `root` is the folder it was found in ("" for created ones), `path` the file."""
+
+    hash: str
+    name: str
+    origin: Origin
+    source: str
+    description: str
+    options: Options
+    modules: tuple[Module, ...] = ()
+    input_schema: dict[str, Any]
+    output_schema: dict[str, Any]
+    findings: tuple[Finding, ...] = ()
+    uses_state: bool = False
+    root: str = ""
+    path: str | None = None
+    author: str = ""
+    created_at: float = 0.0
+
+    @property
+    def short(self) -> str:
+        """The hash as people see it."""
+        return self.hash[:12]
+
+    @property
+    def title(self) -> str:
+        return self.options.title or self.name.replace("_", " ").capitalize()
+
+    @property
+    def filename(self) -> str:
+        """What tracebacks call the source."""
+        return self.path or f"workflow:{self.name}@{self.short}"
+
+    def code(self) -> Code:
+        return Code(self.hash, self.name, self.source, self.filename, self.modules)
+
+
+class BrokenFile(msgspec.Struct, frozen=True):
+    """A file in a workflow folder that is not published, and why."""
+
+    path: str
+    root: str
+    findings: tuple[Finding, ...]
+    name: str | None = None
+
+
+def version_hash(name: str, source: str, description: str, options: Options, modules: tuple[Module, ...]) -> str:
+    """sha256 of canonical JSON, without time or author: the same text is the same version everywhere."""
+    content = {
+        "name": name,
+        "source": source,
+        "description": description,
+        "options": msgspec.to_builtins(options),
+        "modules": sorted([module.name, module.package, module.source] for module in modules),
+    }
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def name_problem(name: str) -> str | None:
+    """Why `name` cannot be a workflow's name, as a sentence; None when it can."""
+    if name in RESERVED_NAMES:
+        return f"{name!r} is a reserved name."
+    if keyword.iskeyword(name):
+        return f"{name!r} is a Python keyword."
+    if not NAME.fullmatch(name):
+        shown = name if len(name) <= 60 else name[:57] + "..."
+        return f"{shown!r} is not a workflow name: a lower-case letter, then at most 39 lower-case letters, digits or underscores."
+    return None
+
+
+def name_of_file(relative: str) -> str:
+    """`a/b.py`, `draft-email.py`, `FetchJson.py` → `a_b`, `draft_email`, `fetch_json`. May still be a bad name."""
+    stem = relative.removesuffix(".py").replace("\\", "/")
+    stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", stem)
+    return re.sub(r"[^a-z0-9_]+", "_", stem.lower())

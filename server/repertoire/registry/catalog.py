@@ -1,0 +1,140 @@
+"""The catalog: every folder that somebody has opened and every created workflow, and word to whoever listens when it changes."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Awaitable, Callable
+
+import anyio
+import anyio.abc
+
+from ..model.workflow import WorkflowVersion
+from ..settings import Limits
+from ..store import Store
+from .folder import Folder, Inspector
+from .view import View
+
+logger = logging.getLogger(__name__)
+
+
+class Catalog:
+    """`always` are folders that everybody sees behind their own, best first; without `watch` they are read once. Give `open` the folders of each caller before `view`."""
+
+    def __init__(
+        self, store: Store, inspect: Inspector, limits: Limits, tasks: anyio.abc.TaskGroup, always: tuple[str, ...], *,
+        watch: bool = True,
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._inspect = inspect
+        self._limits = limits
+        self._tasks = tasks
+        self._always = always
+        self._watch = watch
+        self._folders: dict[str, Folder] = {}
+        self._ready: dict[str, anyio.Event] = {}
+        self._created: dict[str, WorkflowVersion] = {}
+        self._published_at: dict[str, float] = {}
+        self._views: dict[tuple[str, ...], View] = {}
+        self._listeners: list[Callable[[], Awaitable[None]]] = []
+        self.generation = 0
+
+    async def load(self) -> None:
+        """Recall what was created and start reading the folders that everybody sees."""
+        for version, at in await self._store.published():
+            self._created[version.name] = version
+            self._published_at[version.name] = at
+        self.open(())
+
+    def open(self, roots: tuple[str, ...]) -> None:
+        """Start reading and watching these folders, unless that was done before."""
+        for root in (*roots, *self._always):
+            if root not in self._folders:
+                self._folders[root] = Folder(root, self._store, self._inspect, self._limits)
+                self._ready[root] = anyio.Event()
+                self._tasks.start_soon(self._keep, root)
+
+    async def settled(self, roots: tuple[str, ...], seconds: float) -> bool:
+        """Wait until each folder has been read once. False: it takes longer than `seconds`."""
+        self.open(roots)
+        with anyio.move_on_after(seconds):
+            for root in (*roots, *self._always):
+                await self._ready[root].wait()
+            return True
+        return False
+
+    def view(self, roots: tuple[str, ...]) -> View:
+        view = self._views.get(roots)
+        if view is None:
+            self.open(roots)
+            ordered = dict.fromkeys((*roots, *self._always))
+            view = self._views[roots] = View([self._folders[root] for root in ordered], self._created)
+        return view
+
+    def file_of(self, name: str) -> str | None:
+        """A file in any folder that has this name, whoever sees it."""
+        for folder in self._folders.values():
+            for path, entry in folder.entries.items():
+                if isinstance(entry, WorkflowVersion) and entry.name == name:
+                    return path
+        return None
+
+    def created(self, name: str) -> WorkflowVersion | None:
+        return self._created.get(name)
+
+    def newest(self) -> list[str]:
+        """Names of created workflows, last published first."""
+        return sorted(self._published_at, key=lambda name: -self._published_at[name])
+
+    async def publish(self, version: WorkflowVersion, at: float) -> None:
+        await self._store.publish(version)
+        self._created[version.name] = version
+        self._published_at[version.name] = at
+        await self._changed()
+
+    async def unpublish(self, name: str) -> bool:
+        removed = await self._store.unpublish(name)
+        if removed:
+            self._created.pop(name, None)
+            self._published_at.pop(name, None)
+            await self._changed()
+        return removed
+
+    def on_change(self, listener: Callable[[], Awaitable[None]]) -> None:
+        self._listeners.append(listener)
+
+    async def rescan(self, roots: tuple[str, ...]) -> None:
+        """Read changed files now, without waiting for the watcher."""
+        self.open(roots)
+        changed = [await self._folders[root].scan() for root in dict.fromkeys((*roots, *self._always))]
+        if any(changed):
+            await self._changed()
+
+    async def _keep(self, root: str) -> None:
+        """Read a folder, then again whenever a file in it changes."""
+        await self._scan(root)
+        self._ready[root].set()
+        if not self._watch or not os.path.isdir(root):
+            return
+        from watchfiles import PythonFilter, awatch  # 35 ms: after the first answer, not before
+
+        try:
+            async for _ in awatch(root, watch_filter=PythonFilter(), debounce=200, step=50, rust_timeout=500):
+                await self._scan(root)
+        except (OSError, RuntimeError):
+            logger.exception("%s cannot be watched: its changes are seen at the next start", root)
+
+    async def _scan(self, root: str) -> None:
+        try:
+            changed = await self._folders[root].scan()
+        except Exception:
+            logger.exception("reading %s", root)
+            return
+        if changed or not self._ready[root].is_set():
+            await self._changed()
+
+    async def _changed(self) -> None:
+        self.generation += 1
+        self._views.clear()
+        for listener in self._listeners:
+            await listener()

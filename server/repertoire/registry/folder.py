@@ -1,0 +1,164 @@
+"""One folder of workflow files: what is in it now, read again only where a file has changed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from ..errors import Refused
+from ..model.workflow import BrokenFile, Finding, WorkflowVersion, name_of_file, name_problem, version_hash
+from ..settings import Limits
+from ..store import Store
+from ..wire import Fault, Inspected
+from .bundle import Bundle
+from .source import analyse
+
+logger = logging.getLogger(__name__)
+
+Inspector = Callable[[WorkflowVersion], Awaitable[Inspected | Fault]]
+"""Loads a module in a worker and reads its schemas; the engine's, handed in by `app`."""
+
+_MAX_FILES = 20_000
+_ENVIRONMENT_RULES = frozenset({"import_failed", "import_timeout", "worker_lost", "worker_exit", "internal"})
+"""Causes that may be gone though the file has not changed: such a file is read again at every scan."""
+
+
+class Folder:
+    """`entries` is what every file is: a version or a broken file, by path. `scan` brings it up to date."""
+
+    def __init__(self, root: str, store: Store, inspect: Inspector, limits: Limits) -> None:
+        self.root = root
+        self.entries: dict[str, WorkflowVersion | BrokenFile] = {}
+        self._store = store
+        self._inspect = inspect
+        self._limits = limits
+        self._fingerprints: dict[str, str] | None = None
+        self._lock = anyio.Lock()
+
+    async def scan(self) -> bool:
+        """Read what is new or changed, forget what is gone. True: something is different now."""
+        async with self._lock:
+            if self._fingerprints is None:
+                await self._recall()
+            assert self._fingerprints is not None
+            current = await anyio.to_thread.run_sync(_python_files, self.root)
+            stale = [path for path in current if not await self._is_fresh(path)]
+            gone = [path for path in self._fingerprints if path not in set(current)]
+            if not stale and not gone:
+                return False
+            found: dict[str, tuple[str, WorkflowVersion | BrokenFile]] = {}
+
+            async def read(path: str) -> None:
+                found[path] = await self._read(path)
+
+            async with anyio.create_task_group() as tasks:
+                for path in stale:
+                    tasks.start_soon(read, path)
+            before = dict(self.entries)
+            for path in gone:
+                self.entries.pop(path, None)
+                del self._fingerprints[path]
+            for path, (fingerprint, entry) in found.items():
+                self.entries[path] = entry
+                self._fingerprints[path] = fingerprint
+            await self._store.record_scan(self.root, found, gone)
+            return before != self.entries
+
+    async def _recall(self) -> None:
+        known = await self._store.scanned(self.root)
+        self._fingerprints = {path: fingerprint for path, (fingerprint, _) in known.items()}
+        self.entries = {path: entry for path, (_, entry) in known.items()}
+
+    async def _is_fresh(self, path: str) -> bool:
+        assert self._fingerprints is not None
+        entry = self.entries.get(path)
+        if isinstance(entry, BrokenFile) and any(finding.rule in _ENVIRONMENT_RULES for finding in entry.findings):
+            return False
+        known = self._fingerprints.get(path)
+        return known is not None and known == fingerprint(part.rpartition("=")[0] for part in known.split("\n"))
+
+    async def _read(self, path: str) -> tuple[str, WorkflowVersion | BrokenFile]:
+        relative = os.path.relpath(path, self.root)
+        name = name_of_file(relative)
+        files = [path]
+        try:
+            if problem := name_problem(name):
+                raise Refused(problem, f"Rename {relative}.", code="bad_name")
+            version, bundled = await anyio.to_thread.run_sync(self._analyse, path, name)
+            files += bundled
+            mark = fingerprint(files)  # before loading: a change during it is then seen at the next scan
+            known = await self._store.version(version.hash)
+            if known is not None:
+                return mark, msgspec.structs.replace(known, origin="operator", root=self.root, path=path)
+            outcome = await self._inspect(version)
+            if isinstance(outcome, Fault):
+                raise Refused(outcome.message, outcome.hint, code=outcome.code, line=outcome.line)
+            return mark, with_schemas(version, outcome)
+        except (Refused, OSError, UnicodeDecodeError) as error:
+            finding = finding_of(error)
+            logger.warning("%s is not published: %s", path, finding.message)
+            return fingerprint(files), BrokenFile(path, self.root, (finding,), name)
+
+    def _analyse(self, path: str, name: str) -> tuple[WorkflowVersion, list[str]]:
+        with open(path, "rb") as file:
+            source = file.read(self._limits.max_source_bytes + 1).decode("utf-8-sig")
+        analysis = analyse(source, max_bytes=self._limits.max_source_bytes)
+        bundle = Bundle(os.path.dirname(path), self._limits.max_bundle_bytes)
+        bundle.gather(analysis.imports)
+        modules = tuple(bundle.modules)
+        version = WorkflowVersion(
+            hash=version_hash(name, source, analysis.description, analysis.options, modules), name=name, origin="operator",
+            source=source, description=analysis.description, options=analysis.options, modules=modules, input_schema={},
+            output_schema={}, uses_state=analysis.uses_state or bundle.uses_state, root=self.root, path=path, created_at=time.time(),
+        )  # fmt: skip
+        return version, bundle.files
+
+
+def with_schemas(version: WorkflowVersion, read: Inspected) -> WorkflowVersion:
+    """The version with what loading it has shown."""
+    notes = tuple(Finding(note.rule, "warning", note.message, note.line, note.column, note.hint) for note in read.notes)
+    return msgspec.structs.replace(
+        version,
+        input_schema=msgspec.json.decode(read.input_schema),
+        output_schema=msgspec.json.decode(read.output_schema),
+        findings=version.findings + notes,
+    )
+
+
+def finding_of(error: Refused | OSError | UnicodeDecodeError) -> Finding:
+    if isinstance(error, Refused):
+        return Finding(error.reason, "error", error.message, error.line, error.column, error.hint)
+    if isinstance(error, UnicodeDecodeError):
+        return Finding("not_utf8", "error", f"The file is not UTF-8: {error.reason} at byte {error.start}.")
+    return Finding("unreadable", "error", f"The file cannot be read: {error.strerror or error}.")
+
+
+def fingerprint(files: Iterator[str] | list[str]) -> str:
+    """`path=mtime/size` of each file, one a line: cheap to check, and it names what to check."""
+    return "\n".join(f"{path}={_mark(path)}" for path in files)
+
+
+def _mark(path: str) -> str:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return "gone"
+    return f"{status.st_mtime_ns}/{status.st_size}"
+
+
+def _python_files(root: str) -> list[str]:
+    """Workflow files below root in a fixed order; what starts with _ or . is a helper or hidden, linked folders are not entered."""
+    found: list[str] = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
+        found.extend(os.path.join(folder, name) for name in sorted(files) if name.endswith(".py") and not name.startswith((".", "_")))
+        if len(found) > _MAX_FILES:
+            logger.warning("%s holds more than %d Python files; the rest is not read", root, _MAX_FILES)
+            return found[:_MAX_FILES]
+    return found

@@ -1,0 +1,121 @@
+"""What can be known of a source without running it: does it parse, has it a `run`, what does it say of itself."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+
+import msgspec
+
+from ..errors import Refused
+from ..model.workflow import Options
+
+_STATE_NAMES = frozenset({"session_state", "commit_state"})
+
+
+class Analysis(msgspec.Struct, frozen=True):
+    """`imports` are the dotted names a module imports anywhere, for finding the files beside it."""
+
+    description: str
+    options: Options
+    uses_state: bool
+    imports: tuple[str, ...]
+
+
+def parse(source: str, max_bytes: int) -> ast.Module:
+    """The syntax tree. Raises Refused with the line and column of what is wrong."""
+    size = len(source.encode("utf-8", "surrogatepass"))
+    if size > max_bytes:
+        raise Refused(
+            f"The source is {size} bytes long; at most {max_bytes} are allowed.",
+            "Split it, or import a package that holds the larger part.", code="source_too_large",
+        )  # fmt: skip
+    try:
+        return ast.parse(source)
+    except SyntaxError as error:
+        raise Refused(
+            f"Syntax error in line {error.lineno}, column {error.offset}: {error.msg}.", "Correct that line and try again.",
+            code="syntax_error", line=error.lineno, column=error.offset,
+        ) from error  # fmt: skip
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise Refused(f"The source cannot be parsed: {error or type(error).__name__}.", code="syntax_error") from error
+
+
+def analyse(source: str, *, max_bytes: int, description: str | None = None) -> Analysis:
+    """Read a workflow's source without running it. Raises Refused: too large, does not parse, no `run`, bad `__workflow__`."""
+    tree = parse(source, max_bytes)
+    run = _find_run(tree)
+    return Analysis(
+        description=(description or "").strip() or _first_paragraph(tree) or (_first_paragraph(run) if run else "") or "",
+        options=_options(tree),
+        uses_state=uses_state(tree),
+        imports=tuple(imports(tree)),
+    )
+
+
+def uses_state(tree: ast.Module) -> bool:
+    """Whether the source mentions `session_state` or `commit_state`; what hides them from this loses the turn-taking, not the state."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in _STATE_NAMES:
+            return True
+        if isinstance(node, ast.Attribute) and node.attr in _STATE_NAMES:
+            return True
+        if isinstance(node, ast.alias) and node.name in _STATE_NAMES:
+            return True
+    return False
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    """Dotted names of everything imported, `from a import b` as both `a` and `a.b`; the standard library's left out."""
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        yield from (name for name in names if name.partition(".")[0] not in sys.stdlib_module_names)
+
+
+def _find_run(tree: ast.Module) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """The `def run`, or None when `run` is bound in another way. Raises Refused when nothing binds it."""
+    bound = False
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "run" and node in tree.body:
+            return node
+        bound = bound or (isinstance(node, ast.Name) and node.id == "run" and isinstance(node.ctx, ast.Store))
+        bound = bound or (isinstance(node, ast.alias) and (node.asname or node.name) == "run")
+    if not bound:
+        raise Refused(
+            "There is no run(...) in the source.",
+            "Define `def run(...)` or `async def run(...)` at the top level, with type hints and a docstring.", code="no_run",
+        )  # fmt: skip
+    return None
+
+
+def _first_paragraph(node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    text = ast.get_docstring(node) or ""
+    return " ".join(text.strip().split("\n\n")[0].split())
+
+
+def _options(tree: ast.Module) -> Options:
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        if any(isinstance(target, ast.Name) and target.id == "__workflow__" for target in targets):
+            value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+            return _read_options(value, node.lineno)
+    return Options()
+
+
+def _read_options(value: ast.expr | None, line: int) -> Options:
+    known = ", ".join(Options.__struct_fields__)
+    try:
+        options = msgspec.convert(ast.literal_eval(value) if value else None, Options, strict=False)
+    except (ValueError, TypeError, msgspec.ValidationError) as error:
+        raise Refused(
+            f"__workflow__ in line {line} is not what it should be: {error}.",
+            f"It is a literal dict with any of: {known}.", code="bad_options", line=line,
+        ) from error  # fmt: skip
+    if options.timeout_s is not None and not 0 < options.timeout_s <= 86_400:
+        raise Refused("timeout_s in __workflow__ must lie between 0 and 86400 seconds.", code="bad_options", line=line)
+    return options

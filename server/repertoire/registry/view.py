@@ -1,0 +1,44 @@
+"""What one caller sees: the workflows of their folders and the created ones, by name, with what is broken or hidden."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+
+from ..model.workflow import BrokenFile, Finding, WorkflowVersion
+from .folder import Folder
+
+
+class View:
+    """`names` in alphabetical order. `created` win over files: a file that takes a created name came later and is refused."""
+
+    def __init__(self, folders: Iterable[Folder], created: dict[str, WorkflowVersion]) -> None:
+        names = dict(created)
+        self.broken: list[BrokenFile] = []
+        self.aliases: dict[str, str] = {}
+        for folder in folders:
+            for path, entry in folder.entries.items():
+                if isinstance(entry, BrokenFile):
+                    self.broken.append(entry)
+                elif entry.name in names:
+                    self.broken.append(_hidden(path, entry, names[entry.name]))
+                else:
+                    names[entry.name] = entry
+                    self.aliases[os.path.relpath(path, folder.root).removesuffix(".py")] = entry.name
+        self.names = dict(sorted(names.items()))
+        self.by_hash = {version.hash: name for name, version in self.names.items()}
+
+    def find(self, name: str) -> WorkflowVersion | None:
+        """By name or by the name its file has (`draft-email`, `FetchJson`)."""
+        return self.names.get(name) or self.names.get(self.aliases.get(name, ""))
+
+    def close_to(self, name: str) -> list[str]:
+        return difflib.get_close_matches(name, self.names, n=3, cutoff=0.5)
+
+
+def _hidden(path: str, entry: WorkflowVersion, winner: WorkflowVersion) -> BrokenFile:
+    by = winner.path or "a workflow that was created through a tool"
+    message = f"The name {entry.name!r} is taken by {by}."
+    finding = Finding("name_taken", "warning", message, hint="Rename one of the two, or delete the other.")
+    return BrokenFile(path, entry.root, (finding,), entry.name)

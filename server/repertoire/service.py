@@ -1,0 +1,340 @@
+"""The verbs: search, list, get, create, delete, run, get_run, cancel. Every surface translates into one of these and back.
+
+Here a caller's name and session become a version and a session, and rights are checked. Nothing here knows of a protocol.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from .engine.runner import Live, Runner, unknown_run
+from .errors import BadArguments, NotDeletable, Refused, UnknownSession, UnknownWorkflow
+from .model.run import Run, RunEvent, envelope, iso, result_part
+from .model.session import Caller, Session, new_session_id
+from .model.workflow import Finding, Origin, WorkflowVersion, name_problem, version_hash
+from .registry.catalog import Catalog
+from .registry.folder import with_schemas
+from .registry.listing import listed
+from .registry.search import search
+from .registry.source import analyse
+from .registry.view import View
+from .settings import Settings
+from .store import Store
+from .wire import Fault
+
+_NOT_ISOLATED = Finding(
+    "isolation", "info", "Runs in a process of its own with a memory and time limit, but not isolated from this user's files and network.",
+)  # fmt: skip
+_MAX_NAMED_SESSIONS = 10_000
+_MAX_EVENTS = 500
+"""Events in one answer of get_run; `after_event` fetches the next ones."""
+
+
+class Service:
+    def __init__(self, settings: Settings, store: Store, catalog: Catalog, runner: Runner) -> None:
+        self._settings = settings
+        self._limits = settings.limits
+        self._store = store
+        self._catalog = catalog
+        self._runner = runner
+        self._named: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._listed: dict[tuple[str, ...], tuple[int, list[WorkflowVersion]]] = {}
+        self._publishing = anyio.Lock()
+
+    def view(self, caller: Caller) -> View:
+        return self._catalog.view(caller.roots)
+
+    def on_change(self, listener: Any) -> None:
+        """Call `listener()` whenever the set of workflows has changed."""
+        self._catalog.on_change(listener)
+
+    @property
+    def own_roots(self) -> tuple[str, ...]:
+        """The folders that this process's own command line names: what HTTP callers see."""
+        return self._settings.roots
+
+    async def refresh(self, caller: Caller) -> None:
+        """Read changed files now: a command line just written to expects to be obeyed."""
+        await self._catalog.rescan(caller.roots)
+
+    async def settled(self, caller: Caller, seconds: float = 5.0) -> None:
+        """Wait until the caller's folders have been read once, or `seconds` are over."""
+        await self._catalog.settled(caller.roots, seconds)
+
+    async def listed(self, caller: Caller, fixed: int) -> list[WorkflowVersion]:
+        """What tools/list shows besides the `fixed` tools. Changes only when the catalog does."""
+        known = self._listed.get(caller.roots)
+        if known is None or known[0] != self._catalog.generation:
+            generation, view = self._catalog.generation, self.view(caller)
+            places = max(self._limits.max_listed_tools - fixed, 0)
+            usage = await self._store.usage() if len(view.names) > places else {}
+            names = listed(view, places, self._catalog.newest(), usage)
+            known = self._listed[caller.roots] = (generation, [view.names[name] for name in names])
+        return known[1]
+
+    async def search(self, caller: Caller, query: str, limit: int = 5) -> dict[str, Any]:
+        view = self.view(caller)
+        found = await search(self._store, view, query, max(1, min(limit, 100)))
+        matches = [_match(view.names[name], score) for name, score in found]
+        answer: dict[str, Any] = {"matches": matches, "ranking": "lexical"}
+        if not matches:
+            answer["hint"] = "Nothing fits. Try other words, or write the workflow and publish it with create_workflow."
+        return answer
+
+    async def list_workflows(self, caller: Caller, cursor: str | None = None, limit: int = 50) -> dict[str, Any]:
+        """A page of all workflows in alphabetical order; `cursor` is the last name of the page before."""
+        view = self.view(caller)
+        limit = max(1, min(limit, 1000))
+        rest = [version for name, version in view.names.items() if cursor is None or name > cursor]
+        page = rest[:limit]
+        return {
+            "workflows": [_item(version) for version in page],
+            "broken": [] if cursor else [_broken(file.path, file.findings) for file in view.broken],
+            "next_cursor": page[-1].name if len(rest) > limit else None,
+        }
+
+    def get(self, caller: Caller, name: str) -> dict[str, Any]:
+        """Everything about one workflow, its source included."""
+        version = self.find(caller, name)
+        return {
+            **_item(version),
+            "input_schema": version.input_schema,
+            "output_schema": version.output_schema,
+            "options": msgspec.to_builtins(version.options),
+            "file": version.path,
+            "findings": [msgspec.to_builtins(finding) for finding in version.findings],
+            "source": version.source,
+        }
+
+    def find(self, caller: Caller, name: str) -> WorkflowVersion:
+        """Raises UnknownWorkflow, with close names."""
+        view = self.view(caller)
+        version = view.find(name)
+        if version is None:
+            close = view.close_to(name)
+            hint = f"Did you mean {' or '.join(close)}?" if close else "search_workflows and list_workflows show what there is."
+            raise UnknownWorkflow(f"There is no workflow {name[:100]!r}.", hint)
+        return version
+
+    async def create(
+        self, caller: Caller, name: str, source: str, description: str | None = None, replace: bool = False
+    ) -> dict[str, Any]:
+        """Check, load once in a fresh process, publish. Raises Refused with what to correct; nothing of a refused source runs."""
+        self._check_authoring()
+        self._check_name(name, replace)
+        version = await self._checked(name, source, description, "tool", caller.principal)
+        async with self._publishing:
+            self._check_name(name, replace)  # another call may have taken it meanwhile
+            await self._catalog.publish(version, version.created_at)
+        answer = _published(version)
+        return {**answer, "findings": [*answer["findings"], msgspec.to_builtins(_NOT_ISOLATED)]}
+
+    async def delete(self, caller: Caller, name: str) -> bool:
+        """Take a created workflow away; its runs stay readable. False: there is none. Raises NotDeletable for a file's."""
+        self._check_authoring()
+        if self._catalog.created(name) is None:
+            version = self.view(caller).find(name)
+            if version is not None:
+                raise NotDeletable(f"{name!r} comes from the file {version.path}.", "Remove or change that file instead.")
+        return await self._catalog.unpublish(name)
+
+    async def add_file(self, caller: Caller, name: str, source: str, replace: bool = False) -> dict[str, Any]:
+        """The operator's create: checked as above, then kept as HOME/workflows/NAME.py, to be edited there."""
+        path = self._own_file(name)
+        if problem := name_problem(name):
+            raise Refused(problem, "Choose another name.", code="bad_name")
+        known = self.view(caller).find(name)
+        if known is not None and not (replace and known.path == path):
+            where = known.path or "a workflow that was created through a tool"
+            raise Refused(f"The name {name!r} is taken by {where}.", "Choose another name, or use --replace.", code="name_taken")
+        version = await self._checked(name, source, None, "operator", caller.principal)
+        await anyio.Path(path).parent.mkdir(parents=True, exist_ok=True)
+        await anyio.Path(path).write_text(source, encoding="utf-8")
+        await self._catalog.rescan(caller.roots)
+        return {**_published(version), "file": path}
+
+    async def remove(self, caller: Caller, name: str) -> bool:
+        """The operator's delete: also a file in HOME/workflows."""
+        version = self.view(caller).find(name)
+        if version is not None and version.path == self._own_file(name):
+            await anyio.Path(version.path).unlink(missing_ok=True)
+            await self._catalog.rescan(caller.roots)
+            return True
+        return await self.delete(caller, name)
+
+    def _own_file(self, name: str) -> str:
+        return os.path.join(self._settings.home, "workflows", f"{name}.py")
+
+    async def _checked(self, name: str, source: str, description: str | None, origin: Origin, author: str) -> WorkflowVersion:
+        """Parse, then load once in a worker of the origin's kind. Raises Refused with what to correct."""
+        analysis = await anyio.to_thread.run_sync(
+            lambda: analyse(source, max_bytes=self._limits.max_source_bytes, description=description)
+        )
+        version = WorkflowVersion(
+            hash=version_hash(name, source, analysis.description, analysis.options, ()), name=name, origin=origin, source=source,
+            description=analysis.description, options=analysis.options, input_schema={}, output_schema={},
+            uses_state=analysis.uses_state, author=author, created_at=time.time(),
+        )  # fmt: skip
+        read = await self._runner.inspect(version)
+        if isinstance(read, Fault):
+            raise Refused(read.message, read.hint, code=read.code, line=read.line)
+        return with_schemas(version, read)
+
+    async def run(self, caller: Caller, name: str, arguments: Any, session_id: str | None = None) -> Live:
+        """Start a run and give back its handle at once."""
+        version = self.find(caller, name)
+        if not isinstance(arguments, dict):
+            raise BadArguments("`arguments` must be an object with the workflow's parameters.", f"get_workflow({name!r}) shows them.")
+        size = len(json.dumps(arguments))
+        if size > self._limits.max_arguments_bytes:
+            raise BadArguments(
+                f"The arguments are {size} bytes of JSON; at most {self._limits.max_arguments_bytes} are allowed.",
+                "Put large input into a file and give its path.",
+            )
+        session = await self._session(caller, session_id)
+        return await self._runner.start(version, arguments, session, caller.principal)
+
+    async def wait(self, live: Live, seconds: float | None) -> Run:
+        """The run when it has ended, or as it is after `seconds`."""
+        return await self._runner.wait(live.run.id, seconds) or live.run
+
+    async def finish(self, live: Live) -> Run:
+        return await self.wait(live, None)
+
+    async def get_run(
+        self, caller: Caller, run_id: str, wait_s: float = 0, after_event: int = 0, part: int | None = None
+    ) -> dict[str, Any]:
+        """The envelope with events numbered after `after_event`; `part` gives a piece of a long result instead."""
+        run = await self.own_run(caller, run_id)
+        if wait_s > 0 and not run.is_final:
+            run = await self._runner.wait(run_id, min(wait_s, self._limits.inline_deadline_s)) or await self.own_run(caller, run_id)
+        answer = self.envelope(run)
+        if part is not None:
+            piece = result_part(run, part, self._limits.inline_result_chars)
+            if piece is None:
+                raise BadArguments(f"There is no part {part} of this result.", f"Parts go from 1 to {answer.get('parts', 1)}.")
+            return {**answer, "result": None, "part": part, "text": piece}
+        events = await self._store.events(run_id, max(after_event, 0), _MAX_EVENTS + 1)
+        answer["events"] = [event.public() for event in events[:_MAX_EVENTS]]
+        answer["more_events"] = len(events) > _MAX_EVENTS
+        return answer
+
+    async def cancel(self, caller: Caller, run_id: str) -> dict[str, Any]:
+        """Stop it if it is going on; the envelope as it is afterwards."""
+        await self.own_run(caller, run_id)
+        await self._runner.cancel(run_id)
+        return self.envelope(await self.own_run(caller, run_id))
+
+    async def own_run(self, caller: Caller, run_id: str) -> Run:
+        """Raises UnknownRun, for a foreign run too."""
+        run = self._runner.current(run_id) or await self._store.run(run_id)
+        if run is None or run.principal != caller.principal:
+            raise unknown_run(run_id)
+        return run
+
+    def follow(self, run_id: str, after: int = 0) -> AsyncIterator[RunEvent]:
+        """The events of a run that the caller has been shown to own."""
+        return self._runner.follow(run_id, after)
+
+    async def runs(self, caller: Caller, **filters: Any) -> list[dict[str, Any]]:
+        """Newest first; filters: workflow, session_id, status, limit."""
+        runs = await self._store.runs(caller.principal, **filters)
+        return [(self._runner.current(run.id) or run).summary() for run in runs]
+
+    async def sessions(self, caller: Caller) -> list[dict[str, Any]]:
+        rows = await self._store.sessions(caller.principal)
+        return [_session_row(session, workflows) for session, workflows in rows]
+
+    def broken(self, caller: Caller) -> list[dict[str, Any]]:
+        return [_broken(file.path, file.findings) for file in self.view(caller).broken]
+
+    def envelope(self, run: Run) -> dict[str, Any]:
+        return envelope(run, self._limits.inline_result_chars)
+
+    def _check_authoring(self) -> None:
+        if self._settings.authoring == "off":
+            raise Refused("This server does not let clients create or delete workflows.", code="authoring_off")
+
+    def _check_name(self, name: str, replace: bool) -> None:
+        if problem := name_problem(name):
+            raise Refused(problem, "Choose another name.", code="bad_name")
+        if path := self._catalog.file_of(name):
+            raise Refused(f"The name {name!r} belongs to the file {path}.", "Choose another name.", code="name_taken")
+        if self._catalog.created(name) is not None and not replace:
+            raise Refused(
+                f"A workflow {name!r} exists already.", "Choose another name, or create it again with replace=true.", code="name_taken"
+            )
+
+    async def _session(self, caller: Caller, session_id: str | None) -> str:
+        if session_id is None and caller.session_name is not None:
+            return await self._named_session(caller.principal, caller.session_name)
+        if session_id is None or session_id == "new":
+            return new_session_id()
+        session = await self._store.session(session_id)
+        if session is None or session.principal != caller.principal:
+            raise UnknownSession(f"There is no session {session_id[:100]!r}.", 'Leave session_id out, or give "new" for a fresh one.')
+        if time.time() - session.used_at > self._limits.session_ttl_s:
+            raise UnknownSession(f"The session {session_id!r} has expired.", 'Give "new" for a fresh one.')
+        return session.id
+
+    async def _named_session(self, principal: str, name: str) -> str:
+        known = self._named.get((principal, name))
+        if known is None:
+            known = (await self._store.named_session(principal, name)).id
+            self._named[principal, name] = known
+            if len(self._named) > _MAX_NAMED_SESSIONS:
+                self._named.popitem(last=False)
+        return known
+
+
+def _published(version: WorkflowVersion) -> dict[str, Any]:
+    return {
+        "name": version.name,
+        "version": version.short,
+        "description": version.description,
+        "input_schema": version.input_schema,
+        "output_schema": version.output_schema,
+        "findings": [msgspec.to_builtins(finding) for finding in version.findings],
+    }
+
+
+def _item(version: WorkflowVersion) -> dict[str, Any]:
+    return {
+        "name": version.name,
+        "title": version.title,
+        "description": version.description,
+        "version": version.short,
+        "origin": version.origin,
+        "tags": list(version.options.tags),
+    }
+
+
+def _match(version: WorkflowVersion, score: float) -> dict[str, Any]:
+    return {
+        "name": version.name,
+        "description": version.description,
+        "score": round(score, 4),
+        "input_schema": version.input_schema,
+        "version": version.short,
+    }
+
+
+def _broken(path: str, findings: tuple[Finding, ...]) -> dict[str, Any]:
+    return {"file": path, "findings": [msgspec.to_builtins(finding) for finding in findings]}
+
+
+def _session_row(session: Session, workflows: list[str]) -> dict[str, Any]:
+    row = msgspec.to_builtins(session)
+    return {"session_id": row["id"], "name": row["name"], "workflows_with_state": workflows} | {
+        "created_at": iso(session.created_at),
+        "used_at": iso(session.used_at),
+    }

@@ -1,0 +1,106 @@
+"""Settings: flags over REPERTOIRE_* variables over a TOML file, read once into one frozen value.
+
+`app` reads them and hands parts to those who need them; nothing else looks at the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from .errors import BadSettings
+from .home import default_home
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Every number with its unit (in the name), default and reason."""
+
+    inline_deadline_s: float = 45.0
+    """A call is answered `working` after this: below the 60 s where many MCP clients give up."""
+    run_timeout_s: float = 300.0
+    """Wall time in which a run may hold a worker, unless the workflow says otherwise."""
+    worker_memory_mb: int = 1024
+    """Address space of a worker that runs code created through a tool. 0: no limit."""
+    workers: int = 0
+    """Runs that may hold a worker at once. 0: one per core."""
+    max_queued: int = 1000
+    """Runs that may wait for a worker before a call is refused with `busy`."""
+    max_listed_tools: int = 40
+    """Tools in tools/list, the fixed ones included: Cursor takes no more, and models choose badly among more."""
+    page_size: int = 1000
+    """Tools in one page of tools/list: about 360 KB of JSON."""
+    inspect_timeout_s: float = 10.0
+    """Loading a module to read its schema: more than any honest import, less than a caller's patience."""
+    max_source_bytes: int = 256 * 1024
+    """A workflow's source; beyond it, a package to import is the better form."""
+    max_bundle_bytes: int = 1024 * 1024
+    """All modules together that a file imports from its own folder."""
+    max_arguments_bytes: int = 8 * 1024 * 1024
+    """Arguments of one run, as JSON."""
+    max_result_bytes: int = 16 * 1024 * 1024
+    """Result of one run, as JSON."""
+    inline_result_chars: int = 40_000
+    """A longer result is paged: Claude Code puts results of 25,000 tokens or 50,000 characters away into a file."""
+    max_event_bytes: int = 64 * 1024
+    """One event's message."""
+    session_ttl_s: float = 90 * 24 * 3600.0
+    """A session unused for this long has expired."""
+    idle_exit_s: float = 900.0
+    """A daemon without a connection and without a live run ends after this."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """One home's settings. `roots` are the workflow folders of this process's own command line."""
+
+    home: str
+    roots: tuple[str, ...] = ()
+    ready_workflows: bool = True
+    """Publish the workflows that come with the product."""
+    authoring: Literal["open", "off"] = "open"
+    """`off`: create_workflow and delete_workflow are refused."""
+    worker_env: tuple[str, ...] = ()
+    """Names of environment variables that bodies may see; PATH, HOME, LANG, TZ and the like are always there."""
+    limits: Limits = Limits()
+
+
+def load(
+    *, home: str | None = None, config: str | None = None, roots: tuple[str, ...] = (), environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Read the settings. Raises BadSettings naming the key and where it came from."""
+    environ = os.environ if environ is None else environ
+    chosen = os.path.abspath(os.path.expanduser(home)) if home else default_home()
+    values = _from_file(config or environ.get("REPERTOIRE_CONFIG"), Path(chosen) / "repertoire.toml")
+    limits = {name: values.pop(name) for name in Limits.__struct_fields__ if name in values}
+    unknown = sorted(set(values) - set(Settings.__struct_fields__) | {"home", "limits"} & set(values))
+    if unknown:
+        raise BadSettings(f"unknown setting {unknown[0]!r} in the configuration file", "docs/configuration.md lists them all.")
+    for name in Limits.__struct_fields__:
+        if (text := environ.get(f"REPERTOIRE_{name.upper()}")) is not None:
+            limits[name] = text
+    for name in ("ready_workflows", "authoring", "worker_env"):
+        if (text := environ.get(f"REPERTOIRE_{name.upper()}")) is not None:
+            values[name] = [part for part in text.split(",") if part] if name == "worker_env" else text
+    values["roots"] = list(roots) or [os.path.expanduser(root) for root in values.get("roots", [])]
+    try:
+        return msgspec.convert(
+            {**values, "home": chosen, "limits": msgspec.convert(limits, Limits, strict=False)}, Settings, strict=False
+        )
+    except msgspec.ValidationError as error:
+        raise BadSettings(f"a setting has the wrong type: {error}", "docs/configuration.md lists them all.") from error
+
+
+def _from_file(named: str | None, default: Path) -> dict[str, Any]:
+    path = Path(named) if named else default
+    if not named and not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise BadSettings(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{path} is not TOML: {error}") from error

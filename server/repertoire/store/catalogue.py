@@ -1,0 +1,139 @@
+"""Facts about versions: which texts exist, which are published, what was read from which file."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+import msgspec
+
+from ..model.workflow import BrokenFile, WorkflowVersion
+from .base import Facts
+
+_encode = msgspec.msgpack.Encoder().encode
+_version = msgspec.msgpack.Decoder(WorkflowVersion)
+_broken = msgspec.msgpack.Decoder(BrokenFile)
+
+Scanned = tuple[str, WorkflowVersion | BrokenFile]
+"""A file's fingerprint and what was read at that fingerprint."""
+
+
+class CatalogueFacts(Facts):
+    async def publish(self, version: WorkflowVersion) -> None:
+        """Store the version and let its name point to it."""
+
+        def fact(db: sqlite3.Connection) -> None:
+            _add_version(db, version)
+            db.execute(
+                "INSERT INTO published (name, hash, published_at) VALUES (?, ?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, published_at = excluded.published_at",
+                (version.name, version.hash, time.time()),
+            )
+
+        await self.write(fact)
+
+    async def unpublish(self, name: str) -> bool:
+        """Take the name away; versions and runs stay. False: there was none."""
+        return bool(await self.write(lambda db: db.execute("DELETE FROM published WHERE name = ?", (name,)).rowcount))
+
+    async def published(self) -> list[tuple[WorkflowVersion, float]]:
+        """Created workflows with the time of publishing, oldest first."""
+
+        def query(db: sqlite3.Connection) -> list[tuple[WorkflowVersion, float]]:
+            rows = db.execute(
+                "SELECT version.body, published_at FROM published JOIN version USING (hash) ORDER BY published_at, published.name"
+            )
+            return [(msgspec.structs.replace(_version.decode(body), origin="tool", root="", path=None), at) for body, at in rows]
+
+        return await self.read(query)
+
+    async def version(self, prefix: str) -> WorkflowVersion | None:
+        """By its hash or a prefix of it that is unique."""
+
+        def query(db: sqlite3.Connection) -> WorkflowVersion | None:
+            rows = db.execute(
+                "SELECT body FROM version WHERE hash >= ? AND hash < ? LIMIT 2", (prefix, prefix + "g")
+            ).fetchall()
+            return _version.decode(rows[0][0]) if len(rows) == 1 else None
+
+        return await self.read(query)
+
+    async def versions_of(self, name: str) -> list[WorkflowVersion]:
+        """Every version that the name ever had, newest first."""
+
+        def query(db: sqlite3.Connection) -> list[WorkflowVersion]:
+            rows = db.execute("SELECT body FROM version WHERE name = ? ORDER BY created_at DESC", (name,))
+            return [_version.decode(body) for (body,) in rows]
+
+        return await self.read(query)
+
+    async def scanned(self, root: str) -> dict[str, Scanned]:
+        """What is known of the files below `root`, by path."""
+
+        def query(db: sqlite3.Connection) -> dict[str, Scanned]:
+            rows = db.execute(
+                "SELECT scanned.path, fingerprint, version.body, broken FROM scanned "
+                "LEFT JOIN version ON version.hash = scanned.hash WHERE root = ?",
+                (root,),
+            )
+            return {
+                path: (fingerprint, _broken.decode(broken) if body is None else _found(_version.decode(body), root, path))
+                for path, fingerprint, body, broken in rows
+            }
+
+        return await self.read(query)
+
+    async def record_scan(self, root: str, found: dict[str, Scanned], gone: list[str]) -> None:
+        """Remember what was read from changed files, and forget those that are gone."""
+
+        def fact(db: sqlite3.Connection) -> None:
+            for path, (fingerprint, what) in found.items():
+                if isinstance(what, WorkflowVersion):
+                    _add_version(db, what)
+                hash, broken = (what.hash, None) if isinstance(what, WorkflowVersion) else (None, _encode(what))
+                statement = "INSERT OR REPLACE INTO scanned (root, path, fingerprint, hash, broken) VALUES (?, ?, ?, ?, ?)"
+                db.execute(statement, (root, path, fingerprint, hash, broken))
+            db.executemany("DELETE FROM scanned WHERE root = ? AND path = ?", [(root, path) for path in gone])
+
+        await self.write(fact)
+
+    async def match(self, expression: str, limit: int) -> list[tuple[str, float]]:
+        """Hashes of versions whose text matches an FTS5 expression, best first, with a positive score (negated bm25)."""
+
+        def query(db: sqlite3.Connection) -> list[tuple[str, float]]:
+            rows = db.execute(
+                # name 3, description 2, parameters 1: the most even of the weights measured for the lexical ranking
+                "SELECT hash, -bm25(version_text, 0, 3, 2, 1) AS score FROM version_text WHERE version_text MATCH ? "
+                "ORDER BY score DESC, hash LIMIT ?",
+                (expression, limit),
+            )
+            return rows.fetchall()
+
+        return await self.read(query)
+
+    async def usage(self) -> dict[str, int]:
+        """How often each workflow has been run."""
+        return dict(await self.read(lambda db: db.execute("SELECT workflow, runs FROM usage").fetchall()))
+
+
+def _found(version: WorkflowVersion, root: str, path: str) -> WorkflowVersion:
+    """The same text may lie in two files, or be created too: each has the place where it was found, not where it was stored first."""
+    return msgspec.structs.replace(version, origin="operator", root=root, path=path)
+
+
+def _add_version(db: sqlite3.Connection, version: WorkflowVersion) -> None:
+    added = db.execute(
+        "INSERT OR IGNORE INTO version (hash, name, body, created_at) VALUES (?, ?, ?, ?)",
+        (version.hash, version.name, _encode(version), version.created_at or time.time()),
+    )
+    if added.rowcount:
+        db.execute(
+            "INSERT INTO version_text (hash, name, description, parameters) VALUES (?, ?, ?, ?)",
+            (version.hash, version.name.replace("_", " "), version.description, _parameter_text(version)),
+        )
+
+
+def _parameter_text(version: WorkflowVersion) -> str:
+    properties = version.input_schema.get("properties", {})
+    parts = [f"{name.replace('_', ' ')} {schema.get('description', '')}" for name, schema in properties.items()]
+    return " ".join([*parts, *version.options.tags])

@@ -1,0 +1,134 @@
+"""The HTTP door: Streamable HTTP at /mcp, legacy SSE at /sse, /healthz. Loopback only until there are tokens.
+
+Host and Origin are checked whatever address is bound: the SDK alone would drop the check off loopback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import uvicorn
+from mcp.server.sse import SseServerTransport
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from ..errors import BadSettings
+from ..model.session import Caller
+from ..service import Service
+from ..settings import Limits
+from ..version import VERSION
+from .mcp import build_server
+from .mcp.sdk import Changes, Context, legacy_session
+
+logger = logging.getLogger(__name__)
+
+_KEEP_ALIVE_S = 75
+"""uvicorn's 5 s cuts clients off that open hundreds of connections."""
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """HOST:PORT, [IPV6]:PORT or :PORT. Raises BadSettings, also for an address that others could reach."""
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    if not port.isdigit() or int(port) > 65535:
+        raise BadSettings(f"{text!r} is not HOST:PORT.", "For example 127.0.0.1:8080.")
+    if host != "localhost" and not _is_loopback(host):
+        raise BadSettings(
+            f"{host} can be reached from other machines, and this server has no authentication yet.",
+            "Bind 127.0.0.1 and put a proxy that authenticates in front.",
+        )
+    return host, int(port)
+
+
+def build_app(service: Service, limits: Limits, changes: Changes, host: str) -> Starlette:
+    """The ASGI app. Its lifespan owns the SDK's HTTP sessions."""
+    security = _security(host)
+    server = build_server(service, limits, changes, lambda ctx: _caller(service, ctx))
+    sse = SseServerTransport("/messages/", security_settings=security)
+
+    class SseDoor:
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                async with sse.connect_sse(scope, receive, send) as (requests, answers):
+                    await server.run(requests, answers, server.create_initialization_options())
+            except ValueError:
+                logger.debug("an SSE connection was refused")  # connect_sse has answered it
+
+    async def healthz(request: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok", "version": VERSION})
+
+    extra: list[Route] = [
+        Route("/sse", endpoint=SseDoor(), methods=["GET"]),
+        Mount("/messages/", app=sse.handle_post_message),  # type: ignore[list-item]  # the SDK's hint is narrower than its use
+        Route("/healthz", endpoint=healthz),
+    ]
+    return server.streamable_http_app(transport_security=security, custom_starlette_routes=extra, host=host)
+
+
+@asynccontextmanager
+async def serve_http(app: Starlette, host: str, port: int) -> AsyncIterator[int]:
+    """Serve while the block runs; gives the port (another than asked for when that was 0). Raises BadSettings when it is taken."""
+    sock = _bind(host, port)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_keep_alive=_KEEP_ALIVE_S, timeout_graceful_shutdown=2, lifespan="on"
+    )
+    server = _Server(config)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: server.serve(sockets=[sock]))
+        while not server.started:  # uvicorn offers no event for it
+            await anyio.sleep(0.005)
+        try:
+            yield sock.getsockname()[1]
+        finally:
+            server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]  # signals are the app's
+        yield
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise BadSettings(f"cannot listen on {host}:{port}: {error.strerror}.", "Choose another port.") from error
+    sock.listen(2048)
+    return sock
+
+
+def _caller(service: Service, ctx: Context) -> Caller:
+    """Without a token the local user is the owner: a legacy session has its own default session, a stateless call mints one."""
+    return Caller(session_name=legacy_session(ctx), roots=service.own_roots)
+
+
+def _security(host: str) -> TransportSecuritySettings:
+    names = ["127.0.0.1", "localhost", "[::1]"]
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        names.append(host)
+    return TransportSecuritySettings(
+        allowed_hosts=[*names, *(f"{name}:*" for name in names)],
+        allowed_origins=[f"http://{name}{port}" for name in names for port in ("", ":*")],
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

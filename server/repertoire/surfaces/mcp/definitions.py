@@ -1,0 +1,166 @@
+"""Tools as data: the fixed ones, and each workflow's own with the envelope as its output schema."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import mcp_types as types
+
+from ...model.lifecycle import STATUSES
+from ...model.workflow import FIXED_TOOLS, WorkflowVersion
+
+_NAME: Final = {"type": "string", "description": "The workflow's name."}
+_RUN_ID: Final = {"type": "string", "description": "The run_id that a call returned."}
+_ARGUMENTS: Final = {"type": "object", "description": "The workflow's arguments; its input_schema says which."}
+SESSION_ID: Final = {
+    "type": "string",
+    "description": 'Whose state to use: a session_id that an earlier call returned, or "new" for a fresh one. '
+    "Left out: this client's own session. A session unused for 90 days expires.",
+}
+_ERROR: Final = {
+    "type": "object",
+    "properties": {
+        "code": {"type": "string"},
+        "type": {"type": ["string", "null"]},
+        "message": {"type": "string"},
+        "line": {"type": ["integer", "null"]},
+        "hint": {"type": ["string", "null"]},
+    },
+    "required": ["code", "message"],
+}
+
+
+def _object(required: list[str], **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def envelope_schema(result: dict[str, Any]) -> dict[str, Any]:
+    """The envelope with `result` as this schema says, or null; $defs move to the root, where references look for them."""
+    result = dict(result)
+    definitions = result.pop("$defs", None)
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {
+            "run_id": {"type": ["string", "null"]},
+            "session_id": {"type": ["string", "null"]},
+            "status": {"enum": list(STATUSES)},
+            "result": {"anyOf": [result, {"type": "null"}]} if result else {},
+            "error": _ERROR,
+            "message": {"type": "string"},
+            "result_preview": {"type": "string"},
+            "parts": {"type": "integer"},
+        },
+        "required": ["run_id", "session_id", "status", "result"],
+    }
+    return {**schema, "$defs": definitions} if definitions else schema
+
+
+_FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, dict[str, Any] | None]]] = {
+    "search_workflows": (
+        "Search workflows",
+        "Find workflows by what they do. Look here before you write a new one. An empty answer means that nothing fits.",
+        _object(
+            ["query"],
+            query={"type": "string", "description": "What you want done, in your own words."},
+            limit={"type": "integer", "minimum": 1, "maximum": 100, "default": 5},
+        ),
+        types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
+        None,
+    ),
+    "list_workflows": (
+        "List workflows",
+        "All workflows in alphabetical order, a page at a time, and the files that could not be published and why.",
+        _object(
+            [],
+            cursor={"type": ["string", "null"], "description": "next_cursor of the page before."},
+            limit={"type": "integer", "minimum": 1, "maximum": 1000, "default": 50},
+        ),
+        types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
+        None,
+    ),
+    "get_workflow": (
+        "Get a workflow",
+        "One workflow's description, schemas and source.",
+        _object(["name"], name=_NAME),
+        types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
+        None,
+    ),
+    "create_workflow": (
+        "Create a workflow",
+        "Publish Python as a workflow, usable at once with run_workflow and later as a tool of its own. The source is a module with "
+        "`def run(...)` or `async def run(...)`, typed parameters, a return annotation and a docstring with an Args section. "
+        "Inside it `progress(done, total, message)`, `log.info(...)` and the dict `session_state` are there without an import. "
+        "Workflows are immutable: to change one, create it again with replace=true, which makes a new version.",
+        _object(
+            ["name", "source"],
+            name={"type": "string", "description": "Lower-case letters, digits and underscores, at most 40, a letter first."},
+            source={"type": "string", "description": "The module's Python source, at most 256 KiB."},
+            description={"type": ["string", "null"], "description": "Left out: the first paragraph of the docstring."},
+            replace={"type": "boolean", "default": False, "description": "Make a new version of one that was created before."},
+        ),
+        types.ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False),
+        None,
+    ),
+    "delete_workflow": (
+        "Delete a workflow",
+        "Take a created workflow away. Its runs stay readable. `deleted` is false where there was none.",
+        _object(["name"], name=_NAME),
+        types.ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False),
+        None,
+    ),
+    "run_workflow": (
+        "Run a workflow",
+        "Run any workflow by name, a just created one too. A run that takes long is answered with status `working` and goes on: "
+        "fetch it with get_run(run_id, wait_s).",
+        _object(["name"], name=_NAME, arguments=_ARGUMENTS, session_id=SESSION_ID),
+        types.ToolAnnotations(read_only_hint=False),
+        envelope_schema({}),
+    ),
+    "get_run": (
+        "Get a run",
+        "A run's status, result and events. wait_s waits for its end; after_event leaves out events seen before; "
+        "part fetches a piece of a long result as text.",
+        _object(
+            ["run_id"],
+            run_id=_RUN_ID,
+            wait_s={"type": "number", "minimum": 0, "maximum": 45, "default": 0},
+            after_event={"type": "integer", "minimum": 0, "default": 0},
+            part={"type": ["integer", "null"], "minimum": 1},
+        ),
+        types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
+        envelope_schema({}),
+    ),
+    "cancel_run": (
+        "Cancel a run",
+        "Stop a run that is going on. One that has ended stays as it is.",
+        _object(["run_id"], run_id=_RUN_ID),
+        types.ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False),
+        envelope_schema({}),
+    ),
+}  # fmt: skip
+
+FIXED: Final[dict[str, types.Tool]] = {
+    name: types.Tool(
+        name=name, title=_FIXED[name][0], description=_FIXED[name][1], input_schema=_FIXED[name][2], annotations=_FIXED[name][3],
+        output_schema=_FIXED[name][4],
+    )
+    for name in FIXED_TOOLS
+}  # fmt: skip
+
+
+def workflow_tool(version: WorkflowVersion) -> types.Tool:
+    """The workflow as a tool of its own."""
+    options = version.options
+    return types.Tool(
+        name=version.name,
+        title=version.title,
+        description=version.description or f"The workflow {version.name}.",
+        input_schema=workflow_input(version),
+        output_schema=envelope_schema(version.output_schema),
+        annotations=types.ToolAnnotations(read_only_hint=options.read_only, idempotent_hint=options.idempotent),
+    )
+
+
+def workflow_input(version: WorkflowVersion) -> dict[str, Any]:
+    schema = version.input_schema
+    return {**schema, "properties": {**schema.get("properties", {}), "session_id": SESSION_ID}}

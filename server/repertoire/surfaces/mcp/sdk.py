@@ -1,0 +1,173 @@
+"""Every contact with what the MCP SDK keeps private or has no name for, so that an upgrade is mended here.
+
+- legacy connections: the SDK keeps no registry of them, and tools/list_changed must reach each (2026-07-28 ones listen on the bus);
+- whether a handler was cancelled by its client, and with which reason, or because the connection is gone;
+- capabilities that say listChanged on the legacy era, for which the HTTP app has no parameter;
+- a duplex pair of streams over lines that somebody else frames.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import anyio
+import mcp_types as types
+from mcp.server.connection import Connection
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.models import InitializationOptions
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.shared._context_streams import create_context_streams
+from mcp.shared.message import SessionMessage
+from mcp.shared.subscriptions import ToolsListChanged
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+Context = ServerRequestContext[Any, Any]
+
+_REASON_WAIT_S = 0.05
+"""The dispatcher cancels the handler first and shows the notification, with its reason, right after."""
+
+
+class Changes:
+    """Tells every client of both eras that the tool list has changed. One for the whole app."""
+
+    def __init__(self) -> None:
+        self._bus = InMemorySubscriptionBus()
+        self._legacy: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self.listen = ListenHandler(self._bus)
+
+    def remember(self, ctx: Context) -> None:
+        if not is_modern(ctx):
+            self._legacy.add(_connection(ctx))
+
+    async def announce(self) -> None:
+        await self._bus.publish(ToolsListChanged())
+        async with anyio.create_task_group() as tasks:
+            for connection in list(self._legacy):
+                tasks.start_soon(_tell, connection)
+
+
+class Cancellations:
+    """Why clients cancelled, kept for the moment in which the cancelled handler asks."""
+
+    def __init__(self) -> None:
+        self._reasons: weakref.WeakKeyDictionary[Connection, dict[Any, str]] = weakref.WeakKeyDictionary()
+        self._arrived = anyio.Event()
+
+    def remember(self, ctx: Context) -> None:
+        if ctx.method == "notifications/cancelled":
+            params = ctx.params or {}
+            self._reasons.setdefault(_connection(ctx), {})[params.get("requestId")] = str(params.get("reason") or "")
+            self._arrived.set()
+            self._arrived = anyio.Event()
+
+    async def wants_stop(self, ctx: Context) -> bool:
+        """Ask from a cancelled handler, shielded: does the client want the work to stop? A lost legacy connection or a client's
+        own time-out does not mean that; a closed stream on 2026-07-28 HTTP does."""
+        if not _cancelled_by_client(ctx):
+            return is_modern(ctx) and ctx.request is not None
+        reason = await self._reason(ctx)
+        return "timed out" not in reason.lower() and "timeout" not in reason.lower()
+
+    async def _reason(self, ctx: Context) -> str:
+        with anyio.move_on_after(_REASON_WAIT_S):
+            while ctx.request_id not in self._reasons.get(_connection(ctx), {}):
+                await self._arrived.wait()
+        return self._reasons.get(_connection(ctx), {}).pop(ctx.request_id, "")
+
+
+def is_modern(ctx: Context) -> bool:
+    """2026-07-28 and later: no initialize, no session."""
+    return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+
+def wants_progress(ctx: Context) -> bool:
+    return bool(ctx.meta and ctx.meta.get("progress_token") is not None)
+
+
+def legacy_session(ctx: Context) -> str | None:
+    """The transport's session of a legacy HTTP or SSE request; None on other transports."""
+    if ctx.request is None or is_modern(ctx):
+        return None
+    header = ctx.request.headers.get("mcp-session-id")
+    query = ctx.request.query_params.get("session_id")
+    return f"http:{header}" if header else f"sse:{query}" if query else None
+
+
+def watch(server: Server[Any], observe: Callable[[Context], None]) -> None:
+    """Let `observe` see every request and notification before it is handled."""
+
+    async def middleware(ctx: Context, call_next: CallNext) -> HandlerResult:
+        observe(ctx)
+        return await call_next(ctx)
+
+    server.middleware.append(middleware)
+
+
+def promise_list_changed(server: Server[Any]) -> None:
+    original = server.create_initialization_options
+
+    def options(notification_options: NotificationOptions | None = None, *rest: Any, **named: Any) -> InitializationOptions:
+        return original(notification_options or NotificationOptions(tools_changed=True), *rest, **named)
+
+    server.create_initialization_options = options  # type: ignore[method-assign]
+
+
+class Lines(Protocol):
+    """Framed text in both directions; `receive` gives None at the end."""
+
+    async def receive(self) -> bytes | None: ...
+
+    async def send(self, line: bytes) -> None: ...
+
+
+async def serve_lines(server: Server[Any], lines: Lines) -> None:
+    """Serve one connection whose messages are lines; returns at the end of input."""
+    incoming, requests = create_context_streams[SessionMessage | Exception](0)
+    answers, outgoing = create_context_streams[SessionMessage](0)
+
+    async def read() -> None:
+        async with incoming:
+            while (line := await lines.receive()) is not None:
+                await incoming.send(_message(line))
+
+    async def write() -> None:
+        async with outgoing:
+            async for message in outgoing:
+                await lines.send(message.message.model_dump_json(by_alias=True, exclude_unset=True).encode())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_until_closed, read)
+        tasks.start_soon(_until_closed, write)
+        await server.run(requests, answers, server.create_initialization_options())
+        tasks.cancel_scope.cancel()
+
+
+async def _until_closed(work: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await work()
+    except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+        return
+
+
+def _message(line: bytes) -> SessionMessage | Exception:
+    try:
+        return SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False))
+    except ValueError as error:
+        return error
+
+
+async def _tell(connection: Connection) -> None:
+    with anyio.move_on_after(1):  # a client that does not read must not hold up the others
+        await connection.send_tool_list_changed()
+
+
+def _connection(ctx: Context) -> Connection:
+    return ctx.session._connection
+
+
+def _cancelled_by_client(ctx: Context) -> bool:
+    requested = getattr(ctx.session._request_outbound, "cancel_requested", None)
+    return requested is not None and requested.is_set()

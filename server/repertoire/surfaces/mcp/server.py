@@ -1,0 +1,91 @@
+"""The SDK's lowlevel Server for callers of one kind: one for each connection of the daemon's socket, one for all of HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import mcp_types as types
+from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
+
+from ...model.session import Caller
+from ...model.workflow import WorkflowVersion
+from ...service import Service
+from ...settings import Limits
+from ...version import VERSION
+from .calls import Calls, NoteOpen
+from .definitions import FIXED, workflow_input, workflow_tool
+from .reading import Reading
+from .sdk import Cancellations, Changes, Context, promise_list_changed, watch
+
+_INSTRUCTIONS = """Repertoire keeps Python workflows as tools. Before writing code for a task, call search_workflows: a workflow may
+exist. If none fits and the task will come again, write one with create_workflow and run it with run_workflow in the same turn.
+Every answer is {run_id, session_id, status, result}; with status "working" the run goes on: call get_run(run_id, wait_s)."""
+
+CallerOf = Callable[[Context], Caller]
+
+
+def build_server(
+    service: Service, limits: Limits, changes: Changes, caller_of: CallerOf, *, note_open: NoteOpen | None = None
+) -> Server[Any]:
+    """`caller_of(ctx)` says who makes a request; `changes` is shared by all servers of the app."""
+    cancellations = Cancellations()
+    reading = Reading(service, caller_of)
+    tools = Tools(service, limits, caller_of)
+    server: Server[Any] = Server(
+        "repertoire",
+        version=VERSION,
+        title="Repertoire",
+        instructions=_INSTRUCTIONS,
+        get_tool_input_schema=tools.input_schema,
+        on_list_tools=tools.list,
+        on_call_tool=Calls(service, caller_of, cancellations, limits.inline_deadline_s, note_open),
+        on_list_resources=reading.list_resources,
+        on_list_resource_templates=reading.list_templates,
+        on_read_resource=reading.read,
+        on_list_prompts=reading.list_prompts,
+        on_get_prompt=reading.get_prompt,
+        on_subscriptions_listen=changes.listen,
+    )
+    promise_list_changed(server)
+    watch(server, changes.remember)
+    watch(server, cancellations.remember)
+    return server
+
+
+class Tools:
+    """tools/list: the fixed tools first, then workflows in alphabetical order; the cursor is the last name of the page before."""
+
+    def __init__(self, service: Service, limits: Limits, caller_of: CallerOf) -> None:
+        self._service = service
+        self._limits = limits
+        self._caller_of = caller_of
+        self._made: dict[str, types.Tool] = {}
+
+    async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        cursor = params.cursor if params else None
+        versions = await self._service.listed(self._caller_of(ctx), len(FIXED))
+        page: list[types.Tool] = [] if cursor else list(FIXED.values())
+        rest = [version for version in versions if cursor is None or version.name > cursor]
+        if cursor is not None and not rest and all(version.name != cursor for version in versions):
+            raise MCPError(code=types.INVALID_PARAMS, message="That cursor is not one of tools/list; begin without one.")
+        places = self._limits.page_size - len(page)
+        page += [self._tool(version) for version in rest[:places]]
+        more = page[-1].name if len(rest) > places else None
+        return types.ListToolsResult(tools=page, next_cursor=more, ttl_ms=0, cache_scope="private")
+
+    def input_schema(self, name: str) -> Mapping[str, Any] | None:
+        """For the SDK's check of header parameters; without it every HTTP call would list all tools first."""
+        if name in FIXED:
+            return FIXED[name].input_schema
+        version = self._service.view(Caller(roots=self._service.own_roots)).find(name)
+        return None if version is None else workflow_input(version)
+
+    def _tool(self, version: WorkflowVersion) -> types.Tool:
+        tool = self._made.get(version.hash)
+        if tool is None:
+            if len(self._made) > 20_000:  # versions come and go; the newest are made again in microseconds
+                self._made.clear()
+            tool = self._made[version.hash] = workflow_tool(version)
+        return tool

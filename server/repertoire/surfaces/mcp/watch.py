@@ -1,0 +1,90 @@
+"""A run's events as progress notifications of the call that waits for it.
+
+Numbered and strictly increasing, at most ten a second, messages of at most 200 characters (Claude Code cuts there), a heartbeat
+every ten seconds (it resets clients' idle timers). After the last one the result waits 20 ms: TypeScript clients lose progress
+that arrives in the same read as the result.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+import anyio
+
+from ...model.run import RunEvent
+
+_PER_SECOND: Final = 10
+_HEARTBEAT_S: Final = 10.0
+_SETTLE_S: Final = 0.02
+_MESSAGE_CHARS: Final = 200
+
+Send = Callable[[float, float | None, str | None], Awaitable[None]]
+
+
+class Progress:
+    """Follow a run with `watch` in a task; when the run has ended, cancel that task and await `settle`."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._value = 0.0
+        self._total: float | None = None
+        self._done: float | None = None
+        self._message: str | None = None
+        self._unsent = anyio.Event()
+        self._times: deque[float] = deque(maxlen=_PER_SECOND)
+
+    async def watch(self, events: AsyncIterator[RunEvent]) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._pump)
+            async for event in events:
+                self._take(event)
+            tasks.cancel_scope.cancel()
+
+    async def settle(self) -> None:
+        """Send what is unsent, then leave the client the time to see it before the result."""
+        if self._unsent.is_set():
+            await self._flush()
+        if self._times:
+            await anyio.sleep(max(0.0, self._times[-1] + _SETTLE_S - time.monotonic()))
+
+    def _take(self, event: RunEvent) -> None:
+        if event.type == "progress":
+            self._done, self._total = event.data.get("done"), event.data.get("total")
+            self._message = event.data.get("message") or self._message
+        elif event.type in ("log", "item"):
+            self._message = _text(event)
+        else:
+            return
+        self._unsent.set()
+
+    async def _pump(self) -> None:
+        while True:
+            with anyio.move_on_after(_HEARTBEAT_S):
+                await self._unsent.wait()
+            if len(self._times) == _PER_SECOND:
+                await anyio.sleep(max(0.0, self._times[0] + 1 - time.monotonic()))
+            await self._flush()
+
+    async def _flush(self) -> None:
+        self._unsent = anyio.Event()
+        self._value = self._next_value()
+        message = self._message
+        self._times.append(time.monotonic())
+        await self._send(self._value, self._total, None if message is None else message[:_MESSAGE_CHARS])
+        self._times[-1] = time.monotonic()
+
+    def _next_value(self) -> float:
+        """What the body said, or a little more than before: the protocol wants it to increase."""
+        if self._done is not None and self._done > self._value:
+            return float(self._done)
+        return self._value + (1.0 if self._done is None else 1e-6 * (self._total or 1.0))
+
+
+def _text(event: RunEvent) -> str:
+    data: dict[str, Any] = event.data
+    if event.type == "item":
+        return f"item: {data.get('value')!r:.180}"
+    return str(data.get("message", ""))

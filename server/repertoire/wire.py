@@ -1,0 +1,198 @@
+"""The frames between host and worker: typed messages, msgpack, four bytes of length before each.
+
+Both sides import only this. Not the protocol of MCP clients, not the daemon's socket (those are JSON lines). The host
+never trusts what a worker sends: every frame is decoded into one of these types or the worker is killed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
+"""A longer frame ends the worker: it bounds what one body can make the host hold in memory."""
+
+
+class Module(msgspec.Struct, frozen=True, array_like=True):
+    """A module that a workflow file imports from its own folder, stored with the version.
+
+    `name` is dotted as the import writes it; `package` says that it is an `__init__`.
+    """
+
+    name: str
+    source: str
+    package: bool = False
+
+
+class Code(msgspec.Struct, frozen=True):
+    """Everything needed to load one version. `key` is its hash: a worker that has loaded it once needs only the key."""
+
+    key: str
+    name: str
+    source: str
+    filename: str
+    modules: tuple[Module, ...] = ()
+
+
+class Task(msgspec.Struct, frozen=True, tag="task"):
+    """Host to worker: run this body once. `state` is JSON text of the session's state, or None when the body uses none."""
+
+    run_id: str
+    key: str
+    arguments: dict[str, Any]
+    code: Code | None = None
+    state: str | None = None
+    cwd: str | None = None
+    max_result_bytes: int = 16 * 1024 * 1024
+    max_message_bytes: int = 64 * 1024
+
+
+class Inspect(msgspec.Struct, frozen=True, tag="inspect"):
+    """Host to worker: load this module once, run nothing but its top level, and say what `run` takes and gives."""
+
+    code: Code
+    cwd: str | None = None
+
+
+class Committed(msgspec.Struct, frozen=True, tag="committed"):
+    """Host to worker: the answer to `Commit`; `error` is a sentence when the state could not be stored."""
+
+    error: str | None = None
+
+
+HostFrame = Task | Inspect | Committed
+
+
+class RawEvent(msgspec.Struct, frozen=True, array_like=True):
+    """An event as the body made it: the Store gives it its number. `at` is seconds since the epoch."""
+
+    type: Literal["log", "progress", "item", "text", "state"]
+    at: float
+    data: dict[str, Any]
+
+
+class Events(msgspec.Struct, frozen=True, tag="events"):
+    """Worker to host: one or more events, in order."""
+
+    events: list[RawEvent]
+
+
+class Commit(msgspec.Struct, frozen=True, tag="commit"):
+    """Worker to host: store this state now (`commit_state()`); the body waits for `Committed`."""
+
+    state: str
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """Why a body or a load failed, for both readers: message and hint for the caller, traceback for the operator.
+
+    `line` is the line in the workflow's own file, when there is one.
+    """
+
+    code: str
+    type: str
+    message: str
+    line: int | None = None
+    hint: str | None = None
+    traceback: str | None = None
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """Worker to host: the body ended. `result` and `state` are JSON texts; `state` is None when unchanged or unused."""
+
+    result: str
+    state: str | None = None
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """Worker to host: the body or the load failed; nothing of its state is kept."""
+
+    fault: Fault
+
+
+class Note(msgspec.Struct, frozen=True):
+    """A remark on a source that does not stop it: an untyped parameter, an ignored *args."""
+
+    rule: str
+    message: str
+    line: int | None = None
+    column: int | None = None
+    hint: str | None = None
+
+
+class Inspected(msgspec.Struct, frozen=True, tag="inspected"):
+    """Worker to host: what `run` takes and gives. The schemas are JSON Schema 2020-12 as JSON texts."""
+
+    input_schema: str
+    output_schema: str
+    notes: tuple[Note, ...] = ()
+
+
+WorkerFrame = Events | Commit | Done | Failed | Inspected
+
+class Fork(msgspec.Struct, frozen=True, tag="fork"):
+    """Host to zygote: fork a child that serves the socket whose descriptor rides on this frame's first byte. 0: no limit."""
+
+    id: int
+    memory_mb: int = 0
+    cpu_s: int = 0
+
+
+class Kill(msgspec.Struct, frozen=True, tag="kill"):
+    """Host to zygote: kill this child with its whole process group; nothing when it has ended."""
+
+    id: int
+
+
+ZygoteCommand = Fork | Kill
+
+
+class Forked(msgspec.Struct, frozen=True, tag="forked"):
+    """Zygote to host: the child lives."""
+
+    id: int
+    pid: int
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended"):
+    """Zygote to host: the child has ended and was reaped. `code` is negative for a signal, as subprocess has it."""
+
+    id: int
+    code: int
+
+
+ZygoteReport = Forked | Ended
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode(frame: HostFrame | WorkerFrame | ZygoteCommand | ZygoteReport) -> bytes:
+    """The frame with its length in front. Raises ValueError beyond MAX_FRAME_BYTES."""
+    body = _encoder.encode(frame)
+    if len(body) > MAX_FRAME_BYTES:
+        raise ValueError(f"a frame of {len(body)} bytes; at most {MAX_FRAME_BYTES} pass between host and worker")
+    return len(body).to_bytes(4, "little") + body
+
+
+def frames(buffer: bytearray) -> list[bytes]:
+    """Take every whole frame out of `buffer`, in order; what is incomplete stays. Raises ValueError on an oversized one."""
+    taken: list[bytes] = []
+    start = 0
+    while len(buffer) - start >= 4:
+        size = int.from_bytes(buffer[start : start + 4], "little")
+        if size > MAX_FRAME_BYTES:
+            raise ValueError(f"a frame of {size} bytes; at most {MAX_FRAME_BYTES} pass between host and worker")
+        if len(buffer) - start - 4 < size:
+            break
+        taken.append(bytes(buffer[start + 4 : start + 4 + size]))
+        start += 4 + size
+    if start:
+        del buffer[:start]
+    return taken
+
+
+host_decoder: msgspec.msgpack.Decoder[HostFrame] = msgspec.msgpack.Decoder(HostFrame)
+worker_decoder: msgspec.msgpack.Decoder[WorkerFrame] = msgspec.msgpack.Decoder(WorkerFrame)
+zygote_command_decoder: msgspec.msgpack.Decoder[ZygoteCommand] = msgspec.msgpack.Decoder(ZygoteCommand)
+zygote_report_decoder: msgspec.msgpack.Decoder[ZygoteReport] = msgspec.msgpack.Decoder(ZygoteReport)

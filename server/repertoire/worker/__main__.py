@@ -1,0 +1,30 @@
+"""`python -P -m repertoire.worker --fd N`: a pooled worker on that socket; with `--zygote`, the process that forks workers."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import socket
+
+from .process import accept_typed_dicts, prepare_standard_streams, serve
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="repertoire.worker", description=__doc__)
+    parser.add_argument("--fd", type=int, required=True, help="an inherited socket to the host")
+    parser.add_argument("--zygote", action="store_true", help="fork workers instead of being one")
+    options = parser.parse_args()
+    prepare_standard_streams()
+    accept_typed_dicts()
+    sock = socket.socket(fileno=options.fd)
+    sock.set_inheritable(False)
+    if options.zygote:
+        from .zygote import Zygote
+
+        Zygote(sock).serve()
+    gc.freeze()  # what is loaded now stays: the collector need not look at it after each run
+    serve(sock, watch=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""The worker's end of the socket to the host: blocking, framed. When the host is gone, so is this process, at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import sys
+import threading
+from collections import deque
+from typing import NoReturn
+
+from ..wire import HostFrame, WorkerFrame, encode, frames, host_decoder
+from .threads import OUR_PREFIX
+
+_RECEIVE_BYTES = 256 * 1024
+
+
+class Channel:
+    """Reads are made by one thread at a time; writes are the Outbox's, which holds the lock."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._buffer = bytearray()
+        self._frames: deque[bytes] = deque()
+        os.register_at_fork(after_in_child=self._let_go)
+
+    def receive(self) -> HostFrame:
+        """The next frame of the host; does not return when the host has closed the socket."""
+        while not self._frames:
+            try:
+                data = self._socket.recv(_RECEIVE_BYTES)
+            except OSError:
+                data = b""
+            if not data:
+                leave()
+            self._buffer += data
+            self._frames.extend(frames(self._buffer))
+        return host_decoder.decode(self._frames.popleft())
+
+    def send(self, frame: WorkerFrame) -> None:
+        """Raises ValueError, OverflowError or UnicodeEncodeError before anything is sent when the frame cannot be written."""
+        data = encode(frame)
+        try:
+            self._socket.sendall(data)
+        except OSError:
+            leave()
+
+    def watch(self) -> threading.Thread:
+        """End this process when the host closes its end while a body runs and nobody reads the socket."""
+        thread = threading.Thread(target=self._wait_for_end, name=f"{OUR_PREFIX}watch", daemon=True)
+        thread.start()
+        return thread
+
+    def _wait_for_end(self) -> None:
+        poll = select.poll()
+        poll.register(self._socket, 0)  # hang-up and error are always reported
+        while not poll.poll():
+            pass
+        leave()
+
+    def _let_go(self) -> None:
+        """In a child that the body forked: the socket is not its own, and two writers would break the frames."""
+        self._socket.close()
+
+
+def leave(code: int = 0) -> NoReturn:
+    """End this process without waiting for threads or exit handlers of the body."""
+    with contextlib.suppress(OSError, ValueError):
+        if sys.__stderr__ is not None:
+            sys.__stderr__.flush()
+    os._exit(code)

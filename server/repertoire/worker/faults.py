@@ -1,0 +1,140 @@
+"""Exceptions as Faults: a sentence and a hint for the caller, a traceback without our own frames for the operator."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Collection
+from types import TracebackType
+from typing import Final
+
+from ..authoring.refusals import Refusal
+from ..wire import Fault
+from .loader import BadSyntax, NoRun, Version
+from .words import clean
+
+_MAX_MESSAGE: Final = 4_000
+_MAX_TRACEBACK: Final = 20_000
+"""Characters; enough for some hundred frames."""
+
+_OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def of_load(error: BaseException, version: Version) -> Fault:
+    """Why the module could not be loaded."""
+    if isinstance(error, BadSyntax):
+        return Fault(
+            "syntax_error",
+            "SyntaxError",
+            clean(str(error), _MAX_MESSAGE),
+            line=error.line,
+            hint="Correct that line and try again.",
+        )
+    if isinstance(error, NoRun):
+        hint = "Define `def run(...)` or `async def run(...)` at the top level, with type hints and a docstring."
+        return Fault("no_run", "NoRun", str(error), hint=hint)
+    if isinstance(error, Refusal | SystemExit | KeyboardInterrupt | MemoryError):
+        return of_run(error, version)
+    line = _line(error.__traceback__, version)
+    if isinstance(error, ModuleNotFoundError):
+        return Fault(
+            "import_failed", "ModuleNotFoundError", clean(_missing_module(error), _MAX_MESSAGE), line=line,
+            hint=_install_hint(error), traceback=_traceback(error, version.filenames),
+        )  # fmt: skip
+    name = type(error).__name__
+    message = f"the module's top level raised {name}: {_message(error)}"
+    return Fault(
+        "import_failed", name, clean(message, _MAX_MESSAGE), line=line, traceback=_traceback(error, version.filenames)
+    )
+
+
+def of_run(error: BaseException, version: Version) -> Fault:
+    """Why the run failed."""
+    line = _line(error.__traceback__, version)
+    if isinstance(error, Refusal):
+        return Fault(
+            error.code, error.kind, clean(error.message, _MAX_MESSAGE), line=error.line or line, hint=error.hint
+        )
+    if isinstance(error, MemoryError):
+        return _out_of_memory(error, line)
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        said = f"sys.exit({error.code!r})" if isinstance(error, SystemExit) else "KeyboardInterrupt"
+        message = f"the workflow ended itself with {said} instead of returning"
+        hint = "Return a value, or raise an exception that says what went wrong."
+        return Fault("exit", type(error).__name__, clean(message, _MAX_MESSAGE), line=line, hint=hint)
+    return Fault(
+        "exception", type(error).__name__, clean(_message(error), _MAX_MESSAGE), line=line,
+        hint=_install_hint(error) if isinstance(error, ModuleNotFoundError) else None,
+        traceback=_traceback(error, version.filenames),
+    )  # fmt: skip
+
+
+def _out_of_memory(error: MemoryError, line: int | None) -> Fault:
+    if error.__traceback__ is not None:
+        traceback.clear_frames(error.__traceback__)  # frees what the body held, so that this can be reported at all
+    return Fault(
+        "out_of_memory", "MemoryError", "the workflow used more memory than a run may use", line=line,
+        hint="Use less: stream the input instead of holding all of it.",
+    )  # fmt: skip
+
+
+def _message(error: BaseException) -> str:
+    try:
+        text = str(error) or type(error).__name__
+    except Exception:  # noqa: BLE001  a __str__ of the author's may raise anything
+        text = f"{type(error).__name__} (its message cannot be shown)"
+    if isinstance(error, BaseExceptionGroup):
+        inner = "; ".join(f"{type(e).__name__}: {_message(e)}" for e in error.exceptions[:5])
+        return f"{text}: {inner}"
+    return text
+
+
+def _missing_module(error: ModuleNotFoundError) -> str:
+    return f"the Python that runs workflows has no module {error.name!r}" if error.name else _message(error)
+
+
+def _install_hint(error: ModuleNotFoundError) -> str | None:
+    if not error.name:
+        return None
+    package = error.name.partition(".")[0]
+    return (
+        f"Install it into that Python: {sys.executable} -m pip install {package} (the package may have another name)."
+    )
+
+
+def _line(tb: TracebackType | None, version: Version) -> int | None:
+    """The innermost line in the workflow's own file that led here."""
+    line = None
+    while tb is not None:
+        if tb.tb_frame.f_code.co_filename == version.code.filename:
+            line = tb.tb_lineno
+        tb = tb.tb_next
+    return line
+
+
+def _traceback(error: BaseException, files: Collection[str]) -> str:
+    shown = traceback.TracebackException(type(error), error, _from_first(error.__traceback__, files))
+    _drop_our_frames(shown)
+    text = "".join(shown.format())
+    if len(text) > _MAX_TRACEBACK:
+        text = text[: _MAX_TRACEBACK // 2] + "\n  …\n" + text[-_MAX_TRACEBACK // 2 :]
+    return clean(text, len(text))
+
+
+def _from_first(tb: TracebackType | None, files: Collection[str]) -> TracebackType | None:
+    """Without what led to the body: our frames, and asyncio's."""
+    found = tb
+    while found is not None and found.tb_frame.f_code.co_filename not in files:
+        found = found.tb_next
+    return found or tb
+
+
+def _drop_our_frames(shown: traceback.TracebackException) -> None:
+    seen: list[traceback.TracebackException | None] = [shown]
+    while seen:
+        one = seen.pop()
+        if one is not None:
+            kept = [frame for frame in one.stack if not frame.filename.startswith(_OURS)]
+            one.stack = traceback.StackSummary.from_list(kept)
+            seen += [one.__cause__, one.__context__, *(one.exceptions or [])]

@@ -1,0 +1,172 @@
+"""A process that answers the host's frames: each Task or Inspect gets exactly one Done, Failed or Inspected, in order.
+
+Between two runs everything a body can change by ordinary means is put back: environment, path, folder, streams.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+from types import ModuleType
+from typing import Any, NoReturn
+
+from ..authoring import ambient, codec
+from ..wire import Done, Failed, Fault, Inspect, Inspected, Note, Task, WorkerFrame
+from . import faults
+from .call import Call
+from .channel import Channel
+from .desk import Desk
+from .loader import Library, Version, entry, signature
+from .outbox import Outbox
+from .streams import Streams
+
+
+class _Surroundings:
+    """What a body finds, remembered so that the next one finds the same."""
+
+    def __init__(self) -> None:
+        self._environment = dict(os.environ)
+        self._path = list(sys.path)
+        self._folder = os.getcwd()
+
+    def enter(self, folder: str | None) -> None:
+        """Raises OSError when there is no such folder."""
+        os.chdir(folder or self._folder)
+
+    def put_back(self) -> None:
+        if dict(os.environ) != self._environment:
+            os.environ.clear()
+            os.environ.update(self._environment)
+        if sys.path != self._path:
+            sys.path[:] = self._path
+
+
+class Process:
+    def __init__(self, sock: socket.socket, *, watch: bool) -> None:
+        self._channel = Channel(sock)
+        self._outbox = Outbox(self._channel)
+        self._streams = Streams()
+        self._library = Library()
+        self._streams.attach(None)
+        self._surroundings = _Surroundings()
+        if watch:
+            self._channel.watch()
+
+    def serve(self) -> NoReturn:
+        """Until the host closes the socket."""
+        while True:
+            frame = self._channel.receive()
+            if isinstance(frame, Task):
+                self._answer(self._run(frame))
+            elif isinstance(frame, Inspect):
+                self._answer(self._inspect(frame))
+
+    def _answer(self, frame: WorkerFrame) -> None:
+        try:
+            self._outbox.send(frame)
+        except ValueError as error:
+            message = f"the result and the session's state together are too large: {error}"
+            self._outbox.send(
+                Failed(Fault("result_too_large", "ValueError", message, hint="Write large data to a file."))
+            )
+
+    def _run(self, task: Task) -> WorkerFrame:
+        version = self._library.version(task.key, task.code)
+        if version is None:
+            return Failed(Fault("unknown_key", "LookupError", "this worker does not have the workflow's code"))
+        desk = Desk(self._outbox, self._channel, task.max_message_bytes, has_state=task.state is not None)
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._end, desk)
+            try:
+                self._begin(desk, task.max_message_bytes, task.cwd)
+                return self._perform(task, version, desk, stack)
+            except BaseException as error:  # noqa: BLE001  the edge of the body: whatever it raised is the run's end
+                return Failed(faults.of_run(error, version))
+
+    def _begin(self, desk: Desk | None, max_message: int, folder: str | None) -> None:
+        ambient.begin(desk)
+        self._streams.attach(desk, max_message)
+        self._surroundings.enter(folder)
+
+    def _end(self, desk: Desk | None) -> None:
+        self._streams.drain()
+        if desk is not None:
+            desk.close()
+        ambient.end()
+        self._streams.attach(None)
+        self._surroundings.put_back()
+
+    def _perform(self, task: Task, version: Version, desk: Desk, stack: contextlib.ExitStack) -> WorkerFrame:
+        """The module stays loaded in `stack`: exceptions of the body are turned into words by code that may live in it."""
+        try:
+            module = stack.enter_context(self._library.loaded(version))
+            run = entry(module)
+            read = signature(version, module, run)
+        except BaseException as error:  # noqa: BLE001  the edge of the module's top level
+            return Failed(faults.of_load(error, version))
+        positional, keyword = read.bind(task.arguments)
+        if task.state is not None:
+            ambient.restore(codec.decode(task.state))
+        call = Call(lambda item: desk.emit("item", {"value": item}), wants_return=read.gives_return_value)
+        result = read.dump(call(run, positional, keyword), task.max_result_bytes)
+        return Done(result, _changed_state(task, module, desk))
+
+    def _inspect(self, frame: Inspect) -> WorkerFrame:
+        version = self._library.version(frame.code.key, frame.code)
+        assert version is not None  # its code came with the frame
+        try:
+            self._begin(None, 0, frame.cwd)
+            with self._library.loaded(version) as module:
+                read = signature(version, module, entry(module))
+                return Inspected(
+                    json.dumps(read.input_schema),
+                    json.dumps(read.output_schema),
+                    tuple(Note(*note) for note in read.notes),
+                )
+        except BaseException as error:  # noqa: BLE001  the edge of the module's top level
+            return Failed(faults.of_load(error, version))
+        finally:
+            self._end(None)
+
+
+def _changed_state(task: Task, module: ModuleType, desk: Desk) -> str | None:
+    """The state's text when it is to be stored. Raises StateError."""
+    if task.state is None:
+        if ambient.session_state:
+            desk.warn(
+                "session_state was changed, but this run was started without a session's state: nothing of it is kept"
+            )
+        return None
+    if module.__dict__.get("session_state") is not ambient.session_state:
+        desk.warn(
+            "session_state was replaced by another object, which is not kept; change it in place: session_state.update(...)"
+        )
+    text = codec.encode(ambient.session_state)
+    return None if text == (desk.committed or task.state) else text
+
+
+def serve(sock: socket.socket, *, watch: bool) -> NoReturn:
+    """Serve frames on this socket for the rest of the process. `watch`: end it too when the host goes while a body runs."""
+    Process(sock, watch=watch).serve()
+
+
+def prepare_standard_streams() -> None:
+    """Nothing to read, and whatever C code prints goes to stderr: no file descriptor of a body's reaches a protocol."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+
+
+def accept_typed_dicts() -> None:
+    """Before Python 3.12 pydantic reads only typing_extensions' TypedDict; here both names mean that one."""
+    if sys.version_info < (3, 12):
+        import typing
+
+        import typing_extensions
+
+        unchecked: Any = typing
+        unchecked.TypedDict = typing_extensions.TypedDict

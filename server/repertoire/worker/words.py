@@ -1,0 +1,53 @@
+"""Whatever a body says, made fit for a frame: text without lone surrogates, values that are plain JSON, both of bounded length."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+_MAX_INT, _MIN_INT = 2**64 - 1, -(2**63)
+
+
+def clean(text: str, limit: int) -> str:
+    """At most about `limit` characters; says how many were cut."""
+    if len(text) > limit:
+        text = f"{text[:limit]}… [{len(text) - limit} characters cut]"
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode()
+
+
+def plain(value: Any, limit: int) -> Any:
+    """A JSON value for an event: models as objects, NaN as null, what has no JSON form as its repr."""
+    if value is None or isinstance(value, bool):
+        return value
+    if type(value) is str:
+        return clean(value, limit)
+    if type(value) is float:
+        return value if math.isfinite(value) else None
+    if type(value) is int:
+        return value if _MIN_INT <= value <= _MAX_INT else clean(described(value), limit)
+    return _plain_structure(value, limit)
+
+
+def described(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception as error:  # noqa: BLE001  a __repr__ of the author's may raise anything
+        return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
+
+
+def _plain_structure(value: Any, limit: int) -> Any:
+    from pydantic_core import from_json, to_json
+
+    try:
+        text = to_json(value, inf_nan_mode="null")
+        if len(text) > limit:
+            return clean(text.decode(), limit)
+        jsonable = from_json(text)
+        msgspec.msgpack.encode(jsonable)  # refuses integers beyond 64 bits
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return clean(described(value), limit)
+    return jsonable

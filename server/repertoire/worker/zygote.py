@@ -1,0 +1,178 @@
+"""A small warm Python, single-threaded for life, that forks one fresh worker for each run of code that is not trusted.
+
+Only it reaps its children, so only it kills them: a process id is nobody else's until it has been waited for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+from collections import deque
+from importlib import import_module
+from typing import Final, NoReturn
+
+from ..wire import Ended, Fork, Forked, Kill, ZygoteReport, encode, frames, zygote_command_decoder
+from .channel import leave
+from .process import serve
+
+_MAX_FILES: Final = 256
+_MAX_FILE_BYTES: Final = 1 << 30
+_PR_SET_PDEATHSIG: Final = 1
+_COMMON: Final = (
+    "asyncio", "collections", "concurrent.futures", "csv", "dataclasses", "datetime", "decimal", "difflib",
+    "docstring_parser", "enum", "functools", "hashlib", "itertools", "json", "math", "pathlib", "pydantic", "random",
+    "re", "statistics", "string", "subprocess", "tempfile", "textwrap", "time", "typing", "urllib.request", "uuid",
+)  # fmt: skip
+"""What bodies commonly import, and what our own first run needs."""
+
+
+class Zygote:
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._buffer = bytearray()
+        self._descriptors: deque[int] = deque()
+        self._pids: dict[int, int] = {}
+        self._pid = os.getpid()
+        self._libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+        self._wakeup, self._woken = socket.socketpair()
+
+    def serve(self) -> NoReturn:
+        """Until the host closes the control socket; the children go with it."""
+        _warm()
+        self._woken.setblocking(False)
+        self._wakeup.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that the wake-up descriptor is written
+        signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
+        while True:
+            ready, _, _ = select.select([self._control, self._woken], [], [])
+            if self._woken in ready:
+                with contextlib.suppress(BlockingIOError):
+                    self._woken.recv(4096)
+            self._reap()
+            if self._control in ready:
+                self._obey()
+
+    def _obey(self) -> None:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._control, 65536, 16)
+        except OSError:
+            data, descriptors = b"", []
+        if not data:
+            self._kill_all()
+            leave()
+        self._descriptors.extend(descriptors)
+        self._buffer += data
+        for frame in frames(self._buffer):
+            command = zygote_command_decoder.decode(frame)
+            if isinstance(command, Fork):
+                self._fork(command, self._descriptors.popleft())
+            elif isinstance(command, Kill) and command.id in self._pids:
+                _kill(self._pids[command.id])
+
+    def _fork(self, command: Fork, descriptor: int) -> None:
+        try:
+            pid = os.fork()
+        except OSError as error:
+            os.close(descriptor)
+            print(f"repertoire zygote: cannot fork: {error}", file=sys.stderr)
+            self._report(Forked(command.id, 0))  # the host waits for this first
+            self._report(Ended(command.id, os.EX_OSERR))
+            return
+        if pid == 0:
+            self._become_worker(command, descriptor)
+        os.close(descriptor)
+        self._pids[command.id] = pid
+        self._report(Forked(command.id, pid))
+
+    def _become_worker(self, command: Fork, descriptor: int) -> NoReturn:
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for sock in (self._control, self._wakeup, self._woken):
+                sock.close()
+            for waiting in self._descriptors:
+                os.close(waiting)
+            os.setsid()
+            self._die_with_zygote()
+            _limit(command)
+            serve(socket.socket(fileno=descriptor), watch=self._libc is None)
+        finally:
+            os._exit(70)  # never back into the zygote's loop, whatever happened
+
+    def _die_with_zygote(self) -> None:
+        """Where the kernel offers it; elsewhere the worker watches its socket."""
+        if self._libc is not None:
+            self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() != self._pid:  # it died before we asked
+                os._exit(0)
+
+    def _reap(self) -> None:
+        for number, pid in list(self._pids.items()):
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                continue
+            _kill(pid)  # what it left in its group, while the number cannot be anybody else's
+            _, status = os.waitpid(pid, 0)
+            del self._pids[number]
+            self._report(Ended(number, os.waitstatus_to_exitcode(status)))
+
+    def _report(self, report: ZygoteReport) -> None:
+        try:
+            self._control.sendall(encode(report))
+        except OSError:
+            self._kill_all()
+            leave()
+
+    def _kill_all(self) -> None:
+        for pid in self._pids.values():
+            _kill(pid)
+
+
+def _kill(pid: int) -> None:
+    """A child's whole group, and itself if it has not made its group yet."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _limit(command: Fork) -> None:
+    _set(resource.RLIMIT_CORE, 0)
+    _set(resource.RLIMIT_NOFILE, _MAX_FILES)
+    _set(resource.RLIMIT_FSIZE, _MAX_FILE_BYTES)
+    if command.memory_mb > 0:
+        _set(resource.RLIMIT_AS, command.memory_mb << 20)
+    if command.cpu_s > 0:
+        _set(resource.RLIMIT_CPU, command.cpu_s, command.cpu_s + 1)
+
+
+def _set(limit: int, soft: int, hard: int | None = None) -> None:
+    """Never above what is already in force: raising that needs rights that a server should not have."""
+    _, ceiling = resource.getrlimit(limit)
+    wanted = (soft, soft if hard is None else hard)
+    low, high = wanted if ceiling == resource.RLIM_INFINITY else (min(wanted[0], ceiling), min(wanted[1], ceiling))
+    with contextlib.suppress(OSError, ValueError):  # macOS refuses RLIMIT_AS
+        resource.setrlimit(limit, (low, high))
+
+
+def _warm() -> None:
+    """Once for all children."""
+    for name in _COMMON:
+        import_module(name)
+    from ..authoring.schema import read
+
+    def run(text: str = "", count: int = 1) -> list[str]:
+        """Warm."""
+        return [text] * count
+
+    sample = read(run, {})
+    sample.bind({"text": "a"})
+    assert sample.input_schema and sample.output_schema
+    gc.collect()
+    gc.freeze()
