@@ -180,7 +180,8 @@ class _Daemon:
 
     def say_goodbye(self) -> None:
         """Tell the fronts why: a stopped daemon is not to be started again by a front that merely listens."""
-        note = b"#" + msgspec.json.encode({"bye": self.end, "to": self.successor})
+        rest = self.end in ("stopped", "forced") or (self.end == "asked" and self.owner.kind != "command")
+        note = b"#" + msgspec.json.encode({"bye": self.end, "rest": rest, "to": self.successor})
         for connection in self.connections:
             if connection.mode == "mcp":
                 try:
@@ -253,8 +254,8 @@ class _Daemon:
             if not (_is_gone(error) or channel.too_long):
                 raise
         if channel.too_long:  # by the channel's own word: the House may have wrapped or eaten the error
-            error = {"code": -32600, "message": "a line is longer than 16 MiB; the connection is closed"}
-            await channel.send_json({"jsonrpc": "2.0", "id": None, "error": error})
+            refusal = {"code": -32600, "message": "a line is longer than 16 MiB; the connection is closed"}
+            await channel.send_json({"jsonrpc": "2.0", "id": None, "error": refusal})
 
     # Control.
 

@@ -12,7 +12,7 @@ import socket
 import time
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from repertoire import home as homes
 
@@ -65,7 +65,7 @@ class Owner:
             raise RuntimeError("the home is not owned: use `with Owner(...)`")
         return self._listener
 
-    def __enter__(self) -> Owner:
+    def __enter__(self) -> Self:
         self._lock = self._take_lock()
         try:
             self._listener = self._bind()

@@ -194,14 +194,14 @@ class Service:
         version = self.find(caller, name)
         if not isinstance(arguments, dict):
             raise BadArguments("`arguments` must be an object with the workflow's parameters.", f"get_workflow({name!r}) shows them.")
-        size = len(json.dumps(arguments))
-        if size > self._limits.max_arguments_bytes:
+        text = json.dumps(arguments)  # ASCII: a lone surrogate in it must not break the store or the wire
+        if (size := len(text)) > self._limits.max_arguments_bytes:
             raise BadArguments(
                 f"The arguments are {size} bytes of JSON; at most {self._limits.max_arguments_bytes} are allowed.",
                 "Put large input into a file and give its path.",
             )
         session = await self._session(caller, session_id)
-        return await self._runner.start(version, arguments, session, caller.principal)
+        return await self._runner.start(version, text, session, caller.principal)
 
     async def wait(self, live: Live, seconds: float | None) -> Run:
         """The run when it has ended, or as it is after `seconds`."""

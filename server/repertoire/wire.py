@@ -36,11 +36,12 @@ class Code(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True, tag="task"):
-    """Host to worker: run this body once. `state` is JSON text of the session's state, or None when the body uses none."""
+    """Host to worker: run this body once. `arguments` and `state` are JSON texts (msgpack would refuse integers beyond 64 bits);
+    `state` is None when the body uses none."""
 
     run_id: str
     key: str
-    arguments: dict[str, Any]
+    arguments: str
     code: Code | None = None
     state: str | None = None
     cwd: str | None = None

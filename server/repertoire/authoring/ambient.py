@@ -112,7 +112,7 @@ def _merge(into: dict[Any, Any], stored: dict[Any, Any]) -> None:
 def _say(level: str, message: object, fields: dict[str, Any]) -> Awaitable[None]:
     text = message if isinstance(message, str) else str(message)
     if _doors is not None:
-        _doors.emit("log", {"level": level, "message": text, **({"fields": fields} if fields else {})})
+        _doors.emit("log", {**fields, "level": level, "message": text})
     else:
         print(f"{level}: {text}", *(f"{key}={value!r}" for key, value in fields.items()), file=sys.stderr)
     return _NOTHING

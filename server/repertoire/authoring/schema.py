@@ -7,6 +7,7 @@ A Signature holds no reference to the function, so it can serve later runs when 
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Collection, Mapping
 from functools import cache, cached_property
 from inspect import Parameter
@@ -243,6 +244,7 @@ def _any_adapter() -> TypeAdapter[Any]:
 @cache
 def _schema_generator() -> type[GenerateJsonSchema]:
     from pydantic.json_schema import GenerateJsonSchema
+    from pydantic_core import PydanticSerializationError
 
     class Quiet(GenerateJsonSchema):
         """Without a title made of each field's own name, and without warnings about defaults that JSON cannot show."""
@@ -251,5 +253,13 @@ def _schema_generator() -> type[GenerateJsonSchema]:
 
         def field_title_should_be_set(self, schema: Any) -> bool:
             return False
+
+        def encode_default(self, dft: Any) -> Any:
+            encoded = super().encode_default(dft)
+            try:
+                json.dumps(encoded, allow_nan=False)
+            except ValueError as error:  # NaN is no JSON; the default is then not shown
+                raise PydanticSerializationError(str(error)) from None
+            return encoded
 
     return Quiet

@@ -6,7 +6,6 @@ and the runner only tells them that there is more.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -45,10 +44,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Live:
     """A run that this process is running. `changed` is set, and replaced, when its log has grown."""
 
-    def __init__(self, run: Run, version: WorkflowVersion, arguments: dict[str, Any]) -> None:
+    def __init__(self, run: Run, version: WorkflowVersion) -> None:
         self.run = run
         self.version = version
-        self.arguments = arguments
         self.scope = anyio.CancelScope()
         self.cancelled = False
         self.done = anyio.Event()
@@ -76,16 +74,16 @@ class Runner:
     def live_runs(self) -> int:
         return len(self._live)
 
-    async def start(self, version: WorkflowVersion, arguments: dict[str, Any], session_id: str, principal: str) -> Live:
-        """Record the run and set it going. Raises Busy when too many wait already."""
+    async def start(self, version: WorkflowVersion, arguments: str, session_id: str, principal: str) -> Live:
+        """`arguments` is a JSON object as text. Record the run and set it going. Raises Busy when too many wait already."""
         self._pool.check_room()
         now = time.time()
         run = Run(
             id=new_run_id(version.name), workflow=version.name, version=version.hash, session_id=session_id, principal=principal,
-            arguments=json.dumps(arguments, ensure_ascii=False), created_at=now, last_event=1,
+            arguments=arguments, created_at=now, last_event=1,
             started_at=now if self._pool.has_room else None,
         )  # fmt: skip
-        live = self._live[run.id] = Live(run, version, arguments)
+        live = self._live[run.id] = Live(run, version)
         try:
             place = await self._start(run, version)
         except BaseException:
@@ -220,7 +218,7 @@ class Runner:
         state = None if place is None else place.state or "{}"
         worker.channel.send(
             Task(
-                live.run.id, version.hash, live.arguments, code=code, state=state, cwd=_folder(version) or worker.scratch,
+                live.run.id, version.hash, live.run.arguments, code=code, state=state, cwd=_folder(version) or worker.scratch,
                 max_result_bytes=self._limits.max_result_bytes, max_message_bytes=self._limits.max_event_bytes,
             )
         )  # fmt: skip

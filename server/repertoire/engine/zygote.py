@@ -44,7 +44,10 @@ class Zygote:
         forked = self._forked[number] = loop.create_future()
         try:
             self._send(Fork(number, memory_mb=memory_mb), theirs.fileno())
-            return number, await forked
+            pid = await forked
+            if pid == 0:
+                raise ConnectionError("the process for this run could not be started: the machine's process or memory limit")
+            return number, pid
         except BaseException:
             self.kill(number)
             raise

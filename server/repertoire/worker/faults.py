@@ -11,7 +11,7 @@ from typing import Final
 
 from ..authoring.refusals import Refusal
 from ..wire import Fault
-from .loader import BadSyntax, NoRun, Version
+from .loader import PACKAGE, BadSyntax, NoRun, Version
 from .words import clean
 
 _MAX_MESSAGE: Final = 4_000
@@ -37,11 +37,14 @@ def of_load(error: BaseException, version: Version) -> Fault:
     if isinstance(error, Refusal | SystemExit | KeyboardInterrupt | MemoryError):
         return of_run(error, version)
     line = _line(error.__traceback__, version)
-    if isinstance(error, ModuleNotFoundError):
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith(PACKAGE):
         return Fault(
             "import_failed", "ModuleNotFoundError", clean(_missing_module(error), _MAX_MESSAGE), line=line,
             hint=_install_hint(error), traceback=_traceback(error, version.filenames),
         )  # fmt: skip
+    if isinstance(error, ImportError) and (error.name or "").startswith(PACKAGE):
+        message, hint = "a workflow file cannot import relatively", "Write `import name` for a file beside it."
+        return Fault("import_failed", "ImportError", message, line=line, hint=hint)
     name = type(error).__name__
     message = f"the module's top level raised {name}: {_message(error)}"
     return Fault(

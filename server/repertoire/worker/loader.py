@@ -21,7 +21,8 @@ from ..authoring.schema import Signature, read
 from ..wire import Code
 from .threads import foreign
 
-MODULE_PREFIX = "repertoire_workflow."
+PACKAGE = "repertoire_workflow"
+"""Workflow modules are named as if they lay in it; pickle, for one, imports the parent of a module it is given."""
 
 
 class NoRun(Exception):
@@ -41,7 +42,7 @@ class Version:
 
     def __init__(self, code: Code) -> None:
         self.code = code
-        self.name = MODULE_PREFIX + code.name
+        self.name = f"{PACKAGE}.{code.name}"
         folder = os.path.dirname(code.filename)
         self.bundled = {module.name: module for module in code.modules}
         self.packages = {parent for name in self.bundled for parent in _parents(name)} - set(self.bundled)
@@ -152,6 +153,9 @@ class Library:
         )
         self._place_finder(version)
         version.show_lines()
+        if PACKAGE not in sys.modules:
+            parent = sys.modules[PACKAGE] = ModuleType(PACKAGE)
+            parent.__path__ = []
         sys.modules[version.name] = module
         return module
 

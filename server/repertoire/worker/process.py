@@ -107,7 +107,7 @@ class Process:
             read = signature(version, module, run)
         except BaseException as error:  # noqa: BLE001  the edge of the module's top level
             return Failed(faults.of_load(error, version))
-        positional, keyword = read.bind(task.arguments)
+        positional, keyword = read.bind(json.loads(task.arguments))
         if task.state is not None:
             ambient.restore(codec.decode(task.state))
         call = Call(lambda item: desk.emit("item", {"value": item}), wants_return=read.gives_return_value)

@@ -25,8 +25,7 @@ class LineStream(io.TextIOBase):
         super().__init__()
         self._source = source
         self._fd = fd
-        self._rest: list[str] = []
-        self._rest_size = 0
+        self._rests: dict[int, list[str]] = {}
         self._lock = threading.RLock()
         self._max = 64 * 1024
         self._sink: Sink | None = None
@@ -35,33 +34,36 @@ class LineStream(io.TextIOBase):
     def attach(self, sink: Sink | None, max_message: int = 64 * 1024) -> None:
         """From now on lines go to `sink`; an unfinished line of before is dropped."""
         with self._lock:
-            self._rest, self._rest_size = [], 0
+            self._rests.clear()
             self._sink, self._max = sink, max_message
 
     def write(self, text: str, /) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         with self._lock:
+            rest = self._rests.setdefault(threading.get_ident(), [])  # print() writes a line and its end separately
             head, newline, tail = text.rpartition("\n")
             if newline:
-                self._rest.append(head)
-                self._say()
+                rest.append(head)
+                self._say(rest)
             if tail:
-                self._rest.append(tail)
-                self._rest_size += len(tail)
-                if self._rest_size > self._max:
-                    self._say()
+                rest.append(tail)
+                if sum(map(len, rest)) > self._max:
+                    self._say(rest)
+            if not rest:
+                del self._rests[threading.get_ident()]
         return len(text)
 
     def drain(self) -> None:
-        """Say the last line though it has no end."""
+        """Say the last lines though they have no end."""
         with self._lock:
-            if self._rest:
-                self._say()
+            for rest in self._rests.values():
+                self._say(rest)
+            self._rests.clear()
 
-    def _say(self) -> None:
-        message = "".join(self._rest)
-        self._rest, self._rest_size = [], 0
+    def _say(self, rest: list[str]) -> None:
+        message = "".join(rest)
+        rest.clear()
         if self._sink is not None and message.strip():
             self._sink.emit("log", {"level": "info", "message": message, "source": self._source})
 

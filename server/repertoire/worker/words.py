@@ -43,11 +43,20 @@ def _plain_structure(value: Any, limit: int) -> Any:
     from pydantic_core import from_json, to_json
 
     try:
-        text = to_json(value, inf_nan_mode="null")
+        text = to_json(value, inf_nan_mode="null", fallback=described)
         if len(text) > limit:
             return clean(text.decode(), limit)
-        jsonable = from_json(text)
-        msgspec.msgpack.encode(jsonable)  # refuses integers beyond 64 bits
-    except (ValueError, TypeError, OverflowError, RecursionError):
+        return _bounded(from_json(text))
+    except (ValueError, TypeError, RecursionError):
         return clean(described(value), limit)
-    return jsonable
+
+
+def _bounded(value: Any) -> Any:
+    """Integers beyond 64 bits as text: msgpack has no others."""
+    try:
+        msgspec.msgpack.encode(value)
+    except OverflowError:
+        if isinstance(value, dict):
+            return {key: _bounded(item) for key, item in value.items()}
+        return [_bounded(item) for item in value] if isinstance(value, list) else str(value)
+    return value

@@ -1,6 +1,7 @@
 """Every contact with what the MCP SDK keeps private or has no name for, so that an upgrade is mended here.
 
 - legacy connections: the SDK keeps no registry of them, and tools/list_changed must reach each (2026-07-28 ones listen on the bus);
+- whether a caller wants progress, which in memory has no token to see it by;
 - whether a handler was cancelled by its client, and with which reason, or because the connection is gone;
 - capabilities that say listChanged on the legacy era, for which the HTTP app has no parameter;
 - a duplex pair of streams over lines that somebody else frames.
@@ -84,7 +85,11 @@ def is_modern(ctx: Context) -> bool:
 
 
 def wants_progress(ctx: Context) -> bool:
-    return bool(ctx.meta and ctx.meta.get("progress_token") is not None)
+    """Whether the caller gave a progress token, or in memory, where there are none, a callback."""
+    if (ctx.meta or {}).get("progress_token") is not None:
+        return True
+    outbound = ctx.session._request_outbound
+    return getattr(getattr(outbound, "_inner", outbound), "_on_progress", None) is not None
 
 
 def legacy_session(ctx: Context) -> str | None:
