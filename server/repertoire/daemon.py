@@ -79,7 +79,7 @@ class Stop(Protocol):
     async def wait(self) -> Any: ...
 
 
-class _Connection(msgspec.Struct):
+class _Connection(msgspec.Struct, eq=False):
     mode: str
     session: str
     since: str
