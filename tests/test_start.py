@@ -48,7 +48,7 @@ def test_the_front_imports_nothing_but_a_few_of_the_standard_library(tmp_path: P
     code = "import sys; before = set(sys.modules); import repertoire.front; print(*sorted(set(sys.modules) - before))"
     found = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True).stdout.split()
     ours = {name for name in found if name.startswith("repertoire")}
-    assert ours == {"repertoire", "repertoire.front", "repertoire.home", "repertoire.version"}
+    assert ours == {"repertoire", "repertoire.front", "repertoire.dial", "repertoire.pending", "repertoire.home", "repertoire.version"}
     assert not {"asyncio", "subprocess", "pathlib", "tempfile", "argparse", "typing", "logging"} & set(found)
 
 

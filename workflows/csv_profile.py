@@ -377,10 +377,14 @@ def _is_header(row: list[str]) -> bool:
 
 def _names(header: list[str]) -> list[str]:
     """The names of the columns: trimmed, never empty, each once."""
-    seen: Counter[str] = Counter()
-    names = []
+    names: list[str] = []
+    taken: set[str] = set()
     for number, cell in enumerate(header, start=1):
-        name = cell.strip()[:MAX_SHOWN] or f"column_{number}"
-        seen[name] += 1
-        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        base = cell.strip()[:MAX_SHOWN] or f"column_{number}"
+        name, copy = base, 1
+        while name in taken:
+            copy += 1
+            name = f"{base} ({copy})"
+        taken.add(name)
+        names.append(name)
     return names

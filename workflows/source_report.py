@@ -167,9 +167,9 @@ class _Tally:
                     in_string.update(range(node.lineno + 1, (node.end_lineno or node.lineno) + 1))
         self.imports.update(modules)
         self.files += 1
-        for number, line in enumerate(io.StringIO(text), start=1):
+        for number, source_line in enumerate(io.StringIO(text), start=1):
             self.total += 1
-            stripped = line.strip()
+            stripped = source_line.strip()
             if not stripped:
                 self.blank += 1
             elif stripped.startswith("#") and number not in in_string:

@@ -24,7 +24,18 @@ import msgspec
 from repertoire.channel import LineChannel, LineTooLong
 from repertoire.owner import HomeInUse, Owner, read_info
 
-__all__ = ["End", "Hello", "HomeInUse", "House", "LineChannel", "Owner", "Stop", "read_info", "serve_home", "set_on_signal"]
+__all__ = [
+    "End",
+    "Hello",
+    "HomeInUse",
+    "House",
+    "LineChannel",
+    "Owner",
+    "Stop",
+    "read_info",
+    "serve_home",
+    "set_on_signal",
+]
 
 logger = logging.getLogger("repertoire.daemon")
 

@@ -1,8 +1,8 @@
 """The front: what an MCP host starts as `repertoire serve`. It finds or starts the home's daemon and passes lines.
 
-Standard library only and little of it: every host pays for this process, and for each throw-away probe of a client. It
-knows of MCP what it must to survive the daemon: which requests are open, and how the connection began. Not a server,
-and it decides nothing; daemon.py is the other end of its socket.
+Standard library only and little of it: every host pays for this process, and for each throw-away probe of a client.
+Not a server, and it decides nothing. dial.py finds the daemon, pending.py knows what to do when it is lost, and
+daemon.py is the other end of the socket.
 
 Nothing here blocks while the other side could be waiting for us: one poll over stdin, stdout and the socket.
 """
@@ -11,46 +11,29 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import select
 import socket
 import sys
 import time
 
 from repertoire import home as homes
+from repertoire.dial import CannotConnect, Dial
+from repertoire.pending import Pending, failure
 from repertoire.version import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any, NoReturn
 
 _READ_BYTES = 256 * 1024
 _HIGH_BYTES = 1024 * 1024
 """More than this waiting for one side, and the other is not read until it has gone."""
 _MAX_LINE_BYTES = 16 * 1024 * 1024
 """The daemon takes no longer line; refusing it here keeps the connection."""
-
-_START_S = 30.0
-_POLL_S = 0.01
-_SUCCESSOR_S = 5.0
-"""An older front leaves the newer one, to which the daemon handed over, this long to start its own."""
-_FAREWELL_S = 2.0
-"""After the host's end of input the daemon has this long to say the rest."""
-_MAX_SENDS = 3
-"""A request under which the daemon died as often is answered with an error, or a poisonous one would never end."""
-_LOG_BYTES = 1024 * 1024
-_TEMPFAIL = 75
-"""The daemon's exit status for "somebody else owns the home"."""
-
-_LOST = -31000
-_NO_DAEMON = -31001
-
-_REPEATABLE_TOOLS = frozenset(("get_run", "get_workflow", "list_runs", "list_workflows", "search_workflows"))
-"""Calls that only read; their names are reserved, so no workflow can be meant."""
-
-_ANSWER = re.compile(rb'\{"jsonrpc":"2\.0","id":(-?\d+|"[^"\\]*"),"(?:result|error)":')
-_NO_ANSWER = b'{"jsonrpc":"2.0","method":'
+_FAREWELL_S = 1.5
+"""After its end of input what the host asked may still be answered this long; the SDKs kill a server after 2 s."""
+_LAST_REQUESTS_S = 1.0
+"""When no daemon can be started, the host has this long to ask something, so that its question gets the reason."""
 
 _USAGE = "usage: repertoire serve [--home DIR] [--workflows DIR]... [--session NAME] [--config FILE] [--embedded | --http HOST:PORT]"
 
@@ -58,18 +41,21 @@ _USAGE = "usage: repertoire serve [--home DIR] [--workflows DIR]... [--session N
 def main() -> int:
     """The console script: a plain `serve` is the front, everything else the command line, with all its imports."""
     argv = sys.argv[1:]
-    elsewhere = ("--embedded", "--http", "--takeover", "--help", "-h")
+    elsewhere = ("--embedded", "--http", "--help", "-h")
     if argv[:1] == ["serve"] and not any(word.split("=")[0] in elsewhere for word in argv):
         return run(argv[1:])
     from repertoire.cli import main as cli
 
-    return cli() or 0
+    cli()
+    return 0
 
 
 def run(argv: list[str], command: Callable[[Options], list[str]] | None = None) -> int:
     """Be the front. `command` gives the command line that starts a daemon. Returns the exit status."""
     if sys.platform == "win32":
-        return _complain("Windows is not supported yet: the daemon needs Unix sockets. Try `repertoire serve --embedded`.", 2)
+        return _complain(
+            "Windows is not supported yet: the daemon needs Unix sockets. Try `repertoire serve --embedded`.", 2
+        )
     for fd in (0, 1, 2):  # a closed one would be taken by our socket
         try:
             os.fstat(fd)
@@ -82,7 +68,7 @@ def run(argv: list[str], command: Callable[[Options], list[str]] | None = None) 
     except OSError as error:
         return _complain(f"the home cannot be used: {error}", 1)
     try:
-        return Front(Door(options, command or daemon_command)).run()
+        return Front(Dial(options.home, options.hello(), (command or daemon_command)(options))).run()
     except KeyboardInterrupt:
         return 130
 
@@ -122,256 +108,257 @@ class Options:
         return json.dumps(said).encode() + b"\n"
 
 
-class CannotConnect(Exception):
-    """No daemon answers and none can be started; the message says why."""
-
-
-class Door:
-    """The way to the home's daemon: connect, and start one if none is up; ten doors at once start one daemon."""
-
-    def __init__(self, options: Options, command: Callable[[Options], list[str]]) -> None:
-        self.options, self.command = options, command
-        self._hello = options.hello()
-        self._spawn_at = 0.0
-        self._child = 0
-        self._log_start = 0
-
-    def leave_start_to(self, newer: str | None) -> None:
-        """The daemon handed over to a newer front: let that one start its own version first."""
-        if newer is not None and newer != VERSION:
-            self._spawn_at = time.monotonic() + _SUCCESSOR_S
-
-    def open(self) -> tuple[socket.socket, bytes]:
-        """A greeted connection and what came after the greeting's answer. Raises CannotConnect."""
-        give_up = time.monotonic() + _START_S
-        lock = -1
-        try:
-            homes.make_socket_folder(self.options.home)
-            while True:
-                if link := self._greet(give_up):
-                    return link
-                self._check_child()
-                if time.monotonic() > give_up:
-                    raise CannotConnect(f"no daemon answered within {_START_S:.0f} s")
-                if lock < 0:
-                    lock = self._take_start_lock()
-                    if lock >= 0:
-                        continue  # whoever held it before us has probably started one
-                elif not self._child and time.monotonic() >= self._spawn_at and not homes.is_owned(self.options.home):
-                    self._spawn()
-                time.sleep(_POLL_S)
-        except OSError as error:
-            raise CannotConnect(str(error)) from error
-        finally:
-            if lock >= 0:
-                os.close(lock)
-            self._disown()
-
-    def _greet(self, give_up: float) -> tuple[socket.socket, bytes] | None:
-        """None: nobody is there, or is just ending. One that is still starting keeps us waiting for its answer."""
-        link = socket.socket(socket.AF_UNIX)
-        link.settimeout(max(0.1, give_up - time.monotonic()))
-        answer = b""
-        try:
-            link.connect(homes.socket_path(self.options.home))
-            link.sendall(self._hello)
-            while b"\n" not in answer:
-                part = link.recv(_READ_BYTES)
-                if not part:
-                    raise ConnectionResetError
-                answer += part
-        except (FileNotFoundError, ConnectionError, TimeoutError):
-            link.close()
-            return None
-        first, _, rest = answer.partition(b"\n")
-        said = json.loads(first)
-        if said["ok"]:
-            link.setblocking(False)
-            return link, rest
-        link.close()
-        if said.get("retry"):
-            return None
-        raise CannotConnect(f"the daemon refused the connection: {said['reason']}")
-
-    def _take_start_lock(self) -> int:
-        """The lock's descriptor, or -1 while another front has it."""
-        import fcntl
-
-        fd = os.open(homes.start_lock_path(self.options.home), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            return -1
-        return fd
-
-    def _spawn(self) -> None:
-        """Fork and exec in a session of its own. By hand: importing subprocess costs more than all of this module."""
-        import signal
-
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        command = self.command(self.options)
-        log = self._open_log()
-        self._log_start = os.fstat(log).st_size
-        self._child = os.fork()
-        if self._child == 0:
-            self._become(command, log)
-        os.close(log)
-
-    def _open_log(self) -> int:
-        path = homes.log_path(self.options.home)
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        if os.path.exists(path) and os.path.getsize(path) > _LOG_BYTES:
-            os.replace(path, path + ".1")
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-
-    def _become(self, command: list[str], log: int) -> NoReturn:
-        try:
-            os.setsid()
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            os.dup2(log, 1)
-            os.dup2(log, 2)
-            environment = dict(os.environ)
-            if paths := environment.get("PYTHONPATH"):  # relative ones would change their meaning with the folder
-                environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in paths.split(os.pathsep))
-            os.chdir(self.options.home)  # the daemon outlives us and must not hold the host's folder
-            os.execve(command[0], command, environment)
-        except OSError as error:
-            os.write(2, f"{command[0]}: {error}\n".encode())
-        finally:
-            os._exit(127)
-
-    def _check_child(self) -> None:
-        if not self._child:
-            return
-        pid, status = os.waitpid(self._child, os.WNOHANG)
-        if not pid:
-            return
-        self._child = 0
-        code = os.waitstatus_to_exitcode(status)
-        if code != _TEMPFAIL and not homes.is_owned(self.options.home):
-            raise CannotConnect(f"the daemon ended with status {code} while starting. {self._log_tail()}")
-
-    def _log_tail(self) -> str:
-        path = homes.log_path(self.options.home)
-        with open(path, "rb") as file:
-            file.seek(self._log_start)
-            lines = file.read().decode(errors="replace").splitlines()[-20:]
-        return "\n".join([f"{path} says:" if lines else f"{path} says nothing.", *lines])
-
-    def _disown(self) -> None:
-        """The daemon is our child but not our business: let the kernel bury it."""
-        if self._child:
-            import signal
-
-            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-            self._child = 0
-
-
-class Request:
-    """One that the host waits for. `line` is empty where repeating it could do something twice."""
-
-    __slots__ = ("line", "method", "run", "sends")
-
-    def __init__(self, method: str, line: bytes) -> None:
-        self.method, self.line = method, line
-        self.run: str | None = None
-        self.sends = 1
-
-
-class Memory:
-    """What a lost daemon leaves us with: the open requests, and what a new daemon must hear first."""
-
-    def __init__(self) -> None:
-        self.open: dict[str | int, Request] = {}
-        self._initialize: dict[str, Any] | None = None
-        self._initialized = b""
-        self._standing: dict[str, dict[str, Any]] = {}
-        self._ours: set[str] = set()
-        self._count = 0
-
-    def host_said(self, line: bytes) -> None:
-        for message in _messages(line):
-            method, number = message.get("method"), message.get("id")
-            if not isinstance(method, str):
-                continue  # an answer to a question of the daemon
-            params = message.get("params")
-            params = params if isinstance(params, dict) else {}
-            if isinstance(number, (str, int)):
-                repeatable = method != "tools/call" or params.get("name") in _REPEATABLE_TOOLS
-                self.open[number] = Request(method, line if repeatable else b"")
-                self._remember(method, params, message)
-            elif method == "notifications/initialized":
-                self._initialized = line
-            elif method == "notifications/cancelled" and isinstance(params.get("requestId"), (str, int)):
-                self.open.pop(params["requestId"], None)
-
-    def _remember(self, method: str, params: dict[str, Any], message: dict[str, Any]) -> None:
-        if method == "initialize":
-            self._initialize = message
-        elif method == "logging/setLevel":
-            self._standing[method] = message
-        elif method == "resources/subscribe":
-            self._standing[f"resource {params.get('uri')}"] = message
-        elif method == "resources/unsubscribe":
-            self._standing.pop(f"resource {params.get('uri')}", None)
-
-    def daemon_said(self, line: bytes) -> bool:
-        """Whether the line is for the host; False for the answer to a request of our own."""
-        number = _answered(line) if self.open or self._ours else None
-        if number in self._ours:
-            self._ours.discard(str(number))
-            return False
-        if number is not None:
-            self.open.pop(number, None)
-        return True
-
-    def noted(self, request: object, run: str) -> None:
-        if isinstance(request, (str, int)) and request in self.open:
-            self.open[request].run = run
-
-    def greeting(self) -> bytes:
-        """The replayed `initialize`; empty where the host never sent one, or still waits for its answer."""
-        if self._initialize is None or any(request.method == "initialize" for request in self.open.values()):
-            return b""
-        return self._again(self._initialize)
-
-    def rest(self) -> bytes:
-        """What follows when the daemon has answered the greeting: the standing wishes and the open requests."""
-        lines = [self._again(message) for message in self._standing.values()]
-        for request in self.open.values():
-            request.sends += 1
-            lines.append(request.line + b"\n")
-        return self._initialized and self._initialized + b"\n" + b"".join(lines) or b"".join(lines)
-
-    def _again(self, message: dict[str, Any]) -> bytes:
-        self._count += 1
-        own = f"repertoire-front:{self._count}"  # the host's own number may be in use again
-        self._ours.add(own)
-        return json.dumps({**message, "id": own}).encode() + b"\n"
-
-    def lose(self) -> list[bytes]:
-        """The daemon is gone: the answers to those requests that must not be repeated."""
-        self._ours.clear()
-        gone = {n: r for n, r in self.open.items() if not r.line or r.sends >= _MAX_SENDS}
-        for number in gone:
-            del self.open[number]
-        return [_lost(number, request) for number, request in gone.items()]
-
-
 class Front:
-    """The pump between a host and the daemon."""
+    """The pump between a host and the daemon: one thread, one poll, a buffer for each direction."""
 
-    def __init__(self, door: Door) -> None:
-        self.door, self.memory = door, Memory()
+    def __init__(self, dial: Dial) -> None:
+        self.dial, self.pending = dial, Pending()
         self.link: socket.socket | None = None
-        self.greeted = False
-        self.resting = False
-        self.ended = False
-        self.shut = False
-        self.leave_at = float("inf")
         self.from_host, self.to_host = bytearray(), bytearray()
         self.from_daemon, self.to_daemon = bytearray(), bytearray()
+        self._greeted = False  # the daemon has heard how the connection began: lines may pass
+        self._resting = False  # the daemon was stopped on purpose: not started again for nothing
+        self._skipping = False  # inside a line that was too long
+        self._host_ended = self._host_gone = False
+        self._leave_at = float("inf")
+        self._connect_now = True
+
+    def run(self) -> int:
+        try:
+            while not self._done():
+                if self.link is None and not self.to_host and self._wanted():
+                    self._connect()
+                    self._pass_host_lines()
+                self._say_farewell()
+                self._wait()
+        except CannotConnect as error:
+            return self._give_up(str(error))
+        for answer in self.pending.leave():
+            self.to_host += answer
+        self._write_all()
+        return 0
+
+    # When to go, when to connect.
+
+    def _done(self) -> bool:
+        if self._host_gone or time.monotonic() >= self._leave_at:
+            return True
+        if not self._host_ended or b"\n" in self.from_host:
+            return False
+        return self.link is None or not (self.to_daemon or self.to_host or self.pending.urgent())
+
+    def _wanted(self) -> bool:
+        if self._connect_now or b"\n" in self.from_host:
+            return True
+        if self._host_ended:
+            return False
+        return self.pending.urgent() or (bool(self.pending.open) and not self._resting)
+
+    def _connect(self) -> None:
+        self.link, first = self.dial.open()
+        self._connect_now = self._resting = False
+        greeting = self.pending.greeting()
+        self.to_daemon += greeting
+        self._greeted = not greeting
+        if self._greeted:
+            self.to_daemon += self.pending.rest()
+        self._take_from_daemon(first)
+
+    def _lose(self) -> None:
+        """The daemon has ended under us. Half a line of it is dropped: its request is still open."""
+        if self.link is not None:
+            self.link.close()
+            self.link = None
+        self._greeted = False
+        self.from_daemon.clear()
+        self.to_daemon.clear()
+        for answer in self.pending.lose():
+            self.to_host += answer
+
+    def _say_farewell(self) -> None:
+        """The host has ended its input: what it asked before may still be answered, for a while.
+
+        The daemon hears of the end when we go, and not before, or it would drop the questions of a short script.
+        """
+        if self._host_ended and self._greeted and not self.to_daemon:
+            self._leave_at = min(self._leave_at, time.monotonic() + _FAREWELL_S)
+
+    # The pump.
+
+    def _wait(self) -> None:
+        """Wait for whatever can move. A descriptor is left out while nothing is wanted of it: a hang-up would spin."""
+        poll = select.poll()
+        if not self._host_ended and self._hungry():
+            poll.register(0, select.POLLIN)
+        poll.register(1, select.POLLOUT if self.to_host else 0)
+        wanted = (select.POLLIN if len(self.to_host) < _HIGH_BYTES else 0) | (select.POLLOUT if self.to_daemon else 0)
+        link = self.link
+        if link is not None and wanted:
+            poll.register(link, wanted)
+        for fd, event in poll.poll(self._patience_ms()):
+            if fd == 0:
+                self._read_host()
+            elif fd == 1:
+                self._write_host(event)
+            elif link is self.link:
+                self._move_link(event)
+
+    def _hungry(self) -> bool:
+        if self._greeted:
+            return len(self.to_daemon) < _HIGH_BYTES
+        return b"\n" not in self.from_host
+
+    def _patience_ms(self) -> float | None:
+        if self._leave_at == float("inf"):
+            return None
+        return max(0.0, self._leave_at - time.monotonic()) * 1000
+
+    def _read_host(self) -> None:
+        try:
+            part = os.read(0, _READ_BYTES)
+        except OSError:
+            part = b""
+        if not part:
+            self._host_ended = True
+            if self.from_host and not self._skipping:
+                part = b"\n"  # the last line came without one
+        self.from_host += part
+        if b"\n" not in part and len(self.from_host) > _MAX_LINE_BYTES:
+            self._refuse_line()
+        elif b"\n" in part:
+            self._pass_host_lines()
+
+    def _refuse_line(self) -> None:
+        self.from_host.clear()
+        if not self._skipping:
+            self._skipping = True
+            self.to_host += _too_long()
+
+    def _pass_host_lines(self) -> None:
+        """Without a link the lines stay where they are, unread: what was not passed on was not lost either."""
+        if not self._greeted:
+            return
+        for line in _take_lines(self.from_host):
+            if self._skipping:
+                self._skipping = False
+            elif len(line) > _MAX_LINE_BYTES:
+                self.to_host += _too_long()
+            elif line.strip():
+                self.pending.host_said(line)
+                self.to_daemon += line + b"\n"
+
+    def _write_host(self, event: int) -> None:
+        """No more than a pipe takes without blocking, and its mode is not ours to change: others share it."""
+        try:
+            if self.to_host and event & select.POLLOUT:
+                del self.to_host[: os.write(1, memoryview(self.to_host)[: select.PIPE_BUF])]
+            elif event & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
+                self._host_gone = True
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._host_gone = True
+
+    def _move_link(self, event: int) -> None:
+        assert self.link is not None
+        if event & select.POLLOUT and self.to_daemon:
+            try:
+                del self.to_daemon[: self.link.send(memoryview(self.to_daemon)[:_READ_BYTES])]
+            except BlockingIOError:
+                pass
+            except OSError:
+                self.to_daemon.clear()  # it has gone, but may have answered before: reading tells
+        if event & ~select.POLLOUT:
+            try:
+                part = self.link.recv(_READ_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                part = b""
+            if part:
+                self._take_from_daemon(part)
+            else:
+                self._lose()
+
+    def _take_from_daemon(self, part: bytes) -> None:
+        self.from_daemon += part
+        if b"\n" not in part:
+            return
+        for line in _take_lines(self.from_daemon):
+            if line.startswith(b"#"):
+                self._take_note(line[1:])
+            elif self.pending.daemon_said(line):
+                self.to_host += line + b"\n"
+            elif not self._greeted:
+                self._greeted = True
+                self.to_daemon += self.pending.rest()
+                self._pass_host_lines()
+
+    def _take_note(self, text: bytes) -> None:
+        """A word of the daemon to us: which run a call began, or why it ends."""
+        note = json.loads(text)
+        if "run" in note:
+            self.pending.noted(note.get("id"), note["run"])
+        elif "bye" in note:
+            self._resting = bool(note.get("rest"))
+            self.dial.leave_start_to(note.get("to"))
+
+    # The end.
+
+    def _give_up(self, reason: str) -> int:
+        message = f"The Repertoire daemon cannot be started: {reason}\nIts log is {self.dial.log_path}"
+        _complain(message, 1)
+        if not self._host_ended and select.select([0], [], [], _LAST_REQUESTS_S)[0]:
+            self._read_host()
+        for line in _take_lines(self.from_host):
+            self.pending.host_said(line)
+        for answer in self.pending.give_up(message):
+            self.to_host += answer
+        self._write_all()
+        return 1
+
+    def _write_all(self) -> None:
+        """What is left, however long the host takes to read it; if it has gone there is nobody to tell."""
+        try:
+            while self.to_host and not self._host_gone:
+                select.select([], [1], [])
+                del self.to_host[: os.write(1, memoryview(self.to_host)[: select.PIPE_BUF])]
+        except OSError:
+            pass
+
+
+def _take_lines(buffer: bytearray) -> Iterator[bytes]:
+    """Every whole line, without its newline; what is incomplete stays in the buffer."""
+    end = buffer.rfind(b"\n")
+    if end < 0:
+        return iter(())
+    whole = bytes(buffer[:end])
+    del buffer[: end + 1]
+    return iter(whole.split(b"\n"))
+
+
+def _too_long() -> bytes:
+    return failure(None, -32600, "a line is longer than 16 MiB; it was dropped")
+
+
+def _existing(path: str, option: str, exists: Callable[[str], bool]) -> str:
+    real = os.path.abspath(os.path.expanduser(path))
+    if not exists(real):
+        raise ValueError(f"{option} {path}: there is no such {'file' if exists is os.path.isfile else 'folder'}")
+    return os.path.realpath(real)
+
+
+def _cwd() -> str | None:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
+
+
+def _complain(message: str, status: int) -> int:
+    sys.stderr.write(f"repertoire: {message}\n")
+    sys.stderr.flush()
+    return status
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ class CatalogueFacts(Facts):
 
     async def usage(self) -> dict[str, int]:
         """How often each workflow has been run."""
-        return dict(await self.read(lambda db: db.execute("SELECT workflow, runs FROM usage").fetchall()))
+        return dict(await self.read(lambda db: db.execute("SELECT workflow, count(*) FROM run GROUP BY workflow").fetchall()))
 
 
 def _found(version: WorkflowVersion, root: str, path: str) -> WorkflowVersion:

@@ -38,17 +38,13 @@ class RunFacts(Facts):
 
         def fact(db: sqlite3.Connection) -> Place | None:
             db.execute(
-                f"INSERT INTO run ({_COLUMNS}, epoch) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?, NULL, 0, ?)",
+                f"INSERT INTO run ({_COLUMNS}, epoch) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?, NULL, 1, ?)",
                 (run.id, run.workflow, run.version, run.session_id, run.principal, run.status, run.arguments)
                 + (run.created_at, run.started_at, self.epoch),
             )
-            _append(db, run.id, self.epoch, [("run_start", run.created_at, {"workflow": run.workflow, "version": run.version[:12]})])
+            start: NewEvent = ("run_start", run.created_at, {"workflow": run.workflow, "version": run.version[:12]})
+            _insert_events(db, run.id, 1, [start])
             touch_session(db, run.session_id, run.principal, run.created_at)
-            db.execute(
-                "INSERT INTO usage (workflow, runs, last_run_at) VALUES (?, 1, ?) "
-                "ON CONFLICT (workflow) DO UPDATE SET runs = runs + 1, last_run_at = excluded.last_run_at",
-                (run.workflow, run.created_at),
-            )
             return _claim(db, run.session_id, run.workflow, run.id) if with_state else None
 
         return await self.write(fact)
@@ -86,15 +82,18 @@ class RunFacts(Facts):
 
         def fact(db: sqlite3.Connection) -> Run:
             now = time.time()
-            last = _append(db, run.id, self.epoch, [*events, ("run_end", now, _end_data(status, error))])
+            ending: list[NewEvent] = [*events, ("run_end", now, _end_data(status, error))]
             allowed = before(status)
             marks = ", ".join("?" * len(allowed))
-            changed = db.execute(
-                f"UPDATE run SET status = ?, result = ?, error = ?, ended_at = ? WHERE id = ? AND epoch = ? AND status IN ({marks})",
-                (status, result, None if error is None else _encode_fault(error), now, run.id, self.epoch, *allowed),
-            )
-            if not changed.rowcount:
+            row = db.execute(
+                "UPDATE run SET status = ?, result = ?, error = ?, ended_at = ?, last_event = last_event + ? "
+                f"WHERE id = ? AND epoch = ? AND status IN ({marks}) RETURNING last_event",
+                (status, result, None if error is None else _encode_fault(error), now, len(ending), run.id, self.epoch, *allowed),
+            ).fetchone()
+            if row is None:
                 raise LostClaim(f"{run.id} has ended already")
+            last: int = row[0]
+            _insert_events(db, run.id, last - len(ending) + 1, ending)
             if state is not None:
                 save_state(db, run.session_id, run.workflow, state, now)
             _release(db, run.id, run.session_id, run.workflow)
@@ -163,12 +162,15 @@ def _append(db: sqlite3.Connection, run_id: str, epoch: int, events: Sequence[Ne
     if row is None:
         raise LostClaim(f"{run_id} is no longer run by this process")
     last: int = row[0]
-    first = last - len(events) + 1
+    _insert_events(db, run_id, last - len(events) + 1, events)
+    return last
+
+
+def _insert_events(db: sqlite3.Connection, run_id: str, first: int, events: Sequence[NewEvent]) -> None:
     db.executemany(
         "INSERT INTO event (run_id, n, type, at, data) VALUES (?, ?, ?, ?, ?)",
-        [(run_id, first + i, kind, at, json.dumps(data, ensure_ascii=False)) for i, (kind, at, data) in enumerate(events)],
+        [(run_id, first + i, kind, at, json.dumps(data)) for i, (kind, at, data) in enumerate(events)],
     )
-    return last
 
 
 def _claim(db: sqlite3.Connection, session_id: str, workflow: str, run_id: str) -> Place:

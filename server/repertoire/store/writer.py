@@ -74,7 +74,10 @@ class Writer:
 def _transaction(connection: sqlite3.Connection, facts: list[Fact]) -> list[tuple[bool, Any]]:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        outcomes = [_attempt(connection, fact) for fact in facts]
+        if len(facts) == 1:  # the transaction is savepoint enough
+            outcomes = [(True, facts[0](connection))]
+        else:
+            outcomes = [_attempt(connection, fact) for fact in facts]
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

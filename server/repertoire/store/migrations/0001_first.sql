@@ -85,12 +85,5 @@ CREATE TABLE event (
   PRIMARY KEY (run_id, n)
 ) WITHOUT ROWID;
 
--- How often each workflow has run: orders the listing without counting runs.
-CREATE TABLE usage (
-  workflow      TEXT PRIMARY KEY,
-  runs          INTEGER NOT NULL,
-  last_run_at   REAL NOT NULL
-) WITHOUT ROWID;
-
 -- Versions are immutable, so their text is indexed once.
 CREATE VIRTUAL TABLE version_text USING fts5 (hash UNINDEXED, name, description, parameters, tokenize = 'porter unicode61');

@@ -31,6 +31,9 @@ _REASON_WAIT_S = 0.05
 """The dispatcher cancels the handler first and shows the notification, with its reason, right after."""
 
 
+_REASONS_KEPT = 100
+
+
 class Changes:
     """Tells every client of both eras that the tool list has changed. One for the whole app."""
 
@@ -54,13 +57,17 @@ class Cancellations:
     """Why clients cancelled, kept for the moment in which the cancelled handler asks."""
 
     def __init__(self) -> None:
-        self._reasons: weakref.WeakKeyDictionary[Connection, dict[Any, str]] = weakref.WeakKeyDictionary()
+        self._legacy: weakref.WeakKeyDictionary[Connection, dict[Any, str]] = weakref.WeakKeyDictionary()
+        self._modern: dict[Any, str] = {}
         self._arrived = anyio.Event()
 
     def remember(self, ctx: Context) -> None:
         if ctx.method == "notifications/cancelled":
             params = ctx.params or {}
-            self._reasons.setdefault(_connection(ctx), {})[params.get("requestId")] = str(params.get("reason") or "")
+            reasons = self._reasons(ctx)
+            reasons[params.get("requestId")] = str(params.get("reason") or "")
+            if len(reasons) > _REASONS_KEPT:  # those of requests that had been answered already
+                del reasons[next(iter(reasons))]
             self._arrived.set()
             self._arrived = anyio.Event()
 
@@ -74,9 +81,14 @@ class Cancellations:
 
     async def _reason(self, ctx: Context) -> str:
         with anyio.move_on_after(_REASON_WAIT_S):
-            while ctx.request_id not in self._reasons.get(_connection(ctx), {}):
+            while ctx.request_id not in self._reasons(ctx):
                 await self._arrived.wait()
-        return self._reasons.get(_connection(ctx), {}).pop(ctx.request_id, "")
+        return self._reasons(ctx).pop(ctx.request_id, "")
+
+    def _reasons(self, ctx: Context) -> dict[Any, str]:
+        """By request number. On 2026-07-28 every message has a Connection of its own, and only streams, which have a server each,
+        carry this notification."""
+        return self._modern if is_modern(ctx) else self._legacy.setdefault(_connection(ctx), {})
 
 
 def is_modern(ctx: Context) -> bool:

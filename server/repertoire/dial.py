@@ -1,0 +1,174 @@
+"""The way from a front to its home's daemon: connect, say hello, and start a daemon where none is up.
+
+Part of the front, so standard library only and little of it. Not the protocol after the hello: that is front.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+
+from repertoire import home as homes
+from repertoire.version import VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_READ_BYTES = 256 * 1024
+_START_S = 30.0
+"""How long a daemon may take to start, or another owner to let us in."""
+_POLL_S = 0.01
+_SUCCESSOR_S = 5.0
+"""An older front leaves the newer one, to which the daemon handed over, this long to start its own."""
+_LOG_BYTES = 1024 * 1024
+"""A longer log is put aside, once, when the next daemon starts."""
+_TEMPFAIL = 75
+"""The daemon's exit status for "somebody else owns the home"."""
+
+
+class CannotConnect(Exception):
+    """No daemon answers and none can be started; the message says why."""
+
+
+class Dial:
+    """The way to the home's daemon: connect, and start one if none is up; ten at once start one daemon."""
+
+    def __init__(self, home: str, hello: bytes, command: list[str]) -> None:
+        self.home, self._hello, self._command = home, hello, command
+        self.log_path = homes.log_path(home)
+        self._spawn_at = 0.0
+        self._child = 0
+        self._log_start = 0
+
+    def leave_start_to(self, newer: str | None) -> None:
+        """The daemon handed over to a newer front: let that one start its own version first."""
+        if newer is not None and newer != VERSION:
+            self._spawn_at = time.monotonic() + _SUCCESSOR_S
+
+    def open(self) -> tuple[socket.socket, bytes]:
+        """A greeted connection and what came after the greeting's answer. Raises CannotConnect."""
+        give_up = time.monotonic() + _START_S
+        lock = -1
+        try:
+            homes.make_socket_folder(self.home)
+            while True:
+                if link := self._greet(give_up):
+                    return link
+                self._check_child()
+                if time.monotonic() > give_up:
+                    raise CannotConnect(f"no daemon answered within {_START_S:.0f} s")
+                if lock < 0:
+                    lock = self._take_start_lock()
+                    if lock >= 0:
+                        continue  # whoever held it before us has probably started one
+                elif not self._child and time.monotonic() >= self._spawn_at and not homes.is_owned(self.home):
+                    self._spawn()
+                time.sleep(_POLL_S)
+        except OSError as error:
+            raise CannotConnect(str(error)) from error
+        finally:
+            if lock >= 0:
+                os.close(lock)
+            self._disown()
+
+    def _greet(self, give_up: float) -> tuple[socket.socket, bytes] | None:
+        """None: nobody is there, or is just ending. One that is still starting keeps us waiting for its answer."""
+        link = socket.socket(socket.AF_UNIX)
+        link.settimeout(max(0.1, give_up - time.monotonic()))
+        answer = b""
+        try:
+            link.connect(homes.socket_path(self.home))
+            link.sendall(self._hello)
+            while b"\n" not in answer:
+                part = link.recv(_READ_BYTES)
+                if not part:
+                    raise ConnectionResetError
+                answer += part
+        except (FileNotFoundError, ConnectionError, TimeoutError):
+            link.close()
+            return None
+        first, _, rest = answer.partition(b"\n")
+        said = json.loads(first)
+        if said["ok"]:
+            link.setblocking(False)
+            return link, rest
+        link.close()
+        if said.get("retry"):
+            return None
+        raise CannotConnect(f"the daemon refused the connection: {said['reason']}")
+
+    def _take_start_lock(self) -> int:
+        """The lock's descriptor, or -1 while another front has it."""
+        import fcntl
+
+        fd = os.open(homes.start_lock_path(self.home), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return -1
+        return fd
+
+    def _spawn(self) -> None:
+        """Fork and exec in a session of its own. By hand: importing subprocess costs more than all of this module."""
+        import signal
+
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        log = self._open_log()
+        self._log_start = os.fstat(log).st_size
+        self._child = os.fork()
+        if self._child == 0:
+            self._become(log)
+        os.close(log)
+
+    def _open_log(self) -> int:
+        path = self.log_path
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        if os.path.exists(path) and os.path.getsize(path) > _LOG_BYTES:
+            os.replace(path, path + ".1")
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def _become(self, log: int) -> NoReturn:
+        try:
+            os.setsid()
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            environment = dict(os.environ)
+            if paths := environment.get("PYTHONPATH"):  # relative ones would change their meaning with the folder
+                environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in paths.split(os.pathsep))
+            os.chdir(self.home)  # the daemon outlives us and must not hold the host's folder
+            os.execve(self._command[0], self._command, environment)
+        except OSError as error:
+            os.write(2, f"{self._command[0]}: {error}\n".encode())
+        finally:
+            os._exit(127)
+
+    def _check_child(self) -> None:
+        if not self._child:
+            return
+        pid, status = os.waitpid(self._child, os.WNOHANG)
+        if not pid:
+            return
+        self._child = 0
+        code = os.waitstatus_to_exitcode(status)
+        if code != _TEMPFAIL and not homes.is_owned(self.home):
+            raise CannotConnect(f"the daemon ended with status {code} while starting. {self._log_tail()}")
+
+    def _log_tail(self) -> str:
+        path = self.log_path
+        with open(path, "rb") as file:
+            file.seek(self._log_start)
+            lines = file.read().decode(errors="replace").splitlines()[-20:]
+        return "\n".join([f"{path} says:" if lines else f"{path} says nothing.", *lines])
+
+    def _disown(self) -> None:
+        """The daemon is our child but not our business: let the kernel bury it."""
+        if self._child:
+            import signal
+
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            self._child = 0

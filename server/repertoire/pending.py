@@ -1,0 +1,185 @@
+"""What a front must know of MCP to survive its daemon: which requests are open, and how the connection began.
+
+Part of the front, so standard library only. No input or output here: lines come in, lines come out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_MAX_LOSSES = 3
+"""A request under which the daemon died as often is answered with an error, or a poisonous one would never end."""
+_CALM_S = 60.0
+"""A daemon that lived this long after it got a request did not die of it: a listener may outlive many daemons."""
+
+LOST = -31000
+"""The error code of a call that was open when the daemon ended."""
+
+NO_DAEMON = -31001
+"""The error code of a request for which no daemon could be started."""
+
+LISTEN = "subscriptions/listen"
+"""Open for as long as the host lives; nobody waits for its answer."""
+
+_REPEATABLE_TOOLS = frozenset(("get_run", "get_workflow", "list_runs", "list_workflows", "search_workflows"))
+"""Calls that only read; their names are reserved, so no workflow can be meant."""
+
+_ANSWER = re.compile(rb'\{"jsonrpc":"2\.0","id":(-?\d+|"[^"\\]*"),"(?:result|error)":')
+"""An answer as the daemon writes it: its id is read without parsing what may be a megabyte of result."""
+_NO_ANSWER = b'{"jsonrpc":"2.0","method":'
+
+
+class Request:
+    """One that the host waits for. `line` is empty where repeating it could do something twice."""
+
+    __slots__ = ("line", "losses", "method", "run", "since")
+
+    def __init__(self, method: str, line: bytes) -> None:
+        self.method, self.line = method, line
+        self.run: str | None = None
+        self.losses, self.since = 0, time.monotonic()
+
+
+class Pending:
+    """What a lost daemon leaves us with: the open requests, and what a new daemon must hear first."""
+
+    def __init__(self) -> None:
+        self.open: dict[str | int, Request] = {}
+        self._initialize: dict[str, Any] | None = None
+        self._initialized = b""
+        self._standing: dict[str, dict[str, Any]] = {}
+        self._ours: set[str] = set()
+        self._count = 0
+
+    def host_said(self, line: bytes) -> None:
+        for message in _messages(line):
+            method, number = message.get("method"), message.get("id")
+            if not isinstance(method, str):
+                continue  # an answer to a question of the daemon
+            params = message.get("params")
+            params = params if isinstance(params, dict) else {}
+            if isinstance(number, (str, int)):
+                own = line if line.lstrip().startswith(b"{") else json.dumps(message).encode()  # one out of a batch
+                repeatable = method != "tools/call" or params.get("name") in _REPEATABLE_TOOLS
+                self.open[number] = Request(method, own if repeatable else b"")
+                self._remember(method, params, message)
+            elif method == "notifications/initialized":
+                self._initialized = line
+            elif method == "notifications/cancelled" and isinstance(params.get("requestId"), (str, int)):
+                self.open.pop(params["requestId"], None)
+
+    def _remember(self, method: str, params: dict[str, Any], message: dict[str, Any]) -> None:
+        if method == "initialize":
+            self._initialize = message
+        elif method == "logging/setLevel":
+            self._standing[method] = message
+        elif method == "resources/subscribe":
+            self._standing[f"resource {params.get('uri')}"] = message
+        elif method == "resources/unsubscribe":
+            self._standing.pop(f"resource {params.get('uri')}", None)
+
+    def daemon_said(self, line: bytes) -> bool:
+        """Whether the line is for the host; False for the answer to a request of our own."""
+        number = _answered(line) if self.open or self._ours else None
+        if number in self._ours:
+            self._ours.discard(str(number))
+            return False
+        if number is not None:
+            self.open.pop(number, None)
+        return True
+
+    def noted(self, request: object, run: str) -> None:
+        if isinstance(request, (str, int)) and request in self.open:
+            self.open[request].run = run
+
+    def greeting(self) -> bytes:
+        """The replayed `initialize`; empty where the host never sent one, or still waits for its answer."""
+        if self._initialize is None or any(request.method == "initialize" for request in self.open.values()):
+            return b""
+        return self._again(self._initialize)
+
+    def rest(self) -> bytes:
+        """What follows when the daemon has answered the greeting: the standing wishes and the open requests."""
+        lines = [self._initialized + b"\n"] if self._initialized else []
+        lines += [self._again(message) for message in self._standing.values()]
+        for request in self.open.values():
+            request.since = time.monotonic()
+            lines.append(request.line + b"\n")
+        return b"".join(lines)
+
+    def _again(self, message: dict[str, Any]) -> bytes:
+        self._count += 1
+        own = f"repertoire-front:{self._count}"  # the host's own number may be in use again
+        self._ours.add(own)
+        return json.dumps({**message, "id": own}).encode() + b"\n"
+
+    def lose(self) -> list[bytes]:
+        """The daemon is gone: the answers to those requests that must not be repeated."""
+        self._ours.clear()
+        now = time.monotonic()
+        for request in self.open.values():
+            request.losses = request.losses + 1 if now - request.since < _CALM_S else 1
+        gone = {n: r for n, r in self.open.items() if not r.line or r.losses >= _MAX_LOSSES}
+        for number in gone:
+            del self.open[number]
+        why = "The Repertoire daemon stopped while this call was open."
+        return [_lost(number, request, why) for number, request in gone.items()]
+
+    def leave(self) -> list[bytes]:
+        """The host ended its input and we go: a word for the calls that are still open; their runs go on."""
+        why = "The input ended before this call did."
+        return [_lost(number, request, why) for number, request in self.open.items() if not request.line]
+
+    def urgent(self) -> bool:
+        """Whether the host waits for something that only a daemon can answer."""
+        return any(request.method != LISTEN for request in self.open.values())
+
+    def give_up(self, message: str) -> list[bytes]:
+        """No daemon will come: an error for every open request."""
+        gone, self.open = self.open, {}
+        return [failure(number, NO_DAEMON, message) for number in gone]
+
+
+def failure(number: str | int | None, code: int, message: str, run: str | None = None) -> bytes:
+    error: dict[str, Any] = {"code": code, "message": message}
+    if run is not None:
+        error["data"] = {"run_id": run}
+    return json.dumps({"jsonrpc": "2.0", "id": number, "error": error}).encode() + b"\n"
+
+
+def _lost(number: str | int, request: Request, why: str) -> bytes:
+    if request.line:
+        return failure(number, LOST, f"The Repertoire daemon stopped {_MAX_LOSSES} times while this request was open.")
+    if request.run is not None:
+        known = f"Its run is {request.run}; ask get_run with that id."
+    else:
+        known = "Whether its run had started is not known; list_runs shows the latest ones."
+    return failure(number, LOST, f"{why} {known}", request.run)
+
+
+def _messages(line: bytes) -> list[dict[str, Any]]:
+    """The messages of a line, several in a batch of an early client; none where it is no JSON: the daemon says so."""
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        return []
+    return [message for message in (said if isinstance(said, list) else [said]) if isinstance(message, dict)]
+
+
+def _answered(line: bytes) -> str | int | None:
+    """The id that a line of the daemon answers, if it is an answer."""
+    if line.startswith(_NO_ANSWER):
+        return None
+    if found := _ANSWER.match(line):
+        number: str | int = json.loads(found[1])
+        return number
+    for message in _messages(line):
+        if "method" not in message and isinstance(message.get("id"), (str, int)):
+            return message["id"]  # type: ignore[no-any-return]
+    return None

@@ -1,0 +1,14 @@
+"""The real front, started with the command line of the fake house; FAKE_VERSION is the version of both."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from repertoire import dial, front
+
+HOUSE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_house.py")
+
+if __name__ == "__main__":
+    front.VERSION = dial.VERSION = os.environ.get("FAKE_VERSION", front.VERSION)
+    sys.exit(front.run(sys.argv[1:], command=lambda options: [sys.executable, HOUSE, "--home", options.home]))

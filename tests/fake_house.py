@@ -1,0 +1,120 @@
+"""A daemon that knows only the test's MCP: the real socket, lock and lifetime around a house of one room.
+
+Started as a process of its own: `fake_house.py --home DIR`. What it heard goes to HOME/heard.jsonl, one line each with
+its process id, so that a test sees what a new daemon was told. FAKE_* variables set its version and idle time.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+
+from repertoire.channel import LineChannel
+from repertoire.daemon import EX_TEMPFAIL, Hello, HomeInUse, Owner, serve_home, set_on_signal
+
+
+class Refused(Exception):
+    code, message, hint = "refused", "no", "ask differently"
+
+
+class FakeHouse:
+    def __init__(self, home: str) -> None:
+        self.home = home
+        self.live = 0
+
+    def live_runs(self) -> int:
+        return self.live
+
+    def heard(self, what: dict[str, Any]) -> None:
+        with open(os.path.join(self.home, "heard.jsonl"), "a") as file:
+            file.write(json.dumps({"pid": os.getpid(), **what}) + "\n")
+
+    async def serve_mcp(self, hello: Hello, lines: LineChannel) -> None:
+        async with anyio.create_task_group() as tasks:
+            while (line := await lines.receive()) is not None:
+                message = json.loads(line)
+                self.heard({"method": message.get("method"), "id": message.get("id"), "session": hello.session})
+                tasks.start_soon(self.answer, message, lines)
+            tasks.cancel_scope.cancel()
+
+    async def answer(self, message: dict[str, Any], lines: LineChannel) -> None:
+        method, number = message.get("method"), message.get("id")
+        if number is None or method == "subscriptions/listen":
+            return
+        result: dict[str, Any] = {"pid": os.getpid()}
+        if method == "initialize":
+            result["protocolVersion"] = message["params"]["protocolVersion"]
+        elif method == "tools/call":
+            result |= await self.call(number, message["params"], lines)
+        elif method == "crash":
+            os._exit(9)
+        elif method == "echo":
+            result["params"] = message["params"]
+        await lines.send(json.dumps({"jsonrpc": "2.0", "id": number, "result": result}, separators=(",", ":")).encode())
+
+    async def call(self, number: str | int, params: dict[str, Any], lines: LineChannel) -> dict[str, Any]:
+        arguments = params.get("arguments", {})
+        self.live += 1
+        try:
+            if arguments.get("noted", True):
+                await lines.note_open(number, f"workflow:{params['name']}:01")
+                self.heard({"noted": number})
+            await anyio.sleep(arguments.get("sleep_s", 0))
+        finally:
+            self.live -= 1
+        return {"content": []}
+
+    async def control(
+        self, verb: str, args: dict[str, Any], hello: Hello, emit: Callable[[dict[str, Any]], Awaitable[None]]
+    ) -> Any:
+        self.heard({"verb": verb})
+        if verb == "count":
+            for n in range(args["to"]):
+                await emit({"n": n})
+            return args["to"]
+        if verb == "refuse":
+            raise Refused
+        if verb == "live":
+            self.live += args["by"]
+            return self.live
+        if verb == "wait":
+            try:
+                await anyio.sleep_forever()
+            finally:
+                self.heard({"cancelled": verb})
+        raise KeyError(verb)
+
+
+async def serve(home: str) -> None:
+    idle = os.environ.get("FAKE_IDLE_S")
+    with Owner(home, kind="daemon", version=os.environ.get("FAKE_VERSION", "0.1.0")) as owner:
+        house = FakeHouse(owner.home)
+        house.heard({"started": True})
+        stop = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(set_on_signal, stop)
+            end = await serve_home(house, owner, idle_exit_s=float(idle) if idle else None, stop=stop)
+            house.heard({"ended": end})
+            tasks.cancel_scope.cancel()
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO)
+    if os.environ.get("FAKE_FAILS"):
+        print("the test said: fail", file=sys.stderr)
+        return 3
+    try:
+        anyio.run(serve, sys.argv[sys.argv.index("--home") + 1])
+    except HomeInUse:
+        return EX_TEMPFAIL
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
