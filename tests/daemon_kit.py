@@ -36,6 +36,7 @@ class Home:
         self.path = os.path.realpath(path)
         self.environment = {"PYTHONPATH": os.path.abspath(os.path.join(HERE, "..", "server")), **environment}
         self.started: list[subprocess.Popen[bytes]] = []
+        self.peers: list[Peer] = []
 
     def env(self, **more: str) -> dict[str, str]:
         return {**os.environ, **self.environment, **more}
@@ -69,9 +70,15 @@ class Home:
         return pid
 
     def connect(self, **hello: Any) -> Peer:
-        return Peer(self.path, {"mode": "control", "version": "0.1.0", **hello})
+        return self.peer({"mode": "control", "version": "0.1.0", **hello})
+
+    def peer(self, hello: dict[str, Any] | None = None) -> Peer:
+        self.peers.append(Peer(self.path, hello))
+        return self.peers[-1]
 
     def close(self) -> None:
+        for peer in self.peers:
+            peer.close()
         if os.path.isdir(self.path) and homes.is_owned(self.path):
             self.kill()
         for process in self.started:

@@ -9,6 +9,7 @@ import anyio
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
+
 from test_mcp import COUNT, ECHO, call, create, eventually, made
 from transports import Way
 
@@ -39,10 +40,14 @@ async def failed(client: Client, source: str, **arguments: Any) -> dict[str, Any
 async def test_an_unknown_tool_is_a_protocol_error_that_names_close_ones(way: Way) -> None:
     async with way.client() as client:
         await create(client, "echo_it", ECHO)
-        with pytest.raises(MCPError, match="Unknown tool: echo_if. Did you mean echo_it"):
+        with pytest.raises(MCPError, match=r"Unknown tool: echo_if\. Did you mean echo_it"):
             await client.call_tool("echo_if", {})
         answer = await call(client, "run_workflow", {"name": "echo_if"})
-        assert answer["is_error"] and answer["error"]["code"] == "unknown_workflow" and "echo_it" in answer["error"]["hint"]
+        assert (
+            answer["is_error"]
+            and answer["error"]["code"] == "unknown_workflow"
+            and "echo_it" in answer["error"]["hint"]
+        )
 
 
 @pytest.mark.parametrize(
@@ -83,7 +88,9 @@ async def test_fixed_tools_check_their_arguments(way: Way, tool: str, arguments:
         assert answer["is_error"] and word in answer["error"]["message"], answer
 
 
-@pytest.mark.parametrize("name", ["../../x", "a/b", "a-b", "1x", "", "class", "list", "run_workflow", "x" * 41, "A", "list_runs"])
+@pytest.mark.parametrize(
+    "name", ["../../x", "a/b", "a-b", "1x", "", "class", "list", "run_workflow", "x" * 41, "A", "list_runs"]
+)
 async def test_bad_names_are_refused(way: Way, name: str) -> None:
     async with way.client() as client:
         answer = await call(client, "create_workflow", {"name": name, "source": ECHO})
@@ -120,13 +127,17 @@ async def test_nothing_of_a_refused_source_runs(way: Way) -> None:
     mark = way.home / "ran"
     source = f"open({str(mark)!r}, 'w').close()\n\ndef stop() -> None: ...\n"
     async with way.client() as client:
-        assert (await call(client, "create_workflow", {"name": "refused", "source": source}))["error"]["code"] == "no_run"
+        assert (await call(client, "create_workflow", {"name": "refused", "source": source}))["error"][
+            "code"
+        ] == "no_run"
         assert not mark.exists()
 
 
 async def test_a_body_that_raises_is_answered_with_its_line(way: Way) -> None:
     async with way.client() as client:
-        error = await failed(client, '"""Fail."""\n\ndef run(x: int) -> int:\n    y = x\n    raise ValueError(f"no {y}")\n', x=3)
+        error = await failed(
+            client, '"""Fail."""\n\ndef run(x: int) -> int:\n    y = x\n    raise ValueError(f"no {y}")\n', x=3
+        )
         assert error == {"code": "exception", "type": "ValueError", "message": "no 3", "line": 5, "hint": error["hint"]}
 
 
@@ -143,12 +154,16 @@ async def test_a_body_that_exits_its_process_is_named(way: Way) -> None:
         assert error["code"] == "worker_exit" and "exit code 3" in error["message"]
         error = await failed(client, '"""Exit."""\nimport sys\n\ndef run() -> None:\n    sys.exit("enough")\n')
         assert error["code"] == "exit"
-        error = await failed(client, '"""Exit."""\nimport os, signal\n\ndef run() -> None:\n    os.kill(os.getpid(), 9)\n')
+        error = await failed(
+            client, '"""Exit."""\nimport os, signal\n\ndef run() -> None:\n    os.kill(os.getpid(), 9)\n'
+        )
         assert error["code"] == "worker_lost"
 
 
 async def test_a_body_that_eats_memory_ends_at_its_limit(way: Way) -> None:
-    source = '"""Eat."""\n\ndef run() -> int:\n    held = []\n    while True:\n        held.append(bytearray(10_000_000))\n'
+    source = (
+        '"""Eat."""\n\ndef run() -> int:\n    held = []\n    while True:\n        held.append(bytearray(10_000_000))\n'
+    )
     async with way.client() as client:
         assert (await failed(client, source))["code"] in ("out_of_memory", "worker_lost")
 
@@ -165,7 +180,9 @@ async def test_megabytes_of_print_do_not_disturb_the_answer(way: Way) -> None:
 
 async def test_a_result_that_is_not_json_fails_the_run(way: Way) -> None:
     async with way.client() as client:
-        error = await failed(client, '"""Odd."""\nimport threading\n\ndef run():\n    return {"lock": threading.Lock()}\n')
+        error = await failed(
+            client, '"""Odd."""\nimport threading\n\ndef run():\n    return {"lock": threading.Lock()}\n'
+        )
         assert error["code"] == "result_not_json" and "lock" in error["message"]
         error = await failed(client, '"""Odd."""\n\ndef run() -> int:\n    return "many"\n')
         assert error["code"] == "result_mismatch"
@@ -173,7 +190,9 @@ async def test_a_result_that_is_not_json_fails_the_run(way: Way) -> None:
 
 async def test_a_long_result_is_paged_and_a_too_long_one_refused(way: Way) -> None:
     async with way.client() as client:
-        answer = await made(client, "long", '"""Long."""\n\ndef run(n: int) -> str:\n    return "é" * n\n', n=5 * 1024 * 1024)
+        answer = await made(
+            client, "long", '"""Long."""\n\ndef run(n: int) -> str:\n    return "é" * n\n', n=5 * 1024 * 1024
+        )
         assert answer["status"] == "completed" and answer["result"] is None and len(answer["result_preview"]) == 2000
         text = ""
         for part in range(1, 4):
@@ -181,12 +200,16 @@ async def test_a_long_result_is_paged_and_a_too_long_one_refused(way: Way) -> No
         assert text == '"' + "é" * (3 * 40_000 - 1) and answer["parts"] == 132
         beyond = await call(client, "get_run", {"run_id": answer["run_id"], "part": 133})
         assert beyond["is_error"] and "132" in beyond["error"]["hint"]
-        assert (await failed(client, '"""Long."""\n\ndef run() -> str:\n    return "x" * 20_000_000\n'))["code"] == "result_too_large"
+        assert (await failed(client, '"""Long."""\n\ndef run() -> str:\n    return "x" * 20_000_000\n'))[
+            "code"
+        ] == "result_too_large"
 
 
 async def test_a_megabyte_of_argument_passes(way: Way) -> None:
     async with way.client() as client:
-        answer = await made(client, "size", '"""Size."""\n\ndef run(text: str) -> int:\n    return len(text)\n', text="x" * (1 << 20))
+        answer = await made(
+            client, "size", '"""Size."""\n\ndef run(text: str) -> int:\n    return len(text)\n', text="x" * (1 << 20)
+        )
         assert answer["result"] == 1 << 20
 
 
@@ -269,7 +292,9 @@ async def test_a_file_is_read_again_when_it_or_its_helper_changes(way: Way) -> N
 
 async def test_ten_calls_wait_their_turn_beside_one_that_blocks(way: Way) -> None:
     async with way.client() as client:
-        await create(client, "naps", '"""Nap."""\nimport time\n\ndef run(s: float) -> float:\n    time.sleep(s)\n    return s\n')
+        await create(
+            client, "naps", '"""Nap."""\nimport time\n\ndef run(s: float) -> float:\n    time.sleep(s)\n    return s\n'
+        )
         async with anyio.create_task_group() as tasks:
             answers: list[Any] = []
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-ECHO = '"""Echo a number."""\n\ndef run(number: int) -> int:\n    print("hello")\n    progress(1, 2)\n    return number\n'
+ECHO = (
+    '"""Echo a number."""\n\ndef run(number: int) -> int:\n    print("hello")\n    progress(1, 2)\n    return number\n'
+)
 SPIN = '"""Spin."""\n\ndef run() -> None:\n    print("spinning")\n    while True:\n        pass\n'
 
 
@@ -25,7 +27,9 @@ class Shell:
 
     def __call__(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-P", "-m", "repertoire.front", *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=self.environ, cwd=self.home, **options)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=60, env=self.environ, cwd=self.home, **options
+        )
 
     def ok(self, *words: str, **options: Any) -> str:
         done = self(*words, **options)
@@ -50,8 +54,12 @@ def test_a_run_prints_its_result_and_only_that_on_stdout(shell: Shell) -> None:
     assert (done.returncode, done.stdout) == (0, "7\n") and "hello" in done.stderr
     (shell.home / "payload.json").write_text('{"number": 8}')
     assert shell.json("run", "echo_it", "--payload", "@payload.json")["result"] == 8
-    lines = [json.loads(line) for line in shell.ok("run", "echo_it", "--payload", '{"number": 9}', "--stream").splitlines()]
-    assert [line.get("type") for line in lines] == ["run_start", "log", "progress", "run_end", None] and lines[-1]["result"] == 9
+    lines = [
+        json.loads(line) for line in shell.ok("run", "echo_it", "--payload", '{"number": 9}', "--stream").splitlines()
+    ]
+    assert [line.get("type") for line in lines] == ["run_start", "log", "progress", "run_end", None] and lines[-1][
+        "result"
+    ] == 9
     rows = shell.json("runs")
     assert [row["status"] for row in rows] == ["completed"] * 3
     assert set(rows[0]) >= {"run_id", "workflow", "version", "session_id", "status", "started_at"}
@@ -77,7 +85,9 @@ def test_a_run_prints_its_result_and_only_that_on_stdout(shell: Shell) -> None:
         (["create", "1x", "workflows/echo_it.py"], 1, "not a workflow name"),
     ],
 )
-def test_what_is_wrong_is_said_on_stderr_with_an_exit_code(shell: Shell, words: list[str], code: int, said: str) -> None:
+def test_what_is_wrong_is_said_on_stderr_with_an_exit_code(
+    shell: Shell, words: list[str], code: int, said: str
+) -> None:
     done = shell(*words)
     assert done.returncode == code and said in done.stderr and done.stdout == ""
 
@@ -164,7 +174,9 @@ def test_status_and_stop_of_a_home_that_nobody_owns(shell: Shell) -> None:
 
 def test_the_demo(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "repertoire.front", "demo"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, "TMPDIR": str(tmp_path)})
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
     assert done.returncode == 0, done.stderr
     assert "session_state says 2" in done.stdout and "All of it worked" in done.stdout
     assert list(tmp_path.iterdir()) == []

@@ -51,7 +51,9 @@ def test_the_tour_shows_what_happens(tmp_path: Path) -> None:
     tour = commands(README)
     assert len(tour) >= 5
     for command, shown in tour:
-        done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=tmp_path, env=environ, timeout=60)
+        done = subprocess.run(
+            command, shell=True, capture_output=True, text=True, cwd=tmp_path, env=environ, timeout=60
+        )
         expected = masked("\n".join(shown), home)
         seen = masked(done.stdout + done.stderr, home)
         assert [line for line in seen if line in expected][: len(expected)] == expected, (command, seen, expected)
@@ -70,7 +72,9 @@ def test_every_ready_workflow_has_its_line_in_the_readme() -> None:
 
 
 def test_commands_in_the_docs_exist() -> None:
-    known = subprocess.run([sys.executable, "-P", "-m", "repertoire.front", "--help"], capture_output=True, text=True, check=True).stdout
+    known = subprocess.run(
+        [sys.executable, "-P", "-m", "repertoire.front", "--help"], capture_output=True, text=True, check=True
+    ).stdout
     for page in PAGES:
         for command in re.findall(r"`repertoire ([a-z]+)", page.read_text()):
             assert re.search(rf"\b{command}\b", known), (page.name, command)

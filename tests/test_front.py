@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from daemon_kit import PATIENCE_S, Home, Host, until
 
+from daemon_kit import PATIENCE_S, Home, Host, until
 from repertoire import home as homes
 from repertoire.owner import Owner
 
@@ -253,7 +253,7 @@ def test_a_host_that_stops_reading_for_good_ends_it_quietly(host: Start) -> None
 
 def test_long_lines_pass_whole_in_both_directions(host: Start) -> None:
     it = host()
-    for size in (70_000, 1_000_000, 8_000_000):
+    for size in (70_000, 1_000_000, 4_000_000):
         text = "ü" * (size // 2)
         number = it.ask("echo", text=text)
         answer = it.receive()
@@ -296,7 +296,17 @@ def test_the_front_imports_nothing_heavy() -> None:
     environment = {**os.environ, "PYTHONPATH": os.path.join(os.path.dirname(__file__), "..", "server")}
     out = subprocess.run([sys.executable, "-S", "-c", code], env=environment, capture_output=True, check=True).stdout
     loaded = set(out.decode().split())
-    assert not loaded & {"asyncio", "subprocess", "pathlib", "tempfile", "argparse", "typing", "inspect", "mcp", "logging"}
+    assert not loaded & {
+        "asyncio",
+        "subprocess",
+        "pathlib",
+        "tempfile",
+        "argparse",
+        "typing",
+        "inspect",
+        "mcp",
+        "logging",
+    }
     ours = {name for name in loaded if name.startswith("repertoire")}
     assert ours == {f"repertoire{part}" for part in ("", ".front", ".dial", ".pending", ".home", ".version")}
 

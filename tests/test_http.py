@@ -9,10 +9,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from transports import http_server
 
 from repertoire.errors import BadSettings
 from repertoire.surfaces.http import parse_address
+from transports import http_server
 
 INITIALIZE = {
     "jsonrpc": "2.0", "id": 1, "method": "initialize",
@@ -32,14 +32,18 @@ def test_healthz_answers_when_it_is_ready(url: str) -> None:
     assert (answer.status_code, answer.json()["status"]) == (200, "ok")
 
 
-@pytest.mark.parametrize(("header", "value", "status"), [("Host", "evil.example", 421), ("Origin", "http://evil.example", 403)])
+@pytest.mark.parametrize(
+    ("header", "value", "status"), [("Host", "evil.example", 421), ("Origin", "http://evil.example", 403)]
+)
 @pytest.mark.parametrize("path", ["/mcp", "/messages/?session_id=00000000000000000000000000000000"])
 def test_foreign_hosts_and_origins_are_turned_away(url: str, path: str, header: str, value: str, status: int) -> None:
     answer = httpx2.post(f"{url}{path}", json=INITIALIZE, headers={**ACCEPT, header: value})
     assert answer.status_code == status
 
 
-@pytest.mark.parametrize(("header", "value", "status"), [("Host", "evil.example", 421), ("Origin", "http://evil.example", 403)])
+@pytest.mark.parametrize(
+    ("header", "value", "status"), [("Host", "evil.example", 421), ("Origin", "http://evil.example", 403)]
+)
 def test_sse_turns_them_away_too(url: str, header: str, value: str, status: int) -> None:
     assert httpx2.get(f"{url}/sse", headers={header: value}).status_code == status
 
@@ -77,7 +81,17 @@ def test_addresses_are_read() -> None:
 def test_a_home_that_is_owned_offers_takeover(url: str, tmp_path: Path) -> None:
     home = tmp_path / "home"
     with http_server(home, {}) as first:
-        command = [sys.executable, "-P", "-m", "repertoire.front", "serve", "--http", "127.0.0.1:0", "--home", str(home)]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "repertoire.front",
+            "serve",
+            "--http",
+            "127.0.0.1:0",
+            "--home",
+            str(home),
+        ]
         refused = subprocess.run(command, capture_output=True, text=True, timeout=30)
         assert refused.returncode == 1 and "--takeover" in refused.stderr
         taken = subprocess.run([*command[:-2], "--http", first.rpartition("/")[2], "--home", str(tmp_path / "other")],

@@ -11,6 +11,7 @@ import anyio
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
+
 from transports import Way
 
 pytestmark = pytest.mark.anyio
@@ -77,7 +78,12 @@ async def test_a_file_becomes_a_typed_tool(way: Way) -> None:
         assert tool.description == "Give back what came." and tool.title == "Echo file"
         assert tool.input_schema["properties"]["number"] == {"type": "integer", "description": "Any whole number."}
         assert tool.input_schema["required"] == ["number"] and "session_id" in tool.input_schema["properties"]
-        assert tool.output_schema is not None and set(tool.output_schema["required"]) == {"run_id", "session_id", "status", "result"}
+        assert tool.output_schema is not None and set(tool.output_schema["required"]) == {
+            "run_id",
+            "session_id",
+            "status",
+            "result",
+        }
         answer = await call(client, "echo_file", {"number": "5"})
         assert answer["status"] == "completed" and answer["result"] == {"number": 5, "text": "x"}
         assert answer["run_id"].startswith("workflow:echo_file:")
@@ -179,7 +185,10 @@ def run() -> str:
         events = (await call(client, "get_run", {"run_id": answer["run_id"]}))["events"]
         assert [event["n"] for event in events] == list(range(1, len(events) + 1))
         assert [event["type"] for event in events] == ["run_start", *["progress"] * 5, "log", "log", "run_end"]
-        assert [event["data"].get("message") for event in events if event["type"] == "log"] == ["done, says print", "careful"]
+        assert [event["data"].get("message") for event in events if event["type"] == "log"] == [
+            "done, says print",
+            "careful",
+        ]
         rest = (await call(client, "get_run", {"run_id": answer["run_id"], "after_event": 7}))["events"]
         assert [event["n"] for event in rest] == [8, 9]
 
@@ -195,7 +204,9 @@ async def test_yielded_items_stream_and_are_the_result(way: Way) -> None:
 
 
 async def test_a_long_call_answers_working_and_goes_on(way: Way) -> None:
-    source = '"""Be slow."""\nimport time\n\ndef run(seconds: float) -> str:\n    time.sleep(seconds)\n    return "late"\n'
+    source = (
+        '"""Be slow."""\nimport time\n\ndef run(seconds: float) -> str:\n    time.sleep(seconds)\n    return "late"\n'
+    )
     async with way.client() as client:
         answer = await made(client, "slow", source, seconds=3.6)
         assert answer["status"] == "working" and answer["result"] is None and not answer["is_error"]
@@ -205,7 +216,9 @@ async def test_a_long_call_answers_working_and_goes_on(way: Way) -> None:
 
 async def test_a_run_can_be_cancelled(way: Way) -> None:
     async with way.client() as client:
-        await create(client, "spin", '"""Spin."""\n\ndef run() -> None:\n    print("spinning")\n    while True:\n        pass\n')
+        await create(
+            client, "spin", '"""Spin."""\n\ndef run() -> None:\n    print("spinning")\n    while True:\n        pass\n'
+        )
         answers: list[dict[str, Any]] = []
 
         async def spin() -> None:
@@ -240,7 +253,18 @@ async def _live_run(client: Client, way: Way) -> str | None:
     import subprocess
     import sys
 
-    command = [sys.executable, "-P", "-m", "repertoire.front", "runs", "--status", "working", "--json", "--home", str(way.home)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "repertoire.front",
+        "runs",
+        "--status",
+        "working",
+        "--json",
+        "--home",
+        str(way.home),
+    ]
     found = await anyio.run_process(command, stderr=subprocess.DEVNULL)
     rows = json.loads(found.stdout)
     return rows[0]["run_id"] if rows else None
@@ -248,7 +272,8 @@ async def _live_run(client: Client, way: Way) -> str | None:
 
 async def test_a_client_that_times_out_leaves_its_run_going(way: Way) -> None:
     if way.name == "http-modern":
-        return await a_closed_stream_cancels(way)
+        await a_closed_stream_cancels(way)
+        return
     source = '"""Be slow."""\nimport time\n\ndef run() -> str:\n    time.sleep(1.5)\n    session_state["ran"] = True\n    return "kept"\n'
     probe = '"""Look."""\n\ndef run() -> None: ...\n'
     async with way.client() as client:
@@ -287,7 +312,18 @@ async def _rows(way: Way, client: Client, workflow: str) -> list[str]:
         with sqlite3.connect(way.home / "repertoire.db") as db:
             query = "SELECT status FROM run WHERE workflow = ? ORDER BY created_at DESC"
             return [status for (status,) in db.execute(query, (workflow,))]
-    command = [sys.executable, "-P", "-m", "repertoire.front", "runs", "--workflow", workflow, "--json", "--home", str(way.home)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "repertoire.front",
+        "runs",
+        "--workflow",
+        workflow,
+        "--json",
+        "--home",
+        str(way.home),
+    ]
     return [row["status"] for row in json.loads((await anyio.run_process(command)).stdout)]
 
 

@@ -56,7 +56,9 @@ def test_source_report_counts_lines_functions_classes_and_imports(tmp_path: Path
         "class A:\n    def short(self): return 1\n\n    async def long(self):\n        x = 1\n        return x\n"
     )
     (tmp_path / "pkg").mkdir()
-    (tmp_path / "pkg" / "b.py").write_bytes(b"from os import path\r\nfrom . import a\r\n\r\ndef f():\r\n    def g():\r\n        pass\r\n")
+    (tmp_path / "pkg" / "b.py").write_bytes(
+        b"from os import path\r\nfrom . import a\r\n\r\ndef f():\r\n    def g():\r\n        pass\r\n"
+    )
     (tmp_path / "notes.txt").write_text("def no(): pass")
 
     report = load("source_report").run(path=str(tmp_path))

@@ -53,7 +53,12 @@ def test_options_are_a_literal() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["session_state['a'] = 1", "from repertoire import session_state as s", "import repertoire\nrepertoire.session_state"]
+    "body",
+    [
+        "session_state['a'] = 1",
+        "from repertoire import session_state as s",
+        "import repertoire\nrepertoire.session_state",
+    ],
 )
 def test_mentioning_the_state_is_seen(body: str) -> None:
     assert analyse(body + "\ndef run(): ...\n", max_bytes=LIMIT).uses_state
@@ -99,7 +104,9 @@ def test_just_created_and_most_used_ones_are_listed() -> None:
 
 def test_flags_win_over_variables_and_those_over_the_file(tmp_path: Path) -> None:
     (tmp_path / "repertoire.toml").write_text('run_timeout_s = 1\ninline_deadline_s = 2\nworker_env = ["A"]\n')
-    settings = load(home=str(tmp_path), environ={"REPERTOIRE_RUN_TIMEOUT_S": "7", "REPERTOIRE_READY_WORKFLOWS": "false"})
+    settings = load(
+        home=str(tmp_path), environ={"REPERTOIRE_RUN_TIMEOUT_S": "7", "REPERTOIRE_READY_WORKFLOWS": "false"}
+    )
     assert (settings.limits.run_timeout_s, settings.limits.inline_deadline_s) == (7, 2)
     assert settings.worker_env == ("A",) and settings.ready_workflows is False
     for bad in ('run_timeout_s = "soon"', "no_such = 1", "x = ", 'authoring = "maybe"'):

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
+
 from repertoire.authoring import ambient, codec
 from repertoire.authoring.refusals import (
     ArgumentError,
@@ -62,7 +63,7 @@ def signature(source: str) -> Signature:
     module = ModuleType("schema_test_module")
     sys.modules[module.__name__] = module
     try:
-        exec(compile(HEAD + textwrap.dedent(source), "schema_test.py", "exec", dont_inherit=True), module.__dict__)  # noqa: S102  as the loader does
+        exec(compile(HEAD + textwrap.dedent(source), "schema_test.py", "exec", dont_inherit=True), module.__dict__)
         read_one = read(module.run, module.__dict__, {module.__name__})
         _ = read_one.input_schema, read_one.output_schema
         return read_one

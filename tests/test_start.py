@@ -16,7 +16,18 @@ from mcp.client.stdio import stdio_client
 
 pytestmark = pytest.mark.anyio
 
-HEAVY = ("torch", "sentence_transformers", "transformers", "numpy", "sqlalchemy", "pydantic_ai", "openai", "typer", "rich", "docstring_parser")
+HEAVY = (
+    "torch",
+    "sentence_transformers",
+    "transformers",
+    "numpy",
+    "sqlalchemy",
+    "pydantic_ai",
+    "openai",
+    "typer",
+    "rich",
+    "docstring_parser",
+)
 
 
 async def test_a_daemon_that_has_served_a_client_holds_nothing_heavy(tmp_path: Path) -> None:
@@ -30,7 +41,9 @@ async def test_a_daemon_that_has_served_a_client_holds_nothing_heavy(tmp_path: P
             time.sleep(0.02)
         assert json.loads((home / "daemon.json").read_text())["pid"] == daemon.pid
         server = StdioServerParameters(
-            command=sys.executable, args=["-P", "-m", "repertoire.front", "serve", "--home", str(home)], env=dict(os.environ)
+            command=sys.executable,
+            args=["-P", "-m", "repertoire.front", "serve", "--home", str(home)],
+            env=dict(os.environ),
         )
         async with Client(stdio_client(server)) as client:
             await client.list_tools()
@@ -46,15 +59,26 @@ async def test_a_daemon_that_has_served_a_client_holds_nothing_heavy(tmp_path: P
 
 def test_the_front_imports_nothing_but_a_few_of_the_standard_library(tmp_path: Path) -> None:
     code = "import sys; before = set(sys.modules); import repertoire.front; print(*sorted(set(sys.modules) - before))"
-    found = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     ours = {name for name in found if name.startswith("repertoire")}
-    assert ours == {"repertoire", "repertoire.front", "repertoire.dial", "repertoire.pending", "repertoire.home", "repertoire.version"}
+    assert ours == {
+        "repertoire",
+        "repertoire.front",
+        "repertoire.dial",
+        "repertoire.pending",
+        "repertoire.home",
+        "repertoire.version",
+    }
     assert not {"asyncio", "subprocess", "pathlib", "tempfile", "argparse", "typing", "logging"} & set(found)
 
 
 def test_a_workflow_file_imports_us_without_anything_heavy() -> None:
     code = "import sys; from repertoire import progress, log, session_state, commit_state; print(*sys.modules)"
-    found = set(subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    found = set(
+        subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
     assert not {"mcp", "torch", "pydantic", "msgspec", "aiosqlite", "asyncio"} & found
 
 

@@ -81,7 +81,12 @@ async def test_what_an_earlier_owner_left_is_ended_and_its_place_given_up(tmp_pa
         async with open_store(path) as later:
             assert [left.id for left in await later.abandon_runs()] == [run.id]
             ended = await later.run(run.id)
-            assert ended is not None and ended.status == "failed" and ended.error is not None and ended.error.code == "server_lost"
+            assert (
+                ended is not None
+                and ended.status == "failed"
+                and ended.error is not None
+                and ended.error.code == "server_lost"
+            )
             assert [event.n for event in await later.events(run.id)] == [1, 2, 3]
             assert (await later.claim_place(a_run())).held_by is None
         with pytest.raises(LostClaim):
@@ -95,7 +100,9 @@ async def test_a_fact_that_fails_takes_nothing_else_of_its_group_with_it(tmp_pat
 
         async def write(run: Run, known: bool) -> None:
             try:
-                outcomes.append(await (store.start_run(run, with_state=False) if known else store.add_events(run.id, [])))
+                outcomes.append(
+                    await (store.start_run(run, with_state=False) if known else store.add_events(run.id, []))
+                )
             except LostClaim as error:
                 outcomes.append(error)
 
@@ -152,7 +159,7 @@ async def test_named_sessions_are_the_principals_own(tmp_path: Path) -> None:
 
 def test_every_status_has_a_row_and_final_ones_lead_nowhere() -> None:
     assert set(NEXT) == set(STATUSES)
-    assert FINAL == {"completed", "failed", "cancelled"}
+    assert {"completed", "failed", "cancelled"} == FINAL
     assert before("completed") == ("working",)
     assert set(before("cancelled")) == {"working", "input_required"}
 
@@ -161,7 +168,9 @@ def test_the_envelope_has_always_four_keys_and_pages_a_long_result() -> None:
     run = a_run()
     assert envelope(run, 100) == {"run_id": run.id, "session_id": "s_1", "status": "working", "result": None}
     text = '"' + "x" * 250 + '"'
-    long = Run(**{**{field: getattr(run, field) for field in run.__struct_fields__}, "status": "completed", "result": text})
+    long = Run(
+        **{**{field: getattr(run, field) for field in run.__struct_fields__}, "status": "completed", "result": text}
+    )
     answer = envelope(long, 100)
     assert answer["result"] is None and answer["parts"] == 3 and answer["result_preview"] == text[:2000]
     assert "".join(result_part(long, part, 100) or "" for part in (1, 2, 3)) == text
@@ -170,14 +179,17 @@ def test_the_envelope_has_always_four_keys_and_pages_a_long_result() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "name"), [("a/b.py", "a_b"), ("draft-email.py", "draft_email"), ("FetchJson.py", "fetch_json"), ("HTTPGet.py", "http_get")]
+    ("file", "name"),
+    [("a/b.py", "a_b"), ("draft-email.py", "draft_email"), ("FetchJson.py", "fetch_json"), ("HTTPGet.py", "http_get")],
 )
 def test_file_names_become_workflow_names(file: str, name: str) -> None:
     assert name_of_file(file) == name
     assert name_problem(name) is None
 
 
-@pytest.mark.parametrize("name", ["a-b", "1x", "", "../../x", "class", "list", "invoke", "run_workflow", "X", "a" * 41, "ä", "a\n"])
+@pytest.mark.parametrize(
+    "name", ["a-b", "1x", "", "../../x", "class", "list", "invoke", "run_workflow", "X", "a" * 41, "ä", "a\n"]
+)
 def test_bad_names_are_refused_with_a_reason(name: str) -> None:
     assert name_problem(name)
 
@@ -187,5 +199,3 @@ def test_a_version_hash_depends_on_the_text_only() -> None:
     assert one == version_hash("a", "x", "d", Options(), ())
     assert one != version_hash("b", "x", "d", Options(), ())
     assert one != version_hash("a", "x", "d", Options(timeout_s=1), ())
-
-

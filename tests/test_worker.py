@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from repertoire import wire
 
 SERVER = str(Path(__file__).resolve().parent.parent / "server")

@@ -89,7 +89,6 @@ class App:
     ) -> Any:
         return await control(self.service, caller_of(hello), verb, args, emit)
 
-
     async def serve(self, owner: Owner, *, idle_exit_s: float | None = None, stop: anyio.Event | None = None) -> End:
         """Let everybody in through the home's socket until SIGTERM, SIGINT, `stop`, or the daemon's own reasons to end."""
         end = stop or anyio.Event()

@@ -49,7 +49,15 @@ class Refused(RepertoireError):
 
     code = "refused"
 
-    def __init__(self, message: str, hint: str | None = None, *, code: str = "refused", line: int | None = None, column: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        hint: str | None = None,
+        *,
+        code: str = "refused",
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
         super().__init__(message, hint)
         self.reason = code
         self.line = line

@@ -121,7 +121,11 @@ class Service:
         version = view.find(name)
         if version is None:
             close = view.close_to(name)
-            hint = f"Did you mean {' or '.join(close)}?" if close else "search_workflows and list_workflows show what there is."
+            hint = (
+                f"Did you mean {' or '.join(close)}?"
+                if close
+                else "search_workflows and list_workflows show what there is."
+            )
             raise UnknownWorkflow(f"There is no workflow {name[:100]!r}.", hint)
         return version
 
@@ -144,7 +148,9 @@ class Service:
         if self._catalog.created(name) is None:
             version = self.view(caller).find(name)
             if version is not None:
-                raise NotDeletable(f"{name!r} comes from the file {version.path}.", "Remove or change that file instead.")
+                raise NotDeletable(
+                    f"{name!r} comes from the file {version.path}.", "Remove or change that file instead."
+                )
         return await self._catalog.unpublish(name)
 
     async def add_file(self, caller: Caller, name: str, source: str, replace: bool = False) -> dict[str, Any]:
@@ -155,7 +161,9 @@ class Service:
         known = self.view(caller).find(name)
         if known is not None and not (replace and known.path == path):
             where = known.path or "a workflow that was created through a tool"
-            raise Refused(f"The name {name!r} is taken by {where}.", "Choose another name, or use --replace.", code="name_taken")
+            raise Refused(
+                f"The name {name!r} is taken by {where}.", "Choose another name, or use --replace.", code="name_taken"
+            )
         version = await self._checked(name, source, None, "operator", caller.principal)
         await anyio.Path(path).parent.mkdir(parents=True, exist_ok=True)
         await anyio.Path(path).write_text(source, encoding="utf-8")
@@ -174,7 +182,9 @@ class Service:
     def _own_file(self, name: str) -> str:
         return os.path.join(self._settings.home, "workflows", f"{name}.py")
 
-    async def _checked(self, name: str, source: str, description: str | None, origin: Origin, author: str) -> WorkflowVersion:
+    async def _checked(
+        self, name: str, source: str, description: str | None, origin: Origin, author: str
+    ) -> WorkflowVersion:
         """Parse, then load once in a worker of the origin's kind. Raises Refused with what to correct."""
         analysis = await anyio.to_thread.run_sync(
             lambda: analyse(source, max_bytes=self._limits.max_source_bytes, description=description)
@@ -193,7 +203,9 @@ class Service:
         """Start a run and give back its handle at once."""
         version = self.find(caller, name)
         if not isinstance(arguments, dict):
-            raise BadArguments("`arguments` must be an object with the workflow's parameters.", f"get_workflow({name!r}) shows them.")
+            raise BadArguments(
+                "`arguments` must be an object with the workflow's parameters.", f"get_workflow({name!r}) shows them."
+            )
         text = json.dumps(arguments)  # ASCII: a lone surrogate in it must not break the store or the wire
         if (size := len(text)) > self._limits.max_arguments_bytes:
             raise BadArguments(
@@ -216,12 +228,16 @@ class Service:
         """The envelope with events numbered after `after_event`; `part` gives a piece of a long result instead."""
         run = await self.own_run(caller, run_id)
         if wait_s > 0 and not run.is_final:
-            run = await self._runner.wait(run_id, min(wait_s, self._limits.inline_deadline_s)) or await self.own_run(caller, run_id)
+            run = await self._runner.wait(run_id, min(wait_s, self._limits.inline_deadline_s)) or await self.own_run(
+                caller, run_id
+            )
         answer = self.envelope(run)
         if part is not None:
             piece = result_part(run, part, self._limits.inline_result_chars)
             if piece is None:
-                raise BadArguments(f"There is no part {part} of this result.", f"Parts go from 1 to {answer.get('parts', 1)}.")
+                raise BadArguments(
+                    f"There is no part {part} of this result.", f"Parts go from 1 to {answer.get('parts', 1)}."
+                )
             return {**answer, "result": None, "part": part, "text": piece}
         events = await self._store.events(run_id, max(after_event, 0), _MAX_EVENTS + 1)
         answer["events"] = [event.public() for event in events[:_MAX_EVENTS]]
@@ -271,7 +287,9 @@ class Service:
             raise Refused(f"The name {name!r} belongs to the file {path}.", "Choose another name.", code="name_taken")
         if self._catalog.created(name) is not None and not replace:
             raise Refused(
-                f"A workflow {name!r} exists already.", "Choose another name, or create it again with replace=true.", code="name_taken"
+                f"A workflow {name!r} exists already.",
+                "Choose another name, or create it again with replace=true.",
+                code="name_taken",
             )
 
     async def _session(self, caller: Caller, session_id: str | None) -> str:
@@ -281,7 +299,9 @@ class Service:
             return new_session_id()
         session = await self._store.session(session_id)
         if session is None or session.principal != caller.principal:
-            raise UnknownSession(f"There is no session {session_id[:100]!r}.", 'Leave session_id out, or give "new" for a fresh one.')
+            raise UnknownSession(
+                f"There is no session {session_id[:100]!r}.", 'Leave session_id out, or give "new" for a fresh one.'
+            )
         if time.time() - session.used_at > self._limits.session_ttl_s:
             raise UnknownSession(f"The session {session_id!r} has expired.", 'Give "new" for a fresh one.')
         return session.id

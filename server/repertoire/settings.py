@@ -69,7 +69,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(
-    *, home: str | None = None, config: str | None = None, roots: tuple[str, ...] = (), environ: Mapping[str, str] | None = None
+    *,
+    home: str | None = None,
+    config: str | None = None,
+    roots: tuple[str, ...] = (),
+    environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """Read the settings. Raises BadSettings naming the key and where it came from."""
     environ = os.environ if environ is None else environ
@@ -78,7 +82,9 @@ def load(
     limits = {name: values.pop(name) for name in Limits.__struct_fields__ if name in values}
     unknown = sorted(set(values) - set(Settings.__struct_fields__) | {"home", "limits"} & set(values))
     if unknown:
-        raise BadSettings(f"unknown setting {unknown[0]!r} in the configuration file", "docs/configuration.md lists them all.")
+        raise BadSettings(
+            f"unknown setting {unknown[0]!r} in the configuration file", "docs/configuration.md lists them all."
+        )
     for name in Limits.__struct_fields__:
         if (text := environ.get(f"REPERTOIRE_{name.upper()}")) is not None:
             limits[name] = text

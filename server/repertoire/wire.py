@@ -132,6 +132,7 @@ class Inspected(msgspec.Struct, frozen=True, tag="inspected"):
 
 WorkerFrame = Events | Commit | Done | Failed | Inspected
 
+
 class Fork(msgspec.Struct, frozen=True, tag="fork"):
     """Host to zygote: fork a child that serves the socket whose descriptor rides on this frame's first byte. 0: no limit."""
 

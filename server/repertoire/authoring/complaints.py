@@ -62,7 +62,7 @@ def shown(value: Any) -> str:
     """A value, cut, with its type: `'abc' (str)`."""
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001  a __repr__ of the author's may raise anything
+    except Exception:
         text = "an object without repr"
     return f"{text if len(text) <= 100 else text[:97] + '...'} ({type(value).__name__})"
 

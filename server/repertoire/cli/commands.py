@@ -22,7 +22,9 @@ app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False,
 )  # fmt: skip
 
-Home = Annotated[str | None, typer.Option("--home", help="Where the data lives. Default: the platform's user data folder.")]
+Home = Annotated[
+    str | None, typer.Option("--home", help="Where the data lives. Default: the platform's user data folder.")
+]
 Folders = Annotated[list[str] | None, typer.Option("--workflows", help="A folder of workflow files; may be repeated.")]
 Config = Annotated[str | None, typer.Option("--config", help="A TOML file instead of HOME/repertoire.toml.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -74,7 +76,9 @@ def serve(
     session: Session = "default",
     embedded: Annotated[bool, typer.Option("--embedded", help="Serve stdio in this process: no daemon.")] = False,
     http: Annotated[str | None, typer.Option("--http", help="HOST:PORT: serve HTTP in the foreground.")] = None,
-    takeover: Annotated[bool, typer.Option("--takeover", help="With --http: stop the daemon that owns the home.")] = False,
+    takeover: Annotated[
+        bool, typer.Option("--takeover", help="With --http: stop the daemon that owns the home.")
+    ] = False,
 ) -> None:
     """Serve MCP: over stdio through the home's daemon, with --embedded without one, with --http over HTTP."""
     from .. import front
@@ -93,7 +97,9 @@ def run(
     name: str,
     payload: Annotated[str, typer.Option("--payload", help="Arguments as JSON, or @FILE.")] = "{}",
     session: Session = "default",
-    stream: Annotated[bool, typer.Option("--stream", help="Print each event as a line of JSON, then the answer.")] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Print each event as a line of JSON, then the answer.")
+    ] = False,
     home: Home = None,
     workflows: Folders = None,
     as_json: Json = False,
@@ -302,13 +308,16 @@ def status(home: Home = None, as_json: Json = False) -> None:
     if not answer["running"]:
         render.out.print("not running", markup=False)
         return
-    render.out.print(f"running: pid {answer['pid']}, version {answer['version']}, since {answer['started_at']}", markup=False)
+    render.out.print(
+        f"running: pid {answer['pid']}, version {answer['version']}, since {answer['started_at']}", markup=False
+    )
     render.out.print(f"runs going on: {answer['live_runs']}; connections: {len(answer['connections'])}", markup=False)
 
 
 @app.command()
 def stop(
-    force: Annotated[bool, typer.Option("--force", help="Do not wait for runs that are going on.")] = False, home: Home = None
+    force: Annotated[bool, typer.Option("--force", help="Do not wait for runs that are going on.")] = False,
+    home: Home = None,
 ) -> None:
     """End the home's daemon."""
     from .serving import stop_daemon

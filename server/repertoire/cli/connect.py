@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import anyio
 
-from ..control import ControlError, NoDaemon, control_client
+from ..control import NoDaemon, control_client
 from ..daemon import Hello, serve_home
 from ..owner import HomeInUse, Owner
 from ..settings import Settings
@@ -34,7 +34,9 @@ async def connect(settings: Settings, session: str = "default") -> AsyncIterator
     """The one-shot commands also read ./workflows; `serve` never does."""
     here = os.path.abspath("workflows")
     roots = settings.roots or ((here,) if os.path.isdir(here) else ())
-    hello = Hello(mode="control", version=VERSION, session=session, roots=tuple(map(os.path.realpath, roots)), cwd=os.getcwd())
+    hello = Hello(
+        mode="control", version=VERSION, session=session, roots=tuple(map(os.path.realpath, roots)), cwd=os.getcwd()
+    )
     async with AsyncExitStack() as stack:
         yield await _enter(stack, settings, hello)
 
@@ -78,5 +80,3 @@ async def _own(settings: Settings, owner: Owner, hello: Hello) -> AsyncIterator[
 
 async def _ignore(event: dict[str, Any]) -> None:
     return
-
-

@@ -90,10 +90,14 @@ async def _profile(client: Client) -> None:
 
 
 async def _create_find_run(client: Client) -> None:
-    created = (await client.call_tool("create_workflow", {"name": "word_count", "source": _SOURCE})).structured_content or {}
+    created = (
+        await client.call_tool("create_workflow", {"name": "word_count", "source": _SOURCE})
+    ).structured_content or {}
     _expect(created.get("name") == "word_count", f"create_workflow answered {created}")
     _say(f"Created word_count, version {created['version']}.")
-    found = (await client.call_tool("search_workflows", {"query": "how often does each word occur"})).structured_content or {}
+    found = (
+        await client.call_tool("search_workflows", {"query": "how often does each word occur"})
+    ).structured_content or {}
     names = [match["name"] for match in found.get("matches", [])]
     _expect(names[:1] == ["word_count"], f"search found {names}")
     _say(f"Found by intent ({found['ranking']}): {names[0]}.")

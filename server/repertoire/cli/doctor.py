@@ -28,14 +28,21 @@ def _row(check: str, ok: bool, message: str, hint: str | None = None) -> Check:
 
 def _python() -> Check:
     ok = sys.version_info >= (3, 11)
-    return _row("python", ok, f"{sys.version.split()[0]} at {sys.executable}", None if ok else "Python 3.11 or newer is needed.")
+    return _row(
+        "python", ok, f"{sys.version.split()[0]} at {sys.executable}", None if ok else "Python 3.11 or newer is needed."
+    )
 
 
 def _sqlite() -> Check:
     try:
         sqlite3.connect(":memory:").execute("CREATE VIRTUAL TABLE t USING fts5 (x)")
     except sqlite3.OperationalError:
-        return _row("sqlite", False, f"SQLite {sqlite3.sqlite_version} has no FTS5.", "Search needs a Python whose SQLite has it.")
+        return _row(
+            "sqlite",
+            False,
+            f"SQLite {sqlite3.sqlite_version} has no FTS5.",
+            "Search needs a Python whose SQLite has it.",
+        )
     return _row("sqlite", True, f"SQLite {sqlite3.sqlite_version} with FTS5")
 
 
@@ -56,7 +63,9 @@ def _encoder() -> Check:
     """Found by name only: importing it takes seconds."""
     if importlib.util.find_spec("sentence_transformers") is None:
         return _row("search", True, "lexical: sentence-transformers is not installed")
-    return _row("search", True, "lexical; sentence-transformers is installed for the semantic search of a coming release")
+    return _row(
+        "search", True, "lexical; sentence-transformers is installed for the semantic search of a coming release"
+    )
 
 
 def _workflows(settings: Settings) -> list[Check]:
@@ -75,5 +84,3 @@ def _workflows(settings: Settings) -> list[Check]:
 def _file(path: str, finding: dict[str, Any]) -> Check:
     place = f"{path}:{finding['line']}" if finding.get("line") else path
     return _row("workflow file", finding["severity"] != "error", f"{place}: {finding['message']}", finding.get("hint"))
-
-

@@ -75,7 +75,13 @@ class RunProgress:
     """A bar on stderr that follows a run's events; nothing where stderr is not a terminal."""
 
     def __init__(self, name: str) -> None:
-        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         self._bar = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
         self._task: TaskID = self._bar.add_task(name, total=None)
         self._name = name

@@ -165,7 +165,8 @@ class Runner:
         except Exception:
             logger.exception("run %s", live.run.id)
             outcome = Outcome(
-                status="failed", error=Fault("internal", "InternalError", "Repertoire failed to run this; its log has the details.")
+                status="failed",
+                error=Fault("internal", "InternalError", "Repertoire failed to run this; its log has the details."),
             )
         finally:
             with anyio.CancelScope(shield=True):
@@ -175,7 +176,12 @@ class Runner:
         run = live.run
         try:
             finished = await self._store.finish_run(
-                run, outcome.status, result=outcome.result, error=outcome.error, state=outcome.state, events=outcome.events
+                run,
+                outcome.status,
+                result=outcome.result,
+                error=outcome.error,
+                state=outcome.state,
+                events=outcome.events,
             )
             if outcome.error is not None and outcome.error.traceback:
                 logger.info("run %s failed: %s\n%s", run.id, outcome.error.message, outcome.error.traceback)
@@ -183,7 +189,11 @@ class Runner:
             finished = await self._store.run(run.id) or run
         except Exception:  # the disk is full, the file is gone: the caller must hear of it all the same
             logger.exception("recording the end of %s", run.id)
-            fault = Fault("not_recorded", "StorageError", "The run ended, but its result could not be stored; the server's log says why.")
+            fault = Fault(
+                "not_recorded",
+                "StorageError",
+                "The run ended, but its result could not be stored; the server's log says why.",
+            )
             finished = msgspec.structs.replace(run, status="failed", error=fault, ended_at=time.time())
         self._live.pop(run.id, None)
         live.run = finished
@@ -260,7 +270,9 @@ class Runner:
         data = {"level": "info", "message": f"waiting for {holder}"}
         try:
             live.announce(
-                waiting_for=holder, started_at=None, last_event=await self._store.add_events(live.run.id, [("log", time.time(), data)])
+                waiting_for=holder,
+                started_at=None,
+                last_event=await self._store.add_events(live.run.id, [("log", time.time(), data)]),
             )
             while True:
                 turn = live.turn = anyio.Event()
@@ -327,10 +339,14 @@ def _cancelled() -> Outcome:
 
 
 def _stopped() -> Outcome:
-    fault = Fault("server_stopped", "ServerStopped", "The server was stopped while this run was going on.", hint="Run it again.")
+    fault = Fault(
+        "server_stopped", "ServerStopped", "The server was stopped while this run was going on.", hint="Run it again."
+    )
     return Outcome(status="failed", error=fault)
 
 
 def unknown_run(run_id: str) -> UnknownRun:
     shown = run_id if len(run_id) <= 100 else run_id[:97] + "..."
-    return UnknownRun(f"There is no run {shown!r}.", "Use the run_id that a call returned; runs of other users are not shown.")
+    return UnknownRun(
+        f"There is no run {shown!r}.", "Use the run_id that a call returned; runs of other users are not shown."
+    )

@@ -46,7 +46,9 @@ class Zygote:
             self._send(Fork(number, memory_mb=memory_mb), theirs.fileno())
             pid = await forked
             if pid == 0:
-                raise ConnectionError("the process for this run could not be started: the machine's process or memory limit")
+                raise ConnectionError(
+                    "the process for this run could not be started: the machine's process or memory limit"
+                )
             return number, pid
         except BaseException:
             self.kill(number)

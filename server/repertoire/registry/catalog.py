@@ -19,7 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 class Catalog:
-    """`always` are folders that everybody sees behind their own, best first; without `watch` they are read once. Give `open` the folders of each caller before `view`."""
+    """Give `open` the folders of each caller before `view`.
+
+    `always` are folders that everybody sees behind their own, best first; without `watch` folders are read once.
+    """
 
     def __init__(
         self, store: Store, inspect: Inspector, limits: Limits, tasks: anyio.abc.TaskGroup, always: tuple[str, ...], *,

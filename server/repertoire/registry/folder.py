@@ -157,7 +157,11 @@ def _python_files(root: str) -> list[str]:
     found: list[str] = []
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
-        found.extend(os.path.join(folder, name) for name in sorted(files) if name.endswith(".py") and not name.startswith((".", "_")))
+        found.extend(
+            os.path.join(folder, name)
+            for name in sorted(files)
+            if name.endswith(".py") and not name.startswith((".", "_"))
+        )
         if len(found) > _MAX_FILES:
             logger.warning("%s holds more than %d Python files; the rest is not read", root, _MAX_FILES)
             return found[:_MAX_FILES]

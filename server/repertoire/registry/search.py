@@ -10,9 +10,9 @@ from .view import View
 _WORD = re.compile(r"[^\W_]+")
 _MAX_WORDS = 64
 _STOP_WORDS = frozenset(
-    "a an and any are as at be but by can could do does for from get give had has have how i if in into is it its let like make me "
-    "my need of on or our please should so some that the their them then there these they this those to us use want was we what "
-    "when where which who will with would you your".split()
+    """a an and any are as at be but by can could do does for from get give had has have how i if in into is it its let like
+    make me my need of on or our please should so some that the their them then there these they this those to us use want was
+    we what when where which who will with would you your""".split()  # noqa: SIM905  ninety quoted words are no list to read
 )
 """Words that nearly every description and query hold: alone they would make anything match."""
 

@@ -47,7 +47,10 @@ def analyse(source: str, *, max_bytes: int, description: str | None = None) -> A
     tree = parse(source, max_bytes)
     run = _find_run(tree)
     return Analysis(
-        description=(description or "").strip() or _first_paragraph(tree) or (_first_paragraph(run) if run else "") or "",
+        description=(description or "").strip()
+        or _first_paragraph(tree)
+        or (_first_paragraph(run) if run else "")
+        or "",
         options=_options(tree),
         uses_state=uses_state(tree),
         imports=tuple(imports(tree)),
@@ -100,7 +103,9 @@ def _first_paragraph(node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef) 
 
 def _options(tree: ast.Module) -> Options:
     for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
         if any(isinstance(target, ast.Name) and target.id == "__workflow__" for target in targets):
             value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
             return _read_options(value, node.lineno)

@@ -43,7 +43,10 @@ class CatalogueFacts(Facts):
             rows = db.execute(
                 "SELECT version.body, published_at FROM published JOIN version USING (hash) ORDER BY published_at, published.name"
             )
-            return [(msgspec.structs.replace(_version.decode(body), origin="tool", root="", path=None), at) for body, at in rows]
+            return [
+                (msgspec.structs.replace(_version.decode(body), origin="tool", root="", path=None), at)
+                for body, at in rows
+            ]
 
         return await self.read(query)
 
@@ -77,7 +80,10 @@ class CatalogueFacts(Facts):
                 (root,),
             )
             return {
-                path: (fingerprint, _broken.decode(broken) if body is None else _found(_version.decode(body), root, path))
+                path: (
+                    fingerprint,
+                    _broken.decode(broken) if body is None else _found(_version.decode(body), root, path),
+                )
                 for path, fingerprint, body, broken in rows
             }
 
@@ -91,7 +97,9 @@ class CatalogueFacts(Facts):
                 if isinstance(what, WorkflowVersion):
                     _add_version(db, what)
                 hash, broken = (what.hash, None) if isinstance(what, WorkflowVersion) else (None, _encode(what))
-                statement = "INSERT OR REPLACE INTO scanned (root, path, fingerprint, hash, broken) VALUES (?, ?, ?, ?, ?)"
+                statement = (
+                    "INSERT OR REPLACE INTO scanned (root, path, fingerprint, hash, broken) VALUES (?, ?, ?, ?, ?)"
+                )
                 db.execute(statement, (root, path, fingerprint, hash, broken))
             db.executemany("DELETE FROM scanned WHERE root = ? AND path = ?", [(root, path) for path in gone])
 
@@ -113,7 +121,9 @@ class CatalogueFacts(Facts):
 
     async def usage(self) -> dict[str, int]:
         """How often each workflow has been run."""
-        return dict(await self.read(lambda db: db.execute("SELECT workflow, count(*) FROM run GROUP BY workflow").fetchall()))
+        return dict(
+            await self.read(lambda db: db.execute("SELECT workflow, count(*) FROM run GROUP BY workflow").fetchall())
+        )
 
 
 def _found(version: WorkflowVersion, root: str, path: str) -> WorkflowVersion:

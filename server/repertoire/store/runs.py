@@ -88,7 +88,16 @@ class RunFacts(Facts):
             row = db.execute(
                 "UPDATE run SET status = ?, result = ?, error = ?, ended_at = ?, last_event = last_event + ? "
                 f"WHERE id = ? AND epoch = ? AND status IN ({marks}) RETURNING last_event",
-                (status, result, None if error is None else _encode_fault(error), now, len(ending), run.id, self.epoch, *allowed),
+                (
+                    status,
+                    result,
+                    None if error is None else _encode_fault(error),
+                    now,
+                    len(ending),
+                    run.id,
+                    self.epoch,
+                    *allowed,
+                ),
             ).fetchone()
             if row is None:
                 raise LostClaim(f"{run.id} has ended already")
@@ -97,7 +106,9 @@ class RunFacts(Facts):
             if state is not None:
                 save_state(db, run.session_id, run.workflow, state, now)
             _release(db, run.id, run.session_id, run.workflow)
-            return msgspec.structs.replace(run, status=status, result=result, error=error, ended_at=now, last_event=last, waiting_for=None)
+            return msgspec.structs.replace(
+                run, status=status, result=result, error=error, ended_at=now, last_event=last, waiting_for=None
+            )
 
         return await self.write(fact)
 
@@ -117,9 +128,12 @@ class RunFacts(Facts):
                 db.execute("UPDATE run SET epoch = ? WHERE id = ?", (self.epoch, row[0]))
                 _append(db, row[0], self.epoch, [("run_end", now, _end_data("failed", fault))])
                 db.execute(
-                    "UPDATE run SET status = 'failed', error = ?, ended_at = ? WHERE id = ?", (_encode_fault(fault), now, row[0])
+                    "UPDATE run SET status = 'failed', error = ?, ended_at = ? WHERE id = ?",
+                    (_encode_fault(fault), now, row[0]),
                 )
-            db.execute("DELETE FROM place WHERE run_id NOT IN (SELECT id FROM run WHERE status IN ('working', 'input_required'))")
+            db.execute(
+                "DELETE FROM place WHERE run_id NOT IN (SELECT id FROM run WHERE status IN ('working', 'input_required'))"
+            )
             return [_run(row) for row in rows]
 
         return await self.write(fact)
@@ -132,7 +146,13 @@ class RunFacts(Facts):
         return await self.read(query)
 
     async def runs(
-        self, principal: str, *, workflow: str | None = None, session_id: str | None = None, status: str | None = None, limit: int = 50
+        self,
+        principal: str,
+        *,
+        workflow: str | None = None,
+        session_id: str | None = None,
+        status: str | None = None,
+        limit: int = 50,
     ) -> list[Run]:
         """The principal's runs, newest first."""
         filters = {"principal": principal, "workflow": workflow, "session_id": session_id, "status": status}
@@ -141,7 +161,8 @@ class RunFacts(Facts):
 
         def query(db: sqlite3.Connection) -> list[Run]:
             rows = db.execute(
-                f"SELECT {_COLUMNS} FROM run WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?", (*given.values(), limit)
+                f"SELECT {_COLUMNS} FROM run WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?",
+                (*given.values(), limit),
             )
             return [_run(row) for row in rows]
 
@@ -151,14 +172,20 @@ class RunFacts(Facts):
         """Events numbered after+1 and on."""
 
         def query(db: sqlite3.Connection) -> list[RunEvent]:
-            rows = db.execute("SELECT n, type, at, data FROM event WHERE run_id = ? AND n > ? ORDER BY n LIMIT ?", (run_id, after, limit))
+            rows = db.execute(
+                "SELECT n, type, at, data FROM event WHERE run_id = ? AND n > ? ORDER BY n LIMIT ?",
+                (run_id, after, limit),
+            )
             return [RunEvent(n, kind, at, json.loads(data)) for n, kind, at, data in rows]
 
         return await self.read(query)
 
 
 def _append(db: sqlite3.Connection, run_id: str, epoch: int, events: Sequence[NewEvent]) -> int:
-    row = db.execute("UPDATE run SET last_event = last_event + ? WHERE id = ? AND epoch = ? RETURNING last_event", (len(events), run_id, epoch)).fetchone()
+    row = db.execute(
+        "UPDATE run SET last_event = last_event + ? WHERE id = ? AND epoch = ? RETURNING last_event",
+        (len(events), run_id, epoch),
+    ).fetchone()
     if row is None:
         raise LostClaim(f"{run_id} is no longer run by this process")
     last: int = row[0]
@@ -174,8 +201,12 @@ def _insert_events(db: sqlite3.Connection, run_id: str, first: int, events: Sequ
 
 
 def _claim(db: sqlite3.Connection, session_id: str, workflow: str, run_id: str) -> Place:
-    db.execute("INSERT OR IGNORE INTO place (session_id, workflow, run_id) VALUES (?, ?, ?)", (session_id, workflow, run_id))
-    (holder,) = db.execute("SELECT run_id FROM place WHERE session_id = ? AND workflow = ?", (session_id, workflow)).fetchone()
+    db.execute(
+        "INSERT OR IGNORE INTO place (session_id, workflow, run_id) VALUES (?, ?, ?)", (session_id, workflow, run_id)
+    )
+    (holder,) = db.execute(
+        "SELECT run_id FROM place WHERE session_id = ? AND workflow = ?", (session_id, workflow)
+    ).fetchone()
     if holder != run_id:
         return Place(held_by=holder)
     return Place(state=load_state(db, session_id, workflow))

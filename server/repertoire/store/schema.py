@@ -26,7 +26,9 @@ def prepare(connection: sqlite3.Connection) -> None:
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
-        raise DamagedStore(f"the database file cannot be read: {error}", "It was left as it is; restore a copy or use another --home.") from error
+        raise DamagedStore(
+            f"the database file cannot be read: {error}", "It was left as it is; restore a copy or use another --home."
+        ) from error
 
 
 def migrations() -> list[str]:

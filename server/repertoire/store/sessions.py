@@ -60,7 +60,10 @@ def load_state(db: sqlite3.Connection, session_id: str, workflow: str) -> str | 
 
 
 def save_state(db: sqlite3.Connection, session_id: str, workflow: str, value: str, at: float) -> None:
-    db.execute("INSERT OR REPLACE INTO state (session_id, workflow, value, updated_at) VALUES (?, ?, ?, ?)", (session_id, workflow, value, at))
+    db.execute(
+        "INSERT OR REPLACE INTO state (session_id, workflow, value, updated_at) VALUES (?, ?, ?, ?)",
+        (session_id, workflow, value, at),
+    )
 
 
 def touch_session(db: sqlite3.Connection, session_id: str, principal: str, at: float) -> None:

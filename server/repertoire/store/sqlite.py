@@ -26,7 +26,10 @@ class Store(CatalogueFacts, RunFacts, SessionFacts):
 @asynccontextmanager
 async def open_store(path: str, *, pid: int = 0) -> AsyncIterator[Store]:
     """Open (or create) the file and register this process as its owner. Raises NewerSchema, DamagedStore."""
-    async with aiosqlite.connect(path, isolation_level=None) as writing, aiosqlite.connect(path, isolation_level=None) as reading:
+    async with (
+        aiosqlite.connect(path, isolation_level=None) as writing,
+        aiosqlite.connect(path, isolation_level=None) as reading,
+    ):
         await on_thread(writing, prepare, raw(writing))
         await reading.execute("PRAGMA busy_timeout = 5000")
         await reading.execute("PRAGMA query_only = ON")

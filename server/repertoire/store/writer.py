@@ -59,7 +59,9 @@ class Writer:
 
     async def _commit(self, group: list[tuple[Fact, asyncio.Future[Any]]]) -> None:
         try:
-            outcomes = await on_thread(self._connection, _transaction, raw(self._connection), [fact for fact, _ in group])
+            outcomes = await on_thread(
+                self._connection, _transaction, raw(self._connection), [fact for fact, _ in group]
+            )
         except Exception as error:  # the transaction itself failed (disk full, locked): every fact of it did
             outcomes = [(False, error)] * len(group)
         for (_, future), (succeeded, value) in zip(group, outcomes, strict=True):

@@ -88,6 +88,8 @@ async def control(service: Service, caller: Caller, verb: str, args: dict[str, A
     """Carry out one verb for the local user. Raises RepertoireError."""
     handler = _VERBS.get(verb)
     if handler is None:
-        raise BadArguments(f"Unknown command {verb!r}.", "The daemon may be older than this command line: `repertoire stop` ends it.")
+        raise BadArguments(
+            f"Unknown command {verb!r}.", "The daemon may be older than this command line: `repertoire stop` ends it."
+        )
     await service.refresh(caller)
     return await handler(service, caller, args, emit)

@@ -80,7 +80,12 @@ async def serve_http(app: Starlette, host: str, port: int) -> AsyncIterator[int]
     """Serve while the block runs; gives the port (another than asked for when that was 0). Raises BadSettings when it is taken."""
     sock = _bind(host, port)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_keep_alive=_KEEP_ALIVE_S, timeout_graceful_shutdown=2, lifespan="on"
+        app,
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=2,
+        lifespan="on",
     )
     server = _Server(config)
     async with anyio.create_task_group() as tasks:

@@ -59,7 +59,7 @@ class Desk:
                 raise RuntimeError(f"commit_state(): the state is too large: {error}") from None
             answer = self._channel.receive()
         if not isinstance(answer, Committed):
-            raise RuntimeError("commit_state(): the host answered with something else")  # noqa: TRY004  not the body's type error
+            raise RuntimeError("commit_state(): the host answered with something else")
         if answer.error is not None:
             raise RuntimeError(f"commit_state(): {answer.error}")
         self.committed = state

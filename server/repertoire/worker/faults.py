@@ -85,7 +85,7 @@ def _out_of_memory(error: MemoryError, line: int | None) -> Fault:
 def _message(error: BaseException) -> str:
     try:
         text = str(error) or type(error).__name__
-    except Exception:  # noqa: BLE001  a __str__ of the author's may raise anything
+    except Exception:
         text = f"{type(error).__name__} (its message cannot be shown)"
     if isinstance(error, BaseExceptionGroup):
         inner = "; ".join(f"{type(e).__name__}: {_message(e)}" for e in error.exceptions[:5])

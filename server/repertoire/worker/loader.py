@@ -104,7 +104,7 @@ class BundleFinder(MetaPathFinder, Loader):
         version = self.version
         if version is not None and module.__name__ in version.bundled:
             module.__file__ = version.files[module.__name__]
-            exec(version.module(module.__name__), module.__dict__)  # noqa: S102  what this process is for
+            exec(version.module(module.__name__), module.__dict__)
 
 
 class Library:
@@ -130,7 +130,7 @@ class Library:
         threads = len(foreign())
         module = self._register(version)
         try:
-            exec(compiled, module.__dict__)  # noqa: S102  what this process is for
+            exec(compiled, module.__dict__)
         except BaseException:
             self._forget(version)
             raise

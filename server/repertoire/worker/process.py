@@ -83,7 +83,7 @@ class Process:
             try:
                 self._begin(desk, task.max_message_bytes, task.cwd)
                 return self._perform(task, version, desk, stack)
-            except BaseException as error:  # noqa: BLE001  the edge of the body: whatever it raised is the run's end
+            except BaseException as error:
                 return Failed(faults.of_run(error, version))
 
     def _begin(self, desk: Desk | None, max_message: int, folder: str | None) -> None:
@@ -105,7 +105,7 @@ class Process:
             module = stack.enter_context(self._library.loaded(version))
             run = entry(module)
             read = signature(version, module, run)
-        except BaseException as error:  # noqa: BLE001  the edge of the module's top level
+        except BaseException as error:
             return Failed(faults.of_load(error, version))
         positional, keyword = read.bind(json.loads(task.arguments))
         if task.state is not None:
@@ -126,7 +126,7 @@ class Process:
                     json.dumps(read.output_schema),
                     tuple(Note(*note) for note in read.notes),
                 )
-        except BaseException as error:  # noqa: BLE001  the edge of the module's top level
+        except BaseException as error:
             return Failed(faults.of_load(error, version))
         finally:
             self._end(None)

@@ -35,7 +35,7 @@ def plain(value: Any, limit: int) -> Any:
 def described(value: Any) -> str:
     try:
         return repr(value)
-    except Exception as error:  # noqa: BLE001  a __repr__ of the author's may raise anything
+    except Exception as error:
         return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
 
 

@@ -50,14 +50,18 @@ class Calls:
         except UnknownWorkflow as error:
             if params.name in FIXED:
                 return _refusal(params.name, error)
-            raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:100]}. {error.hint or ''}".strip()) from error
+            raise MCPError(
+                code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:100]}. {error.hint or ''}".strip()
+            ) from error
         except RepertoireError as error:
             return _refusal(params.name, error)
         except MCPError:
             raise
         except Exception:
             logger.exception("tools/call %s", params.name)
-            return _refusal(params.name, RepertoireError("Repertoire failed to answer this call; its log has the details."))
+            return _refusal(
+                params.name, RepertoireError("Repertoire failed to answer this call; its log has the details.")
+            )
 
     async def _fixed(self, ctx: Context, caller: Caller, name: str, arguments: dict[str, Any]) -> types.CallToolResult:
         service = self._service
@@ -115,7 +119,11 @@ def _checked(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     properties: dict[str, Any] = schema["properties"]
     arguments.pop("_", None)  # VS Code adds it to tools without arguments
     problems = [f"`{key}`: missing" for key in schema["required"] if key not in arguments]
-    problems += [f"`{key}`: unknown argument; this tool takes {', '.join(properties)}" for key in arguments if key not in properties]
+    problems += [
+        f"`{key}`: unknown argument; this tool takes {', '.join(properties)}"
+        for key in arguments
+        if key not in properties
+    ]
     for key, value in arguments.items():
         if key in properties and (problem := _problem(value, properties[key])):
             problems.append(f"`{key}`: {problem}, got {json.dumps(value)[:100]}")
@@ -134,21 +142,29 @@ def _problem(value: Any, schema: dict[str, Any]) -> str | None:
     allowed = tuple(kind for name in wanted for kind in _TYPES[name])
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
         return f"wants {' or '.join(wanted)}"
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if value < schema.get("minimum", value) or value > schema.get("maximum", value):
-            return f"wants a number from {schema.get('minimum')} to {schema.get('maximum', 'any')}"
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if isinstance(value, int | float) and ((low is not None and value < low) or (high is not None and value > high)):
+        return f"wants a number from {low} to {'any' if high is None else high}"
     return None
 
 
 def _answer(payload: dict[str, Any], *, is_error: bool = False) -> types.CallToolResult:
     """The same JSON as text and as structured content: clients show the model one or the other."""
     text = json.dumps(payload, ensure_ascii=False)
-    return types.CallToolResult(content=[types.TextContent(type="text", text=text)], structured_content=payload, is_error=is_error)
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=text)], structured_content=payload, is_error=is_error
+    )
 
 
 def _refusal(name: str, error: RepertoireError) -> types.CallToolResult:
     """A call that did not become a run. Workflow tools promise the envelope, so they answer in it."""
-    fault: dict[str, Any] = {"code": error.code, "type": type(error).__name__, "message": error.message, "line": None, "hint": error.hint}
+    fault: dict[str, Any] = {
+        "code": error.code,
+        "type": type(error).__name__,
+        "message": error.message,
+        "line": None,
+        "hint": error.hint,
+    }
     if isinstance(error, Refused):
         fault |= {"code": error.reason, "line": error.line, "column": error.column}
     payload: dict[str, Any] = {"error": fault}

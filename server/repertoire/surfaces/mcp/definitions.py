@@ -87,10 +87,10 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     ),
     "create_workflow": (
         "Create a workflow",
-        "Publish Python as a workflow, usable at once with run_workflow and later as a tool of its own. The source is a module with "
+        ("Publish Python as a workflow, usable at once with run_workflow and later as a tool of its own. The source is a module with "
         "`def run(...)` or `async def run(...)`, typed parameters, a return annotation and a docstring with an Args section. "
         "Inside it `progress(done, total, message)`, `log.info(...)` and the dict `session_state` are there without an import. "
-        "Workflows are immutable: to change one, create it again with replace=true, which makes a new version.",
+        "Workflows are immutable: to change one, create it again with replace=true, which makes a new version."),
         _object(
             ["name", "source"],
             name={"type": "string", "description": "Lower-case letters, digits and underscores, at most 40, a letter first."},
@@ -110,16 +110,16 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     ),
     "run_workflow": (
         "Run a workflow",
-        "Run any workflow by name, a just created one too. A run that takes long is answered with status `working` and goes on: "
-        "fetch it with get_run(run_id, wait_s).",
+        ("Run any workflow by name, a just created one too. A run that takes long is answered with status `working` and goes on: "
+        "fetch it with get_run(run_id, wait_s)."),
         _object(["name"], name=_NAME, arguments=_ARGUMENTS, session_id=SESSION_ID),
         types.ToolAnnotations(read_only_hint=False),
         envelope_schema({}),
     ),
     "get_run": (
         "Get a run",
-        "A run's status, result and events. wait_s waits for its end; after_event leaves out events seen before; "
-        "part fetches a piece of a long result as text.",
+        ("A run's status, result and events. wait_s waits for its end; after_event leaves out events seen before; "
+        "part fetches a piece of a long result as text."),
         _object(
             ["run_id"],
             run_id=_RUN_ID,

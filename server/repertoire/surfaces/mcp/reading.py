@@ -54,7 +54,9 @@ class Reading:
         self._service = service
         self._caller_of = caller_of
 
-    async def list_resources(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
+    async def list_resources(
+        self, ctx: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
         """Workflows, a page at a time. Runs are not enumerated: the template says how to name one."""
         page = await self._service.list_workflows(self._caller_of(ctx), params.cursor if params else None, _PAGE)
         resources = [
@@ -64,15 +66,25 @@ class Reading:
             )
             for item in page["workflows"]
         ]  # fmt: skip
-        return types.ListResourcesResult(resources=resources, next_cursor=page["next_cursor"], ttl_ms=0, cache_scope="private")
+        return types.ListResourcesResult(
+            resources=resources, next_cursor=page["next_cursor"], ttl_ms=0, cache_scope="private"
+        )
 
-    async def list_templates(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListResourceTemplatesResult:
+    async def list_templates(
+        self, ctx: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
         templates = [
             types.ResourceTemplate(
-                uri_template="workflow:///{name}", name="workflow", description="A workflow's source.", mime_type="text/x-python"
+                uri_template="workflow:///{name}",
+                name="workflow",
+                description="A workflow's source.",
+                mime_type="text/x-python",
             ),
             types.ResourceTemplate(
-                uri_template="run:///{run_id}", name="run", description="A run with its events, as JSON.", mime_type="application/json"
+                uri_template="run:///{run_id}",
+                name="run",
+                description="A run with its events, as JSON.",
+                mime_type="application/json",
             ),
         ]
         return types.ListResourceTemplatesResult(resource_templates=templates, ttl_ms=0, cache_scope="private")
@@ -85,18 +97,26 @@ class Reading:
             if scheme == "workflow":
                 text, mime = self._service.find(caller, name).source, "text/x-python"
             elif scheme == "run":
-                text, mime = json.dumps(await self._service.get_run(caller, name), ensure_ascii=False), "application/json"
+                text, mime = (
+                    json.dumps(await self._service.get_run(caller, name), ensure_ascii=False),
+                    "application/json",
+                )
             else:
                 raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown resource: {uri[:200]}")
         except RepertoireError as error:
-            raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown resource: {uri[:200]}. {error.message}") from error
+            raise MCPError(
+                code=types.INVALID_PARAMS, message=f"Unknown resource: {uri[:200]}. {error.message}"
+            ) from error
         contents = types.TextResourceContents(uri=params.uri, text=text, mime_type=mime)
         return types.ReadResourceResult(contents=[contents], ttl_ms=0, cache_scope="private")
 
     async def list_prompts(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
         task = types.PromptArgument(name="task", description="What the workflow should do.", required=False)
         prompt = types.Prompt(
-            name="write_workflow", title="Write a workflow", description="How to write and publish a good workflow.", arguments=[task]
+            name="write_workflow",
+            title="Write a workflow",
+            description="How to write and publish a good workflow.",
+            arguments=[task],
         )
         return types.ListPromptsResult(prompts=[prompt], ttl_ms=0, cache_scope="private")
 

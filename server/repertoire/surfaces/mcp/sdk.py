@@ -126,7 +126,9 @@ def watch(server: Server[Any], observe: Callable[[Context], None]) -> None:
 def promise_list_changed(server: Server[Any]) -> None:
     original = server.create_initialization_options
 
-    def options(notification_options: NotificationOptions | None = None, *rest: Any, **named: Any) -> InitializationOptions:
+    def options(
+        notification_options: NotificationOptions | None = None, *rest: Any, **named: Any
+    ) -> InitializationOptions:
         return original(notification_options or NotificationOptions(tools_changed=True), *rest, **named)
 
     server.create_initialization_options = options  # type: ignore[method-assign]

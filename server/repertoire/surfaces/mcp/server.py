@@ -69,7 +69,9 @@ class Tools:
         page: list[types.Tool] = [] if cursor else list(FIXED.values())
         rest = [version for version in versions if cursor is None or version.name > cursor]
         if cursor is not None and not rest and all(version.name != cursor for version in versions):
-            raise MCPError(code=types.INVALID_PARAMS, message="That cursor is not one of tools/list; begin without one.")
+            raise MCPError(
+                code=types.INVALID_PARAMS, message="That cursor is not one of tools/list; begin without one."
+            )
         places = self._limits.page_size - len(page)
         page += [self._tool(version) for version in rest[:places]]
         more = page[-1].name if len(rest) > places else None
