@@ -49,7 +49,12 @@ class LineChannel(asyncio.Protocol):
         self._lost = asyncio.Event()
 
     async def receive(self) -> bytes | None:
-        """The next line without its newline; blank lines are skipped. None at the end. Raises LineTooLong."""
+        """The next line without its newline; blank lines are skipped. None at the end. Raises LineTooLong.
+
+        A client that does not read its answers is not read either: each of its lines could cost us another answer.
+        """
+        if not self._writable.is_set():
+            await self._writable.wait()
         while not self._lines:
             if self.too_long:
                 raise LineTooLong(f"a line is over {self._limit} bytes")
