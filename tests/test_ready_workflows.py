@@ -1,4 +1,4 @@
-"""The workflows that ship: each called as plain Python on real files. That the server runs them too is test_mcp's matter."""
+"""The workflows that ship, each called as plain Python on real files. That a server runs them is test_start's matter."""
 
 from __future__ import annotations
 

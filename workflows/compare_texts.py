@@ -55,7 +55,8 @@ class Comparison:
 
     Lines may end in LF, CRLF or CR, which is not compared; only `identical` regards whether the last one ends at all.
     A changed line is one that was replaced by another. `approximate` says that some stretches were too long to search
-    closely, so that lines may be counted as changed although they stayed. A moved paragraph also counts as added and removed.
+    closely, so that lines may be counted as changed although they stayed. A moved paragraph also counts as added and
+    removed.
     """
 
     identical: bool

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 from repertoire import log, progress
 
@@ -31,7 +31,7 @@ MAX_COLUMNS = 1000
 MAX_LINE = 1_000_000
 """Characters. A longer line means that this is no CSV file, and it bounds what one line can take of memory."""
 MAX_DISTINCT = 10_000
-"""Distinct values remembered per column; beyond it, `distinct` is a lower bound and the counts of top values are too."""
+"""Distinct values remembered per column. Beyond it `distinct` and the counts of the top values are lower bounds."""
 MAX_SHOWN = 80
 """Characters of a text value that are shown."""
 BATCH_ROWS = 5000
@@ -155,8 +155,8 @@ def _profile(source: _Source, encoding: str, max_rows: int) -> CsvProfile:
     # A sample may end within a character, hence "ignore"; the file itself is read strictly.
     beginning = source.sample.decode(encoding, errors="ignore")
     delimiter = source.delimiter or _delimiter(beginning, whole=len(source.sample) < SAMPLE_BYTES)
-    with source.file.open("rb") as raw:
-        rows = _rows(_lines(raw, encoding, source.file.stat().st_size), delimiter)
+    with source.file.open(encoding=encoding, newline="") as text:
+        rows = _rows(_lines(text, source.file.stat().st_size), delimiter)
         first_line, first = next(rows, (0, [""]))
         if len(first) > MAX_COLUMNS:
             raise ValueError(
@@ -290,7 +290,7 @@ class _Column:
 
 
 def _kind(value: str) -> Kind:
-    """The type that one value looks like. `007`, `inf` and numbers beyond 18 digits are text: they are names, not amounts."""
+    """The type that one value looks like. `007`, `inf` and numbers beyond 18 digits are text: names, not amounts."""
     value = value.strip()
     if value.lower() in EMPTY:
         return "empty"
@@ -315,13 +315,13 @@ def _utc(value: str) -> datetime:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _lines(raw: BinaryIO, encoding: str, size: int) -> Iterator[str]:
+def _lines(text: io.TextIOWrapper, size: int) -> Iterator[str]:
     """The lines of the file with their ends, each bounded; reports how far in bytes the reading is."""
     reported = 0
-    for number, line in enumerate(_bounded_lines(io.TextIOWrapper(raw, encoding, newline="")), start=1):
+    for number, line in enumerate(_bounded_lines(text), start=1):
         yield line
-        if number % LINES_PER_REPORT == 0 and raw.tell() > reported:
-            reported = raw.tell()
+        if number % LINES_PER_REPORT == 0 and text.buffer.tell() > reported:
+            reported = text.buffer.tell()
             progress(reported, size, f"line {number}")
     progress(size, size, "read")
 

@@ -1,7 +1,7 @@
 """Find duplicate files in a folder: files with the same content, and the space that their copies take.
 
 Shows streaming: `run` is a generator, and each group that it yields reaches the caller at once. Files are compared by
-size first, then by the hash of their beginning, and only then by the hash of everything, so most are never read in full.
+size first, then by the hash of their beginning, and only then by the hash of everything: most are never read in full.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ def run(
 ) -> Iterator[DuplicateGroup]:
     """Walk a folder and yield each group of identical files, the largest files first.
 
-    Symbolic links are not followed, hard links to one file count as one, and what cannot be read is logged and left out.
+    Symbolic links are not followed, hard links to one file count as one, what cannot be read is logged and left out.
 
     Args:
         folder: The folder to search, with everything below it. An absolute path is safest.

@@ -70,7 +70,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class SourceReport:
-    """`files` and all other numbers cover the files that parse; the others are `problem_count`, the first in `problems`."""
+    """All numbers cover the files that parse; `problem_count` tells how many do not, `problems` lists the first 50."""
 
     root: str
     files: int
