@@ -107,7 +107,7 @@ async def test_hosts_share_what_was_created_and_have_their_own_sessions(home: St
         await create(one, "counts", count)
         assert [(await call(host, "counts"))["result"] for host in (one, one, two)] == [1, 2, 1]
         mine = (await call(one, "counts"))["session_id"]
-        assert (await call(two, "counts", {"session_id": mine}))["result"] == 4  # one user's hosts may share a session by its handle
+        assert (await call(two, "counts", {"session_id": mine}))["result"] == 4
 
 
 async def test_roots_are_each_hosts_own(home: Stdio, tmp_path: Path) -> None:
@@ -116,8 +116,19 @@ async def test_roots_are_each_hosts_own(home: Stdio, tmp_path: Path) -> None:
 
     @asynccontextmanager
     async def rooted() -> AsyncIterator[Client]:
-        words = ["-P", "-m", "repertoire.front", "serve", "--home", str(home.home), "--workflows", str(tmp_path / "project")]
-        async with Client(stdio_client(StdioServerParameters(command=sys.executable, args=words, env=dict(os.environ)))) as client:
+        words = [
+            "-P",
+            "-m",
+            "repertoire.front",
+            "serve",
+            "--home",
+            str(home.home),
+            "--workflows",
+            str(tmp_path / "project"),
+        ]
+        async with Client(
+            stdio_client(StdioServerParameters(command=sys.executable, args=words, env=dict(os.environ)))
+        ) as client:
             yield client
 
     async with rooted() as with_root, home.client() as without:

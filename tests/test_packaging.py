@@ -6,6 +6,7 @@ Without a network: the build backend and our dependencies are those of the envir
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -123,7 +124,7 @@ def test_the_wheel_says_what_it_is_and_what_it_needs(wheel: Path) -> None:
         "MIT",
         ">=3.11",
     )
-    plain = {line.split(">")[0] for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line}
+    plain = {re.split("[<>=]", line)[0] for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line}
     assert {"mcp", "pydantic", "sentence-transformers"} <= plain
     assert str(metadata.get_payload()).startswith("# Repertoire")
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from repertoire import log, progress
 
@@ -318,10 +318,11 @@ def _utc(value: str) -> datetime:
 def _lines(text: io.TextIOWrapper, size: int) -> Iterator[str]:
     """The lines of the file with their ends, each bounded; reports how far in bytes the reading is."""
     reported = 0
+    file = cast(io.BufferedReader, text.buffer)
     for number, line in enumerate(_bounded_lines(text), start=1):
         yield line
-        if number % LINES_PER_REPORT == 0 and text.buffer.tell() > reported:
-            reported = text.buffer.tell()
+        if number % LINES_PER_REPORT == 0 and file.tell() > reported:
+            reported = file.tell()
             progress(reported, size, f"line {number}")
     progress(size, size, "read")
 
