@@ -6,9 +6,11 @@ import os
 import sys
 
 from repertoire import dial, front
+from repertoire.version import VERSION
 
 HOUSE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_house.py")
 
 if __name__ == "__main__":
-    front.VERSION = dial.VERSION = os.environ.get("FAKE_VERSION", front.VERSION)
+    for module in (dial, front):
+        vars(module)["VERSION"] = os.environ.get("FAKE_VERSION", VERSION)
     sys.exit(front.run(sys.argv[1:], command=lambda options: [sys.executable, HOUSE, "--home", options.home]))

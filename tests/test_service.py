@@ -11,7 +11,6 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client
-from test_store import a_version
 
 from repertoire.app import App, open_app
 from repertoire.errors import BadArguments, Busy, Refused, UnknownRun, UnknownSession
@@ -20,6 +19,7 @@ from repertoire.model.session import Caller
 from repertoire.settings import load
 from repertoire.store import open_store
 from repertoire.surfaces.mcp import build_server, watch
+from test_store import a_version
 
 pytestmark = pytest.mark.anyio
 

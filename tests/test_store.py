@@ -29,7 +29,8 @@ def a_run(session: str = "s_1", workflow: str = "w") -> Run:
 def a_version(name: str = "w", source: str = "def run(): ...", description: str = "Do a thing.") -> WorkflowVersion:
     return WorkflowVersion(
         hash=version_hash(name, source, description, Options(), ()), name=name, origin="tool", source=source,
-        description=description, options=Options(), input_schema={"type": "object", "properties": {"path": {"description": "A file."}}}, output_schema={},
+        description=description, options=Options(), output_schema={},
+        input_schema={"type": "object", "properties": {"path": {"description": "A file."}}},
     )  # fmt: skip
 
 
