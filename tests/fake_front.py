@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from repertoire import dial, front
+from repertoire import front
+from repertoire.front import dial
 from repertoire.version import VERSION
 
 HOUSE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_house.py")

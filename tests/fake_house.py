@@ -15,8 +15,9 @@ from typing import Any
 
 import anyio
 
-from repertoire.channel import LineChannel
-from repertoire.daemon import EX_TEMPFAIL, Hello, HomeInUse, Owner, serve_home, set_on_signal
+from repertoire.daemon.channel import LineChannel
+from repertoire.daemon.owner import HomeInUse, Owner
+from repertoire.daemon.serve import EX_TEMPFAIL, Hello, serve_home, set_on_signal
 
 
 class Refused(Exception):

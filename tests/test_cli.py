@@ -26,7 +26,7 @@ class Shell:
         self.environ = {**os.environ, "REPERTOIRE_HOME": str(home), "NO_COLOR": "1"}
 
     def __call__(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-P", "-m", "repertoire.front", *words]
+        command = [sys.executable, "-P", "-m", "repertoire", *words]
         return subprocess.run(
             command, capture_output=True, text=True, timeout=60, env=self.environ, cwd=self.home, **options
         )
@@ -136,7 +136,7 @@ def test_workflows_of_the_current_folder_count_for_commands(shell: Shell, tmp_pa
     folder = shell.home / "project" / "workflows"
     folder.mkdir(parents=True)
     (folder / "local_one.py").write_text(ECHO)
-    command = [sys.executable, "-P", "-m", "repertoire.front", "list", "--json"]
+    command = [sys.executable, "-P", "-m", "repertoire", "list", "--json"]
     found = subprocess.run(command, capture_output=True, text=True, check=True, env=shell.environ, cwd=folder.parent)
     assert "local_one" in found.stdout
     assert "local_one" not in shell.ok("list", "--json", "--workflows", str(shell.home / "workflows"))
@@ -173,7 +173,7 @@ def test_status_and_stop_of_a_home_that_nobody_owns(shell: Shell) -> None:
 
 
 def test_the_demo(tmp_path: Path) -> None:
-    command = [sys.executable, "-P", "-m", "repertoire.front", "demo"]
+    command = [sys.executable, "-P", "-m", "repertoire", "demo"]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=120, env={**os.environ, "TMPDIR": str(tmp_path)}
     )

@@ -32,7 +32,7 @@ def home(tmp_path: Path) -> Any:
 
 
 async def rows(home: Stdio, *words: str) -> list[dict[str, Any]]:
-    command = [sys.executable, "-P", "-m", "repertoire.front", "runs", "--json", "--home", str(home.home), *words]
+    command = [sys.executable, "-P", "-m", "repertoire", "runs", "--json", "--home", str(home.home), *words]
     found: list[dict[str, Any]] = json.loads((await anyio.run_process(command)).stdout)
     return found
 
@@ -120,7 +120,7 @@ async def test_roots_are_each_hosts_own(home: Stdio, tmp_path: Path) -> None:
         words = [
             "-P",
             "-m",
-            "repertoire.front",
+            "repertoire",
             "serve",
             "--home",
             str(home.home),

@@ -85,7 +85,7 @@ def test_a_home_that_is_owned_offers_takeover(url: str, tmp_path: Path) -> None:
             sys.executable,
             "-P",
             "-m",
-            "repertoire.front",
+            "repertoire",
             "serve",
             "--http",
             "127.0.0.1:0",

@@ -42,7 +42,7 @@ async def test_a_daemon_that_has_served_a_client_holds_nothing_heavy(tmp_path: P
         assert json.loads((home / "daemon.json").read_text())["pid"] == daemon.pid
         server = StdioServerParameters(
             command=sys.executable,
-            args=["-P", "-m", "repertoire.front", "serve", "--home", str(home)],
+            args=["-P", "-m", "repertoire", "serve", "--home", str(home)],
             env=dict(os.environ),
         )
         async with Client(stdio_client(server)) as client:
@@ -66,8 +66,8 @@ def test_the_front_imports_nothing_but_a_few_of_the_standard_library(tmp_path: P
     assert ours == {
         "repertoire",
         "repertoire.front",
-        "repertoire.dial",
-        "repertoire.pending",
+        "repertoire.front.dial",
+        "repertoire.front.pending",
         "repertoire.home",
         "repertoire.version",
     }
@@ -90,7 +90,7 @@ def test_an_unchanged_restart_loads_no_workflow_module(tmp_path: Path) -> None:
     mark = tmp_path / "loaded"
     (folder / "marks.py").write_text(f'"""Mark."""\nopen({str(mark)!r}, "a").write("x")\n\ndef run() -> None: ...\n')
     for _ in range(2):
-        command = [sys.executable, "-P", "-m", "repertoire.front", "list", "--json", "--home", str(home)]
+        command = [sys.executable, "-P", "-m", "repertoire", "list", "--json", "--home", str(home)]
         listed = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         assert "marks" in [workflow["name"] for workflow in listed["workflows"]]
     assert mark.read_text() == "x"

@@ -57,7 +57,7 @@ class Stdio:
 
     @asynccontextmanager
     async def client(self, *, session: str = "default", **options: Any) -> AsyncIterator[Client]:
-        arguments = ["-P", "-m", "repertoire.front", "serve", "--home", str(self.home), "--session", session]
+        arguments = ["-P", "-m", "repertoire", "serve", "--home", str(self.home), "--session", session]
         server = StdioServerParameters(command=sys.executable, args=arguments, env={**os.environ, **self._environ})
         async with Client(stdio_client(server), mode=mode_of(self.name), **options) as client:
             yield client
@@ -77,7 +77,7 @@ class Http:
 @contextmanager
 def http_server(home: Path, environ: dict[str, str]) -> Iterator[str]:
     """`repertoire serve --http` in a process of its own; gives its URL."""
-    command = [sys.executable, "-P", "-m", "repertoire.front", "serve", "--http", "127.0.0.1:0", "--home", str(home)]
+    command = [sys.executable, "-P", "-m", "repertoire", "serve", "--http", "127.0.0.1:0", "--home", str(home)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environ})
     seen: list[str] = []
     try:
@@ -104,7 +104,7 @@ def way_in(name: str, home: Path, environ: dict[str, str]) -> Iterator[Way]:
         yield Memory(name, home, environ)
     elif name.startswith("stdio"):
         yield Stdio(name, home, environ)
-        stop = [sys.executable, "-P", "-m", "repertoire.front", "stop", "--force", "--home", str(home)]
+        stop = [sys.executable, "-P", "-m", "repertoire", "stop", "--force", "--home", str(home)]
         subprocess.run(stop, check=True, capture_output=True, timeout=60)
     else:
         with http_server(home, environ) as url:

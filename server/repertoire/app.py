@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from . import home as homes
-from .channel import LineChannel
-from .daemon import End, Hello, Owner, serve_home, set_on_signal
+from .daemon.channel import LineChannel
+from .daemon.owner import Owner
+from .daemon.serve import End, Hello, serve_home, set_on_signal
 from .engine.pool import WorkerPool
 from .engine.runner import Runner
 from .model.session import Caller

@@ -7,7 +7,7 @@ import sys
 
 def main() -> None:
     """Run the command line; exits with 0, 1 (it failed) or 2 (it was called wrongly)."""
-    from ..control import ControlError
+    from ..daemon.control import ControlError
     from ..errors import RepertoireError
     from . import render
     from .commands import app

@@ -16,6 +16,8 @@ from ..settings import Settings, load
 from ..version import VERSION
 from . import render
 from .connect import Calls, connect
+from .install import ENTRY, Host, plan
+from .install import carry_out as write_plan
 
 app = typer.Typer(
     name="repertoire", help="Keeps your agent's Python: every function becomes a typed, durable MCP tool.", no_args_is_help=True,
@@ -85,8 +87,7 @@ def serve(
     from .serving import serve_embedded, serve_http_door
 
     if not embedded and http is None:
-        front.main()
-        return
+        raise typer.Exit(front.run(sys.argv[2:]))
     settings = settings_of(home, workflows, config)
     code = _unwrapped(lambda: serve_http_door(settings, http, takeover) if http else serve_embedded(settings, session))
     raise typer.Exit(code)
@@ -341,6 +342,26 @@ def doctor(home: Home = None, workflows: Folders = None, as_json: Json = False) 
                 render.out.print(f"       {check['hint']}", markup=False)
     if not all(check["ok"] for check in checks):
         raise typer.Exit(1)
+
+
+@app.command()
+def install(
+    host: Annotated[Host, typer.Argument(help="The MCP host to add this server to.")],
+    session: Annotated[
+        str | None, typer.Option("--session", help="The host's session. Default: the host's name.")
+    ] = None,
+    home: Home = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")] = False,
+) -> None:
+    """Add this server to an MCP host's configuration; a backup of the file stays beside it."""
+    planned = plan(host, session, home)
+    verb = "would write" if dry_run else "writes"
+    render.out.print(f"{verb if planned.changes else 'unchanged:'} {planned.path}", markup=False)
+    render.print_json({ENTRY: planned.entry})
+    if planned.changes and not dry_run:
+        backup = write_plan(planned)
+        render.out.print(f"backup {backup}" if backup else "a new file: no backup", markup=False)
+        render.out.print("Restart the host to use it.", markup=False)
 
 
 @app.command()

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import anyio
 
-from ..control import NoDaemon, control_client
-from ..daemon import Hello, serve_home
-from ..owner import HomeInUse, Owner
+from ..daemon.control import NoDaemon, control_client
+from ..daemon.owner import HomeInUse, Owner
+from ..daemon.serve import Hello, serve_home
 from ..settings import Settings
 from ..version import VERSION
 

@@ -61,7 +61,7 @@ async def show_all() -> int:
 @asynccontextmanager
 async def _client(home: str) -> AsyncIterator[Client]:
     """The command that a host would start, with the demo's home."""
-    command = [sys.executable, "-P", "-m", "repertoire.front", "serve", "--home", home]
+    command = [sys.executable, "-P", "-m", "repertoire", "serve", "--home", home]
     server = StdioServerParameters(command=command[0], args=command[1:], env=dict(os.environ))
     async with Client(stdio_client(server)) as client:
         yield client

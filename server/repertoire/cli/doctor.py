@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from .. import home as homes
-from ..control import ControlError
+from ..daemon.control import ControlError
 from ..errors import RepertoireError
 from ..settings import Settings
 

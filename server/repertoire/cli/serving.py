@@ -9,9 +9,9 @@ from typing import Any
 import anyio
 
 from .. import home as homes
-from ..control import NoDaemon, control_client
-from ..daemon import Hello
-from ..owner import HomeInUse, Owner
+from ..daemon.control import NoDaemon, control_client
+from ..daemon.owner import HomeInUse, Owner
+from ..daemon.serve import Hello
 from ..settings import Settings
 from ..version import VERSION
 from . import render

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -16,6 +17,9 @@ from .folder import Folder, Inspector
 from .view import View
 
 logger = logging.getLogger(__name__)
+
+_ANNOUNCE_S = 0.5
+"""While a scan goes on, its findings are announced no more often."""
 
 
 class Catalog:
@@ -40,6 +44,7 @@ class Catalog:
         self._published_at: dict[str, float] = {}
         self._views: dict[tuple[str, ...], View] = {}
         self._listeners: list[Callable[[], Awaitable[None]]] = []
+        self._announced_at = time.monotonic()
         self.generation = 0
 
     async def load(self) -> None:
@@ -109,7 +114,7 @@ class Catalog:
     async def rescan(self, roots: tuple[str, ...]) -> None:
         """Read changed files now, without waiting for the watcher."""
         self.open(roots)
-        changed = [await self._folders[root].scan() for root in dict.fromkeys((*roots, *self._always))]
+        changed = [await self._folders[root].scan(self._partly) for root in dict.fromkeys((*roots, *self._always))]
         if any(changed):
             await self._changed()
 
@@ -129,15 +134,23 @@ class Catalog:
 
     async def _scan(self, root: str) -> None:
         try:
-            changed = await self._folders[root].scan()
+            changed = await self._folders[root].scan(self._partly)
         except Exception:
             logger.exception("reading %s", root)
             return
         if changed or not self._ready[root].is_set():
             await self._changed()
 
+    async def _partly(self) -> None:
+        """One file of a scan is read: others need not wait for a slow one, but who listens is not told of each."""
+        self.generation += 1
+        self._views.clear()
+        if time.monotonic() - self._announced_at > _ANNOUNCE_S:
+            await self._changed()
+
     async def _changed(self) -> None:
         self.generation += 1
         self._views.clear()
+        self._announced_at = time.monotonic()
         for listener in self._listeners:
             await listener()

@@ -25,12 +25,14 @@ Inspector = Callable[[WorkflowVersion], Awaitable[Inspected | Fault]]
 """Loads a module in a worker and reads its schemas; the engine's, handed in by `app`."""
 
 _MAX_FILES = 20_000
-_ENVIRONMENT_RULES = frozenset({"import_failed", "import_timeout", "worker_lost", "worker_exit", "internal"})
+_ENVIRONMENT_RULES = frozenset({"import_failed", "worker_lost", "worker_exit", "internal"})
 """Causes that may be gone though the file has not changed: such a file is read again at every scan."""
+_SLOW_RULES = frozenset({"import_timeout"})
+"""The same, but read again once in a process only: each time costs the whole time-out."""
 
 
 class Folder:
-    """`entries` is what every file is: a version or a broken file, by path. `scan` brings it up to date."""
+    """`entries` is what every file is: a version or a broken file, by path. `scan` brings it up to date, file by file."""
 
     def __init__(self, root: str, store: Store, inspect: Inspector, limits: Limits) -> None:
         self.root = root
@@ -39,10 +41,11 @@ class Folder:
         self._inspect = inspect
         self._limits = limits
         self._fingerprints: dict[str, str] | None = None
+        self._read_here: set[str] = set()
         self._lock = anyio.Lock()
 
-    async def scan(self) -> bool:
-        """Read what is new or changed, forget what is gone. True: something is different now."""
+    async def scan(self, on_entry: Callable[[], Awaitable[None]]) -> bool:
+        """Read what is new or changed, forget what is gone; `on_entry` is awaited after each file. True: something is different."""
         async with self._lock:
             if self._fingerprints is None:
                 await self._recall()
@@ -52,21 +55,20 @@ class Folder:
             gone = [path for path in self._fingerprints if path not in set(current)]
             if not stale and not gone:
                 return False
+            before, fingerprints = dict(self.entries), self._fingerprints
             found: dict[str, tuple[str, WorkflowVersion | BrokenFile]] = {}
+            for path in gone:
+                self.entries.pop(path, None)
+                del fingerprints[path]
 
             async def read(path: str) -> None:
-                found[path] = await self._read(path)
+                found[path] = fingerprints[path], self.entries[path] = await self._read(path)
+                self._read_here.add(path)
+                await on_entry()
 
             async with anyio.create_task_group() as tasks:
                 for path in stale:
                     tasks.start_soon(read, path)
-            before = dict(self.entries)
-            for path in gone:
-                self.entries.pop(path, None)
-                del self._fingerprints[path]
-            for path, (fingerprint, entry) in found.items():
-                self.entries[path] = entry
-                self._fingerprints[path] = fingerprint
             await self._store.record_scan(self.root, found, gone)
             return before != self.entries
 
@@ -78,8 +80,10 @@ class Folder:
     async def _is_fresh(self, path: str) -> bool:
         assert self._fingerprints is not None
         entry = self.entries.get(path)
-        if isinstance(entry, BrokenFile) and any(finding.rule in _ENVIRONMENT_RULES for finding in entry.findings):
-            return False
+        if isinstance(entry, BrokenFile):
+            rules = {finding.rule for finding in entry.findings}
+            if rules & _ENVIRONMENT_RULES or (rules & _SLOW_RULES and path not in self._read_here):
+                return False
         known = self._fingerprints.get(path)
         return known is not None and known == fingerprint(part.rpartition("=")[0] for part in known.split("\n"))
 

@@ -18,7 +18,7 @@ class View:
         self.broken: list[BrokenFile] = []
         self.aliases: dict[str, str] = {}
         for folder in folders:
-            for path, entry in folder.entries.items():
+            for path, entry in sorted(folder.entries.items()):  # of two with one name, always the same one wins
                 if isinstance(entry, BrokenFile):
                     self.broken.append(entry)
                 elif entry.name in names:

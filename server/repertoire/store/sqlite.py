@@ -34,12 +34,11 @@ async def open_store(path: str, *, pid: int = 0) -> AsyncIterator[Store]:
         await reading.execute("PRAGMA busy_timeout = 5000")
         await reading.execute("PRAGMA query_only = ON")
         writer = Writer(writing)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(writer.run)
-            try:
-                yield Store(writer, reading, await _new_epoch(writer, pid))
-            finally:
-                writer.stop()
+        try:
+            yield Store(writer, reading, await _new_epoch(writer, pid))
+        finally:
+            with anyio.CancelScope(shield=True):
+                await writer.drain()
 
 
 async def _new_epoch(writer: Writer, pid: int) -> int:

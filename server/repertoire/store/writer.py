@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import aiosqlite
@@ -28,42 +29,42 @@ def raw(connection: aiosqlite.Connection) -> sqlite3.Connection:
 
 
 class Writer:
-    """Give `run` a task of its own before the first `write`, and call `stop` after the last."""
+    """`write` commits; `drain` before the connection is closed."""
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
         self._waiting: list[tuple[Fact, asyncio.Future[Any]]] = []
-        self._wake = asyncio.Event()
-        self._stopped = False
+        self._committing = False
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def write(self, fact: Callable[[sqlite3.Connection], T]) -> T:
         """Commit `fact` and give back its value, or raise what it raised. A cancelled caller's fact is committed all the same."""
-        if self._stopped:
-            raise RuntimeError("the store is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append((fact, future))
-        self._wake.set()
+        if not self._committing:
+            self._commit()
         return await future
 
-    async def run(self) -> None:
-        while not (self._stopped and not self._waiting):
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                group, self._waiting = self._waiting, []
-                await self._commit(group)
+    async def drain(self) -> None:
+        """Wait until nothing is left to commit."""
+        await self._idle.wait()
 
-    def stop(self) -> None:
-        self._stopped = True
-        self._wake.set()
+    def _commit(self) -> None:
+        """Send all that waits to the thread as one transaction. Not a coroutine: a commit costs one wake-up of the loop, not three."""
+        group, self._waiting = self._waiting, []
+        self._committing = True
+        self._idle.clear()
+        done: asyncio.Future[list[tuple[bool, Any]]] = asyncio.get_running_loop().create_future()
+        done.add_done_callback(partial(self._committed, group))
+        work = partial(_transaction, raw(self._connection), [fact for fact, _ in group])
+        self._connection._tx.put_nowait((done, work))
 
-    async def _commit(self, group: list[tuple[Fact, asyncio.Future[Any]]]) -> None:
-        try:
-            outcomes = await on_thread(
-                self._connection, _transaction, raw(self._connection), [fact for fact, _ in group]
-            )
-        except Exception as error:  # the transaction itself failed (disk full, locked): every fact of it did
-            outcomes = [(False, error)] * len(group)
+    def _committed(
+        self, group: list[tuple[Fact, asyncio.Future[Any]]], done: asyncio.Future[list[tuple[bool, Any]]]
+    ) -> None:
+        error = done.exception()  # the transaction itself failed (disk full, locked): every fact of it did
+        outcomes = [(False, error)] * len(group) if error is not None else done.result()
         for (_, future), (succeeded, value) in zip(group, outcomes, strict=True):
             if future.done():
                 continue
@@ -71,6 +72,11 @@ class Writer:
                 future.set_result(value)
             else:
                 future.set_exception(value)
+        self._committing = False
+        if self._waiting:
+            self._commit()
+        else:
+            self._idle.set()
 
 
 def _transaction(connection: sqlite3.Connection, facts: list[Fact]) -> list[tuple[bool, Any]]:

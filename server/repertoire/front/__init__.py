@@ -2,7 +2,7 @@
 
 Standard library only and little of it: every host pays for this process, and for each throw-away probe of a client.
 Not a server, and it decides nothing. dial.py finds the daemon, pending.py knows what to do when it is lost, and
-daemon.py is the other end of the socket.
+daemon/serve.py is the other end of the socket.
 
 Nothing here blocks while the other side could be waiting for us: one poll over stdin, stdout and the socket.
 """
@@ -17,8 +17,8 @@ import sys
 import time
 
 from repertoire import home as homes
-from repertoire.dial import CannotConnect, Dial
-from repertoire.pending import Pending, failure
+from repertoire.front.dial import CannotConnect, Dial
+from repertoire.front.pending import Pending, failure
 from repertoire.version import VERSION
 
 TYPE_CHECKING = False
@@ -38,24 +38,10 @@ _LAST_REQUESTS_S = 1.0
 _USAGE = "usage: repertoire serve [--home DIR] [--workflows DIR]... [--session NAME] [--config FILE] [--embedded | --http HOST:PORT]"
 
 
-def main() -> int:
-    """The console script: a plain `serve` is the front, everything else the command line, with all its imports."""
-    argv = sys.argv[1:]
-    elsewhere = ("--embedded", "--http", "--help", "-h")
-    if argv[:1] == ["serve"] and not any(word.split("=")[0] in elsewhere for word in argv):
-        return run(argv[1:])
-    from repertoire.cli import main as cli
-
-    cli()
-    return 0
-
-
 def run(argv: list[str], command: Callable[[Options], list[str]] | None = None) -> int:
     """Be the front. `command` gives the command line that starts a daemon. Returns the exit status."""
     if sys.platform == "win32":
-        return _complain(
-            "Windows is not supported yet: the daemon needs Unix sockets. Try `repertoire serve --embedded`.", 2
-        )
+        return _complain("Windows is not supported yet: the daemon needs Unix sockets and file locks.", 2)
     for fd in (0, 1, 2):  # a closed one would be taken by our socket
         try:
             os.fstat(fd)
@@ -359,7 +345,3 @@ def _complain(message: str, status: int) -> int:
     sys.stderr.write(f"repertoire: {message}\n")
     sys.stderr.flush()
     return status
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,6 @@
 """Who owns a home: one process at a time, whether daemon, `serve --embedded`, `serve --http` or a one-shot command.
 
-The lock is the truth; the socket and `daemon.json` only follow it. Not the accept loop: that is daemon.py.
+The lock is the truth; the socket and `daemon.json` only follow it. Not the accept loop: that is serve.py.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ import logging
 import os
 import re
 import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -21,21 +20,8 @@ import anyio
 import anyio.abc
 import msgspec
 
-from repertoire.channel import LineChannel, LineTooLong
-from repertoire.owner import HomeInUse, Owner, read_info
-
-__all__ = [
-    "End",
-    "Hello",
-    "HomeInUse",
-    "House",
-    "LineChannel",
-    "Owner",
-    "Stop",
-    "read_info",
-    "serve_home",
-    "set_on_signal",
-]
+from repertoire.daemon.channel import LineChannel, LineTooLong
+from repertoire.daemon.owner import Owner
 
 logger = logging.getLogger("repertoire.daemon")
 
@@ -356,26 +342,3 @@ def _failure(request: str | int | None, code: str, message: str, hint: str | Non
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def main(argv: list[str] | None = None) -> int:
-    """`python -m repertoire.daemon --home DIR [--config FILE]`: what a front starts."""
-    import argparse
-
-    parser = argparse.ArgumentParser(prog="repertoire.daemon")
-    parser.add_argument("--home", required=True)
-    parser.add_argument("--config")
-    chosen = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    from repertoire import app
-
-    try:
-        app.run_daemon(chosen.home, config=chosen.config)
-    except HomeInUse as error:
-        logger.info("%s", error)
-        return EX_TEMPFAIL
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

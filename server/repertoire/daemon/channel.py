@@ -46,6 +46,7 @@ class LineChannel(asyncio.Protocol):
         self._paused = False
         self._reader: asyncio.Future[None] | None = None
         self._writable = asyncio.Event()
+        self._writable.set()
         self._lost = asyncio.Event()
 
     async def receive(self) -> bytes | None:
@@ -103,7 +104,6 @@ class LineChannel(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._writable.set()
         transport.set_write_buffer_limits(high=_WRITE_BYTES)
 
     def data_received(self, data: bytes) -> None:

@@ -13,8 +13,8 @@ import anyio
 import msgspec
 
 from repertoire import home as homes
-from repertoire.channel import LineChannel
-from repertoire.daemon import Hello
+from repertoire.daemon.channel import LineChannel
+from repertoire.daemon.serve import Hello
 
 
 class NoDaemon(Exception):

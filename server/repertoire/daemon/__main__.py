@@ -1,0 +1,29 @@
+"""`python -m repertoire.daemon --home DIR [--config FILE]`: what a front starts."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from repertoire import app
+from repertoire.daemon.owner import HomeInUse
+from repertoire.daemon.serve import EX_TEMPFAIL
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="repertoire.daemon")
+    parser.add_argument("--home", required=True)
+    parser.add_argument("--config")
+    chosen = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        app.run_daemon(chosen.home, config=chosen.config)
+    except HomeInUse as error:
+        logging.getLogger("repertoire.daemon").info("%s", error)
+        return EX_TEMPFAIL
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

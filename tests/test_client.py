@@ -1,0 +1,252 @@
+"""The Python client against real servers: over stdio, Streamable HTTP and legacy SSE, with and without async."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import FrozenInstanceError, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from repertoire_client import Event, RepertoireCallError, RepertoireClient, SyncRepertoireClient
+from transports import way_in
+
+pytestmark = pytest.mark.anyio
+
+DEADLINE_S = 1.0
+ENVIRON = {"REPERTOIRE_INLINE_DEADLINE_S": str(DEADLINE_S), "REPERTOIRE_WORKERS": "2"}
+
+DOUBLE = '''"""Give back twice a number."""
+
+def run(number: int) -> int:
+    """Give back twice a number."""
+    progress(1, 2, "half")
+    log.info("nearly")
+    return number * 2
+'''
+COUNT = '''"""Count the calls of a session."""
+
+def run() -> int:
+    session_state["count"] = session_state.get("count", 0) + 1
+    return session_state["count"]
+'''
+WAIT = '''"""Wait for a file, saying something first and last."""
+import pathlib
+import time
+
+def run(file: str) -> str:
+    log.info("first")
+    while not pathlib.Path(file).exists():
+        time.sleep(0.02)
+    log.info("last")
+    return "seen"
+'''
+LONG = '"""Give a long text."""\n\ndef run(length: int) -> list[str]:\n    return ["é" * length, "end"]\n'
+CHATTY = '"""Log much."""\n\ndef run(lines: int) -> None:\n    for i in range(lines):\n        log.info(str(i))\n'
+FAIL = '"""Fail."""\n\ndef run() -> None:\n    raise ValueError("no luck")\n'
+
+
+@dataclass(frozen=True)
+class Door:
+    """A server of this module; a new client of it as often as wanted."""
+
+    name: str
+    home: Path
+    url: str | None
+
+    def client(self, session: str = "default") -> RepertoireClient:
+        return RepertoireClient.http(self.url) if self.url else RepertoireClient.stdio(self.home, session)
+
+    def sync(self) -> SyncRepertoireClient:
+        return SyncRepertoireClient.http(self.url) if self.url else SyncRepertoireClient.stdio(self.home)
+
+
+@contextmanager
+def variables(environ: dict[str, str]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in environ.items():
+            patch.setenv(key, value)
+        yield
+
+
+@pytest.fixture(params=["stdio", "http", "sse"], scope="module")
+def door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    home = tmp_path_factory.mktemp("client") / "home"
+    with variables(ENVIRON), way_in(request.param, home, ENVIRON) as way:
+        url: str | None = getattr(way, "url", None)
+        yield Door(request.param, home, f"{url}/sse" if request.param == "sse" else url)
+
+
+async def test_a_workflow_is_created_found_read_run_and_deleted(door: Door) -> None:
+    async with door.client() as client:
+        created = await client.workflows.create("double_it", DOUBLE, replace=True)
+        assert created.name == "double_it" and created.findings[0]["code"] == "isolation"
+        (best, *_) = await client.workflows.search("twice a number", limit=3)
+        assert (best.name, best.score, best.version) == ("double_it", 1, created.version)
+        assert "double_it" in [item.name for item in await client.workflows.list()]
+        read = await client.workflows.get("double_it")
+        assert read.source == DOUBLE and read.input_schema["required"] == ["number"]
+        run = await client.workflows.run("double_it", {"number": 4})
+        assert (run.status, run.result, run.error, run.is_final) == ("completed", 8, None, True)
+        assert await client.runs.result(run.run_id) == 8
+        assert (await client.runs.get(run.run_id, after_event=1)).events[0]["n"] == 2
+        assert await client.workflows.delete("double_it") and not await client.workflows.delete("double_it")
+        with pytest.raises(FrozenInstanceError):
+            run.status = "failed"  # type: ignore[misc]
+
+
+async def test_every_event_is_heard_once_and_in_order(door: Door, tmp_path: Path) -> None:
+    heard: list[Event] = []
+
+    async def hear(event: Event) -> None:
+        heard.append(event)
+        if event["data"].get("message") == "first":  # heard while the run goes on: it waits for this file
+            (tmp_path / "go").touch()
+
+    async with door.client() as client:
+        await client.workflows.create("wait_for", WAIT, replace=True)
+        with anyio.fail_after(30):
+            run = await client.workflows.run("wait_for", {"file": str(tmp_path / "go")}, on_event=hear)
+    assert run.result == "seen"
+    assert [event["n"] for event in heard] == list(range(1, len(heard) + 1))
+    assert [event["data"]["message"] for event in heard if event["type"] == "log"] == ["first", "last"]
+    assert heard[-1]["type"] == "run_end"
+
+
+async def test_more_events_than_one_answer_holds_are_all_heard(door: Door) -> None:
+    heard: list[int] = []
+    async with door.client() as client:
+        await client.workflows.create("chatty", CHATTY, replace=True)
+        await client.workflows.run("chatty", {"lines": 1200}, on_event=lambda event: heard.append(event["n"]))
+    assert heard == list(range(1, 1203))
+
+
+async def test_progress_is_heard_during_the_call(door: Door) -> None:
+    heard: list[tuple[float, float | None, str | None]] = []
+
+    async def hear(done: float, total: float | None, message: str | None) -> None:
+        heard.append((done, total, message))
+
+    async with door.client() as client:
+        await client.workflows.create("double_it", DOUBLE, replace=True)
+        await client.workflows.run("double_it", {"number": 4}, on_progress=hear)
+    assert heard and heard[0][1] == 2
+
+
+async def test_a_run_can_be_left_followed_and_cancelled(door: Door, tmp_path: Path) -> None:
+    async with door.client() as client:
+        await client.workflows.create("wait_for", WAIT, replace=True)
+        left = await client.workflows.run("wait_for", {"file": str(tmp_path / "go")}, wait_s=0)
+        assert (left.status, left.result, left.is_final) == ("working", None, False)
+        (tmp_path / "go").touch()
+        assert await client.runs.result(left.run_id) == "seen"
+
+        stopped = await client.workflows.run("wait_for", {"file": str(tmp_path / "never")}, wait_s=0)
+        assert (await client.runs.cancel(stopped.run_id)).status == "cancelled"
+        with pytest.raises(RepertoireCallError) as raised:
+            await client.runs.result(stopped.run_id)
+        assert (raised.value.code, raised.value.run_id) == ("cancelled", stopped.run_id)
+
+
+async def test_a_long_result_comes_whole(door: Door) -> None:
+    async with door.client() as client:
+        await client.workflows.create("long_text", LONG, replace=True)
+        run = await client.workflows.run("long_text", {"length": 90_000})
+        assert run.result == ["é" * 90_000, "end"] and run.parts == 3
+        assert await client.runs.result(run.run_id) == run.result
+        assert (await client.runs.get(run.run_id)).result is None
+
+
+async def test_what_failed_is_an_answer_and_what_was_refused_raises(door: Door) -> None:
+    async with door.client() as client:
+        await client.workflows.create("fail_it", FAIL, replace=True)
+        run = await client.workflows.run("fail_it")
+        assert run.status == "failed" and run.error is not None
+        assert (run.error.type, run.error.message, run.error.line) == ("ValueError", "no luck", 4)
+        refused: list[tuple[str, Any]] = [
+            ("unknown_workflow", partial(client.workflows.run, "nobody")),
+            ("unknown_workflow", partial(client.workflows.get, "nobody")),
+            ("unknown_run", partial(client.runs.get, "workflow:x:1")),
+            ("unknown_session", partial(client.workflows.run, "fail_it", session_id="s_none")),
+            ("name_taken", partial(client.workflows.create, "fail_it", FAIL)),
+        ]
+        for code, call in refused:
+            with pytest.raises(RepertoireCallError) as raised:
+                await call()
+            assert raised.value.code == code and raised.value.message and raised.value.hint
+        with pytest.raises(RepertoireCallError) as raised:
+            await client.workflows.create("broken", '"""Broken."""\n\ndef run(:\n')
+        assert raised.value.line == 3
+
+
+async def test_a_session_is_made_with_new_and_used_by_its_id(door: Door) -> None:
+    async with door.client() as client:
+        await client.workflows.create("count_it", COUNT, replace=True)
+        first = await client.workflows.run("count_it", session_id="new")
+        second = await client.workflows.run("count_it", session_id=first.session_id)
+        assert (first.result, second.result) == (1, 2) and first.session_id == second.session_id
+
+
+async def test_what_the_body_raises_leaves_unwrapped(door: Door) -> None:
+    with pytest.raises(RepertoireCallError, match="unknown_workflow"):
+        async with door.client() as client:
+            await client.workflows.run("nobody")
+
+
+async def test_without_async_the_same_names_do_the_same(door: Door) -> None:
+    def work() -> None:
+        heard: list[int] = []
+        with door.sync() as client:
+            assert client.workflows.create("double_it", DOUBLE, replace=True).name == "double_it"
+            assert client.workflows.search("twice a number")[0].name == "double_it"
+            assert "double_it" in [item.name for item in client.workflows.list()]
+            assert client.workflows.get("double_it").source == DOUBLE
+            run = client.workflows.run("double_it", {"number": 4}, on_event=lambda event: heard.append(event["n"]))
+            assert run.result == client.runs.result(run.run_id) == 8
+            assert heard == list(range(1, len(heard) + 1)) and len(heard) >= 4
+            assert client.runs.get(run.run_id).status == client.runs.cancel(run.run_id).status == "completed"
+            assert client.workflows.delete("double_it")
+        with pytest.raises(RepertoireCallError, match="unknown_workflow"), door.sync() as client:
+            client.workflows.run("nobody")
+
+    await anyio.to_thread.run_sync(work)
+
+
+async def test_stdio_hosts_have_sessions_by_name_and_folders_of_their_own(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "count_it.py").write_text(COUNT)
+    with way_in("stdio", tmp_path / "home", {}):
+        counts = []
+        for session in ("a", "b", "a"):
+            async with RepertoireClient.stdio(tmp_path / "home", session, [folder]) as client:
+                counts.append((await client.workflows.run("count_it")).result)
+    assert counts == [1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        partial(RepertoireClient.http, "http://127.0.0.1:9/mcp"),
+        partial(RepertoireClient.stdio, command=[sys.executable, "-c", "raise SystemExit(3)"]),
+        partial(RepertoireClient.stdio, command=[os.devnull]),
+    ],
+    ids=["nobody-listens", "ends-at-once", "no-program"],
+)
+async def test_no_server_is_one_clear_error(client: Any) -> None:
+    with anyio.fail_after(30), pytest.raises(RepertoireCallError) as raised:
+        async with client():
+            pass
+    assert raised.value.code == "not_connected"
+
+
+def test_no_server_is_the_same_error_without_async() -> None:
+    with pytest.raises(RepertoireCallError, match="not_connected"), SyncRepertoireClient.http("http://127.0.0.1:9"):
+        pass
