@@ -136,3 +136,17 @@ async def test_roots_are_each_hosts_own(home: Stdio, tmp_path: Path) -> None:
         assert (await call(with_root, "mine"))["result"] == 1
         with pytest.raises(MCPError, match="Unknown tool"):
             await without.call_tool("mine", {})
+
+
+async def test_an_idle_daemon_ends_and_the_next_host_starts_another(tmp_path: Path) -> None:
+    with way_in("stdio-modern", tmp_path / "home", {"REPERTOIRE_IDLE_EXIT_S": "0.5"}) as way:
+        async with way.client() as client:
+            await create(client, "kept", '"""Keep."""\n\ndef run() -> int:\n    return 1\n')
+        first = way.home / "daemon.json"
+
+        async def ended() -> bool:
+            return not first.exists()
+
+        await eventually(ended)
+        async with way.client() as client:
+            assert (await call(client, "kept"))["result"] == 1

@@ -102,17 +102,18 @@ def environment(folder: Path, distribution: Path) -> Path:
 
 def test_the_wheel_holds_the_package_the_ready_workflows_and_nothing_else(wheel: Path) -> None:
     files = set(content(wheel))
-    package = ROOT / "server" / "repertoire"
     sources = {
-        f"repertoire/{file.relative_to(package).as_posix()}"
-        for suffix in ("py", "sql")
-        for file in package.rglob(f"*.{suffix}")
+        file.relative_to(package.parent).as_posix()
+        for package in (ROOT / "server" / "repertoire", ROOT / "clients" / "python" / "repertoire_client")
+        for file in package.rglob("*")
+        if file.suffix in (".py", ".sql") or file.name == "py.typed"
     }
     ready = {f"repertoire/ready/{file.name}" for file in (ROOT / "workflows").glob("*.py")}
     info = "repertoire_mcp-0.1.0.dist-info"
+    assert sources >= {"repertoire/py.typed", "repertoire_client/py.typed"}
     assert ready >= {f"repertoire/ready/{name}.py" for name in READY}
     assert files == {
-        *sources, *ready, "repertoire/py.typed", f"{info}/METADATA", f"{info}/WHEEL", f"{info}/entry_points.txt", f"{info}/licenses/LICENSE"
+        *sources, *ready, f"{info}/METADATA", f"{info}/WHEEL", f"{info}/entry_points.txt", f"{info}/licenses/LICENSE"
     }  # fmt: skip
 
 
@@ -132,7 +133,7 @@ def test_the_wheel_says_what_it_is_and_what_it_needs(wheel: Path) -> None:
 def test_a_wheel_built_without_the_sdist_is_the_same(wheel: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
-    for name in ("server", "workflows", "pyproject.toml", "README.md", "LICENSE", ".gitignore"):
+    for name in ("server", "clients", "workflows", "pyproject.toml", "README.md", "LICENSE", ".gitignore"):
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, source / name)
     call(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, source, cwd=source)
     (direct,) = tmp_path.glob("*.whl")

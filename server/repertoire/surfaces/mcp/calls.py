@@ -23,6 +23,8 @@ from .watch import Progress
 logger = logging.getLogger(__name__)
 
 NoteOpen = Callable[[Any, str], Awaitable[None]]
+_LAST_EVENTS_S = 1.0
+"""The events that were stored with a run's end are still to be read when it has ended; that takes a millisecond."""
 _RUNNING = frozenset({"run_workflow", "get_run", "cancel_run"})
 
 
@@ -108,6 +110,9 @@ class Calls:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(progress.watch, self._service.follow(live.run.id))
             run = await self._service.wait(live, self._deadline_s)
+            if run.is_final:
+                with anyio.move_on_after(_LAST_EVENTS_S):
+                    await progress.seen.wait()
             tasks.cancel_scope.cancel()
         await progress.settle()
         return run
@@ -138,7 +143,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def _problem(value: Any, schema: dict[str, Any]) -> str | None:
-    wanted = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    wanted = [branch["type"] for branch in schema.get("anyOf", [schema])]
     allowed = tuple(kind for name in wanted for kind in _TYPES[name])
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
         return f"wants {' or '.join(wanted)}"

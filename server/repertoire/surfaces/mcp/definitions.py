@@ -9,6 +9,12 @@ import mcp_types as types
 from ...model.lifecycle import STATUSES
 from ...model.workflow import FIXED_TOOLS, WorkflowVersion
 
+
+def _or_null(kind: str) -> dict[str, Any]:
+    """Two branches and not a list of types: some hosts map schemas onto dialects with one type for each."""
+    return {"anyOf": [{"type": kind}, {"type": "null"}]}
+
+
 _NAME: Final = {"type": "string", "description": "The workflow's name."}
 _RUN_ID: Final = {"type": "string", "description": "The run_id that a call returned."}
 _ARGUMENTS: Final = {"type": "object", "description": "The workflow's arguments; its input_schema says which."}
@@ -21,10 +27,10 @@ _ERROR: Final = {
     "type": "object",
     "properties": {
         "code": {"type": "string"},
-        "type": {"type": ["string", "null"]},
+        "type": _or_null("string"),
         "message": {"type": "string"},
-        "line": {"type": ["integer", "null"]},
-        "hint": {"type": ["string", "null"]},
+        "line": _or_null("integer"),
+        "hint": _or_null("string"),
     },
     "required": ["code", "message"],
 }
@@ -41,8 +47,8 @@ def envelope_schema(result: dict[str, Any]) -> dict[str, Any]:
     schema: dict[str, Any] = {
         "type": "object",
         "properties": {
-            "run_id": {"type": ["string", "null"]},
-            "session_id": {"type": ["string", "null"]},
+            "run_id": _or_null("string"),
+            "session_id": _or_null("string"),
             "status": {"enum": list(STATUSES)},
             "result": {"anyOf": [result, {"type": "null"}]} if result else {},
             "error": _ERROR,
@@ -72,7 +78,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
         "All workflows in alphabetical order, a page at a time, and the files that could not be published and why.",
         _object(
             [],
-            cursor={"type": ["string", "null"], "description": "next_cursor of the page before."},
+            cursor={**_or_null("string"), "description": "next_cursor of the page before."},
             limit={"type": "integer", "minimum": 1, "maximum": 1000, "default": 50},
         ),
         types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
@@ -95,7 +101,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
             ["name", "source"],
             name={"type": "string", "description": "Lower-case letters, digits and underscores, at most 40, a letter first."},
             source={"type": "string", "description": "The module's Python source, at most 256 KiB."},
-            description={"type": ["string", "null"], "description": "Left out: the first paragraph of the docstring."},
+            description={**_or_null("string"), "description": "Left out: the first paragraph of the docstring."},
             replace={"type": "boolean", "default": False, "description": "Make a new version of one that was created before."},
         ),
         types.ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False),
@@ -125,7 +131,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
             run_id=_RUN_ID,
             wait_s={"type": "number", "minimum": 0, "maximum": 45, "default": 0},
             after_event={"type": "integer", "minimum": 0, "default": 0},
-            part={"type": ["integer", "null"], "minimum": 1},
+            part={**_or_null("integer"), "minimum": 1},
         ),
         types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
         envelope_schema({}),

@@ -25,7 +25,7 @@ Send = Callable[[float, float | None, str | None], Awaitable[None]]
 
 
 class Progress:
-    """Follow a run with `watch` in a task; when the run has ended, cancel that task and await `settle`."""
+    """Follow a run with `watch` in a task; when the run has ended, wait for `seen`, cancel that task and await `settle`."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -34,6 +34,7 @@ class Progress:
         self._done: float | None = None
         self._message: str | None = None
         self._unsent = anyio.Event()
+        self.seen = anyio.Event()
         self._times: deque[float] = deque(maxlen=_PER_SECOND)
 
     async def watch(self, events: AsyncIterator[RunEvent]) -> None:
@@ -41,6 +42,7 @@ class Progress:
             tasks.start_soon(self._pump)
             async for event in events:
                 self._take(event)
+            self.seen.set()
             tasks.cancel_scope.cancel()
 
     async def settle(self) -> None:
