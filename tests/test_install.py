@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from repertoire.cli.install import Host, config_file
+from repertoire.cli.install import Host, carry_out, config_file, plan
+from repertoire.errors import BadSettings
 
 HOSTS = {
     "claude-desktop": ".config/Claude/claude_desktop_config.json",
@@ -169,3 +170,19 @@ def test_claude_desktop_has_a_place_on_each_platform() -> None:
     assert str(linux) == "/nobody/.config/Claude/claude_desktop_config.json"
     assert str(chosen) == "/nobody/conf/Claude/claude_desktop_config.json"
     assert str(macos) == f"/nobody/{ON_MACOS}"
+
+
+def test_a_file_that_its_host_changes_meanwhile_is_not_overwritten(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(user.folder))
+    path = user.has("cursor", "{}")
+    planned = plan(Host.CURSOR)
+    path.write_text('{"new": 1}')
+    with pytest.raises(BadSettings, match="changed in the meantime"):
+        carry_out(planned)
+    assert path.read_text() == '{"new": 1}' and user.files() == {path}
+
+
+def test_a_place_that_cannot_be_written_is_a_clear_error(user: User) -> None:
+    (user.folder / ".cursor").write_text("a file, not a folder")
+    done = user("cursor")
+    assert done.returncode == 1 and "error:" in done.stderr and "Traceback" not in done.stderr

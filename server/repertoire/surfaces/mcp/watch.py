@@ -33,7 +33,8 @@ class Progress:
         self._total: float | None = None
         self._done: float | None = None
         self._message: str | None = None
-        self._unsent = anyio.Event()
+        self._news = anyio.Event()
+        self._taken = self._told = 0
         self.seen = anyio.Event()
         self._times: deque[float] = deque(maxlen=_PER_SECOND)
 
@@ -47,7 +48,7 @@ class Progress:
 
     async def settle(self) -> None:
         """Send what is unsent, then leave the client the time to see it before the result."""
-        if self._unsent.is_set():
+        if self._told < self._taken:
             await self._flush()
         if self._times:
             await anyio.sleep(max(0.0, self._times[-1] + _SETTLE_S - time.monotonic()))
@@ -60,23 +61,26 @@ class Progress:
             self._message = _text(event)
         else:
             return
-        self._unsent.set()
+        self._taken += 1
+        self._news.set()
 
     async def _pump(self) -> None:
         while True:
             with anyio.move_on_after(_HEARTBEAT_S):
-                await self._unsent.wait()
+                await self._news.wait()
             if len(self._times) == _PER_SECOND:
                 await anyio.sleep(max(0.0, self._times[0] + 1 - time.monotonic()))
             await self._flush()
 
     async def _flush(self) -> None:
-        self._unsent = anyio.Event()
+        self._news = anyio.Event()
+        told = self._taken
         self._value = self._next_value()
         message = self._message
         self._times.append(time.monotonic())
         await self._send(self._value, self._total, None if message is None else message[:_MESSAGE_CHARS])
         self._times[-1] = time.monotonic()
+        self._told = told  # not before: a send that is cancelled has told nothing
 
     def _next_value(self) -> float:
         """What the body said, or a little more than before: the protocol wants it to increase."""
