@@ -130,6 +130,8 @@ async def test_replacing_makes_a_version_and_leaves_a_live_run_alone(tmp_path: P
         live = await app.service.run(Caller(), "says", {"wait": 0.5}, "new")
         second = await app.service.create(Caller(), "says", source.replace("return 1", "return 2"), replace=True)
         assert first["version"] != second["version"]
+        kept = (await app.service.get(Caller(), "says"))["versions"]
+        assert [row["version"] for row in kept] == [second["version"], first["version"]]
         assert (await run(app, Caller(), "says"))["result"] == 2
         ended = await app.service.finish(live)
         assert ended.result == "1" and ended.version.startswith(first["version"])

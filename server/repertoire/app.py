@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_FIRST_SCAN_S = 5.0
-"""How long a connection's first answer waits for folders that were never read before."""
+_FIRST_SCAN_S = 3.0
+"""How long a connection's first answer waits for folders that were never read before: some hosts give a server five seconds in all."""
 
 
 class App:

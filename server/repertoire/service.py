@@ -102,9 +102,10 @@ class Service:
             "next_cursor": page[-1].name if len(rest) > limit else None,
         }
 
-    def get(self, caller: Caller, name: str) -> dict[str, Any]:
-        """Everything about one workflow, its source included."""
+    async def get(self, caller: Caller, name: str) -> dict[str, Any]:
+        """Everything about one workflow, its source included; `versions` are all that the name ever had, newest first."""
         version = self.find(caller, name)
+        versions = await self._store.versions_of(version.name)
         return {
             **_item(version),
             "input_schema": version.input_schema,
@@ -112,6 +113,7 @@ class Service:
             "options": msgspec.to_builtins(version.options),
             "file": version.path,
             "findings": [msgspec.to_builtins(finding) for finding in version.findings],
+            "versions": [{"version": known.short, "created_at": iso(known.created_at)} for known in versions],
             "source": version.source,
         }
 

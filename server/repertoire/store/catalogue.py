@@ -62,10 +62,10 @@ class CatalogueFacts(Facts):
         return await self.read(query)
 
     async def versions_of(self, name: str) -> list[WorkflowVersion]:
-        """Every version that the name ever had, newest first."""
+        """Every version that the name ever had, newest first; the last hundred."""
 
         def query(db: sqlite3.Connection) -> list[WorkflowVersion]:
-            rows = db.execute("SELECT body FROM version WHERE name = ? ORDER BY created_at DESC", (name,))
+            rows = db.execute("SELECT body FROM version WHERE name = ? ORDER BY created_at DESC LIMIT 100", (name,))
             return [_version.decode(body) for (body,) in rows]
 
         return await self.read(query)

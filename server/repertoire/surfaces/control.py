@@ -51,7 +51,7 @@ async def _list(service: Service, caller: Caller, args: dict[str, Any], emit: Em
 
 
 async def _show(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return service.get(caller, args["name"])
+    return await service.get(caller, args["name"])
 
 
 async def _create(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:

@@ -73,7 +73,7 @@ class Calls:
             case "list_workflows":
                 return _answer(await service.list_workflows(caller, **arguments))
             case "get_workflow":
-                return _answer(service.get(caller, **arguments))
+                return _answer(await service.get(caller, **arguments))
             case "create_workflow":
                 return _answer(await service.create(caller, **arguments))
             case "delete_workflow":
