@@ -108,6 +108,7 @@ async def test_a_workflow_is_created_found_read_run_and_deleted(door: Door) -> N
         assert "double_it" in [item.name for item in await client.workflows.list()]
         read = await client.workflows.get("double_it")
         assert read.source == DOUBLE and read.input_schema["required"] == ["number"]
+        assert read.versions[0]["version"] == created.version
         run = await client.workflows.run("double_it", {"number": 4})
         assert (run.status, run.result, run.error, run.is_final) == ("completed", 8, None, True)
         assert await client.runs.result(run.run_id) == 8

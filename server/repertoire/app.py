@@ -61,6 +61,10 @@ class App:
             self.service.on_change(self._changes.announce)
         return self._changes
 
+    async def settled(self, caller: Caller) -> None:
+        """Wait a moment for the caller's folders, where they were never read before."""
+        await self.service.settled(caller, _FIRST_SCAN_S)
+
     async def serve_mcp(self, hello: Hello, lines: LineChannel) -> None:
         """One MCP connection of a front; returns at its end of input. Runs that are going on then go on."""
         from .surfaces.mcp import build_server
@@ -70,7 +74,7 @@ class App:
         server = build_server(
             self.service, self.settings.limits, self.changes, lambda ctx: caller, note_open=lines.note_open
         )
-        await self.service.settled(caller, _FIRST_SCAN_S)
+        await self.settled(caller)
         await serve_lines(server, lines)
 
     async def serve_stdio(self, session: str) -> None:
@@ -81,7 +85,7 @@ class App:
 
         caller = Caller(session_name=session, roots=self.settings.roots)
         server = build_server(self.service, self.settings.limits, self.changes, lambda ctx: caller)
-        await self.service.settled(caller, _FIRST_SCAN_S)
+        await self.settled(caller)
         async with stdio_server() as (requests, answers):
             await server.run(requests, answers, server.create_initialization_options())
 

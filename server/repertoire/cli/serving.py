@@ -12,6 +12,7 @@ from .. import home as homes
 from ..daemon.control import NoDaemon, control_client
 from ..daemon.owner import HomeInUse, Owner
 from ..daemon.serve import Hello
+from ..model.session import Caller
 from ..settings import Settings
 from ..version import VERSION
 from . import render
@@ -54,6 +55,7 @@ def serve_http_door(settings: Settings, address: str, takeover: bool) -> int:
 
         with Owner(settings.home, kind="http", version=VERSION) as owner:
             async with open_app(settings) as app:
+                await app.settled(Caller(roots=settings.roots))
                 door = build_app(app.service, settings.limits, app.changes, host)
                 async with serve_http(door, host, port) as bound:
                     shown = f"[{host}]" if ":" in host else host

@@ -1,0 +1,102 @@
+"""`python -m benchmarks NAME`: one table, or one JSON object, of one benchmark."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from . import calls, listing, load, memory, session, start
+from .figures import Figure, Plan, Target
+
+BENCHMARKS: Final[dict[str, Callable[[Plan], list[Figure]]]] = {
+    "start": start.measure,
+    "call": calls.measure,
+    "load": load.measure,
+    "list": listing.measure,
+    "memory": memory.measure,
+    "session": session.measure,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Repertoire beside a bare MCP server.")
+    parser.add_argument("name", choices=BENCHMARKS)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--pairs", type=int, default=5, help="interleaved pairs per ratio (default 5)")
+    parser.add_argument("--quick", action="store_true", help="fewer calls; for a look, not for a record")
+    parser.add_argument("--fastmcp-python", metavar="PATH", help="a Python that has FastMCP, to measure it too")
+    words = parser.parse_args()
+    if words.pairs < 1:
+        parser.error("--pairs wants at least 1")
+    plan = Plan(words.pairs, words.quick, _with_fastmcp(words.fastmcp_python))
+    began = time.monotonic()
+    figures = BENCHMARKS[words.name](plan)
+    taken = time.monotonic() - began
+    if words.json:
+        shown = {"name": words.name, "seconds": round(taken, 1), "figures": [_as_json(figure) for figure in figures]}
+        sys.stdout.write(json.dumps(shown, indent=1) + "\n")
+    else:
+        _print(words.name, figures, taken, plan)
+    return 0
+
+
+def _with_fastmcp(python: str | None) -> str | None:
+    if python is None:
+        return None
+    if subprocess.run([python, "-c", "import fastmcp"], capture_output=True, timeout=60).returncode:
+        sys.stderr.write(f"{python} cannot import fastmcp: it is left out\n")
+        return None
+    return python
+
+
+def _as_json(figure: Figure) -> dict[str, object]:
+    return {**asdict(figure), "met": figure.met}
+
+
+def _print(name: str, figures: list[Figure], seconds: float, plan: Plan) -> None:
+    table = Table(title=f"{name} ({seconds:.0f} s)")
+    for heading in ("what", "ratio", "target", "", "measured", "base", "unit", "pairs", "note"):
+        table.add_column(heading, justify="left" if heading in ("what", "unit", "note") else "right")
+    for figure in figures:
+        ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}x"
+        base = "" if figure.bare is None else f"{figure.bare:.2f}"
+        verdict = {None: "", True: "ok", False: "MISSED"}[figure.met]
+        target = "" if figure.target is None else _target(figure.target, figure.unit)
+        row = (figure.what, ratio, target, verdict, f"{figure.value:.2f}", base, figure.unit)
+        table.add_row(*row, _pairs(figure, plan), _note(figure))
+    Console(width=None if sys.stdout.isatty() else 170).print(table)
+
+
+def _pairs(figure: Figure, plan: Plan) -> str:
+    """A figure of fewer pairs than asked for, because time was up, says so."""
+    short = 1 < figure.pairs < plan.pairs
+    return f"{figure.pairs} of {plan.pairs}" if short else str(figure.pairs)
+
+
+def _note(figure: Figure) -> str:
+    if figure.target is None or figure.target.of != "difference" or figure.bare is None:
+        return figure.note
+    return f"base + {figure.value - figure.bare:.2f} {figure.unit}"
+
+
+def _target(target: Target, unit: str) -> str:
+    match target.of:
+        case "ratio":
+            return f"<= {target.most:g}x"
+        case "value":
+            return f"<= {target.most:g} {unit}"
+        case "difference":
+            return f"<= base + {target.most:g} {unit}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

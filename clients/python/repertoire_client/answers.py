@@ -1,0 +1,124 @@
+"""The server's answers as frozen values, made where JSON comes in. Keys that a newer server adds are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Answer = TypeVar("Answer", bound=DataclassInstance)
+
+Event = dict[str, Any]
+"""{n, type, at, data}: `n` counts from 1 within a run; `type` is run_start, progress, log, item, run_end and the like."""
+
+
+@dataclass(frozen=True)
+class RunError:
+    """Why a run failed. `line` is a line of the workflow's source."""
+
+    code: str
+    message: str
+    type: str | None = None
+    line: int | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as the server answered. `status` is working, input_required, completed, failed or cancelled.
+
+    `runs.get` leaves the result of more than 40,000 characters out: it is null, with `result_preview` and the number of `parts`;
+    `workflows.run` and `runs.result` fetch the parts. `events` is filled by `runs.get` only.
+    """
+
+    run_id: str
+    session_id: str | None
+    status: str
+    result: Any = None
+    error: RunError | None = None
+    message: str | None = None
+    result_preview: str | None = None
+    parts: int | None = None
+    events: tuple[Event, ...] = ()
+    more_events: bool = False
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in ("completed", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class Match:
+    """A workflow that a search found; the best one has score 1."""
+
+    name: str
+    description: str
+    score: float
+    input_schema: dict[str, Any]
+    version: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A workflow in a list."""
+
+    name: str
+    description: str
+    version: str
+    origin: str
+    title: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """Everything about one workflow. `file` is None for one that was created through a tool; `versions` are all that the name ever had,
+    newest first.
+    """
+
+    name: str
+    description: str
+    version: str
+    origin: str
+    source: str
+    input_schema: dict[str, Any]
+    output_schema: dict[str, Any] | None = None
+    title: str | None = None
+    tags: tuple[str, ...] = ()
+    options: dict[str, Any] | None = None
+    file: str | None = None
+    findings: tuple[dict[str, Any], ...] = ()
+    versions: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Created:
+    """A workflow that was just published. `findings` are remarks; what is wrong raises instead."""
+
+    name: str
+    version: str
+    description: str
+    input_schema: dict[str, Any]
+    output_schema: dict[str, Any] | None = None
+    findings: tuple[dict[str, Any], ...] = ()
+
+
+def made(kind: type[Answer], data: Mapping[str, Any]) -> Answer:
+    """One of the above from an object of the answer."""
+    known = {field.name for field in fields(kind)}
+    return kind(**{key: _frozen(value) for key, value in data.items() if key in known})
+
+
+def made_run(data: Mapping[str, Any]) -> Run:
+    """A run; its result is the workflow's own and stays as it came."""
+    known = {field.name: data[field.name] for field in fields(Run) if field.name in data}
+    error = data.get("error")
+    ours = {"error": made(RunError, error) if error else None, "events": tuple(data.get("events") or ())}
+    return Run(**known | ours)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,121 @@
+"""`SyncRepertoireClient`: the same names without async. A thread of its own runs the one implementation; nothing is written twice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+import anyio.to_thread
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from .answers import Created, Event, Listed, Match, Run, Workflow
+from .client import RepertoireClient
+from .runs import OnEvent, Runs
+from .workflows import Workflows
+
+OnEventSync = Callable[[Event], object]
+
+
+class SyncRepertoireClient:
+    """A connection, open within `with`; see RepertoireClient. May be used from several threads."""
+
+    workflows: SyncWorkflows
+    runs: SyncRuns
+
+    def __init__(self, client: RepertoireClient) -> None:
+        self._client = client
+        self._open = ExitStack()
+
+    @classmethod
+    def stdio(
+        cls,
+        home: str | os.PathLike[str] | None = None,
+        session: str = "default",
+        workflows: Sequence[str | os.PathLike[str]] = (),
+        *,
+        command: Sequence[str] | None = None,
+    ) -> Self:
+        """As RepertoireClient.stdio."""
+        return cls(RepertoireClient.stdio(home, session, workflows, command=command))
+
+    @classmethod
+    def http(cls, url: str) -> Self:
+        """As RepertoireClient.http."""
+        return cls(RepertoireClient.http(url))
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            portal = opening.enter_context(start_blocking_portal())
+            client = opening.enter_context(portal.wrap_async_context_manager(self._client))
+            self._open = opening.pop_all()
+        self.workflows = SyncWorkflows(client.workflows, portal)
+        self.runs = SyncRuns(client.runs, portal)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._open.__exit__(kind, error, at)
+
+
+class SyncWorkflows:
+    """`client.workflows`; see Workflows."""
+
+    def __init__(self, workflows: Workflows, portal: BlockingPortal) -> None:
+        self._workflows = workflows
+        self._portal = portal
+
+    def search(self, query: str, limit: int = 5) -> tuple[Match, ...]:
+        return self._portal.call(self._workflows.search, query, limit)
+
+    def get(self, name: str) -> Workflow:
+        return self._portal.call(self._workflows.get, name)
+
+    def create(self, name: str, source: str, description: str | None = None, replace: bool = False) -> Created:
+        return self._portal.call(self._workflows.create, name, source, description, replace)
+
+    def delete(self, name: str) -> bool:
+        return self._portal.call(self._workflows.delete, name)
+
+    def run(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        session_id: str | None = None,
+        on_event: OnEventSync | None = None,
+        wait_s: float | None = None,
+    ) -> Run:
+        """`on_event` is called in a thread of its own, one event at a time."""
+        hear = None if on_event is None else _in_a_thread(on_event)
+        return self._portal.call(partial(self._workflows.run, name, arguments, session_id, hear, wait_s))
+
+    def list(self) -> tuple[Listed, ...]:
+        return self._portal.call(self._workflows.list)
+
+
+class SyncRuns:
+    """`client.runs`; see Runs."""
+
+    def __init__(self, runs: Runs, portal: BlockingPortal) -> None:
+        self._runs = runs
+        self._portal = portal
+
+    def get(self, run_id: str, wait_s: float = 0, after_event: int = 0) -> Run:
+        return self._portal.call(self._runs.get, run_id, wait_s, after_event)
+
+    def cancel(self, run_id: str) -> Run:
+        return self._portal.call(self._runs.cancel, run_id)
+
+    def result(self, run_id: str) -> Any:
+        return self._portal.call(self._runs.result, run_id)
+
+
+def _in_a_thread(on_event: OnEventSync) -> OnEvent:
+    """A callback may block; the connection must not."""
+
+    async def hear(event: Event) -> None:
+        await anyio.to_thread.run_sync(on_event, event)
+
+    return hear

@@ -1,0 +1,75 @@
+"""Workflows: find, read, create, delete, run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from .answers import Created, Listed, Match, Run, Workflow, made, made_run
+from .calls import Calls, OnProgress
+from .runs import OnEvent, Runs
+
+_PAGE: Final = 1000
+"""As many as the server gives at once."""
+
+
+class Workflows:
+    """`client.workflows`."""
+
+    def __init__(self, calls: Calls, runs: Runs) -> None:
+        self._calls = calls
+        self._runs = runs
+
+    async def search(self, query: str, limit: int = 5) -> tuple[Match, ...]:
+        """Workflows that do what the query says, the best first; empty where nothing fits."""
+        answer = await self._calls("search_workflows", {"query": query, "limit": limit})
+        return tuple(made(Match, match) for match in answer["matches"])
+
+    async def get(self, name: str) -> Workflow:
+        """Everything about one, its source included."""
+        return made(Workflow, await self._calls("get_workflow", {"name": name}))
+
+    async def create(self, name: str, source: str, description: str | None = None, replace: bool = False) -> Created:
+        """Publish a module's source; `replace` makes a new version of one that exists.
+
+        Raises RepertoireCallError with what to correct, and its `line`, where the source is refused.
+        """
+        arguments = {"name": name, "source": source, "description": description, "replace": replace}
+        return made(Created, await self._calls("create_workflow", arguments))
+
+    async def delete(self, name: str) -> bool:
+        """Take a created one away; its runs stay readable. False: there was none."""
+        answer = await self._calls("delete_workflow", {"name": name})
+        return bool(answer["deleted"])
+
+    async def run(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        session_id: str | None = None,
+        on_event: OnEvent | None = None,
+        wait_s: float | None = None,
+        *,
+        on_progress: OnProgress | None = None,
+    ) -> Run:
+        """Run a workflow and wait for its end, however long that takes. A failed run is an answer too: see `status` and `error`.
+
+        The server answers a long run `working` after 45 s and this goes on asking; `wait_s` limits that: after so many more
+        seconds, 0 at once, the run is given as it is. `on_event` hears every event once and in order, but not before the server's
+        first answer, since the run has no known id before; `on_progress(done, total, message)` hears of progress until then.
+        Cancelling this call cancels the run only until then.
+        """
+        call = {"name": name, "arguments": dict(arguments or {}), "session_id": session_id}
+        run = made_run(await self._calls("run_workflow", call, on_progress))
+        return await self._runs.follow(run, on_event, wait_s)
+
+    async def list(self) -> tuple[Listed, ...]:
+        """All of them, in alphabetical order."""
+        found: tuple[Listed, ...] = ()
+        cursor = None
+        while True:
+            page = await self._calls("list_workflows", {"limit": _PAGE, "cursor": cursor})
+            found += tuple(made(Listed, item) for item in page["workflows"])
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return found
