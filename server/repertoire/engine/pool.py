@@ -144,9 +144,13 @@ class WorkerPool:
                 return worker
             await worker.end()
         ours, theirs = socket.socketpair()
-        with theirs:
-            process = await start_python(theirs, self._environment)
-        return PooledWorker(await WorkerChannel.over(ours), process)
+        try:
+            with theirs:
+                process = await start_python(theirs, self._environment)
+            return PooledWorker(await WorkerChannel.over(ours), process)
+        except BaseException:
+            ours.close()
+            raise
 
     async def _forked(self) -> Worker:
         async with self._zygote_lock:

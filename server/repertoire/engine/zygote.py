@@ -29,8 +29,12 @@ class Zygote:
     @classmethod
     async def start(cls, environment: dict[str, str]) -> Zygote:
         ours, theirs = socket.socketpair()
-        with theirs:
-            process = await start_python(theirs, environment, "--zygote")
+        try:
+            with theirs:
+                process = await start_python(theirs, environment, "--zygote")
+        except BaseException:
+            ours.close()
+            raise
         ours.setblocking(False)
         zygote = cls(ours, process)
         asyncio.get_running_loop().add_reader(ours, zygote._readable)

@@ -127,8 +127,14 @@ class Catalog:
         from watchfiles import PythonFilter, awatch  # 35 ms: after the first answer, not before
 
         try:
-            async for _ in awatch(root, watch_filter=PythonFilter(), debounce=200, step=50, rust_timeout=500):
-                await self._scan(root)
+            caught_up = False  # what came between the scan above and the first look of the watcher is nobody's news
+            changes = awatch(
+                root, watch_filter=PythonFilter(), debounce=200, step=50, rust_timeout=500, yield_on_timeout=True
+            )
+            async for changed in changes:
+                if changed or not caught_up:
+                    await self._scan(root)
+                    caught_up = True
         except (OSError, RuntimeError):
             logger.exception("%s cannot be watched: its changes are seen at the next start", root)
 

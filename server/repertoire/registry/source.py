@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import threading
 from collections.abc import Iterator
 
 import msgspec
@@ -11,6 +12,8 @@ import msgspec
 from ..errors import Refused
 from ..model.workflow import Options
 
+_PARSING = threading.Lock()
+"""CPython 3.11 counts the parser's recursion across threads and then fails with SystemError (gh-106905)."""
 _STATE_NAMES = frozenset({"session_state", "commit_state"})
 
 
@@ -32,13 +35,14 @@ def parse(source: str, max_bytes: int) -> ast.Module:
             "Split it, or import a package that holds the larger part.", code="source_too_large",
         )  # fmt: skip
     try:
-        return ast.parse(source)
+        with _PARSING:
+            return ast.parse(source)
     except SyntaxError as error:
         raise Refused(
             f"Syntax error in line {error.lineno}, column {error.offset}: {error.msg}.", "Correct that line and try again.",
             code="syntax_error", line=error.lineno, column=error.offset,
         ) from error  # fmt: skip
-    except (ValueError, RecursionError, MemoryError) as error:
+    except (ValueError, RecursionError, MemoryError, SystemError) as error:
         raise Refused(f"The source cannot be parsed: {error or type(error).__name__}.", code="syntax_error") from error
 
 
