@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -104,6 +105,23 @@ async def test_what_is_going_on_when_the_house_closes_is_recorded(tmp_path: Path
     async with opened(tmp_path) as app:
         answer = await app.service.get_run(caller, live.run.id)
         assert answer["status"] == "failed" and answer["error"]["code"] == "server_stopped"
+
+
+async def test_each_run_of_created_code_has_a_process_of_its_own_and_leaves_none(tmp_path: Path) -> None:
+    source = '"""Say who runs."""\nimport os\nimport sys\n\ndef run() -> list[int]:\n'
+    source += "    seen = getattr(sys, 'seen_before', 0)\n    sys.seen_before = 1\n    return [os.getpid(), seen]\n"
+    async with opened(tmp_path, workers="3") as app:
+        await app.service.create(Caller(), "says_who", source)
+        lives = [await app.service.run(Caller(), "says_who", {}, "new") for _ in range(12)]
+        answers = [json.loads((await app.service.finish(live)).result or "") for live in lives]
+        assert len({pid for pid, _ in answers}) == 12 and {seen for _, seen in answers} == {0}
+
+        def alive() -> list[int]:
+            return [pid for pid, _ in answers if Path(f"/proc/{pid}").exists()]
+
+        with anyio.fail_after(10):
+            while alive():
+                await anyio.sleep(0.02)
 
 
 async def test_two_creates_of_one_name_at_once_give_one(tmp_path: Path) -> None:

@@ -114,10 +114,11 @@ async def open_app(settings: Settings, *, watch: bool = True) -> AsyncIterator[A
     own_folder = os.path.join(home, "workflows")
     os.makedirs(own_folder, exist_ok=True)
     always = (own_folder, *([ready] if settings.ready_workflows and (ready := ready_folder()) else []))
-    pool = WorkerPool(settings)
+    pool: WorkerPool | None = None
     async with open_store(homes.database_path(home), pid=os.getpid()) as store:
         try:
             async with anyio.create_task_group() as tasks:
+                pool = WorkerPool(settings, tasks)
                 runner = Runner(store, pool, settings.limits, tasks)
                 catalog = Catalog(store, runner.inspect, settings.limits, tasks, always, watch=watch)
                 for run in await store.abandon_runs():
@@ -128,8 +129,9 @@ async def open_app(settings: Settings, *, watch: bool = True) -> AsyncIterator[A
                 finally:
                     tasks.cancel_scope.cancel()
         finally:
-            with anyio.CancelScope(shield=True):
-                await pool.close()
+            if pool is not None:
+                with anyio.CancelScope(shield=True):
+                    await pool.close()
 
 
 def caller_of(hello: Hello) -> Caller:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
+import anyio.abc
 import anyio.to_thread
 
 from ..errors import Busy
@@ -23,6 +25,8 @@ from ..settings import Settings
 from .channel import WorkerChannel
 from .launch import start_python, worker_environment
 from .zygote import Zygote
+
+logger = logging.getLogger(__name__)
 
 
 class Worker:
@@ -73,21 +77,28 @@ class ForkedWorker(Worker):
             return await self._zygote.ended(self._number)
         return None
 
-    async def end(self) -> None:
+    def stop(self) -> None:
+        """Kill it, at once."""
         self.channel.close()
         self._zygote.kill(self._number)
-        try:
-            os.rmdir(self.scratch or "")  # nearly always empty, and the answer waits for this
-        except OSError:
-            await anyio.to_thread.run_sync(lambda: shutil.rmtree(self.scratch or "", ignore_errors=True))
+
+    async def end(self) -> None:
+        self.stop()
+        await anyio.to_thread.run_sync(lambda: shutil.rmtree(self.scratch or "", ignore_errors=True))
 
 
 class WorkerPool:
-    """At most `workers` leases at once; further ones wait in order, at most `max_queued` of them."""
+    """At most `workers` leases at once; further ones wait in order, at most `max_queued` of them.
 
-    def __init__(self, settings: Settings) -> None:
+    One forked child waits ahead of its run: forking and burying cost milliseconds that no answer needs to wait for. They are tasks
+    of the group given here.
+    """
+
+    def __init__(self, settings: Settings, tasks: anyio.abc.TaskGroup) -> None:
         limits = settings.limits
         self._limits = limits
+        self._tasks = tasks
+        self._spare: ForkedWorker | None = None
         self._places = anyio.CapacityLimiter(limits.workers or os.cpu_count() or 1)
         self._idle: list[PooledWorker] = []
         self._environment = worker_environment(settings.worker_env)
@@ -119,23 +130,36 @@ class WorkerPool:
         finally:
             self._places.release_on_behalf_of(token)
 
-    async def warm(self) -> None:
-        """Have one worker ready before the first call needs it."""
-        async with self.lease(trusted=True) as worker:
-            worker.reusable = True
-
     async def close(self) -> None:
-        for worker in self._idle:
+        for worker in [*self._idle, *([self._spare] if self._spare else [])]:
             await worker.end()
         self._idle.clear()
+        self._spare = None
         if self._zygote is not None:
             await self._zygote.close()
 
     async def _give_back(self, worker: Worker) -> None:
         if isinstance(worker, PooledWorker) and worker.reusable and not worker.channel.closed:
             self._idle.append(worker)
+        elif isinstance(worker, ForkedWorker):
+            worker.stop()
+            self._tasks.start_soon(self._succeed, worker)
         else:
             await worker.end()
+
+    async def _succeed(self, dead: ForkedWorker) -> None:
+        """Clean up after a child, and fork the next run's."""
+        with anyio.CancelScope(shield=True):
+            await dead.end()
+        try:
+            ahead = await self._fork() if self._spare is None else None
+        except OSError:
+            logger.exception("forking ahead")  # the run that needs one tries again and answers for it
+            return
+        if ahead is not None and self._spare is not None:  # another run ended meanwhile and was quicker
+            await ahead.end()
+        elif ahead is not None:
+            self._spare = ahead
 
     async def _pooled(self) -> Worker:
         while self._idle:
@@ -153,6 +177,15 @@ class WorkerPool:
             raise
 
     async def _forked(self) -> Worker:
+        spare, self._spare = self._spare, None
+        if spare is None:
+            return await self._fork()
+        if spare.channel.closed:
+            await spare.end()
+            return await self._fork()
+        return spare
+
+    async def _fork(self) -> ForkedWorker:
         async with self._zygote_lock:
             if self._zygote is None or self._zygote.dead:
                 self._zygote = await Zygote.start(self._environment)

@@ -48,7 +48,6 @@ class Live:
         self.run = run
         self.version = version
         self.scope = anyio.CancelScope()
-        self.cancelled = False
         self.done = anyio.Event()
         self.changed = anyio.Event()
         self.turn = anyio.Event()
@@ -135,7 +134,6 @@ class Runner:
         """Kill its worker and record it as cancelled; returns when that is done. No error when it has ended already."""
         live = self._live.get(run_id)
         if live is not None:
-            live.cancelled = True
             live.scope.cancel()
             await live.done.wait()
 
