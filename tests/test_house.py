@@ -18,7 +18,7 @@ from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
 
 from test_mcp import call, create, eventually
-from transports import Stdio, way_in
+from transports import Stdio, runs_of, way_in
 
 pytestmark = pytest.mark.anyio
 
@@ -29,12 +29,6 @@ SLOW = '"""Be slow."""\nimport time\n\ndef run(seconds: float = 60) -> str:\n   
 def home(tmp_path: Path) -> Any:
     with way_in("stdio-legacy", tmp_path / "home", {}) as way:
         yield way
-
-
-async def rows(home: Stdio, *words: str) -> list[dict[str, Any]]:
-    command = [sys.executable, "-P", "-m", "repertoire", "runs", "--json", "--home", str(home.home), *words]
-    found: list[dict[str, Any]] = json.loads((await anyio.run_process(command)).stdout)
-    return found
 
 
 def daemon_pid(home: Stdio) -> int:
@@ -57,7 +51,7 @@ async def test_a_daemon_killed_under_a_call_is_answered_with_its_run_and_started
             tasks.start_soon(slow)
 
             async def begun() -> bool:
-                return bool(await rows(home, "--status", "working"))
+                return bool(await runs_of(home.home, "--status", "working"))
 
             await eventually(begun)
             first = daemon_pid(home)
@@ -78,13 +72,13 @@ async def test_a_host_that_leaves_lets_its_run_go_on(home: Stdio) -> None:
             tasks.start_soon(client.call_tool, "slow", {"seconds": 3})
 
             async def begun() -> bool:
-                return bool(await rows(home, "--status", "working"))
+                return bool(await runs_of(home.home, "--status", "working"))
 
             await eventually(begun)
             os.kill(_front_of(home), signal.SIGKILL)
             tasks.cancel_scope.cancel()
     async with home.client() as later:
-        run_id = (await rows(home))[0]["run_id"]
+        run_id = (await runs_of(home.home))[0]["run_id"]
         answer = await call(later, "get_run", {"run_id": run_id, "wait_s": 20})
         assert (answer["status"], answer["result"]) == ("completed", "done")
 

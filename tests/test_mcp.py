@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
-from transports import Way
+from transports import Way, runs_of
 
 pytestmark = pytest.mark.anyio
 
@@ -230,9 +231,9 @@ async def test_a_run_can_be_cancelled(way: Way) -> None:
 
             async def started() -> bool:
                 nonlocal run_id
-                resources = await _live_run(client, way)
-                run_id = resources or ""
-                return bool(run_id)
+                rows = await runs_of(way.home, "--status", "working")
+                run_id = rows[0]["run_id"] if rows else ""
+                return bool(rows)
 
             if way.name.startswith("stdio"):
                 await eventually(started)
@@ -246,28 +247,6 @@ async def test_a_run_can_be_cancelled(way: Way) -> None:
         again = await call(client, "cancel_run", {"run_id": run_id})
         assert again["status"] == "cancelled"
         assert (await made(client, "after", ECHO, number=1))["status"] == "completed"
-
-
-async def _live_run(client: Client, way: Way) -> str | None:
-    """The id of a run that is going on, from the command line of the same home."""
-    import subprocess
-    import sys
-
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "repertoire",
-        "runs",
-        "--status",
-        "working",
-        "--json",
-        "--home",
-        str(way.home),
-    ]
-    found = await anyio.run_process(command, stderr=subprocess.DEVNULL)
-    rows = json.loads(found.stdout)
-    return rows[0]["run_id"] if rows else None
 
 
 async def test_a_client_that_times_out_leaves_its_run_going(way: Way) -> None:
@@ -284,8 +263,7 @@ async def test_a_client_that_times_out_leaves_its_run_going(way: Way) -> None:
             await client.call_tool("kept", {"session_id": session}, read_timeout_seconds=0.5)
 
         async def finished() -> bool:
-            rows = await _rows(way, client, "kept")
-            return rows[:1] == ["completed"]
+            return (await _statuses(way, "kept"))[:1] == ["completed"]
 
         await eventually(finished)
 
@@ -298,33 +276,18 @@ async def a_closed_stream_cancels(way: Way) -> None:
             await client.call_tool("spin_on", {}, read_timeout_seconds=0.7)
 
         async def cancelled() -> bool:
-            return await _rows(way, client, "spin_on") == ["cancelled"]
+            return await _statuses(way, "spin_on") == ["cancelled"]
 
         await eventually(cancelled)
 
 
-async def _rows(way: Way, client: Client, workflow: str) -> list[str]:
-    import sys
-
+async def _statuses(way: Way, workflow: str) -> list[str]:
+    """Newest first. In memory the test's own process owns the home, so no command could ask it."""
     if way.name.startswith("memory"):
-        import sqlite3
-
         with sqlite3.connect(way.home / "repertoire.db") as db:
             query = "SELECT status FROM run WHERE workflow = ? ORDER BY created_at DESC"
             return [status for (status,) in db.execute(query, (workflow,))]
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "repertoire",
-        "runs",
-        "--workflow",
-        workflow,
-        "--json",
-        "--home",
-        str(way.home),
-    ]
-    return [row["status"] for row in json.loads((await anyio.run_process(command)).stdout)]
+    return [row["status"] for row in await runs_of(way.home, "--workflow", workflow)]
 
 
 async def test_resources_and_the_prompt(way: Way) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from pathlib import Path
 from typing import Any, Protocol
 
+import anyio
 from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
@@ -94,6 +96,13 @@ def http_server(home: Path, environ: dict[str, str]) -> Iterator[str]:
         process.wait(20)
         if process.stderr is not None:
             process.stderr.close()
+
+
+async def runs_of(home: Path, *words: str) -> list[dict[str, Any]]:
+    """`repertoire runs --json`, newest first, from a process of its own."""
+    command = [sys.executable, "-P", "-m", "repertoire", "runs", "--json", "--home", str(home), *words]
+    rows: list[dict[str, Any]] = json.loads((await anyio.run_process(command)).stdout)
+    return rows
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def shown(value: Any) -> str:
     """A value, cut, with its type: `'abc' (str)`."""
     try:
         text = repr(value)
-    except Exception:
+    except Exception:  # repr is the author's code
         text = "an object without repr"
     return f"{text if len(text) <= 100 else text[:97] + '...'} ({type(value).__name__})"
 

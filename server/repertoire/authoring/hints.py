@@ -47,7 +47,7 @@ def _unresolved(function: Any, names: dict[str, Any], error: Exception) -> Schem
     for name, annotation in getattr(function, "__annotations__", {}).items():
         try:
             typing.get_type_hints(types.SimpleNamespace(__annotations__={name: annotation}), globalns=names)
-        except Exception as its_error:
+        except Exception as its_error:  # as above: one by one, to name the one at fault
             what = "the return annotation" if name == "return" else f"parameter `{name}`: its annotation"
             return SchemaError(
                 f"{what} {shown(annotation)} cannot be resolved: {its_error}", line=line_of(function),

@@ -132,7 +132,7 @@ class Signature:
         for parameter in self._parameters:
             try:
                 TypeAdapter(_stub([parameter])).json_schema()
-            except Exception as its_error:
+            except Exception as its_error:  # one by one, to name the one at fault
                 return SchemaError(
                     f"parameter `{parameter.name}`: its annotation {shown(parameter.annotation)} has no JSON schema: "
                     f"{_first_line(its_error)}", line=self.line, hint=_TYPES_HINT,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +14,7 @@ from ..errors import BadArguments
 from ..settings import Settings, load
 from ..version import VERSION
 from . import render
-from .connect import Calls, connect
+from .connect import Calls, carry_out, unwrapped
 from .install import ENTRY, Host, plan
 from .install import carry_out as write_plan
 
@@ -38,25 +37,6 @@ def settings_of(home: str | None, folders: list[str] | None, config: str | None 
     if missing:
         raise BadArguments(f"There is no folder {missing[0]!r}.", "--workflows names an existing folder.")
     return load(home=home, config=config, roots=tuple(str(Path(folder).resolve()) for folder in folders or ()))
-
-
-def carry_out(settings: Settings, work: Callable[[Calls], Awaitable[Any]], session: str = "default") -> Any:
-    async def main() -> Any:
-        async with connect(settings, session) as calls:
-            return await work(calls)
-
-    return _unwrapped(lambda: anyio.run(main))
-
-
-def _unwrapped(run: Callable[[], Any]) -> Any:
-    """Task groups wrap what went wrong; a command line has one cause."""
-    try:
-        return run()
-    except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        raise error from None
 
 
 def _call(home: str | None, folders: list[str] | None, verb: str, **args: Any) -> Any:
@@ -89,7 +69,7 @@ def serve(
     if not embedded and http is None:
         raise typer.Exit(front.run(sys.argv[2:]))
     settings = settings_of(home, workflows, config)
-    code = _unwrapped(lambda: serve_http_door(settings, http, takeover) if http else serve_embedded(settings, session))
+    code = unwrapped(lambda: serve_http_door(settings, http, takeover) if http else serve_embedded(settings, session))
     raise typer.Exit(code)
 
 
@@ -120,7 +100,7 @@ def run(
             answer: dict[str, Any] = await calls.call("run", {"name": name, "arguments": arguments}, on_event)
             return answer
 
-    answer = carry_out(settings_of(home, workflows), work, session)
+    answer = carry_out(settings_of(home, workflows), work, session, lasting=True)
     if stream:
         render.print_line(answer)
     elif as_json:
@@ -369,4 +349,4 @@ def demo() -> None:
     """Show the whole of it in a temporary home: a real server, a real client, real work."""
     from .demo import show_all
 
-    raise typer.Exit(_unwrapped(lambda: anyio.run(show_all)))
+    raise typer.Exit(unwrapped(lambda: anyio.run(show_all)))

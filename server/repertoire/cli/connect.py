@@ -20,6 +20,8 @@ from ..version import VERSION
 _PATIENCE_S = 30.0
 """How long a command waits for a home that somebody owns but nobody answers for."""
 
+_LOOK_S = 0.05
+
 OnEvent = Callable[[dict[str, Any]], Awaitable[None]]
 
 
@@ -30,18 +32,18 @@ class Calls(Protocol):
 
 
 @asynccontextmanager
-async def connect(settings: Settings, session: str = "default") -> AsyncIterator[Calls]:
-    """The one-shot commands also read ./workflows; `serve` never does."""
+async def connect(settings: Settings, session: str = "default", lasting: bool = False) -> AsyncIterator[Calls]:
+    """`lasting`: the work may take long, so others are let in meanwhile. The one-shot commands also read ./workflows; `serve` never does."""
     here = os.path.abspath("workflows")
     roots = settings.roots or ((here,) if os.path.isdir(here) else ())
     hello = Hello(
         mode="control", version=VERSION, session=session, roots=tuple(map(os.path.realpath, roots)), cwd=os.getcwd()
     )
     async with AsyncExitStack() as stack:
-        yield await _enter(stack, settings, hello)
+        yield await _enter(stack, settings, hello, lasting)
 
 
-async def _enter(stack: AsyncExitStack, settings: Settings, hello: Hello) -> Calls:
+async def _enter(stack: AsyncExitStack, settings: Settings, hello: Hello, lasting: bool) -> Calls:
     """Own the home or reach its owner; between two owners there are instants in which neither goes."""
     give_up = time.monotonic() + _PATIENCE_S
     while True:
@@ -55,18 +57,23 @@ async def _enter(stack: AsyncExitStack, settings: Settings, hello: Hello) -> Cal
                     raise
                 await anyio.sleep(0.05)
         else:
-            return await stack.enter_async_context(_own(settings, owner, hello))
+            return await stack.enter_async_context(_own(settings, owner, hello, lasting))
 
 
 @asynccontextmanager
-async def _own(settings: Settings, owner: Owner, hello: Hello) -> AsyncIterator[Calls]:
-    """Open the home in this process, and let others in through its socket meanwhile."""
+async def _own(settings: Settings, owner: Owner, hello: Hello, lasting: bool) -> AsyncIterator[Calls]:
+    """Open the home in this process.
+
+    A short command lets nobody in: who comes waits in the socket's backlog and opens the home next, where a run that began in here
+    would end with us. A lasting one lets others in and stays until their runs have ended.
+    """
     from ..app import open_app
 
     logging.getLogger("repertoire").setLevel(logging.ERROR)  # the command itself says what is wrong
     async with open_app(settings, watch=False) as app, anyio.create_task_group() as tasks:
         stop = anyio.Event()
-        tasks.start_soon(lambda: serve_home(app, owner, stop=stop, idle_exit_s=None))
+        if lasting:
+            tasks.start_soon(lambda: serve_home(app, owner, stop=stop, idle_exit_s=None))
 
         class Local:
             async def call(self, verb: str, args: dict[str, Any], on_event: OnEvent | None = None) -> Any:
@@ -74,9 +81,34 @@ async def _own(settings: Settings, owner: Owner, hello: Hello) -> AsyncIterator[
 
         try:
             yield Local()
+            while app.live_runs():
+                await anyio.sleep(_LOOK_S)
         finally:
             stop.set()
 
 
 async def _ignore(event: dict[str, Any]) -> None:
     return
+
+
+def carry_out(
+    settings: Settings, work: Callable[[Calls], Awaitable[Any]], session: str = "default", lasting: bool = False
+) -> Any:
+    """Run `work` with a way to the home, from a caller that has no event loop."""
+
+    async def main() -> Any:
+        async with connect(settings, session, lasting) as calls:
+            return await work(calls)
+
+    return unwrapped(lambda: anyio.run(main))
+
+
+def unwrapped(run: Callable[[], Any]) -> Any:
+    """Task groups wrap what went wrong; a command line has one cause."""
+    try:
+        return run()
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None

@@ -12,6 +12,7 @@ from .. import home as homes
 from ..daemon.control import ControlError
 from ..errors import RepertoireError
 from ..settings import Settings
+from .connect import carry_out
 
 Check = dict[str, Any]
 
@@ -69,8 +70,6 @@ def _encoder() -> Check:
 
 
 def _workflows(settings: Settings) -> list[Check]:
-    from .commands import carry_out
-
     try:
         listing = carry_out(settings, lambda calls: calls.call("list", {"limit": 1}))
     except (RepertoireError, ControlError) as error:

@@ -209,7 +209,7 @@ class _Daemon:
                 self._greeting -= 1
             if hello is not None:
                 await self._connected(channel, hello)
-        except Exception as error:
+        except Exception as error:  # the edge of a connection: the others stay
             if not _is_gone(error):
                 logger.exception("serving a connection")
         finally:
@@ -247,7 +247,7 @@ class _Daemon:
     async def _serve_mcp(self, channel: LineChannel, hello: Hello) -> None:
         try:
             await self.house.serve_mcp(hello, channel)
-        except Exception as error:
+        except Exception as error:  # sorted: the client has gone, or ours to report
             if not (_is_gone(error) or channel.too_long):
                 raise
         if channel.too_long:  # by the channel's own word: the House may have wrapped or eaten the error
@@ -291,7 +291,7 @@ class _Daemon:
             else:
                 result = await self.house.control(request.verb, request.args, hello, emit)
             return msgspec.json.encode({"id": request.id, "result": result})
-        except Exception as error:
+        except Exception as error:  # the edge of a request
             if _is_gone(error):
                 raise
             if isinstance(code := getattr(error, "code", None), str):

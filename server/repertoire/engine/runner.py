@@ -160,7 +160,7 @@ class Runner:
             with live.scope:
                 outcome = await self._perform(live, place)
             outcome = outcome or _cancelled()
-        except Exception:
+        except Exception:  # the edge of a run: whatever went wrong in us becomes a recorded fact
             logger.exception("run %s", live.run.id)
             outcome = Outcome(
                 status="failed",
@@ -255,7 +255,7 @@ class Runner:
     async def _commit_state(self, live: Live, worker: Worker, state: str) -> None:
         try:
             await self._store.commit_state(live.run, state)
-        except Exception as error:
+        except Exception as error:  # the body hears of it and decides
             logger.exception("commit_state of %s", live.run.id)
             worker.channel.send(Committed(f"the state could not be stored: {error}"))
         else:

@@ -141,7 +141,7 @@ class Catalog:
     async def _scan(self, root: str) -> None:
         try:
             changed = await self._folders[root].scan(self._partly)
-        except Exception:
+        except Exception:  # one folder that cannot be read must not stop the server
             logger.exception("reading %s", root)
             return
         if changed or not self._ready[root].is_set():

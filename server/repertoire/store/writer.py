@@ -98,7 +98,7 @@ def _attempt(connection: sqlite3.Connection, fact: Fact) -> tuple[bool, Any]:
     connection.execute("SAVEPOINT fact")
     try:
         value = fact(connection)
-    except Exception as error:
+    except Exception as error:  # given to whoever wrote the fact
         connection.execute("ROLLBACK TO fact")
         connection.execute("RELEASE fact")
         return False, error

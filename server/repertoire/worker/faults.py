@@ -85,7 +85,7 @@ def _out_of_memory(error: MemoryError, line: int | None) -> Fault:
 def _message(error: BaseException) -> str:
     try:
         text = str(error) or type(error).__name__
-    except Exception:
+    except Exception:  # str() of it is the author's code
         text = f"{type(error).__name__} (its message cannot be shown)"
     if isinstance(error, BaseExceptionGroup):
         inner = "; ".join(f"{type(e).__name__}: {_message(e)}" for e in error.exceptions[:5])

@@ -35,7 +35,7 @@ def plain(value: Any, limit: int) -> Any:
 def described(value: Any) -> str:
     try:
         return repr(value)
-    except Exception as error:
+    except Exception as error:  # repr is the author's code
         return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
 
 

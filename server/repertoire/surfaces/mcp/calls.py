@@ -59,7 +59,7 @@ class Calls:
             return _refusal(params.name, error)
         except MCPError:
             raise
-        except Exception:
+        except Exception:  # the edge of a request
             logger.exception("tools/call %s", params.name)
             return _refusal(
                 params.name, RepertoireError("Repertoire failed to answer this call; its log has the details.")
