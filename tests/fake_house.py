@@ -64,7 +64,7 @@ class FakeHouse:
         self.live += 1
         try:
             if arguments.get("noted", True):
-                await lines.note_open(number, f"workflow:{params['name']}:01")
+                lines.note_open(number, f"workflow:{params['name']}:01")
                 self.heard({"noted": number})
             await anyio.sleep(arguments.get("sleep_s", 0))
         finally:

@@ -10,16 +10,17 @@ import math
 import textwrap
 from datetime import UTC, date, datetime, timedelta, timezone
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter
 
 from repertoire.authoring import ambient, codec
+from repertoire.authoring.plain import plain_schema
 from repertoire.authoring.refusals import (
     ArgumentError,
     ResultMismatch,
@@ -481,3 +482,26 @@ def test_the_front_door_exports_what_it_lists() -> None:
     assert repertoire.session_state is ambient.session_state
     with pytest.raises(AttributeError):
         _ = repertoire.nothing
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [str, int, float, bool, None, Any, list, dict, list[str], dict[str, int], dict[str, Any], str | None, None | int,
+     list[dict[str, list[int]]], list[str | None], dict[str, float] | None, dict[Any, bool]],
+)  # fmt: skip
+def test_what_the_table_of_plain_types_makes_is_what_pydantic_makes(annotation: Any) -> None:
+    made = TypeAdapter(annotation).core_schema
+
+    def without_metadata(schema: Any) -> Any:
+        if isinstance(schema, dict):
+            return {key: without_metadata(value) for key, value in schema.items() if key != "metadata"}
+        return schema
+
+    assert plain_schema(annotation) == without_metadata(made)
+
+
+@pytest.mark.parametrize(
+    "annotation", [bytes, tuple[int, ...], set[str], int | str, int | str | None, Annotated[int, "x"], Literal["a"]]
+)
+def test_the_table_leaves_other_types_to_pydantic(annotation: Any) -> None:
+    assert plain_schema(annotation) is None

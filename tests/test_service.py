@@ -72,7 +72,9 @@ async def test_a_queued_run_says_for_whom_it_waits_and_can_be_cancelled(tmp_path
         await app.service.create(caller, "naps", source)
         first = await app.service.run(caller, "naps", {"seconds": 20}, None)
         others = [await app.service.run(caller, "naps", {"seconds": 0}, None) for _ in range(3)]
-        await anyio.wait_all_tasks_blocked()
+        async for event in app.service.follow(others[0].run.id):
+            if event.type == "log":
+                break
         answer = await app.service.get_run(caller, others[0].run.id)
         assert answer["status"] == "working" and answer["message"] == f"waiting for {first.run.id}"
         assert (await app.service.cancel(caller, others[1].run.id))["status"] == "cancelled"

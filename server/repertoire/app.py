@@ -68,7 +68,7 @@ class App:
     async def serve_mcp(self, hello: Hello, lines: LineChannel) -> None:
         """One MCP connection of a front; returns at its end of input. Runs that are going on then go on."""
         from .surfaces.mcp import build_server
-        from .surfaces.mcp.sdk import serve_lines
+        from .surfaces.mcp.lines import serve_lines
 
         caller = caller_of(hello)
         server = build_server(
@@ -79,15 +79,15 @@ class App:
 
     async def serve_stdio(self, session: str) -> None:
         """MCP on this process's own stdin and stdout."""
-        from mcp.server.stdio import stdio_server
-
         from .surfaces.mcp import build_server
+        from .surfaces.mcp.lines import serve_lines
+        from .surfaces.mcp.stdio import stdio_lines
 
         caller = Caller(session_name=session, roots=self.settings.roots)
         server = build_server(self.service, self.settings.limits, self.changes, lambda ctx: caller)
         await self.settled(caller)
-        async with stdio_server() as (requests, answers):
-            await server.run(requests, answers, server.create_initialization_options())
+        with stdio_lines() as lines:
+            await serve_lines(server, lines)
 
     async def control(
         self, verb: str, args: dict[str, Any], hello: Hello, emit: Callable[[dict[str, Any]], Awaitable[None]]

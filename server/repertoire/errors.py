@@ -93,12 +93,25 @@ class NewerSchema(RepertoireError):
 
 
 class DamagedStore(RepertoireError):
-    """The database file cannot be read as one. It is never overwritten."""
+    """The database file cannot be read as one of ours. It is never overwritten."""
 
     code = "damaged_store"
+
+
+class StorageError(RepertoireError):
+    """The database cannot be read or written now: the disk is full or read-only, or another program holds a lock."""
+
+    code = "storage"
 
 
 class BadSettings(RepertoireError):
     """A flag, variable or configuration file that cannot be used."""
 
     code = "bad_settings"
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """Task groups wrap what went wrong; where that is one thing, it is this one."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -215,7 +215,7 @@ class Service:
                 "Put large input into a file and give its path.",
             )
         session = await self._session(caller, session_id)
-        return await self._runner.start(version, text, session, caller.principal)
+        return self._runner.start(version, text, session, caller.principal)
 
     async def wait(self, live: Live, seconds: float | None) -> Run:
         """The run when it has ended, or as it is after `seconds`."""

@@ -11,10 +11,10 @@ from .hints import shown as shown_annotation
 from .refusals import ResultMismatch, ResultNotJson, ResultTooLarge
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+    from .plain import Adapter
 
 
-def dump(value: Any, annotation: Any, adapter: TypeAdapter[Any], max_bytes: int) -> str:
+def dump(value: Any, annotation: Any, adapter: Adapter, max_bytes: int) -> str:
     """NaN and infinities become null: JSON has no word for them."""
     if annotation is not UNSAID:
         value = _checked(value, annotation, adapter)
@@ -30,7 +30,7 @@ def dump(value: Any, annotation: Any, adapter: TypeAdapter[Any], max_bytes: int)
     return text.decode()
 
 
-def _checked(value: Any, annotation: Any, adapter: TypeAdapter[Any]) -> Any:
+def _checked(value: Any, annotation: Any, adapter: Adapter) -> Any:
     from pydantic import ValidationError
 
     try:
@@ -45,7 +45,7 @@ def _checked(value: Any, annotation: Any, adapter: TypeAdapter[Any]) -> Any:
         ) from None
 
 
-def _not_json(value: Any, adapter: TypeAdapter[Any], error: Exception) -> ResultNotJson:
+def _not_json(value: Any, adapter: Adapter, error: Exception) -> ResultNotJson:
     path, culprit = _find_culprit(value, adapter)
     name = type(culprit).__name__
     return ResultNotJson(
@@ -54,7 +54,7 @@ def _not_json(value: Any, adapter: TypeAdapter[Any], error: Exception) -> Result
     )
 
 
-def _find_culprit(value: Any, adapter: TypeAdapter[Any]) -> tuple[str, Any]:
+def _find_culprit(value: Any, adapter: Adapter) -> tuple[str, Any]:
     """The innermost part that cannot be written, and the way to it."""
     from pydantic_core import to_json
 

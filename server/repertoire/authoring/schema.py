@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, get_origin
 from . import complaints, result
 from .docstring import parameter_descriptions
 from .hints import UNSAID, function_of, is_lasting, line_of, resolve, result_annotation, shown
+from .plain import Adapter, plain_adapter, plain_arguments
 from .refusals import ArgumentError, SchemaError
 
 if TYPE_CHECKING:
@@ -52,14 +53,14 @@ class Signature:
         self._positional = [p.name for p in parameters if p.kind is Parameter.POSITIONAL_ONLY]
         self._null_means_absent = frozenset(p.name for p in parameters if p.default is None)
         self._filled_in = frozenset(p.name for p in parameters if _is_filled_in(p))
-        self._arguments = self._adapter_of_arguments()
-        self._result = self._adapter_of_result()
+        self._arguments: Adapter = plain_arguments(parameters) or self._adapter_of_arguments()
+        self._result: Adapter = plain_adapter(self.returns) or self._adapter_of_result()
 
     @cached_property
     def input_schema(self) -> dict[str, Any]:
         """An object schema of the parameters; the definitions it needs are in its root."""
         try:
-            schema = self._arguments.json_schema(schema_generator=_schema_generator())
+            schema = self._adapter_of_arguments().json_schema(schema_generator=_schema_generator())
         except Exception as error:  # types bring code of their own into this; `_blame` finds whose it was
             raise self._blame(error) from error
         descriptions = parameter_descriptions(self._doc)
@@ -74,7 +75,7 @@ class Signature:
         if self.returns is UNSAID:
             return {}
         try:
-            return self._result.json_schema(mode="serialization", schema_generator=_schema_generator())
+            return self._adapter_of_result().json_schema(mode="serialization", schema_generator=_schema_generator())
         except Exception as error:  # as above
             raise self._refuse_result(error) from error
 

@@ -7,7 +7,7 @@ import sys
 
 def main() -> None:
     """Run the command line; exits with 0, 1 (it failed) or 2 (it was called wrongly)."""
-    from ..daemon.control import ControlError
+    from ..daemon.control import ControlError, NoDaemon
     from ..errors import RepertoireError
     from . import render
     from .commands import app
@@ -17,8 +17,11 @@ def main() -> None:
     except (RepertoireError, ControlError) as error:
         render.error(error.message, error.hint)
         sys.exit(1)
-    except ConnectionError as error:
+    except (ConnectionError, NoDaemon) as error:
         render.error(f"the daemon cannot be reached: {error}", "`repertoire status` says more.")
+        sys.exit(1)
+    except OSError as error:  # the home's folder or disk; anything else that a command opens says so itself
+        render.error(str(error), "`repertoire doctor` checks the home; --home names another.")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

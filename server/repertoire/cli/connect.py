@@ -14,6 +14,7 @@ import anyio
 from ..daemon.control import NoDaemon, control_client
 from ..daemon.owner import HomeInUse, Owner
 from ..daemon.serve import Hello, serve_home
+from ..errors import cause_of
 from ..settings import Settings
 from ..version import VERSION
 
@@ -104,11 +105,8 @@ def carry_out(
 
 
 def unwrapped(run: Callable[[], Any]) -> Any:
-    """Task groups wrap what went wrong; a command line has one cause."""
+    """A command line has one cause to tell."""
     try:
         return run()
     except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        raise error from None
+        raise cause_of(group) from None

@@ -44,7 +44,7 @@ def serve_embedded(settings: Settings, session: str) -> int:
 
 def serve_http_door(settings: Settings, address: str, takeover: bool) -> int:
     """HTTP in the foreground; the process is the home's daemon as well. The exit code."""
-    from ..surfaces.http import build_app, parse_address, serve_http
+    from ..surfaces.http import build_app, build_http_server, parse_address, serve_http
 
     host, port = parse_address(address)
 
@@ -56,7 +56,7 @@ def serve_http_door(settings: Settings, address: str, takeover: bool) -> int:
         with Owner(settings.home, kind="http", version=VERSION) as owner:
             async with open_app(settings) as app:
                 await app.settled(Caller(roots=settings.roots))
-                door = build_app(app.service, settings.limits, app.changes, host)
+                door = build_app(build_http_server(app.service, settings.limits, app.changes), host)
                 async with serve_http(door, host, port) as bound:
                     shown = f"[{host}]" if ":" in host else host
                     render.err.print(f"Repertoire serves http://{shown}:{bound}/mcp (and /sse, /healthz)", markup=False)

@@ -9,6 +9,7 @@ import sys
 from repertoire import app
 from repertoire.daemon.owner import HomeInUse
 from repertoire.daemon.serve import EX_TEMPFAIL
+from repertoire.errors import RepertoireError, cause_of
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,6 +23,13 @@ def main(argv: list[str] | None = None) -> int:
     except HomeInUse as error:
         logging.getLogger("repertoire.daemon").info("%s", error)
         return EX_TEMPFAIL
+    except Exception as error:  # the process edge
+        cause = cause_of(error)
+        if not isinstance(cause, (RepertoireError, OSError)):
+            raise
+        # Something is wrong with the home: the front shows this line to the host.
+        logging.getLogger("repertoire.daemon").error("%s %s", cause, getattr(cause, "hint", None) or "")
+        return 1
     return 0
 
 

@@ -6,6 +6,7 @@ An `asyncio.Protocol` and not streams: a line costs one callback and one wake-up
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import Any, Final
 
@@ -86,9 +87,10 @@ class LineChannel(asyncio.Protocol):
     async def send_json(self, value: Any) -> None:
         await self.send(msgspec.json.encode(value))
 
-    async def note_open(self, request_id: str | int, run_id: str) -> None:
+    def note_open(self, request_id: str | int, run_id: str) -> None:
         """Tell the front which run a request began, in case we die under it; the front keeps the line for itself."""
-        await self.send(b"#" + msgspec.json.encode({"id": request_id, "run": run_id}))
+        with contextlib.suppress(anyio.BrokenResourceError):
+            self.write(b"#" + msgspec.json.encode({"id": request_id, "run": run_id}))
 
     async def aclose(self) -> None:
         """Close when the client has read what was written, or after two seconds; safe to call while being cancelled."""

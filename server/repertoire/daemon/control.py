@@ -7,14 +7,18 @@ import inspect
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import msgspec
 
 from repertoire import home as homes
 from repertoire.daemon.channel import LineChannel
+from repertoire.daemon.owner import read_info
 from repertoire.daemon.serve import Hello
+
+GREETING_S: Final = 30.0
+"""An owner that is still opening the home answers when it has; one that hangs never does."""
 
 
 class NoDaemon(Exception):
@@ -79,8 +83,8 @@ class ControlClient:
 
 
 @asynccontextmanager
-async def control_client(home: str, hello: Hello) -> AsyncIterator[ControlClient]:
-    """A control connection to the home's daemon. Raises NoDaemon, or ControlError when the hello is refused."""
+async def control_client(home: str, hello: Hello, *, patience_s: float = GREETING_S) -> AsyncIterator[ControlClient]:
+    """A control connection to the home's daemon. Raises NoDaemon, or ControlError when the hello is refused or not answered."""
     homes.make_socket_folder(home)
     try:
         loop = asyncio.get_running_loop()
@@ -88,7 +92,7 @@ async def control_client(home: str, hello: Hello) -> AsyncIterator[ControlClient
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise NoDaemon(f"no daemon runs for {home}") from error
     try:
-        client = ControlClient(channel, await _introduce(channel, home, hello))
+        client = ControlClient(channel, await _introduce(channel, home, hello, patience_s))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client._read)
             yield client
@@ -97,15 +101,35 @@ async def control_client(home: str, hello: Hello) -> AsyncIterator[ControlClient
         await channel.aclose()
 
 
-async def _introduce(channel: LineChannel, home: str, hello: Hello) -> dict[str, Any]:
-    await channel.send_json(hello)
-    line = await channel.receive()
-    answer: dict[str, Any] = msgspec.json.decode(line) if line is not None else {"ok": False, "retry": True}
-    if answer["ok"]:
+async def _introduce(channel: LineChannel, home: str, hello: Hello, patience_s: float) -> dict[str, Any]:
+    try:
+        with anyio.fail_after(patience_s):
+            await channel.send_json(hello)
+            line = await channel.receive()
+    except TimeoutError:
+        pid = (read_info(home) or {}).get("pid")
+        raise ControlError(
+            "no_answer", f"process {pid}, which owns {home}, does not answer", f"Wait for it, or end it: kill {pid}"
+        ) from None
+    answer = _object(line) if line is not None else {"ok": False, "retry": True}
+    if answer.get("ok") is True:
         return answer
     if answer.get("retry"):
         raise NoDaemon(f"the daemon of {home} is just ending; try again")
-    raise ControlError("refused", answer["reason"])
+    if "reason" in answer:
+        raise ControlError("refused", str(answer["reason"]))
+    raise ControlError(
+        "refused", f"what answers at {homes.socket_path(home)} is not Repertoire", "End the process that has it open."
+    )
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    """A JSON object; an empty one where it is something else."""
+    try:
+        said = msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _alive(answer: dict[str, Any] | None) -> dict[str, Any]:

@@ -90,8 +90,8 @@ class ForkedWorker(Worker):
 class WorkerPool:
     """At most `workers` leases at once; further ones wait in order, at most `max_queued` of them.
 
-    One forked child waits ahead of its run: forking and burying cost milliseconds that no answer needs to wait for. They are tasks
-    of the group given here.
+    One forked child waits ahead of its run, and the next is forked as soon as it is taken: forking and burying cost milliseconds
+    that no answer needs to wait for. They are tasks of the group given here.
     """
 
     def __init__(self, settings: Settings, tasks: anyio.abc.TaskGroup) -> None:
@@ -118,7 +118,10 @@ class WorkerPool:
     async def lease(self, *, trusted: bool) -> AsyncIterator[Worker]:
         """A worker for one run or one inspection. Set its `reusable` once it has answered for good."""
         token = object()
-        await self._places.acquire_on_behalf_of(token)
+        try:
+            self._places.acquire_on_behalf_of_nowait(token)  # where there is room, not a turn of the loop is lost
+        except anyio.WouldBlock:
+            await self._places.acquire_on_behalf_of(token)
         try:
             worker = await self._pooled() if trusted else await self._forked()
             worker.reusable = False
@@ -143,22 +146,23 @@ class WorkerPool:
             self._idle.append(worker)
         elif isinstance(worker, ForkedWorker):
             worker.stop()
-            self._tasks.start_soon(self._succeed, worker)
+            self._tasks.start_soon(self._bury, worker)
         else:
             await worker.end()
 
-    async def _succeed(self, dead: ForkedWorker) -> None:
-        """Clean up after a child, and fork the next run's."""
+    async def _bury(self, dead: ForkedWorker) -> None:
         with anyio.CancelScope(shield=True):
             await dead.end()
+
+    async def _fork_ahead(self) -> None:
         try:
-            ahead = await self._fork() if self._spare is None else None
+            ahead = await self._fork()
         except OSError:
             logger.exception("forking ahead")  # the run that needs one tries again and answers for it
             return
-        if ahead is not None and self._spare is not None:  # another run ended meanwhile and was quicker
+        if self._spare is not None:  # another run was quicker
             await ahead.end()
-        elif ahead is not None:
+        else:
             self._spare = ahead
 
     async def _pooled(self) -> Worker:
@@ -178,6 +182,7 @@ class WorkerPool:
 
     async def _forked(self) -> Worker:
         spare, self._spare = self._spare, None
+        self._tasks.start_soon(self._fork_ahead)
         if spare is None:
             return await self._fork()
         if spare.channel.closed:

@@ -6,6 +6,7 @@ and the runner only tells them that there is more.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
@@ -51,6 +52,15 @@ class Live:
         self.done = anyio.Event()
         self.changed = anyio.Event()
         self.turn = anyio.Event()
+        self.unrecorded: BaseException | None = None
+        """Why its start could not be stored: such a run is stopped, and nothing of it is kept."""
+
+    def started(self, recorded: asyncio.Future[Place | None]) -> None:
+        """Its start is stored, or could not be."""
+        if not recorded.cancelled() and (error := recorded.exception()) is not None:
+            self.unrecorded = error
+            self.scope.cancel()
+        self.announce()
 
     def announce(self, **changes: Any) -> None:
         self.run = msgspec.structs.replace(self.run, **changes)
@@ -73,8 +83,11 @@ class Runner:
     def live_runs(self) -> int:
         return len(self._live)
 
-    async def start(self, version: WorkflowVersion, arguments: str, session_id: str, principal: str) -> Live:
-        """`arguments` is a JSON object as text. Record the run and set it going. Raises Busy when too many wait already."""
+    def start(self, version: WorkflowVersion, arguments: str, session_id: str, principal: str) -> Live:
+        """`arguments` is a JSON object as text. Record the run and set it going. Raises Busy when too many wait already.
+
+        A body without state begins while its start is being stored: what it does through a door is stored after it, in order.
+        """
         self._pool.check_room()
         now = time.time()
         run = Run(
@@ -83,19 +96,12 @@ class Runner:
             started_at=now if self._pool.has_room else None,
         )  # fmt: skip
         live = self._live[run.id] = Live(run, version)
-        try:
-            place = await self._start(run, version)
-        except BaseException:
-            del self._live[run.id]
-            raise
-        self._tasks.start_soon(self._carry, live, place, name=run.id)
-        return live
-
-    async def _start(self, run: Run, version: WorkflowVersion) -> Place | None:
-        """Record the start. Who comes while others wait for the place goes behind them."""
         waiting = self._turns.get(_key(run)) if version.uses_state else None
-        place = await self._store.start_run(run, with_state=version.uses_state and not waiting)
-        return Place(held_by=waiting[-1].run.id) if waiting else place
+        behind = waiting[-1].run.id if waiting else None  # who comes while others wait for the place goes behind them
+        recorded = self._store.start_run(run, with_state=version.uses_state and not waiting)
+        recorded.add_done_callback(live.started)
+        self._tasks.start_soon(self._carry, live, recorded, behind, name=run.id)
+        return live
 
     async def inspect(self, version: WorkflowVersion) -> Inspected | Fault:
         """Load the module once, in a worker of its origin's kind, and read its schemas."""
@@ -153,12 +159,13 @@ class Runner:
                     return
                 await changed.wait()
 
-    async def _carry(self, live: Live, place: Place | None) -> None:
+    async def _carry(self, live: Live, recorded: asyncio.Future[Place | None], behind: str | None) -> None:
         """One run from start to record. Never raises but when the whole house is going down."""
         outcome: Outcome | None = None
         try:
             with live.scope:
-                outcome = await self._perform(live, place)
+                place = await asyncio.shield(recorded) if live.version.uses_state else None
+                outcome = await self._perform(live, Place(held_by=behind) if behind else place)
             outcome = outcome or _cancelled()
         except Exception:  # the edge of a run: whatever went wrong in us becomes a recorded fact
             logger.exception("run %s", live.run.id)
@@ -183,21 +190,27 @@ class Runner:
             )
             if outcome.error is not None and outcome.error.traceback:
                 logger.info("run %s failed: %s\n%s", run.id, outcome.error.message, outcome.error.traceback)
-        except LostClaim:
-            finished = await self._store.run(run.id) or run
-        except Exception:  # the disk is full, the file is gone: the caller must hear of it all the same
-            logger.exception("recording the end of %s", run.id)
-            fault = Fault(
-                "not_recorded",
-                "StorageError",
-                "The run ended, but its result could not be stored; the server's log says why.",
-            )
-            finished = msgspec.structs.replace(run, status="failed", error=fault, ended_at=time.time())
+        except Exception as error:  # the disk is full, the file is gone: the caller must hear of it all the same
+            finished = await self._unstored(live, error)
         self._live.pop(run.id, None)
         live.run = finished
         live.done.set()
         live.announce()
         self._next_turn(run)
+
+    async def _unstored(self, live: Live, error: Exception) -> Run:
+        """What to say of a run whose end could not be stored."""
+        if isinstance(error, LostClaim) and (known := await self._store.run(live.run.id)) is not None:
+            return known  # somebody else has ended it
+        cause = live.unrecorded or error
+        what = (
+            "its start could not be stored, so it was stopped" if live.unrecorded else "its result could not be stored"
+        )
+        logger.error("run %s: %s", live.run.id, what, exc_info=cause)
+        fault = Fault(
+            "not_recorded", "StorageError", f"The run is lost: {what}. {cause}", hint=getattr(cause, "hint", None)
+        )
+        return msgspec.structs.replace(live.run, status="failed", result=None, error=fault, ended_at=time.time())
 
     async def _perform(self, live: Live, place: Place | None) -> Outcome:
         while place is not None and place.held_by is not None:
@@ -267,11 +280,9 @@ class Runner:
         waiting.append(live)
         data = {"level": "info", "message": f"waiting for {holder}"}
         try:
-            live.announce(
-                waiting_for=holder,
-                started_at=None,
-                last_event=await self._store.add_events(live.run.id, [("log", time.time(), data)]),
-            )
+            live.announce(waiting_for=holder, started_at=None)
+            last = await self._store.add_events(live.run.id, [("log", time.time(), data)])
+            live.announce(last_event=last)
             while True:
                 turn = live.turn = anyio.Event()
                 if waiting[0] is live:

@@ -232,6 +232,7 @@ class Front:
             elif line.strip():
                 self.pending.host_said(line)
                 self.to_daemon += line + b"\n"
+        self._write_daemon()
 
     def _write_host(self, event: int) -> None:
         """No more than a pipe takes without blocking, and its mode is not ours to change: others share it."""
@@ -247,13 +248,8 @@ class Front:
 
     def _move_link(self, event: int) -> None:
         assert self.link is not None
-        if event & select.POLLOUT and self.to_daemon:
-            try:
-                del self.to_daemon[: self.link.send(memoryview(self.to_daemon)[:_READ_BYTES])]
-            except BlockingIOError:
-                pass
-            except OSError:
-                self.to_daemon.clear()  # it has gone, but may have answered before: reading tells
+        if event & select.POLLOUT:
+            self._write_daemon()
         if event & ~select.POLLOUT:
             try:
                 part = self.link.recv(_READ_BYTES)
@@ -265,6 +261,17 @@ class Front:
                 self._take_from_daemon(part)
             else:
                 self._lose()
+
+    def _write_daemon(self) -> None:
+        """As much as it takes now. Tried before asking: nearly always it takes all."""
+        if self.link is None or not self.to_daemon:
+            return
+        try:
+            del self.to_daemon[: self.link.send(memoryview(self.to_daemon)[:_READ_BYTES])]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.to_daemon.clear()  # it has gone, but may have answered before: reading tells
 
     def _take_from_daemon(self, part: bytes) -> None:
         self.from_daemon += part

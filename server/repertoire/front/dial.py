@@ -15,7 +15,7 @@ from repertoire.version import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 _READ_BYTES = 256 * 1024
 _START_S = 30.0
@@ -82,7 +82,7 @@ class Dial:
         try:
             link.connect(homes.socket_path(self.home))
             link.sendall(self._hello)
-            while b"\n" not in answer:
+            while b"\n" not in answer and len(answer) < _READ_BYTES:
                 part = link.recv(_READ_BYTES)
                 if not part:
                     raise ConnectionResetError
@@ -91,14 +91,17 @@ class Dial:
             link.close()
             return None
         first, _, rest = answer.partition(b"\n")
-        said = json.loads(first)
-        if said["ok"]:
+        said = _object(first)
+        if said.get("ok") is True:
             link.setblocking(False)
             return link, rest
         link.close()
         if said.get("retry"):
             return None
-        raise CannotConnect(f"the daemon refused the connection: {said['reason']}")
+        if "reason" in said:
+            raise CannotConnect(f"the daemon refused the connection: {said['reason']}")
+        path = homes.socket_path(self.home)
+        raise CannotConnect(f"what answers at {path} is not Repertoire; end the process that has it open")
 
     def _take_start_lock(self) -> int:
         """The lock's descriptor, or -1 while another front has it."""
@@ -172,3 +175,12 @@ class Dial:
 
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)
             self._child = 0
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    """A JSON object; an empty one where it is something else."""
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}

@@ -11,7 +11,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeGuard
 
 _MAX_LOSSES = 3
 """A request under which the daemon died as often is answered with an error, or a poisonous one would never end."""
@@ -64,14 +64,14 @@ class Pending:
                 continue  # an answer to a question of the daemon
             params = message.get("params")
             params = params if isinstance(params, dict) else {}
-            if isinstance(number, (str, int)):
+            if _is_id(number):
                 own = line if line.lstrip().startswith(b"{") else json.dumps(message).encode()  # one out of a batch
                 repeatable = method != "tools/call" or params.get("name") in _REPEATABLE_TOOLS
                 self.open[number] = Request(method, own if repeatable else b"")
                 self._remember(method, params, message)
             elif method == "notifications/initialized":
                 self._initialized = line
-            elif method == "notifications/cancelled" and isinstance(params.get("requestId"), (str, int)):
+            elif method == "notifications/cancelled" and _is_id(params.get("requestId")):
                 self.open.pop(params["requestId"], None)
 
     def _remember(self, method: str, params: dict[str, Any], message: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ class Pending:
         return True
 
     def noted(self, request: object, run: str) -> None:
-        if isinstance(request, (str, int)) and request in self.open:
+        if _is_id(request) and request in self.open:
             self.open[request].run = run
 
     def greeting(self) -> bytes:
@@ -163,6 +163,11 @@ def _lost(number: str | int, request: Request, why: str) -> bytes:
     return failure(number, LOST, f"{why} {known}", request.run)
 
 
+def _is_id(value: object) -> TypeGuard[str | int]:
+    """`true` is none, although Python finds it in a dictionary under 1."""
+    return isinstance(value, (str, int)) and not isinstance(value, bool)
+
+
 def _messages(line: bytes) -> list[dict[str, Any]]:
     """The messages of a line, several in a batch of an early client; none where it is no JSON: the daemon says so."""
     try:
@@ -180,6 +185,7 @@ def _answered(line: bytes) -> str | int | None:
         number: str | int = json.loads(found[1])
         return number
     for message in _messages(line):
-        if "method" not in message and isinstance(message.get("id"), (str, int)):
-            return message["id"]  # type: ignore[no-any-return]
+        said = message.get("id")
+        if "method" not in message and _is_id(said):
+            return said
     return None

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
 import aiosqlite
 
+from .trouble import Trouble
 from .writer import Writer, on_thread, raw
 
 T = TypeVar("T")
 
 
 class Facts:
-    def __init__(self, writer: Writer, reader: aiosqlite.Connection, epoch: int) -> None:
+    """Both `write` and `read` raise StorageError or DamagedStore where the file or its disk is in trouble."""
+
+    def __init__(self, writer: Writer, reader: aiosqlite.Connection, epoch: int, trouble: Trouble) -> None:
         self._writer = writer
         self._reader = reader
+        self._trouble = trouble
         self.epoch = epoch
+
+    def submit(self, fact: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Commit one fact after all that was submitted before it; the future has its value, or what it raised."""
+        return self._writer.submit(fact)
 
     async def write(self, fact: Callable[[sqlite3.Connection], T]) -> T:
         """Commit one fact, with whatever others are waiting."""
-        return await self._writer.write(fact)
+        return await self.submit(fact)
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query on the reader's thread."""
-        return await on_thread(self._reader, query, raw(self._reader))
+        try:
+            return await on_thread(self._reader, query, raw(self._reader))
+        except sqlite3.Error as error:
+            raise self._trouble.explain(error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import time
@@ -33,8 +34,11 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class RunFacts(Facts):
-    async def start_run(self, run: Run, *, with_state: bool) -> Place | None:
-        """The run's row, its first event, its session's use, and (with state) the claim of its place, in one transaction."""
+    def start_run(self, run: Run, *, with_state: bool) -> asyncio.Future[Place | None]:
+        """The run's row, its first event, its session's use, and (with state) the claim of its place, in one transaction.
+
+        Not waited for here: facts are committed in the order in which they come, so nothing of a run is stored before this.
+        """
 
         def fact(db: sqlite3.Connection) -> Place | None:
             db.execute(
@@ -47,7 +51,7 @@ class RunFacts(Facts):
             touch_session(db, run.session_id, run.principal, run.created_at)
             return _claim(db, run.session_id, run.workflow, run.id) if with_state else None
 
-        return await self.write(fact)
+        return self.submit(fact)
 
     async def claim_place(self, run: Run) -> Place:
         return await self.write(lambda db: _claim(db, run.session_id, run.workflow, run.id))

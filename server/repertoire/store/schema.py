@@ -1,34 +1,71 @@
-"""Opening the database file: pragmas, numbered migrations, and refusing what must not be written."""
+"""Opening the database file: what may not be written is refused before anything is; then pragmas and numbered migrations."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from importlib import resources
+from typing import Final
+from urllib.parse import quote
 
-from ..errors import DamagedStore, NewerSchema
+from ..errors import NewerSchema, StorageError
+from .trouble import BUSY_S, damaged
+
+APPLICATION_ID: Final = 0x52455054
+"""In the file's header ("REPT"): whose file it is. 0, SQLite's default, is what the first builds wrote."""
+
+_CHECKED_BYTES: Final = 64 * 1024 * 1024
+"""A file up to this size is read through before it is written to: a millisecond for each megabyte, once for each start.
+In a larger one damage is noticed when it is met."""
+
+
+def examine(path: str) -> None:
+    """Look at the file without changing a byte of it or of its log. Raises NewerSchema, DamagedStore, StorageError."""
+    if not os.path.lexists(path):
+        return
+    if not os.path.isfile(path):
+        raise StorageError(f"{path} is not a file.", "Move it away, or use another --home.")
+    if os.path.getsize(path) == 0:
+        if os.path.exists(log := f"{path}-wal") and os.path.getsize(log) > 0:
+            raise damaged(path, f"it is empty, but {log} is not")
+        return
+    # Read-only also because closing the last connection to a file otherwise moves its log into it.
+    connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=BUSY_S)
+    try:
+        _check(connection, path)
+    finally:
+        connection.close()
+
+
+def _check(connection: sqlite3.Connection, path: str) -> None:
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    (owner,) = connection.execute("PRAGMA application_id").fetchone()
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    ours = owner == APPLICATION_ID or (owner == 0 and (not tables or (found > 0 and "run" in tables)))
+    if not ours:
+        raise damaged(path, "it is another program's SQLite database")
+    if found > (known := len(migrations())):
+        raise NewerSchema(
+            f"The database {path} has schema {found}, this Repertoire knows {known}: it was written by a newer version.",
+            "Upgrade repertoire-mcp, or use another --home.",
+        )
+    if os.path.getsize(path) <= _CHECKED_BYTES:
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise damaged(path, verdict.rpartition("***")[2].strip())
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Bring the file to this version's schema. Raises NewerSchema or DamagedStore and writes nothing then."""
-    try:
-        (found,) = connection.execute("PRAGMA user_version").fetchone()
-        steps = migrations()
-        if found > len(steps):
-            raise NewerSchema(
-                f"the database has schema {found}, this Repertoire knows {len(steps)}; it was written by a newer version",
-                "Upgrade repertoire-mcp, or use another --home.",
-            )
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA busy_timeout = 5000")
-        for number, script in enumerate(steps[found:], found + 1):
-            connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        raise DamagedStore(
-            f"the database file cannot be read: {error}", "It was left as it is; restore a copy or use another --home."
-        ) from error
+    """Bring the file to this version's schema."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    for number, script in enumerate(migrations()[found:], found + 1):
+        pragmas = f"PRAGMA user_version = {number}; PRAGMA application_id = {APPLICATION_ID};"
+        connection.executescript(f"BEGIN IMMEDIATE; {script} {pragmas} COMMIT;")
+    (owner,) = connection.execute("PRAGMA application_id").fetchone()
+    if owner != APPLICATION_ID:
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
 def migrations() -> list[str]:

@@ -5,17 +5,20 @@ Each method is one fact and one transaction. Rows become model values here and n
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiosqlite
 import anyio
+import anyio.to_thread
 
 from .catalogue import CatalogueFacts
 from .runs import RunFacts
-from .schema import prepare
+from .schema import examine, prepare
 from .sessions import SessionFacts
+from .trouble import BUSY_S, Trouble
 from .writer import Writer, on_thread, raw
 
 
@@ -25,20 +28,27 @@ class Store(CatalogueFacts, RunFacts, SessionFacts):
 
 @asynccontextmanager
 async def open_store(path: str, *, pid: int = 0) -> AsyncIterator[Store]:
-    """Open (or create) the file and register this process as its owner. Raises NewerSchema, DamagedStore."""
-    async with (
-        aiosqlite.connect(path, isolation_level=None) as writing,
-        aiosqlite.connect(path, isolation_level=None) as reading,
-    ):
-        await on_thread(writing, prepare, raw(writing))
-        await reading.execute("PRAGMA busy_timeout = 5000")
-        await reading.execute("PRAGMA query_only = ON")
-        writer = Writer(writing)
+    """Open (or create) the file and register this process as its owner. Raises NewerSchema, DamagedStore, StorageError."""
+    trouble = Trouble(path)
+    async with AsyncExitStack() as stack:
         try:
-            yield Store(writer, reading, await _new_epoch(writer, pid))
+            await anyio.to_thread.run_sync(examine, path)
+            writing = await stack.enter_async_context(_connection(path))
+            reading = await stack.enter_async_context(_connection(path))
+            await on_thread(writing, prepare, raw(writing))
+            await reading.execute("PRAGMA query_only = ON")
+        except sqlite3.Error as error:
+            raise trouble.explain(error) from error
+        writer = Writer(writing, trouble)
+        try:
+            yield Store(writer, reading, await _new_epoch(writer, pid), trouble)
         finally:
             with anyio.CancelScope(shield=True):
                 await writer.drain()
+
+
+def _connection(path: str) -> aiosqlite.Connection:
+    return aiosqlite.connect(path, isolation_level=None, timeout=BUSY_S)
 
 
 async def _new_epoch(writer: Writer, pid: int) -> int:

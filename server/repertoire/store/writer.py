@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
+from .trouble import Trouble
+
 T = TypeVar("T")
 Fact = Callable[[sqlite3.Connection], Any]
 
@@ -31,20 +33,30 @@ def raw(connection: aiosqlite.Connection) -> sqlite3.Connection:
 class Writer:
     """`write` commits; `drain` before the connection is closed."""
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    def __init__(self, connection: aiosqlite.Connection, trouble: Trouble) -> None:
         self._connection = connection
+        self._trouble = trouble
         self._waiting: list[tuple[Fact, asyncio.Future[Any]]] = []
         self._committing = False
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def write(self, fact: Callable[[sqlite3.Connection], T]) -> T:
-        """Commit `fact` and give back its value, or raise what it raised. A cancelled caller's fact is committed all the same."""
+    def submit(self, fact: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Commit `fact` after all that was submitted before it; the future has its value, or what it raised."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if (refusal := self._trouble.refusal()) is not None:
+            future.set_exception(refusal)
+            return future
         self._waiting.append((fact, future))
         if not self._committing:
-            self._commit()
-        return await future
+            self._committing = True
+            self._idle.clear()
+            asyncio.get_running_loop().call_soon(self._commit)  # facts of one turn of the loop share a transaction too
+        return future
+
+    async def write(self, fact: Callable[[sqlite3.Connection], T]) -> T:
+        """As `submit`, waited for. A cancelled caller's fact is committed all the same."""
+        return await self.submit(fact)
 
     async def drain(self) -> None:
         """Wait until nothing is left to commit."""
@@ -53,8 +65,6 @@ class Writer:
     def _commit(self) -> None:
         """Send all that waits to the thread as one transaction. Not a coroutine: a commit costs one wake-up of the loop, not three."""
         group, self._waiting = self._waiting, []
-        self._committing = True
-        self._idle.clear()
         done: asyncio.Future[list[tuple[bool, Any]]] = asyncio.get_running_loop().create_future()
         done.add_done_callback(partial(self._committed, group))
         work = partial(_transaction, raw(self._connection), [fact for fact, _ in group])
@@ -71,11 +81,11 @@ class Writer:
             if succeeded:
                 future.set_result(value)
             else:
-                future.set_exception(value)
-        self._committing = False
+                future.set_exception(self._trouble.explain(value))
         if self._waiting:
             self._commit()
         else:
+            self._committing = False
             self._idle.set()
 
 

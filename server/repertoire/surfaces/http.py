@@ -11,9 +11,11 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import uvicorn
+from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
@@ -50,10 +52,14 @@ def parse_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def build_app(service: Service, limits: Limits, changes: Changes, host: str) -> Starlette:
+def build_http_server(service: Service, limits: Limits, changes: Changes) -> Server[Any]:
+    """The MCP server behind this door: one for all who come in."""
+    return build_server(service, limits, changes, lambda ctx: _caller(service, ctx))
+
+
+def build_app(server: Server[Any], host: str) -> Starlette:
     """The ASGI app. Its lifespan owns the SDK's HTTP sessions."""
     security = _security(host)
-    server = build_server(service, limits, changes, lambda ctx: _caller(service, ctx))
     sse = SseServerTransport("/messages/", security_settings=security)
 
     class SseDoor:

@@ -63,6 +63,7 @@ class Process:
                 self._answer(self._run(frame))
             elif isinstance(frame, Inspect):
                 self._answer(self._inspect(frame))
+            self._surroundings.put_back()  # last: nothing of a body runs in it, so the answer need not wait
 
     def _answer(self, frame: WorkerFrame) -> None:
         try:
@@ -97,7 +98,6 @@ class Process:
             desk.close()
         ambient.end()
         self._streams.attach(None)
-        self._surroundings.put_back()
 
     def _perform(self, task: Task, version: Version, desk: Desk, stack: contextlib.ExitStack) -> WorkerFrame:
         """The module stays loaded in `stack`: exceptions of the body are turned into words by code that may live in it."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -22,14 +23,16 @@ from .watch import Progress
 
 logger = logging.getLogger(__name__)
 
-NoteOpen = Callable[[Any, str], Awaitable[None]]
+NoteOpen = Callable[[Any, str], None]
 _LAST_EVENTS_S = 1.0
 """The events that were stored with a run's end are still to be read when it has ended; that takes a millisecond."""
+_NOTE_AFTER_S = 0.01
+"""Most runs have ended by then, and a note costs their answer a wake-up of the front."""
 _RUNNING = frozenset({"run_workflow", "get_run", "cancel_run"})
 
 
 class Calls:
-    """Answers tools/call for callers of one kind. `note_open` hears which run a request began, before its answer."""
+    """Answers tools/call for callers of one kind. `note_open` hears which run a request began, unless it is answered at once."""
 
     def __init__(
         self, service: Service, caller_of: Callable[[Context], Caller], cancellations: Cancellations, deadline_s: float,
@@ -92,16 +95,23 @@ class Calls:
         if session_id is not None and not isinstance(session_id, str):
             raise BadArguments("`session_id` must be a string.")
         live = await self._service.run(caller, name, arguments, session_id)
+        note = self._note_soon(ctx, live)
         try:
-            if self._note_open is not None:
-                await self._note_open(ctx.request_id, live.run.id)
             run = await self._wait(ctx, live)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 if live.version.options.disconnect == "cancel" and await self._cancellations.wants_stop(ctx):
                     await self._service.cancel(caller, live.run.id)
             raise
+        finally:
+            if note is not None:
+                note.cancel()
         return _answer(self._service.envelope(run), is_error=run.status in ("failed", "cancelled"))
+
+    def _note_soon(self, ctx: Context, live: Live) -> asyncio.TimerHandle | None:
+        if self._note_open is None:
+            return None
+        return asyncio.get_running_loop().call_later(_NOTE_AFTER_S, self._note_open, ctx.request_id, live.run.id)
 
     async def _wait(self, ctx: Context, live: Live) -> Run:
         if not wants_progress(ctx):

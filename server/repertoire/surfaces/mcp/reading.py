@@ -102,11 +102,9 @@ class Reading:
                     "application/json",
                 )
             else:
-                raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown resource: {uri[:200]}")
+                raise _unknown(uri)
         except RepertoireError as error:
-            raise MCPError(
-                code=types.INVALID_PARAMS, message=f"Unknown resource: {uri[:200]}. {error.message}"
-            ) from error
+            raise _unknown(uri, f". {error.message}") from error
         contents = types.TextResourceContents(uri=params.uri, text=text, mime_type=mime)
         return types.ReadResourceResult(contents=[contents], ttl_ms=0, cache_scope="private")
 
@@ -127,3 +125,8 @@ class Reading:
         text = _GUIDE.format(task=f" It should: {task}" if task else "")
         message = types.PromptMessage(role="user", content=types.TextContent(type="text", text=text))
         return types.GetPromptResult(description="How to write and publish a good workflow.", messages=[message])
+
+
+def _unknown(uri: str, reason: str = "") -> MCPError:
+    uri = uri[:200]
+    return MCPError(code=types.INVALID_PARAMS, message=f"Unknown resource: {uri}{reason}", data={"uri": uri})

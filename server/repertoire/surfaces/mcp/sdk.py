@@ -3,26 +3,22 @@
 - legacy connections: the SDK keeps no registry of them, and tools/list_changed must reach each (2026-07-28 ones listen on the bus);
 - whether a caller wants progress, which in memory has no token to see it by;
 - whether a handler was cancelled by its client, and with which reason, or because the connection is gone;
-- capabilities that say listChanged on the legacy era, for which the HTTP app has no parameter;
-- a duplex pair of streams over lines that somebody else frames.
+- capabilities that promise on both eras what is kept, and nothing else: the SDK derives them from which handlers there are.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import anyio
 import mcp_types as types
 from mcp.server.connection import Connection
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from mcp.server.lowlevel import NotificationOptions, Server
-from mcp.server.models import InitializationOptions
+from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
-from mcp.shared._context_streams import create_context_streams
-from mcp.shared.message import SessionMessage
-from mcp.shared.subscriptions import ToolsListChanged
+from mcp.shared.subscriptions import ResourcesListChanged, ToolsListChanged
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 Context = ServerRequestContext[Any, Any]
@@ -35,7 +31,7 @@ _REASONS_KEPT = 100
 
 
 class Changes:
-    """Tells every client of both eras that the tool list has changed. One for the whole app."""
+    """Tells every client of both eras that the workflows have changed. One for the whole app."""
 
     def __init__(self) -> None:
         self._bus = InMemorySubscriptionBus()
@@ -47,7 +43,9 @@ class Changes:
             self._legacy.add(_connection(ctx))
 
     async def announce(self) -> None:
+        """Each workflow is a tool and a resource, so both lists have changed."""
         await self._bus.publish(ToolsListChanged())
+        await self._bus.publish(ResourcesListChanged())
         async with anyio.create_task_group() as tasks:
             for connection in list(self._legacy):
                 tasks.start_soon(_tell, connection)
@@ -123,64 +121,29 @@ def watch(server: Server[Any], observe: Callable[[Context], None]) -> None:
     server.middleware.append(middleware)
 
 
-def promise_list_changed(server: Server[Any]) -> None:
-    original = server.create_initialization_options
+def promise_what_is_kept(server: Server[Any]) -> None:
+    """Tools and resources tell of changes, in both eras. The prompts never change, and a single resource cannot be subscribed to
+    unless somebody serves that: the SDK would promise both on 2026-07-28, because list changes can be listened to."""
+    derived = server.get_capabilities
 
-    def options(
-        notification_options: NotificationOptions | None = None, *rest: Any, **named: Any
-    ) -> InitializationOptions:
-        return original(notification_options or NotificationOptions(tools_changed=True), *rest, **named)
+    def capabilities(*args: Any, **named: Any) -> types.ServerCapabilities:
+        promised = derived(*args, **named)
+        if promised.tools is not None:
+            promised.tools.list_changed = True
+        if promised.resources is not None:
+            promised.resources.list_changed = True
+            promised.resources.subscribe = server.get_request_handler("resources/subscribe") is not None
+        if promised.prompts is not None:
+            promised.prompts.list_changed = False
+        return promised
 
-    server.create_initialization_options = options  # type: ignore[method-assign]
-
-
-class Lines(Protocol):
-    """Framed text in both directions; `receive` gives None at the end."""
-
-    async def receive(self) -> bytes | None: ...
-
-    async def send(self, line: bytes) -> None: ...
-
-
-async def serve_lines(server: Server[Any], lines: Lines) -> None:
-    """Serve one connection whose messages are lines; returns at the end of input."""
-    incoming, requests = create_context_streams[SessionMessage | Exception](0)
-    answers, outgoing = create_context_streams[SessionMessage](0)
-
-    async def read() -> None:
-        async with incoming:
-            while (line := await lines.receive()) is not None:
-                await incoming.send(_message(line))
-
-    async def write() -> None:
-        async with outgoing:
-            async for message in outgoing:
-                await lines.send(message.message.model_dump_json(by_alias=True, exclude_unset=True).encode())
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_until_closed, read)
-        tasks.start_soon(_until_closed, write)
-        await server.run(requests, answers, server.create_initialization_options())
-        tasks.cancel_scope.cancel()
-
-
-async def _until_closed(work: Callable[[], Awaitable[None]]) -> None:
-    try:
-        await work()
-    except (anyio.ClosedResourceError, anyio.BrokenResourceError):
-        return
-
-
-def _message(line: bytes) -> SessionMessage | Exception:
-    try:
-        return SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False))
-    except ValueError as error:
-        return error
+    server.get_capabilities = capabilities  # type: ignore[method-assign]
 
 
 async def _tell(connection: Connection) -> None:
     with anyio.move_on_after(1):  # a client that does not read must not hold up the others
         await connection.send_tool_list_changed()
+        await connection.send_resource_list_changed()
 
 
 def _connection(ctx: Context) -> Connection:

@@ -17,7 +17,7 @@ from ...version import VERSION
 from .calls import Calls, NoteOpen
 from .definitions import FIXED, workflow_input, workflow_tool
 from .reading import Reading
-from .sdk import Cancellations, Changes, Context, promise_list_changed, watch
+from .sdk import Cancellations, Changes, Context, promise_what_is_kept, watch
 
 _INSTRUCTIONS = """Repertoire keeps Python workflows as tools. Before writing code for a task, call search_workflows: a workflow may
 exist. If none fits and the task will come again, write one with create_workflow and run it with run_workflow in the same turn.
@@ -48,7 +48,7 @@ def build_server(
         on_get_prompt=reading.get_prompt,
         on_subscriptions_listen=changes.listen,
     )
-    promise_list_changed(server)
+    promise_what_is_kept(server)
     watch(server, changes.remember)
     watch(server, cancellations.remember)
     return server

@@ -1,0 +1,88 @@
+"""Types that need no reading: `str`, `list[int]`, `dict[str, Any] | None` and the like become pydantic-core's schema by a table.
+
+Building a TypeAdapter costs milliseconds in a fresh process, for its own sake and for the memory pages it writes to; most
+parameters of most workflows are as plain as this. What the table does not know is left to pydantic, whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from inspect import Parameter
+from types import NoneType, UnionType
+from typing import Any, Final, Protocol, Union, get_args, get_origin
+
+_NAMED: Final = {str: "str", int: "int", float: "float", bool: "bool", NoneType: "none", None: "none", Any: "any"}
+_ANY: Final = {"type": "any"}
+
+
+class Adapter(Protocol):
+    """What is used of a TypeAdapter in a run."""
+
+    def validate_python(self, value: Any, /) -> Any: ...
+
+    def dump_json(self, value: Any, /, *, by_alias: bool, warnings: bool) -> bytes: ...
+
+
+class PlainAdapter:
+    """As TypeAdapter does it, on the schema that it would have made."""
+
+    def __init__(self, schema: Any) -> None:
+        from pydantic_core import SchemaSerializer, SchemaValidator
+
+        self.validate_python = SchemaValidator(schema).validate_python
+        self._serializer = SchemaSerializer(schema)
+
+    def dump_json(self, value: Any, /, *, by_alias: bool, warnings: bool) -> bytes:
+        return self._serializer.to_json(value, by_alias=by_alias, warnings=warnings)
+
+
+def plain_adapter(annotation: Any) -> PlainAdapter | None:
+    """For a result."""
+    schema = plain_schema(annotation)
+    return None if schema is None else PlainAdapter(schema)
+
+
+def plain_arguments(parameters: Sequence[Parameter]) -> PlainAdapter | None:
+    """For parameters, all taken by keyword; validating gives a dict of those that were given or have a default."""
+    fields, rest = [], None
+    for parameter in parameters:
+        schema = plain_schema(parameter.annotation)
+        if schema is None or type(parameter.default).__module__ != "builtins":
+            return None  # a default may be a pydantic Field
+        if parameter.kind is Parameter.VAR_KEYWORD:
+            rest = schema
+            continue
+        if parameter.default is not Parameter.empty:
+            schema = {"type": "default", "schema": schema, "default": parameter.default}
+        fields.append({"name": parameter.name, "schema": schema, "mode": "keyword_only"})
+    arguments: dict[str, Any] = {"type": "arguments", "arguments_schema": fields}
+    if rest is not None:
+        arguments |= {"var_kwargs_mode": "uniform", "var_kwargs_schema": rest}
+    return PlainAdapter({"type": "call", "arguments_schema": arguments, "function": _given})
+
+
+def plain_schema(annotation: Any) -> dict[str, Any] | None:
+    """The core schema that pydantic makes of it; None where only pydantic knows."""
+    try:
+        if (name := _NAMED.get(annotation)) is not None:
+            return {"type": name}
+    except TypeError:  # not hashable: Annotated[...] of something that is not
+        return None
+    origin, arguments = get_origin(annotation) or annotation, get_args(annotation)
+    if origin is list:
+        return _of("list", items_schema=arguments[0] if arguments else Any)
+    if origin is dict:
+        key, value = arguments or (Any, Any)
+        return _of("dict", keys_schema=key, values_schema=value)
+    if origin in (Union, UnionType) and len(arguments) == 2 and NoneType in arguments:
+        return _of("nullable", schema=next(part for part in arguments if part is not NoneType))
+    return None
+
+
+def _of(kind: str, **parts: Any) -> dict[str, Any] | None:
+    schemas = {name: plain_schema(part) for name, part in parts.items()}
+    return None if None in schemas.values() else {"type": kind, **schemas}
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return values

@@ -1,0 +1,70 @@
+"""What SQLite refuses, as a sentence for whoever has to mend it. The file is named; nothing here touches it."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from ..errors import DamagedStore, StorageError
+
+BUSY_S: Final = 5.0
+"""How long a lock of another program is waited for. More, and the client that waits behind it gives up first."""
+
+_KEPT = "What was stored before is kept."
+
+
+class Trouble:
+    """The troubles of one database file. After damage was seen it is not written to: what is whole in it must stay so."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._damage: str | None = None
+
+    def refusal(self) -> DamagedStore | None:
+        """Why nothing is to be written any more."""
+        return None if self._damage is None else damaged(self.path, self._damage)
+
+    def explain(self, error: BaseException) -> BaseException:
+        """The error for the caller; the same one where the fault is not the file's or the disk's."""
+        if isinstance(error, sqlite3.Error):
+            known = explained(error, self.path)
+            if isinstance(known, DamagedStore):
+                self._damage = str(error)
+            return known or error
+        return error
+
+
+def explained(error: sqlite3.Error, path: str) -> StorageError | DamagedStore | None:
+    if str(error).startswith("Could not decode to UTF-8"):  # the module's own words, without a code
+        return damaged(path, str(error))
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # the higher bits only say where it happened
+        case sqlite3.SQLITE_FULL:
+            return StorageError(f"The disk of {path} is full.", f"Make room on it, then try again. {_KEPT}")
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return StorageError(
+                f"{path} has been locked by another program for more than {BUSY_S:g} s.",
+                f"Close what has it open (an SQLite shell, a backup), then try again. {_KEPT}",
+            )
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
+            return StorageError(
+                f"{path} is read-only.", "Make the file, its folder and its disk writable, or use another --home."
+            )
+        case sqlite3.SQLITE_CANTOPEN:
+            return StorageError(
+                f"{path} cannot be opened.",
+                "Make the file and its folder readable and writable by this user, or use another --home.",
+            )
+        case sqlite3.SQLITE_IOERR:
+            return StorageError(
+                f"The disk of {path} cannot be used: {error}.", f"Is it full, read-only or gone? {_KEPT}"
+            )
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_FORMAT:
+            return damaged(path, str(error))
+    return None
+
+
+def damaged(path: str, reason: str) -> DamagedStore:
+    return DamagedStore(
+        f"The database file {path} cannot be read: {reason}.",
+        "Nothing is written to it. Put a copy in its place or move it away, or use another --home.",
+    )

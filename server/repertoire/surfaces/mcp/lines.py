@@ -1,0 +1,91 @@
+"""One MCP connection over lines that somebody else frames: the daemon's socket, without the SDK's memory streams between.
+
+The SDK reads from and writes to anything of two small protocols, so a message costs it no task and no turn of the loop here.
+"""
+
+from __future__ import annotations
+
+import json
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import anyio
+import mcp_types as types
+from mcp.server.lowlevel import Server
+from mcp.shared.message import SessionMessage
+
+_SHOWN = 200
+"""Characters of a line that was refused, in the answer."""
+
+
+class Lines(Protocol):
+    """Framed text in both directions; `receive` gives None at the end."""
+
+    async def receive(self) -> bytes | None: ...
+
+    async def send(self, line: bytes) -> None: ...
+
+
+async def serve_lines(server: Server[Any], lines: Lines) -> None:
+    """Serve one connection whose messages are lines; returns at the end of input."""
+    await server.run(_Requests(lines), _Answers(lines), server.create_initialization_options())
+
+
+class _Stream:
+    """Closing is the business of whoever owns the lines."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    async def aclose(self) -> None:
+        return
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        return None
+
+
+class _Requests(_Stream):
+    async def receive(self) -> SessionMessage | Exception:
+        """The next message; a line that is none is answered here, since the SDK would only log it."""
+        while (line := await self._lines.receive()) is not None:
+            try:
+                return SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False))
+            except ValueError:
+                await self._lines.send(_refusal(line))
+        raise anyio.EndOfStream
+
+    def __aiter__(self) -> _Requests:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            return await self.receive()
+        except (anyio.EndOfStream, anyio.BrokenResourceError):
+            raise StopAsyncIteration from None
+
+
+class _Answers(_Stream):
+    async def send(self, item: SessionMessage, /) -> None:
+        await self._lines.send(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode())
+
+
+def _refusal(line: bytes) -> bytes:
+    """The answer to a line that is no JSON-RPC message, with the request's id where one can be read."""
+    number: str | int | None = None
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        code, why = types.PARSE_ERROR, "this line is not JSON"
+    else:
+        code, why = types.INVALID_REQUEST, "this is not a JSON-RPC 2.0 message"
+        if isinstance(said, list):
+            why += "; batches are not part of MCP: send one message per line"
+        elif isinstance(said, dict) and isinstance(said.get("id"), str | int) and not isinstance(said["id"], bool):
+            number = said["id"]
+    shown = line[:_SHOWN].decode(errors="replace")
+    return json.dumps({"jsonrpc": "2.0", "id": number, "error": {"code": code, "message": f"{why}: {shown}"}}).encode()
