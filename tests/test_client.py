@@ -6,7 +6,6 @@ import ast
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -30,7 +29,6 @@ pytestmark = pytest.mark.anyio
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 CONFIGS = CLIENTS / "configs"
-NODE = CLIENTS / "node"
 PLACEHOLDER = "/path/to/.venv/bin/repertoire"
 OVER_STDIO = ["claude-desktop.json", "claude-code.mcp.json", "cursor.json", "vscode.json"]
 OVER_HTTP = ["http.json", "sse.json"]
@@ -361,21 +359,3 @@ async def test_the_address_of_a_configuration_answers(name: str, tmp_path: Path)
         assert address.startswith(url)
         async with Client(sse_client(address) if entry["type"] == "sse" else address) as client:
             assert "run_workflow" in [tool.name for tool in (await client.list_tools()).tools]
-
-
-def test_the_node_example_lists_runs_with_progress_and_prints_the_result(tmp_path: Path) -> None:
-    if shutil.which("node") is None:
-        pytest.skip("NOT TESTED: clients/node. There is no `node` on this machine; install Node.js 18 or newer.")
-    if not (NODE / "node_modules").is_dir():
-        pytest.skip(f"NOT TESTED: clients/node. Its packages are missing: cd {NODE} && npm install --no-package-lock")
-    home = tmp_path / "home"
-    serve = [sys.executable, "-P", "-m", "repertoire", "serve", "--session", "node", "--home", str(home)]
-    with way_in("stdio", home, {}):
-        command = ["node", "list_run.mjs", "mcp", "--", *serve]
-        done = subprocess.run(command, cwd=NODE, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        command[2] = "no_such_package"
-        failed = subprocess.run(command, cwd=NODE, capture_output=True, text=True, timeout=60)
-    assert json.loads(done.stdout)["files"] > 50
-    assert "run_workflow" in done.stderr and "\nprogress " in done.stderr
-    assert failed.returncode == 1 and json.loads(failed.stdout)["type"] == "ModuleNotFoundError"
