@@ -28,6 +28,7 @@ class FakeHouse:
     def __init__(self, home: str) -> None:
         self.home = home
         self.live = 0
+        self.wanted_env: tuple[str, ...] = ()
 
     def live_runs(self) -> int:
         return self.live

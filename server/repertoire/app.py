@@ -6,10 +6,12 @@ first MCP connection, not here: a one-shot command never needs it.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +50,10 @@ class App:
         self._runner = runner
         self._changes: Changes | None = None
 
+    @property
+    def wanted_env(self) -> tuple[str, ...]:
+        return self.settings.worker_env
+
     def live_runs(self) -> int:
         return self._runner.live_runs
 
@@ -57,6 +63,10 @@ class App:
         if self._changes is None:
             from .surfaces.mcp.sdk import Changes
 
+            # The SDK is loaded and stays, and a list of a thousand tools is a hundred thousand objects for a moment: the collector,
+            # left at its defaults, would be half of the time that such an answer takes.
+            gc.freeze()
+            gc.set_threshold(20_000, 20, 20)
             self._changes = Changes()
             self.service.on_change(self._changes.announce)
         return self._changes
@@ -83,7 +93,7 @@ class App:
         from .surfaces.mcp.lines import serve_lines
         from .surfaces.mcp.stdio import stdio_lines
 
-        caller = Caller(session_name=session, roots=self.settings.roots)
+        caller = Caller(session_name=session, roots=self.settings.roots, env=self.settings.own_env())
         server = build_server(self.service, self.settings.limits, self.changes, lambda ctx: caller)
         await self.settled(caller)
         with stdio_lines() as lines:
@@ -120,7 +130,8 @@ async def open_app(settings: Settings, *, watch: bool = True) -> AsyncIterator[A
             async with anyio.create_task_group() as tasks:
                 pool = WorkerPool(settings, tasks)
                 runner = Runner(store, pool, settings.limits, tasks)
-                catalog = Catalog(store, runner.inspect, settings.limits, tasks, always, watch=watch)
+                inspect = partial(runner.inspect, env=settings.own_env())
+                catalog = Catalog(store, inspect, settings.limits, tasks, always, watch=watch)
                 for run in await store.abandon_runs():
                     logger.warning("%s was left unfinished by an earlier server", run.id)
                 await catalog.load()
@@ -135,7 +146,7 @@ async def open_app(settings: Settings, *, watch: bool = True) -> AsyncIterator[A
 
 
 def caller_of(hello: Hello) -> Caller:
-    return Caller(session_name=hello.session, roots=tuple(hello.roots))
+    return Caller(session_name=hello.session, roots=tuple(hello.roots), env=hello.env)
 
 
 def ready_folder() -> str | None:

@@ -58,6 +58,11 @@ class Service:
         self._catalog.on_change(listener)
 
     @property
+    def own_env(self) -> dict[str, str]:
+        """For callers who have no environment of their own here, as over HTTP."""
+        return self._settings.own_env()
+
+    @property
     def own_roots(self) -> tuple[str, ...]:
         """The folders that this process's own command line names: what HTTP callers see."""
         return self._settings.roots
@@ -137,7 +142,7 @@ class Service:
         """Check, load once in a fresh process, publish. Raises Refused with what to correct; nothing of a refused source runs."""
         self._check_authoring()
         self._check_name(name, replace)
-        version = await self._checked(name, source, description, "tool", caller.principal)
+        version = await self._checked(name, source, description, "tool", caller)
         async with self._publishing:
             self._check_name(name, replace)  # another call may have taken it meanwhile
             await self._catalog.publish(version, version.created_at)
@@ -166,7 +171,7 @@ class Service:
             raise Refused(
                 f"The name {name!r} is taken by {where}.", "Choose another name, or use --replace.", code="name_taken"
             )
-        version = await self._checked(name, source, None, "operator", caller.principal)
+        version = await self._checked(name, source, None, "operator", caller)
         await anyio.Path(path).parent.mkdir(parents=True, exist_ok=True)
         await anyio.Path(path).write_text(source, encoding="utf-8")
         await self._catalog.rescan(caller.roots)
@@ -185,7 +190,7 @@ class Service:
         return os.path.join(self._settings.home, "workflows", f"{name}.py")
 
     async def _checked(
-        self, name: str, source: str, description: str | None, origin: Origin, author: str
+        self, name: str, source: str, description: str | None, origin: Origin, caller: Caller
     ) -> WorkflowVersion:
         """Parse, then load once in a worker of the origin's kind. Raises Refused with what to correct."""
         analysis = await anyio.to_thread.run_sync(
@@ -194,9 +199,9 @@ class Service:
         version = WorkflowVersion(
             hash=version_hash(name, source, analysis.description, analysis.options, ()), name=name, origin=origin, source=source,
             description=analysis.description, options=analysis.options, input_schema={}, output_schema={},
-            uses_state=analysis.uses_state, author=author, created_at=time.time(),
+            uses_state=analysis.uses_state, author=caller.principal, created_at=time.time(),
         )  # fmt: skip
-        read = await self._runner.inspect(version)
+        read = await self._runner.inspect(version, caller.env)
         if isinstance(read, Fault):
             raise Refused(read.message, read.hint, code=read.code, line=read.line)
         return with_schemas(version, read)
@@ -215,7 +220,7 @@ class Service:
                 "Put large input into a file and give its path.",
             )
         session = await self._session(caller, session_id)
-        return self._runner.start(version, text, session, caller.principal)
+        return self._runner.start(version, text, session, caller.principal, caller.env)
 
     async def wait(self, live: Live, seconds: float | None) -> Run:
         """The run when it has ended, or as it is after `seconds`."""

@@ -27,7 +27,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     worker_memory_mb: int = 1024
     """Address space of a worker that runs code created through a tool. 0: no limit."""
     workers: int = 0
-    """Runs that may hold a worker at once. 0: one per core."""
+    """Runs that may hold a worker at once. 0: one per core, but at least four: most bodies wait for others more than they compute,
+    and on two cores two long runs must not hold up every other caller."""
     max_queued: int = 1000
     """Runs that may wait for a worker before a call is refused with `busy`."""
     max_listed_tools: int = 40
@@ -64,8 +65,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     authoring: Literal["open", "off"] = "open"
     """`off`: create_workflow and delete_workflow are refused."""
     worker_env: tuple[str, ...] = ()
-    """Names of environment variables that bodies may see; PATH, HOME, LANG, TZ and the like are always there."""
+    """Names of environment variables that bodies may see; PATH, HOME, LANG, TZ and the like are always there. Their values are those
+    of whoever calls: a host's own environment, or this server's over HTTP."""
     limits: Limits = Limits()
+
+    def own_env(self) -> dict[str, str]:
+        """What bodies may see of this process's own environment."""
+        return {name: os.environ[name] for name in self.worker_env if name in os.environ}
 
 
 def load(

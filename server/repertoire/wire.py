@@ -47,6 +47,8 @@ class Task(msgspec.Struct, frozen=True, tag="task"):
     cwd: str | None = None
     max_result_bytes: int = 16 * 1024 * 1024
     max_message_bytes: int = 64 * 1024
+    env: dict[str, str] = {}
+    """Environment variables of the caller that this body may see."""
 
 
 class Inspect(msgspec.Struct, frozen=True, tag="inspect"):
@@ -54,6 +56,7 @@ class Inspect(msgspec.Struct, frozen=True, tag="inspect"):
 
     code: Code
     cwd: str | None = None
+    env: dict[str, str] = {}
 
 
 class Committed(msgspec.Struct, frozen=True, tag="committed"):

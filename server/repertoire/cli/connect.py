@@ -38,8 +38,9 @@ async def connect(settings: Settings, session: str = "default", lasting: bool = 
     here = os.path.abspath("workflows")
     roots = settings.roots or ((here,) if os.path.isdir(here) else ())
     hello = Hello(
-        mode="control", version=VERSION, session=session, roots=tuple(map(os.path.realpath, roots)), cwd=os.getcwd()
-    )
+        mode="control", version=VERSION, session=session, roots=tuple(map(os.path.realpath, roots)), cwd=os.getcwd(),
+        env=settings.own_env(),
+    )  # fmt: skip
     async with AsyncExitStack() as stack:
         yield await _enter(stack, settings, hello, lasting)
 

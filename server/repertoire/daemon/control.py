@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -104,7 +105,7 @@ async def control_client(home: str, hello: Hello, *, patience_s: float = GREETIN
 async def _introduce(channel: LineChannel, home: str, hello: Hello, patience_s: float) -> dict[str, Any]:
     try:
         with anyio.fail_after(patience_s):
-            await channel.send_json(hello)
+            await channel.send_json(msgspec.structs.replace(hello, env={}))
             line = await channel.receive()
     except TimeoutError:
         pid = (read_info(home) or {}).get("pid")
@@ -113,6 +114,9 @@ async def _introduce(channel: LineChannel, home: str, hello: Hello, patience_s: 
         ) from None
     answer = _object(line) if line is not None else {"ok": False, "retry": True}
     if answer.get("ok") is True:
+        wanted: Any = answer.get("env")
+        if wanted:
+            await channel.send_json({name: os.environ[name] for name in wanted if name in os.environ})
         return answer
     if answer.get("retry"):
         raise NoDaemon(f"the daemon of {home} is just ending; try again")

@@ -52,10 +52,17 @@ class Hello(msgspec.Struct, frozen=True):
     session: str = "default"
     roots: tuple[str, ...] = ()
     cwd: str | None = None
+    env: dict[str, str] = {}
+    """Not part of the line itself: told after it, and only the variables that the answer asks for."""
 
 
 class House(Protocol):
     """What the daemon knows of the app."""
+
+    @property
+    def wanted_env(self) -> tuple[str, ...]:
+        """Names of the environment variables that each client is asked for."""
+        ...
 
     def live_runs(self) -> int:
         """Runs that the daemon must not leave: it stays up, and hands over, only at 0."""
@@ -90,6 +97,7 @@ class _Request(msgspec.Struct):
 
 
 _hello_decoder = msgspec.json.Decoder(Hello)
+_env_decoder = msgspec.json.Decoder(dict[str, str])
 _request_decoder = msgspec.json.Decoder(_Request)
 
 
@@ -230,8 +238,10 @@ class _Daemon:
             self._changed.set()
             await channel.send_json({"ok": False, "retry": True, "reason": "handing over"})
             return None
-        await channel.send_json({"ok": True, "version": self.owner.version, "pid": os.getpid()})
-        return hello
+        wanted = self.house.wanted_env
+        asked = {"env": wanted} if wanted else {}
+        await channel.send_json({"ok": True, "version": self.owner.version, "pid": os.getpid(), **asked})
+        return msgspec.structs.replace(hello, env=await _read_env(channel, wanted) if wanted else {})
 
     async def _connected(self, channel: LineChannel, hello: Hello) -> None:
         connection = _Connection(hello.mode, hello.session, _now(), channel)
@@ -327,6 +337,17 @@ async def _read_hello(channel: LineChannel) -> tuple[Hello | None, str]:
         return None, "the first line is longer than 64 KiB"
     except msgspec.DecodeError as error:
         return None, f"the first line is not a hello: {error}"
+
+
+async def _read_env(channel: LineChannel, wanted: tuple[str, ...]) -> dict[str, str]:
+    """The second line of a client that was asked for its environment; empty where it says something else."""
+    try:
+        with anyio.fail_after(HELLO_S):
+            told = _env_decoder.decode(await channel.receive() or b"{}")
+    except (TimeoutError, LineTooLong, msgspec.DecodeError):
+        logger.warning("a client did not tell the environment variables that it was asked for")
+        return {}
+    return {name: told[name] for name in wanted if name in told}
 
 
 def _is_gone(error: BaseException) -> bool:

@@ -23,7 +23,7 @@ async def start_python(theirs: socket.socket, environment: dict[str, str], *flag
     )  # fmt: skip
 
 
-def worker_environment(allowed: tuple[str, ...]) -> dict[str, str]:
-    """`allowed` names further variables. PYTHONHASHSEED is fixed so that sets of strings keep their order from run to run."""
-    kept = {name: os.environ[name] for name in (*_KEPT_ENVIRONMENT, *allowed) if name in os.environ}
+def worker_environment() -> dict[str, str]:
+    """What every worker has. PYTHONHASHSEED is fixed so that sets of strings keep their order from run to run."""
+    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
     return {**kept, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}

@@ -15,6 +15,7 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import anyio
 import anyio.abc
@@ -27,6 +28,9 @@ from .launch import start_python, worker_environment
 from .zygote import Zygote
 
 logger = logging.getLogger(__name__)
+
+_FEWEST: Final = 4
+"""Workers on a small machine, where the settings do not say."""
 
 
 class Worker:
@@ -99,9 +103,9 @@ class WorkerPool:
         self._limits = limits
         self._tasks = tasks
         self._spare: ForkedWorker | None = None
-        self._places = anyio.CapacityLimiter(limits.workers or os.cpu_count() or 1)
+        self._places = anyio.CapacityLimiter(limits.workers or max(_FEWEST, os.cpu_count() or 1))
         self._idle: list[PooledWorker] = []
-        self._environment = worker_environment(settings.worker_env)
+        self._environment = worker_environment()
         self._zygote: Zygote | None = None
         self._zygote_lock = anyio.Lock()
 

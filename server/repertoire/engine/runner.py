@@ -11,14 +11,15 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 import anyio
 import anyio.abc
 import msgspec
 
-from ..errors import LostClaim, UnknownRun
+from ..errors import LostClaim, RepertoireError, StorageError, UnknownRun
 from ..model.lifecycle import Status
 from ..model.run import Run, RunEvent, new_run_id
 from ..model.workflow import WorkflowVersion
@@ -30,6 +31,11 @@ from .channel import ProtocolViolation
 from .pool import Worker, WorkerPool
 
 logger = logging.getLogger(__name__)
+
+_NO_ENV: Final[Mapping[str, str]] = MappingProxyType({})
+_RECORD_AGAIN_S: Final = 1.0
+"""How often the end of a run that could not be stored is tried again: the disk may have room, the lock may be gone."""
+_A_WORKER: Final = "a worker: as many runs as the `workers` setting allows are going on"
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,19 +51,20 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Live:
     """A run that this process is running. `changed` is set, and replaced, when its log has grown."""
 
-    def __init__(self, run: Run, version: WorkflowVersion) -> None:
+    def __init__(self, run: Run, version: WorkflowVersion, env: Mapping[str, str]) -> None:
         self.run = run
         self.version = version
+        self.env = dict(env)
         self.scope = anyio.CancelScope()
         self.done = anyio.Event()
         self.changed = anyio.Event()
         self.turn = anyio.Event()
-        self.unrecorded: BaseException | None = None
+        self.unrecorded: Exception | None = None
         """Why its start could not be stored: such a run is stopped, and nothing of it is kept."""
 
     def started(self, recorded: asyncio.Future[Place | None]) -> None:
         """Its start is stored, or could not be."""
-        if not recorded.cancelled() and (error := recorded.exception()) is not None:
+        if not recorded.cancelled() and isinstance(error := recorded.exception(), Exception):
             self.unrecorded = error
             self.scope.cancel()
         self.announce()
@@ -83,19 +90,28 @@ class Runner:
     def live_runs(self) -> int:
         return len(self._live)
 
-    def start(self, version: WorkflowVersion, arguments: str, session_id: str, principal: str) -> Live:
-        """`arguments` is a JSON object as text. Record the run and set it going. Raises Busy when too many wait already.
+    def start(
+        self,
+        version: WorkflowVersion,
+        arguments: str,
+        session_id: str,
+        principal: str,
+        env: Mapping[str, str] = _NO_ENV,
+    ) -> Live:
+        """`arguments` is a JSON object as text, `env` what the body sees of its caller's environment.
+
+        Record the run and set it going. Raises Busy when too many wait already.
 
         A body without state begins while its start is being stored: what it does through a door is stored after it, in order.
         """
         self._pool.check_room()
-        now = time.time()
+        now, has_room = time.time(), self._pool.has_room
         run = Run(
             id=new_run_id(version.name), workflow=version.name, version=version.hash, session_id=session_id, principal=principal,
-            arguments=arguments, created_at=now, last_event=1,
-            started_at=now if self._pool.has_room else None,
+            arguments=arguments, created_at=now, last_event=1, started_at=now if has_room else None,
+            waiting_for=None if has_room else _A_WORKER,
         )  # fmt: skip
-        live = self._live[run.id] = Live(run, version)
+        live = self._live[run.id] = Live(run, version, env)
         waiting = self._turns.get(_key(run)) if version.uses_state else None
         behind = waiting[-1].run.id if waiting else None  # who comes while others wait for the place goes behind them
         recorded = self._store.start_run(run, with_state=version.uses_state and not waiting)
@@ -103,11 +119,11 @@ class Runner:
         self._tasks.start_soon(self._carry, live, recorded, behind, name=run.id)
         return live
 
-    async def inspect(self, version: WorkflowVersion) -> Inspected | Fault:
+    async def inspect(self, version: WorkflowVersion, env: Mapping[str, str] = _NO_ENV) -> Inspected | Fault:
         """Load the module once, in a worker of its origin's kind, and read its schemas."""
         trusted = version.origin == "operator"
         async with self._pool.lease(trusted=trusted) as worker:
-            worker.channel.send(Inspect(version.code(), cwd=_folder(version)))
+            worker.channel.send(Inspect(version.code(), cwd=_folder(version), env=dict(env)))
             with anyio.move_on_after(self._limits.inspect_timeout_s):
                 frame = await _reply(worker)
                 if isinstance(frame, Inspected):
@@ -167,6 +183,8 @@ class Runner:
                 place = await asyncio.shield(recorded) if live.version.uses_state else None
                 outcome = await self._perform(live, Place(held_by=behind) if behind else place)
             outcome = outcome or _cancelled()
+        except StorageError as error:  # its events or its place could not be stored
+            outcome = Outcome(status="failed", error=Fault(error.code, "StorageError", error.message, hint=error.hint))
         except Exception:  # the edge of a run: whatever went wrong in us becomes a recorded fact
             logger.exception("run %s", live.run.id)
             outcome = Outcome(
@@ -180,6 +198,8 @@ class Runner:
     async def _record(self, live: Live, outcome: Outcome) -> None:
         run = live.run
         try:
+            if live.unrecorded is not None:
+                raise live.unrecorded  # nothing of it is stored, so there is nothing to end
             finished = await self._store.finish_run(
                 run,
                 outcome.status,
@@ -192,6 +212,8 @@ class Runner:
                 logger.info("run %s failed: %s\n%s", run.id, outcome.error.message, outcome.error.traceback)
         except Exception as error:  # the disk is full, the file is gone: the caller must hear of it all the same
             finished = await self._unstored(live, error)
+            if live.unrecorded is None and isinstance(error, StorageError):
+                self._tasks.start_soon(self._record_later, finished, name=f"the end of {run.id}")
         self._live.pop(run.id, None)
         live.run = finished
         live.done.set()
@@ -212,6 +234,19 @@ class Runner:
         )
         return msgspec.structs.replace(live.run, status="failed", result=None, error=fault, ended_at=time.time())
 
+    async def _record_later(self, run: Run) -> None:
+        """In the store it is still going on and holds its place: say there what its caller was told, once that can be stored."""
+        while True:
+            await anyio.sleep(_RECORD_AGAIN_S)
+            try:
+                await self._store.finish_run(run, "failed", error=run.error)
+            except StorageError:
+                continue
+            except RepertoireError:  # somebody else has ended it, or the file is damaged and stays as it is
+                return
+            self._next_turn(run)
+            return
+
     async def _perform(self, live: Live, place: Place | None) -> Outcome:
         while place is not None and place.held_by is not None:
             place = await self._wait_for_place(live, place.held_by)
@@ -219,7 +254,7 @@ class Runner:
         trusted = live.version.origin == "operator"
         async with self._pool.lease(trusted=trusted) as worker:
             if live.run.started_at is None:
-                live.announce(started_at=time.time())
+                live.announce(started_at=time.time(), waiting_for=None)
                 await self._store.mark_started(live.run.id, live.run.started_at or 0.0)
             with anyio.move_on_after(timeout):
                 self._send_task(live, worker, place)
@@ -241,6 +276,7 @@ class Runner:
             Task(
                 live.run.id, version.hash, live.run.arguments, code=code, state=state, cwd=_folder(version) or worker.scratch,
                 max_result_bytes=self._limits.max_result_bytes, max_message_bytes=self._limits.max_event_bytes,
+                env=live.env,
             )
         )  # fmt: skip
 
@@ -288,7 +324,7 @@ class Runner:
                 if waiting[0] is live:
                     place = await self._store.claim_place(live.run)
                     if place.held_by is None:
-                        live.announce(waiting_for=None)
+                        live.announce(waiting_for=None if self._pool.has_room else _A_WORKER)
                         return place
                 await turn.wait()
         finally:

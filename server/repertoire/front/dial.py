@@ -93,6 +93,9 @@ class Dial:
         first, _, rest = answer.partition(b"\n")
         said = _object(first)
         if said.get("ok") is True:
+            if not self._tell_environment(link, said.get("env")):
+                link.close()
+                return None
             link.setblocking(False)
             return link, rest
         link.close()
@@ -102,6 +105,16 @@ class Dial:
             raise CannotConnect(f"the daemon refused the connection: {said['reason']}")
         path = homes.socket_path(self.home)
         raise CannotConnect(f"what answers at {path} is not Repertoire; end the process that has it open")
+
+    def _tell_environment(self, link: socket.socket, wanted: Any) -> bool:
+        """The variables that the daemon's settings let bodies see, as this host has them: no host's serve another. False: it has gone."""
+        if wanted:
+            told = {name: os.environ[name] for name in wanted if name in os.environ}
+            try:
+                link.sendall(json.dumps(told).encode() + b"\n")
+            except (ConnectionError, TimeoutError):
+                return False
+        return True
 
     def _take_start_lock(self) -> int:
         """The lock's descriptor, or -1 while another front has it."""

@@ -26,6 +26,11 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     principal: str = LOCAL
     session_name: str | None = "default"
     roots: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    """Of the caller's own environment, the variables that bodies may see (`worker_env`): one host's keys serve no other host."""
+
+    def __repr__(self) -> str:
+        return f"Caller({self.principal!r}, session_name={self.session_name!r})"  # env may hold keys: not for a log
 
 
 def new_session_id() -> str:

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 from ..errors import NewerSchema, StorageError
-from .trouble import BUSY_S, damaged
+from .trouble import BUSY_S, damaged, read_only
 
 APPLICATION_ID: Final = 0x52455054
 """In the file's header ("REPT"): whose file it is. 0, SQLite's default, is what the first builds wrote."""
@@ -25,6 +25,9 @@ def examine(path: str) -> None:
         return
     if not os.path.isfile(path):
         raise StorageError(f"{path} is not a file.", "Move it away, or use another --home.")
+    if not os.access(path, os.W_OK):
+        # Asked first: SQLite would give its log and index the same mode, and they would stay when the file's is mended.
+        raise read_only(path)
     if os.path.getsize(path) == 0:
         if os.path.exists(log := f"{path}-wal") and os.path.getsize(log) > 0:
             raise damaged(path, f"it is empty, but {log} is not")

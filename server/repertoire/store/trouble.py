@@ -46,9 +46,7 @@ def explained(error: sqlite3.Error, path: str) -> StorageError | DamagedStore | 
                 f"Close what has it open (an SQLite shell, a backup), then try again. {_KEPT}",
             )
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
-            return StorageError(
-                f"{path} is read-only.", "Make the file, its folder and its disk writable, or use another --home."
-            )
+            return read_only(path)
         case sqlite3.SQLITE_CANTOPEN:
             return StorageError(
                 f"{path} cannot be opened.",
@@ -61,6 +59,12 @@ def explained(error: sqlite3.Error, path: str) -> StorageError | DamagedStore | 
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_FORMAT:
             return damaged(path, str(error))
     return None
+
+
+def read_only(path: str) -> StorageError:
+    return StorageError(
+        f"{path} is read-only.", "Make the file, its folder and its disk writable, or use another --home."
+    )
 
 
 def damaged(path: str, reason: str) -> DamagedStore:

@@ -24,6 +24,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from ..daemon.channel import MAX_LINE_BYTES
 from ..errors import BadSettings
 from ..model.session import Caller
 from ..service import Service
@@ -60,7 +61,7 @@ def build_http_server(service: Service, limits: Limits, changes: Changes) -> Ser
 def build_app(server: Server[Any], host: str) -> Starlette:
     """The ASGI app. Its lifespan owns the SDK's HTTP sessions."""
     security = _security(host)
-    sse = SseServerTransport("/messages/", security_settings=security)
+    sse = SseServerTransport("/messages/", security_settings=security, max_request_body_size=MAX_LINE_BYTES)
 
     class SseDoor:
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,7 +79,9 @@ def build_app(server: Server[Any], host: str) -> Starlette:
         Mount("/messages/", app=sse.handle_post_message),  # type: ignore[list-item]  # the SDK's hint is narrower than its use
         Route("/healthz", endpoint=healthz),
     ]
-    return server.streamable_http_app(transport_security=security, custom_starlette_routes=extra, host=host)
+    return server.streamable_http_app(
+        transport_security=security, custom_starlette_routes=extra, host=host, max_request_body_size=MAX_LINE_BYTES
+    )
 
 
 @asynccontextmanager
@@ -127,7 +130,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 def _caller(service: Service, ctx: Context) -> Caller:
     """Without a token the local user is the owner: a legacy session has its own default session, a stateless call mints one."""
-    return Caller(session_name=legacy_session(ctx), roots=service.own_roots)
+    return Caller(session_name=legacy_session(ctx), roots=service.own_roots, env=service.own_env)
 
 
 def _security(host: str) -> TransportSecuritySettings:

@@ -32,9 +32,11 @@ class _Surroundings:
         self._path = list(sys.path)
         self._folder = os.getcwd()
 
-    def enter(self, folder: str | None) -> None:
+    def enter(self, folder: str | None, environment: dict[str, str]) -> None:
         """Raises OSError when there is no such folder."""
         os.chdir(folder or self._folder)
+        if environment:
+            os.environ.update(environment)
 
     def put_back(self) -> None:
         if dict(os.environ) != self._environment:
@@ -82,15 +84,15 @@ class Process:
         with contextlib.ExitStack() as stack:
             stack.callback(self._end, desk)
             try:
-                self._begin(desk, task.max_message_bytes, task.cwd)
+                self._begin(desk, task.max_message_bytes, task.cwd, task.env)
                 return self._perform(task, version, desk, stack)
             except BaseException as error:
                 return Failed(faults.of_run(error, version))
 
-    def _begin(self, desk: Desk | None, max_message: int, folder: str | None) -> None:
+    def _begin(self, desk: Desk | None, max_message: int, folder: str | None, environment: dict[str, str]) -> None:
         ambient.begin(desk)
         self._streams.attach(desk, max_message)
-        self._surroundings.enter(folder)
+        self._surroundings.enter(folder, environment)
 
     def _end(self, desk: Desk | None) -> None:
         self._streams.drain()
@@ -118,7 +120,7 @@ class Process:
         version = self._library.version(frame.code.key, frame.code)
         assert version is not None  # its code came with the frame
         try:
-            self._begin(None, 0, frame.cwd)
+            self._begin(None, 0, frame.cwd, frame.env)
             with self._library.loaded(version) as module:
                 read = signature(version, module, entry(module))
                 return Inspected(

@@ -18,11 +18,16 @@ def _or_null(kind: str) -> dict[str, Any]:
 _NAME: Final = {"type": "string", "description": "The workflow's name."}
 _RUN_ID: Final = {"type": "string", "description": "The run_id that a call returned."}
 _ARGUMENTS: Final = {"type": "object", "description": "The workflow's arguments; its input_schema says which."}
-SESSION_ID: Final = {
+_SESSION_ID: Final = {
     "type": "string",
     "description": 'Whose state to use: a session_id that an earlier call returned, or "new" for a fresh one. '
     "Left out: this client's own session. A session unused for 90 days expires.",
 }
+_WHOSE_STATE: Final = {
+    "type": "string",
+    "description": 'Whose state to use. Left out: this client\'s own; "new": a fresh one.',
+}
+_ANYTHING: Final = {"anyOf": [{"type": kind} for kind in ("object", "array", "string", "number", "boolean", "null")]}
 _ERROR: Final = {
     "type": "object",
     "properties": {
@@ -40,22 +45,26 @@ def _object(required: list[str], **properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def envelope_schema(result: dict[str, Any]) -> dict[str, Any]:
-    """The envelope with `result` as this schema says, or null; $defs move to the root, where references look for them."""
+def envelope_schema(result: dict[str, Any], *, whole: bool = True) -> dict[str, Any]:
+    """The envelope with `result` as this schema says, or null; $defs move to the root, where references look for them.
+
+    `whole` describes every part. Of a workflow's own tool only what is always there is described, because tools/list repeats it for
+    each: what else the envelope may have is the same everywhere, and the schema allows it.
+    """
     result = dict(result)
     definitions = result.pop("$defs", None)
+    properties: dict[str, Any] = {
+        "run_id": _or_null("string"),
+        "session_id": _or_null("string"),
+        "status": {"enum": list(STATUSES)} if whole else {"type": "string"},
+        "result": {"anyOf": [result, {"type": "null"}]} if result else _ANYTHING,
+    }
+    if whole:
+        extras = {"message": {"type": "string"}, "result_preview": {"type": "string"}, "parts": {"type": "integer"}}
+        properties |= {"error": _ERROR, **extras}
     schema: dict[str, Any] = {
         "type": "object",
-        "properties": {
-            "run_id": _or_null("string"),
-            "session_id": _or_null("string"),
-            "status": {"enum": list(STATUSES)},
-            "result": {"anyOf": [result, {"type": "null"}]} if result else {},
-            "error": _ERROR,
-            "message": {"type": "string"},
-            "result_preview": {"type": "string"},
-            "parts": {"type": "integer"},
-        },
+        "properties": properties,
         "required": ["run_id", "session_id", "status", "result"],
     }
     return {**schema, "$defs": definitions} if definitions else schema
@@ -118,7 +127,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
         "Run a workflow",
         ("Run any workflow by name, a just created one too. A run that takes long is answered with status `working` and goes on: "
         "fetch it with get_run(run_id, wait_s)."),
-        _object(["name"], name=_NAME, arguments=_ARGUMENTS, session_id=SESSION_ID),
+        _object(["name"], name=_NAME, arguments=_ARGUMENTS, session_id=_SESSION_ID),
         types.ToolAnnotations(read_only_hint=False),
         envelope_schema({}),
     ),
@@ -162,11 +171,11 @@ def workflow_tool(version: WorkflowVersion) -> types.Tool:
         title=version.title,
         description=version.description or f"The workflow {version.name}.",
         input_schema=workflow_input(version),
-        output_schema=envelope_schema(version.output_schema),
+        output_schema=envelope_schema(version.output_schema, whole=False),
         annotations=types.ToolAnnotations(read_only_hint=options.read_only, idempotent_hint=options.idempotent),
     )
 
 
 def workflow_input(version: WorkflowVersion) -> dict[str, Any]:
     schema = version.input_schema
-    return {**schema, "properties": {**schema.get("properties", {}), "session_id": SESSION_ID}}
+    return {**schema, "properties": {**schema.get("properties", {}), "session_id": _WHOSE_STATE}}

@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 
 import anyio
 import mcp_types as types
+import msgspec
 from mcp.server.lowlevel import Server
 from mcp.shared.message import SessionMessage
 
@@ -54,9 +55,14 @@ class _Requests(_Stream):
         """The next message; a line that is none is answered here, since the SDK would only log it."""
         while (line := await self._lines.receive()) is not None:
             try:
-                return SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False))
+                message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
             except ValueError:
                 await self._lines.send(_refusal(line))
+                continue
+            if isinstance(message, types.JSONRPCNotification) and b'"id"' in line and "id" in json.loads(line):
+                await self._lines.send(_refusal(line))  # a request whose id is neither string nor integer
+                continue
+            return SessionMessage(message)
         raise anyio.EndOfStream
 
     def __aiter__(self) -> _Requests:
@@ -71,7 +77,18 @@ class _Requests(_Stream):
 
 class _Answers(_Stream):
     async def send(self, item: SessionMessage, /) -> None:
-        await self._lines.send(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode())
+        await self._lines.send(_written(item.message))
+
+
+def _written(message: types.JSONRPCMessage) -> bytes:
+    if isinstance(
+        message, types.JSONRPCResponse
+    ):  # its result has passed the SDK's own checks and is plain data by now
+        try:
+            return msgspec.json.encode({"jsonrpc": "2.0", "id": message.id, "result": message.result})
+        except (OverflowError, TypeError, ValueError):  # an integer beyond 64 bits, half a surrogate pair
+            pass
+    return message.model_dump_json(by_alias=True, exclude_unset=True).encode()
 
 
 def _refusal(line: bytes) -> bytes:

@@ -63,7 +63,8 @@ class Cancellations:
         if ctx.method == "notifications/cancelled":
             params = ctx.params or {}
             reasons = self._reasons(ctx)
-            reasons[params.get("requestId")] = str(params.get("reason") or "")
+            if isinstance(number := params.get("requestId"), str | int):
+                reasons[number] = str(params.get("reason") or "")
             if len(reasons) > _REASONS_KEPT:  # those of requests that had been answered already
                 del reasons[next(iter(reasons))]
             self._arrived.set()
