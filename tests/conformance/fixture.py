@@ -44,7 +44,7 @@ def over_tools(server: Server[Any], fixtures: list[Tool]) -> None:
     product_schema = server.get_tool_input_schema
 
     async def list_tools(ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        page: types.ListToolsResult = await product_list(ctx, params)
+        page = types.ListToolsResult.model_validate(await product_list(ctx, params))
         if page.next_cursor is None:
             page.tools += [fixture.listed for fixture in fixtures]
         return page

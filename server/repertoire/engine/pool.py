@@ -132,8 +132,14 @@ class WorkerPool:
             try:
                 yield worker
             finally:
-                with anyio.CancelScope(shield=True):
-                    await self._give_back(worker)
+                if isinstance(worker, PooledWorker) and worker.reusable and not worker.channel.closed:
+                    self._idle.append(worker)
+                elif isinstance(worker, ForkedWorker):
+                    worker.stop()
+                    self._tasks.start_soon(self._bury, worker)
+                else:
+                    with anyio.CancelScope(shield=True):
+                        await worker.end()
         finally:
             self._places.release_on_behalf_of(token)
 
@@ -144,15 +150,6 @@ class WorkerPool:
         self._spare = None
         if self._zygote is not None:
             await self._zygote.close()
-
-    async def _give_back(self, worker: Worker) -> None:
-        if isinstance(worker, PooledWorker) and worker.reusable and not worker.channel.closed:
-            self._idle.append(worker)
-        elif isinstance(worker, ForkedWorker):
-            worker.stop()
-            self._tasks.start_soon(self._bury, worker)
-        else:
-            await worker.end()
 
     async def _bury(self, dead: ForkedWorker) -> None:
         with anyio.CancelScope(shield=True):

@@ -49,16 +49,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Live:
-    """A run that this process is running. `changed` is set, and replaced, when its log has grown."""
+    """A run that this process is running."""
 
     def __init__(self, run: Run, version: WorkflowVersion, env: Mapping[str, str]) -> None:
         self.run = run
         self.version = version
         self.env = dict(env)
         self.scope = anyio.CancelScope()
-        self.done = anyio.Event()
-        self.changed = anyio.Event()
-        self.turn = anyio.Event()
+        self.done = asyncio.Event()
+        self.turn = asyncio.Event()
+        self._watchers: list[asyncio.Future[None]] = []
         self.unrecorded: Exception | None = None
         """Why its start could not be stored: such a run is stopped, and nothing of it is kept."""
 
@@ -70,9 +70,18 @@ class Live:
         self.announce()
 
     def announce(self, **changes: Any) -> None:
-        self.run = msgspec.structs.replace(self.run, **changes)
-        self.changed.set()
-        self.changed = anyio.Event()
+        if changes:
+            self.run = msgspec.structs.replace(self.run, **changes)
+        watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
+            if not watcher.done():
+                watcher.set_result(None)
+
+    def next_change(self) -> asyncio.Future[None]:
+        """Done when its log has grown, or it has ended."""
+        watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._watchers.append(watcher)
+        return watcher
 
 
 class Runner:
@@ -163,7 +172,7 @@ class Runner:
         """Events numbered after+1 and on, until run_end or, for a run that nobody runs, the end of its log."""
         while True:
             live = self._live.get(run_id)
-            changed = None if live is None else live.changed
+            changed = None if live is None else live.next_change()
             events = await self._store.events(run_id, after)
             for event in events:
                 after = event.n
@@ -173,7 +182,7 @@ class Runner:
             if not events:
                 if changed is None:
                     return
-                await changed.wait()
+                await changed
 
     async def _carry(self, live: Live, recorded: asyncio.Future[Place | None], behind: str | None) -> None:
         """One run from start to record. Never raises but when the whole house is going down."""
@@ -320,7 +329,7 @@ class Runner:
             last = await self._store.add_events(live.run.id, [("log", time.time(), data)])
             live.announce(last_event=last)
             while True:
-                turn = live.turn = anyio.Event()
+                turn = live.turn = asyncio.Event()
                 if waiting[0] is live:
                     place = await self._store.claim_place(live.run)
                     if place.held_by is None:

@@ -23,11 +23,14 @@ from .watch import Progress
 
 logger = logging.getLogger(__name__)
 
+Answer = dict[str, Any]
+"""A CallToolResult as the wire has it: the SDK checks it either way, and need not dump it first."""
 NoteOpen = Callable[[Any, str], None]
 _LAST_EVENTS_S = 1.0
 """The events that were stored with a run's end are still to be read when it has ended; that takes a millisecond."""
-_NOTE_AFTER_S = 0.01
-"""Most runs have ended by then, and a note costs their answer a wake-up of the front."""
+_NOTE_AFTER_S = 0.002
+"""Most runs of files have ended by then, and a note costs their answer a wake-up of the front. Of a created workflow's run the front
+hears at once: beside its own process the note costs nothing."""
 _RUNNING = frozenset({"run_workflow", "get_run", "cancel_run"})
 
 
@@ -44,7 +47,7 @@ class Calls:
         self._deadline_s = deadline_s
         self._note_open = note_open
 
-    async def __call__(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+    async def __call__(self, ctx: Context, params: types.CallToolRequestParams) -> Answer:
         caller = self._caller_of(ctx)
         arguments = dict(params.arguments or {})
         try:
@@ -68,7 +71,7 @@ class Calls:
                 params.name, RepertoireError("Repertoire failed to answer this call; its log has the details.")
             )
 
-    async def _fixed(self, ctx: Context, caller: Caller, name: str, arguments: dict[str, Any]) -> types.CallToolResult:
+    async def _fixed(self, ctx: Context, caller: Caller, name: str, arguments: dict[str, Any]) -> Answer:
         service = self._service
         match name:
             case "search_workflows":
@@ -89,9 +92,7 @@ class Calls:
             case _:
                 return _answer(await service.cancel(caller, **arguments))
 
-    async def _run(
-        self, ctx: Context, caller: Caller, name: str, arguments: dict[str, Any], session_id: Any
-    ) -> types.CallToolResult:
+    async def _run(self, ctx: Context, caller: Caller, name: str, arguments: dict[str, Any], session_id: Any) -> Answer:
         if session_id is not None and not isinstance(session_id, str):
             raise BadArguments("`session_id` must be a string.")
         live = await self._service.run(caller, name, arguments, session_id)
@@ -110,6 +111,9 @@ class Calls:
 
     def _note_soon(self, ctx: Context, live: Live) -> asyncio.TimerHandle | None:
         if self._note_open is None:
+            return None
+        if live.version.origin == "tool":
+            self._note_open(ctx.request_id, live.run.id)
             return None
         return asyncio.get_running_loop().call_later(_NOTE_AFTER_S, self._note_open, ctx.request_id, live.run.id)
 
@@ -163,15 +167,14 @@ def _problem(value: Any, schema: dict[str, Any]) -> str | None:
     return None
 
 
-def _answer(payload: dict[str, Any], *, is_error: bool = False) -> types.CallToolResult:
+def _answer(payload: dict[str, Any], *, is_error: bool = False) -> Answer:
     """The same JSON as text and as structured content: clients show the model one or the other."""
     text = json.dumps(payload, ensure_ascii=False)
-    return types.CallToolResult(
-        content=[types.TextContent(type="text", text=text)], structured_content=payload, is_error=is_error
-    )
+    content = [{"type": "text", "text": text}]
+    return {"resultType": "complete", "content": content, "structuredContent": payload, "isError": is_error}
 
 
-def _refusal(name: str, error: RepertoireError) -> types.CallToolResult:
+def _refusal(name: str, error: RepertoireError) -> Answer:
     """A call that did not become a run. Workflow tools promise the envelope, so they answer in it."""
     fault: dict[str, Any] = {
         "code": error.code,

@@ -33,6 +33,7 @@ def build_server(
     cancellations = Cancellations()
     reading = Reading(service, caller_of)
     tools = Tools(service, limits, caller_of)
+    calls = Calls(service, caller_of, cancellations, limits.inline_deadline_s, note_open)
     server: Server[Any] = Server(
         "repertoire",
         version=VERSION,
@@ -40,7 +41,7 @@ def build_server(
         instructions=_INSTRUCTIONS,
         get_tool_input_schema=tools.input_schema,
         on_list_tools=tools.list,  # type: ignore[arg-type]  # a handler may give its result in wire form
-        on_call_tool=Calls(service, caller_of, cancellations, limits.inline_deadline_s, note_open),
+        on_call_tool=calls,  # type: ignore[arg-type]  # as above
         on_list_resources=reading.list_resources,
         on_list_resource_templates=reading.list_templates,
         on_read_resource=reading.read,
