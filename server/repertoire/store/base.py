@@ -24,9 +24,9 @@ class Facts:
         self._trouble = trouble
         self.epoch = epoch
 
-    def submit(self, fact: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+    def submit(self, fact: Callable[[sqlite3.Connection], T], *, within_s: float = 0.0) -> asyncio.Future[T]:
         """Commit one fact after all that was submitted before it; the future has its value, or what it raised."""
-        return self._writer.submit(fact)
+        return self._writer.submit(fact, within_s=within_s)
 
     async def write(self, fact: Callable[[sqlite3.Connection], T]) -> T:
         """Commit one fact, with whatever others are waiting."""

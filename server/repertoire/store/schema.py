@@ -19,6 +19,10 @@ _CHECKED_BYTES: Final = 64 * 1024 * 1024
 In a larger one damage is noticed when it is met."""
 
 
+_LOG_PAGES: Final = 10_000
+"""The log is moved into the file beside the commits (sqlite.py); only where that cannot keep up, a commit does it, at 40 MiB."""
+
+
 def examine(path: str) -> None:
     """Look at the file without changing a byte of it or of its log. Raises NewerSchema, DamagedStore, StorageError."""
     if not os.path.lexists(path):
@@ -62,6 +66,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     """Bring the file to this version's schema."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     for number, script in enumerate(migrations()[found:], found + 1):
         pragmas = f"PRAGMA user_version = {number}; PRAGMA application_id = {APPLICATION_ID};"

@@ -5,6 +5,8 @@ Each method is one fact and one transaction. Rows become model values here and n
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -39,7 +41,7 @@ async def open_store(path: str, *, pid: int = 0) -> AsyncIterator[Store]:
             await reading.execute("PRAGMA query_only = ON")
         except sqlite3.Error as error:
             raise trouble.explain(error) from error
-        writer = Writer(writing, trouble)
+        writer = Writer(writing, trouble, lambda: _checkpoint(reading))
         try:
             yield Store(writer, reading, await _new_epoch(writer, pid), trouble)
         finally:
@@ -49,6 +51,17 @@ async def open_store(path: str, *, pid: int = 0) -> AsyncIterator[Store]:
 
 def _connection(path: str) -> aiosqlite.Connection:
     return aiosqlite.connect(path, isolation_level=None, timeout=BUSY_S)
+
+
+def _checkpoint(reading: aiosqlite.Connection) -> None:
+    """Move the log into the file, on the reader's thread: SQLite itself would do it within a commit, whose run then waits for the disk.
+    What cannot be moved now is moved the next time."""
+
+    def work() -> None:
+        with contextlib.suppress(sqlite3.Error):
+            raw(reading).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    reading._tx.put_nowait((asyncio.get_running_loop().create_future(), work))
 
 
 async def _new_epoch(writer: Writer, pid: int) -> int:

@@ -1,7 +1,7 @@
 """One writer: facts that arrive while a transaction is under way share the next one (group commit).
 
-A fact is a function of the sqlite3 connection; it runs on aiosqlite's thread inside a savepoint, so one that fails takes
-nothing else with it. Short facts only: whoever writes waits for the whole group.
+A fact is a function of the sqlite3 connection; it runs on aiosqlite's thread, and one that fails takes nothing else with it. It may
+be run twice. Short facts only: whoever writes waits for the whole group.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import aiosqlite
 
@@ -30,29 +30,49 @@ def raw(connection: aiosqlite.Connection) -> sqlite3.Connection:
     return connection._conn
 
 
+_TIDY_EVERY: Final = 250
+"""Commits; a commit of a small run is some eight pages of 4 KiB, so the log grows to some megabytes."""
+
+
 class Writer:
     """`write` commits; `drain` before the connection is closed."""
 
-    def __init__(self, connection: aiosqlite.Connection, trouble: Trouble) -> None:
+    def __init__(self, connection: aiosqlite.Connection, trouble: Trouble, tidy: Callable[[], None]) -> None:
+        """`tidy` is called after every so many commits, while nobody waits for it."""
         self._connection = connection
         self._trouble = trouble
         self._waiting: list[tuple[Fact, asyncio.Future[Any]]] = []
+        self._tidy = tidy
+        self._until_tidy = _TIDY_EVERY
         self._committing = False
+        self._timer: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def submit(self, fact: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
-        """Commit `fact` after all that was submitted before it; the future has its value, or what it raised."""
+    def submit(self, fact: Callable[[sqlite3.Connection], T], *, within_s: float = 0.0) -> asyncio.Future[T]:
+        """Commit `fact` after all that was submitted before it; the future has its value, or what it raised.
+
+        `within_s`: nobody waits for this one, so it may wait so long for another to share its transaction.
+        """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if (refusal := self._trouble.refusal()) is not None:
             future.set_exception(refusal)
             return future
         self._waiting.append((fact, future))
+        self._idle.clear()
+        if not self._committing:
+            loop = asyncio.get_running_loop()
+            if within_s:
+                self._timer = self._timer or loop.call_later(within_s, self._begin)
+            else:
+                self._begin()
+        return future
+
+    def _begin(self) -> None:
+        self._stop_timer()
         if not self._committing:
             self._committing = True
-            self._idle.clear()
             asyncio.get_running_loop().call_soon(self._commit)  # facts of one turn of the loop share a transaction too
-        return future
 
     async def write(self, fact: Callable[[sqlite3.Connection], T]) -> T:
         """As `submit`, waited for. A cancelled caller's fact is committed all the same."""
@@ -62,8 +82,14 @@ class Writer:
         """Wait until nothing is left to commit."""
         await self._idle.wait()
 
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _commit(self) -> None:
         """Send all that waits to the thread as one transaction. Not a coroutine: a commit costs one wake-up of the loop, not three."""
+        self._stop_timer()
         group, self._waiting = self._waiting, []
         done: asyncio.Future[list[tuple[bool, Any]]] = asyncio.get_running_loop().create_future()
         done.add_done_callback(partial(self._committed, group))
@@ -82,6 +108,10 @@ class Writer:
                 future.set_result(value)
             else:
                 future.set_exception(self._trouble.explain(value))
+        self._until_tidy -= 1
+        if self._until_tidy == 0:
+            self._until_tidy = _TIDY_EVERY
+            self._tidy()
         if self._waiting:
             self._commit()
         else:
@@ -90,12 +120,19 @@ class Writer:
 
 
 def _transaction(connection: sqlite3.Connection, facts: list[Fact]) -> list[tuple[bool, Any]]:
+    """Together, or, where one fails, each in a savepoint of its own: failing is rare, and savepoints cost half of a small fact."""
+    try:
+        return _together(connection, lambda: [(True, fact(connection)) for fact in facts])
+    except Exception:
+        if len(facts) == 1:
+            raise
+        return _together(connection, lambda: [_attempt(connection, fact) for fact in facts])
+
+
+def _together(connection: sqlite3.Connection, work: Callable[[], list[tuple[bool, Any]]]) -> list[tuple[bool, Any]]:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if len(facts) == 1:  # the transaction is savepoint enough
-            outcomes = [(True, facts[0](connection))]
-        else:
-            outcomes = [_attempt(connection, fact) for fact in facts]
+        outcomes = work()
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
