@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import subprocess
 import sys
@@ -28,6 +29,7 @@ BENCHMARKS: Final[dict[str, Callable[[Plan], list[Figure]]]] = {
 
 
 def main() -> int:
+    gc.disable()  # as timeit does: the client's own collections are no figure of a server
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Repertoire beside a bare MCP server.")
     parser.add_argument("name", choices=BENCHMARKS)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -79,3 +80,33 @@ def test_commands_in_the_docs_exist() -> None:
     for page in PAGES:
         for command in re.findall(r"`repertoire ([a-z]+)", page.read_text()):
             assert re.search(rf"\b{command}\b", known), (page.name, command)
+
+
+def test_the_class_in_a_script_counts_on_and_is_a_tool_unchanged(tmp_path: Path) -> None:
+    (source,) = blocks((ROOT / "docs" / "bring-your-workflows.md").read_text(), "python")
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows" / "greeting.py").write_text(source)
+    said = [
+        subprocess.run(
+            [sys.executable, "-P", "workflows/greeting.py"], capture_output=True, text=True, check=True, cwd=tmp_path
+        ).stdout
+        for _ in range(2)
+    ]
+    assert said == ["Hello Ada, for the 1. time\n", "Hello Ada, for the 2. time\n"]
+    command = ["run", "greeting", "--payload", '{"name": "Bo"}', "--home", str(tmp_path / "home"), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "repertoire", *command], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert json.loads(done.stdout)["result"] == "Hello Bo, for the 1. time"
+
+
+def test_the_class_of_the_style_page_streams_its_text(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "workflows.md").read_text()
+    (source,) = [block for block in blocks(page, "python") if "WordByWord" in block]
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows" / "words.py").write_text(source)
+    command = ["run", "word_by_word", "--payload", '{"text": "a b"}', "--home", str(tmp_path / "home"), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "repertoire", *command], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert json.loads(done.stdout)["result"] == "a b "

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from repertoire import session_state
+from repertoire import Context, SqliteStorage, Workflow, session_state
 
 FOLDER = Path(__file__).parents[1] / "workflows"
 
@@ -41,8 +41,14 @@ def _no_state_is_left() -> Iterator[None]:
 def test_every_ready_workflow_says_what_it_does_and_knows_only_the_products_options(file: Path) -> None:
     module = load(file.stem)
     assert (module.__doc__ or "").strip().splitlines()[0].endswith(".")
-    assert (module.run.__doc__ or "").strip()
-    assert set(module.run.__annotations__) >= {"return"}
+    classes = [
+        one
+        for one in vars(module).values()
+        if isinstance(one, type) and issubclass(one, Workflow) and one is not Workflow
+    ]
+    for run in [one.run for one in classes] or [module.run]:
+        assert (run.__doc__ or "").strip()
+        assert set(run.__annotations__) >= {"return"}
     known = {"title", "tags", "timeout_s", "read_only", "idempotent", "disconnect"}
     assert set(module.__workflow__) <= known
 
@@ -479,3 +485,62 @@ def test_find_duplicates_refuses_with_a_sentence(tmp_path: Path) -> None:
         next(find(str(tmp_path / "missing")))
     with pytest.raises(ValueError, match="at least 1"):
         next(find(str(tmp_path), min_bytes=0))
+
+
+# topic_digest
+
+
+def test_topic_digest_quotes_what_speaks_of_the_topic_and_keeps_it(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "rivers.md").write_text(
+        "# Rivers\n\nA river flows.\n\nNothing here.\n\nThe river delta is wide.\n"
+    )
+    (tmp_path / "docs" / "deltas.txt").write_text("A delta has arms.\n")
+    (tmp_path / "docs" / "cakes.md").write_text("A cake is sweet.\n")
+    (tmp_path / "docs" / ".hidden.md").write_text("river delta\n")
+    kind = load("topic_digest").TopicDigest
+
+    def digest(**options: Any) -> str:
+        storage = SqliteStorage("digests", db_file=str(tmp_path / "digests.db"))
+        workflow = kind(session_id="one", storage=storage)
+        return "".join(
+            item.content for item in workflow.run(topic="River delta", folder=str(tmp_path / "docs"), **options)
+        )
+
+    first = digest()
+    assert first.startswith(
+        "# River delta\n\nFrom 2 documents.\n\n## rivers.md\n\n> A river flows.\n>\n> The river delta is wide.\n"
+    )
+    assert first.endswith("## deltas.txt\n\n> A delta has arms.\n")
+    (tmp_path / "docs" / "deltas.txt").write_text("A delta has many arms.\n")
+    assert digest() == first, "the digest of before"
+    assert digest(use_digest=False) == first, "the passages of before"
+    assert "many arms" in digest(use_digest=False, use_passages=False)
+    assert "many arms" in digest()
+
+
+def test_topic_digest_says_when_nothing_fits(tmp_path: Path) -> None:
+    kind = load("topic_digest").TopicDigest
+    assert [item.content for item in kind().run(topic="tides", folder=str(tmp_path))] == [
+        f"No document below {tmp_path} speaks of tides.\n"
+    ]
+    with pytest.raises(ValueError, match="no folder"):
+        list(kind().run(topic="tides", folder=str(tmp_path / "none")))
+    with pytest.raises(ValueError, match="three letters"):
+        list(kind().run(topic="a b", folder=str(tmp_path)))
+
+
+# outline
+
+
+def test_outline_knows_headings_from_code_and_makes_anchors_as_github_does() -> None:
+    module = load("outline")
+    text = "# One\ntwo words\n```py\n# no heading\n```\n## A b, c! ##\n## A b c\n#### Deep\nx\n#no\n"
+    found = module.run(Context(module.Payload(text=text)))
+    assert [(h.level, h.title, h.anchor, h.line, h.words) for h in found.headings] == [
+        (1, "One", "one", 1, 7),
+        (2, "A b, c!", "a-b-c", 6, 0),
+        (2, "A b c", "a-b-c-1", 7, 0),
+    ]
+    assert found.words == len(text.split())
+    assert module.run(Context(module.Payload(text=""))).headings == []

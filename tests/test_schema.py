@@ -205,8 +205,9 @@ def test_the_module_docstring_serves_when_run_has_none() -> None:
         ("def run(f: Callable[[int], int]): ...", ["`f`", "Callable", "no JSON schema"]),
         ("import socket\ndef run() -> socket.socket: ...", ["return annotation", "socket"]),
         ("def run(session_id: str): ...", ["session_id", "reserved"]),
-        ("def run(tools): ...", ["tools", "reserved"]),
-        ("def run(ctx): ...", ["ctx", "reserved"]),
+        ("def run(tools: list[str]): ...", ["tools", "reserved"]),
+        ("def run(a: int, ctx: 'dict[str, int]'): ...", ["ctx", "reserved"]),
+        ("def run(tools, /): ...", ["tools", "reserved"]),
     ],
 )
 def test_a_signature_that_cannot_be_a_tool_is_refused_with_its_line(source: str, words: list[str]) -> None:

@@ -7,11 +7,47 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .authoring.ambient import commit_state, log, progress, session_state
+    from .authoring.context import Context
+    from .authoring.later import artifacts, tools, workflows
+    from .authoring.response import RunEvent, RunResponse, WorkflowCompletedEvent, WorkflowRunResponseStartedEvent
+    from .authoring.show import pprint_run_response
+    from .authoring.storage import InMemoryStorage, SqliteStorage
+    from .authoring.workflow import Workflow
     from .version import VERSION as __version__
 
-__all__ = ["__version__", "commit_state", "log", "progress", "session_state"]
+__all__ = [
+    "Context",
+    "InMemoryStorage",
+    "RunEvent",
+    "RunResponse",
+    "SqliteStorage",
+    "Workflow",
+    "WorkflowCompletedEvent",
+    "WorkflowRunResponseStartedEvent",
+    "__version__",
+    "artifacts",
+    "commit_state",
+    "log",
+    "pprint_run_response",
+    "progress",
+    "session_state",
+    "tools",
+    "workflows",
+]
 
 _HOMES = {
+    "Context": (".authoring.context", "Context"),
+    "InMemoryStorage": (".authoring.storage", "InMemoryStorage"),
+    "RunEvent": (".authoring.response", "RunEvent"),
+    "RunResponse": (".authoring.response", "RunResponse"),
+    "SqliteStorage": (".authoring.storage", "SqliteStorage"),
+    "Workflow": (".authoring.workflow", "Workflow"),
+    "WorkflowCompletedEvent": (".authoring.response", "WorkflowCompletedEvent"),
+    "WorkflowRunResponseStartedEvent": (".authoring.response", "WorkflowRunResponseStartedEvent"),
+    "pprint_run_response": (".authoring.show", "pprint_run_response"),
+    "artifacts": (".authoring.later", "artifacts"),
+    "tools": (".authoring.later", "tools"),
+    "workflows": (".authoring.later", "workflows"),
     "commit_state": (".authoring.ambient", "commit_state"),
     "log": (".authoring.ambient", "log"),
     "progress": (".authoring.ambient", "progress"),

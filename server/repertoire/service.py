@@ -22,6 +22,7 @@ from .model.run import Run, RunEvent, envelope, iso, result_part
 from .model.session import Caller, Session, new_session_id
 from .model.workflow import Finding, Origin, WorkflowVersion, name_problem, version_hash
 from .registry.catalog import Catalog
+from .registry.classes import ClassWorkflow
 from .registry.folder import with_schemas
 from .registry.listing import listed
 from .registry.search import search
@@ -196,10 +197,12 @@ class Service:
         analysis = await anyio.to_thread.run_sync(
             lambda: analyse(source, max_bytes=self._limits.max_source_bytes, description=description)
         )
+        entry = _class_to_run(analysis.classes, name, is_file=origin == "operator")
+        text = (description or "").strip() or (entry.description if entry else "") or analysis.description
         version = WorkflowVersion(
-            hash=version_hash(name, source, analysis.description, analysis.options, ()), name=name, origin=origin, source=source,
-            description=analysis.description, options=analysis.options, input_schema={}, output_schema={},
-            uses_state=analysis.uses_state, author=caller.principal, created_at=time.time(),
+            hash=version_hash(name, source, text, analysis.options, ()), name=name, origin=origin, source=source,
+            description=text, options=analysis.options, input_schema={}, output_schema={}, uses_state=analysis.uses_state,
+            entry=entry.entry if entry else None, author=caller.principal, created_at=time.time(),
         )  # fmt: skip
         read = await self._runner.inspect(version, caller.env)
         if isinstance(read, Fault):
@@ -321,6 +324,22 @@ class Service:
             if len(self._named) > _MAX_NAMED_SESSIONS:
                 self._named.popitem(last=False)
         return known
+
+
+def _class_to_run(classes: tuple[ClassWorkflow, ...], name: str, *, is_file: bool) -> ClassWorkflow | None:
+    """The one class that the new workflow is; None where the source has a `run`. A file's workflow is called after its class."""
+    if not classes:
+        return None
+    known = {one.name: one for one in classes}
+    if name in known:
+        return known[name]
+    if len(classes) == 1 and not is_file:
+        return classes[0]
+    names = ", ".join(f"{one.entry} ({one.name})" for one in classes)
+    raise Refused(
+        f"The source has the workflow classes {names}, none of them called {name!r}.",
+        f"Call it {' or '.join(known)}.", code="class_name",
+    )  # fmt: skip
 
 
 def _published(version: WorkflowVersion) -> dict[str, Any]:

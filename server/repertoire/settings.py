@@ -67,6 +67,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     worker_env: tuple[str, ...] = ()
     """Names of environment variables that bodies may see; PATH, HOME, LANG, TZ and the like are always there. Their values are those
     of whoever calls: a host's own environment, or this server's over HTTP."""
+    prefer_installed: bool = False
+    """`import agno`, `buddy` and `pyflue` in workflows give the installed packages where there are such, not Repertoire's own names."""
     limits: Limits = Limits()
 
     def own_env(self) -> dict[str, str]:
@@ -94,7 +96,7 @@ def load(
     for name in Limits.__struct_fields__:
         if (text := environ.get(f"REPERTOIRE_{name.upper()}")) is not None:
             limits[name] = text
-    for name in ("ready_workflows", "authoring", "worker_env"):
+    for name in ("ready_workflows", "authoring", "prefer_installed", "worker_env"):
         if (text := environ.get(f"REPERTOIRE_{name.upper()}")) is not None:
             values[name] = [part for part in text.split(",") if part] if name == "worker_env" else text
     values["roots"] = list(roots) or [os.path.expanduser(root) for root in values.get("roots", [])]

@@ -33,6 +33,8 @@ class Code(msgspec.Struct, frozen=True):
     source: str
     filename: str
     modules: tuple[Module, ...] = ()
+    entry: str | None = None
+    """The class to run; None: the module's `run`."""
 
 
 class Task(msgspec.Struct, frozen=True, tag="task"):
@@ -47,6 +49,7 @@ class Task(msgspec.Struct, frozen=True, tag="task"):
     cwd: str | None = None
     max_result_bytes: int = 16 * 1024 * 1024
     max_message_bytes: int = 64 * 1024
+    session_id: str = ""
     env: dict[str, str] = {}
     """Environment variables of the caller that this body may see."""
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Generator
 from typing import Any
 
 from . import codec
-from .doors import Doors
+from .doors import Doors, EventType
 
 session_state: dict[str, Any] = {}
 """One real dict for the life of the process, emptied and filled again for each run: every import of it stays true."""
@@ -50,6 +50,12 @@ def end() -> None:
     session_state.clear()
 
 
+def emit(type: EventType, data: dict[str, Any]) -> None:
+    """Tell whoever watches the run, if there is one."""
+    if _doors is not None:
+        _doors.emit(type, data)
+
+
 def progress(done: float, total: float | None = None, message: str | None = None) -> Awaitable[None]:
     """Tell watchers how far the run has come. Works with and without `await`."""
     _check_number("done", done)
@@ -66,6 +72,8 @@ def progress(done: float, total: float | None = None, message: str | None = None
 
 class Log:
     """`log("text")` or `log.warning("text", key=value)`; the fields stay data. Works with and without `await`."""
+
+    __slots__ = ()  # no body can put something else where the next one looks
 
     def __call__(self, message: object, /, **fields: Any) -> Awaitable[None]:
         return _say("info", message, fields)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Protocol
 
-EventType = Literal["log", "progress", "item"]
+EventType = Literal["log", "progress", "item", "text"]
 
 
 class Doors(Protocol):

@@ -34,13 +34,42 @@ def line_of(function: Any) -> int | None:
     return None if code is None else code.co_firstlineno
 
 
-def resolve(function: Any, namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Every annotation as a type. Raises SchemaError naming the first that does not resolve."""
-    names = {**namespace, **getattr(function, "__globals__", {})}
+def resolve(function: Any, namespace: Mapping[str, Any], without: Collection[str] = ()) -> dict[str, Any]:
+    """Every annotation as a type, but for the parameters `without`. Raises SchemaError naming the first that does not resolve."""
+    names = names_around(function, namespace)
+    if without:
+        function = _only(function, {n: a for n, a in annotations_of(function).items() if n not in without})
     try:
         return typing.get_type_hints(function, globalns=names, include_extras=True)
     except Exception as error:  # an annotation is the author's expression: it may raise anything
         raise _unresolved(function, names, error) from error
+
+
+def annotation_of(function: Any, name: str, namespace: Mapping[str, Any]) -> Any:
+    """One parameter's annotation as a type: UNSAID when there is none, and as it was written when it does not resolve."""
+    written = annotations_of(function).get(name, UNSAID)
+    if not isinstance(written, str):
+        return written
+    try:
+        hints = typing.get_type_hints(_only(function, {name: written}), names_around(function, namespace), None, True)
+    except Exception:  # the author's expression; often a name that is imported for type checkers only
+        return written
+    return hints[name]
+
+
+def annotations_of(function: Any) -> dict[str, Any]:
+    return getattr(function, "__annotations__", None) or {}
+
+
+def names_around(function: Any, namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """What the names in annotations mean."""
+    return {**namespace, **getattr(function, "__globals__", {})}
+
+
+def _only(function: Any, annotations: dict[str, Any]) -> Any:
+    """Something with these annotations alone, for get_type_hints."""
+    code, parameters = getattr(function, "__code__", None), getattr(function, "__type_params__", ())
+    return types.SimpleNamespace(__annotations__=annotations, __type_params__=parameters, __code__=code)
 
 
 def _unresolved(function: Any, names: dict[str, Any], error: Exception) -> SchemaError:

@@ -66,3 +66,10 @@ class StateError(Refusal):
 
     code = "state_not_serialisable"
     kind = "TypeError"
+
+
+class NotAvailable(Refusal):
+    """The body used something that this version of Repertoire does not have yet."""
+
+    code = "not_available"
+    kind = "NotAvailable"

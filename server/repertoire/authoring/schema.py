@@ -1,29 +1,32 @@
 """From a `run` to schemas: what it takes and gives as JSON Schema, and arguments and results checked by the same types.
 
-No BaseModel is made of the parameters: their names are the author's and may be `copy`, `schema`, `model_config` or `_x`.
 A Signature holds no reference to the function, so it can serve later runs when all its types outlive one (`lasting`).
 """
 
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Collection, Mapping
 from functools import cache, cached_property
 from inspect import Parameter
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, get_origin
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
-from . import complaints, result
-from .docstring import parameter_descriptions
-from .hints import UNSAID, function_of, is_lasting, line_of, resolve, result_annotation, shown
-from .plain import Adapter, plain_adapter, plain_arguments
-from .refusals import ArgumentError, SchemaError
+from . import payload, result
+from .arguments import TYPES_HINT, Arguments, Parameters
+from .hints import UNSAID, annotation_of, function_of, is_lasting, line_of, resolve, result_annotation, shown
+from .jsonschema import first_line, schema_of
+from .later import BY_NAME
+from .plain import Adapter, plain_adapter, plain_schema
+from .refusals import SchemaError
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
-    from pydantic.json_schema import GenerateJsonSchema
 
-_INJECTED: Final = frozenset({"ctx", "tools", "workflows", "artifacts", "deps"})
+CONTEXT_NAME: Final = "ctx"
+"""A parameter with this name is given the Context, wherever it stands."""
+
+_INJECTED: Final = frozenset({CONTEXT_NAME, *BY_NAME})
+_UNTYPED: Final = (UNSAID, Any, dict, Mapping)
 
 
 class Remark(NamedTuple):
@@ -37,37 +40,27 @@ class Remark(NamedTuple):
 
 
 class Signature:
-    """What one `run` takes and gives. Made by `read`."""
+    """What one `run` takes and gives. Made by `read`.
+
+    `injected` names the parameters that Repertoire itself fills; they are in no schema.
+    """
 
     def __init__(
-        self, function: Any, parameters: list[Parameter], returns: Any, notes: tuple[Remark, ...], doc: str
+        self, function: Any, arguments: Arguments, returns: Any, notes: tuple[Remark, ...], injected: tuple[str, ...]
     ) -> None:
         is_generator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
         self.notes = notes
+        self.injected = injected
         self.line = line_of(function)
         self.returns, self.gives_return_value = result_annotation(returns, is_generator=is_generator)
         self.lasting = False
-        self._parameters = parameters
-        self._doc = doc
-        self._names = frozenset(parameter.name for parameter in parameters)
-        self._positional = [p.name for p in parameters if p.kind is Parameter.POSITIONAL_ONLY]
-        self._null_means_absent = frozenset(p.name for p in parameters if p.default is None)
-        self._filled_in = frozenset(p.name for p in parameters if _is_filled_in(p))
-        self._arguments: Adapter = plain_arguments(parameters) or self._adapter_of_arguments()
+        self.arguments = arguments
         self._result: Adapter = plain_adapter(self.returns) or self._adapter_of_result()
 
-    @cached_property
+    @property
     def input_schema(self) -> dict[str, Any]:
-        """An object schema of the parameters; the definitions it needs are in its root."""
-        try:
-            schema = self._adapter_of_arguments().json_schema(schema_generator=_schema_generator())
-        except Exception as error:  # types bring code of their own into this; `_blame` finds whose it was
-            raise self._blame(error) from error
-        descriptions = parameter_descriptions(self._doc)
-        for name, described in schema["properties"].items():
-            if name in descriptions:
-                described.setdefault("description", descriptions[name])
-        return schema
+        """An object schema of what the caller gives; the definitions it needs are in its root."""
+        return self.arguments.schema
 
     @cached_property
     def output_schema(self) -> dict[str, Any]:
@@ -75,46 +68,17 @@ class Signature:
         if self.returns is UNSAID:
             return {}
         try:
-            return self._adapter_of_result().json_schema(mode="serialization", schema_generator=_schema_generator())
-        except Exception as error:  # as above
+            return schema_of(self._adapter_of_result(), "serialization")
+        except Exception as error:  # types bring code of their own into this
             raise self._refuse_result(error) from error
 
     def bind(self, arguments: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Arguments as the body gets them. Raises ArgumentError with every problem in it.
-
-        Defaults are left to Python: the function of this very run holds them, and nobody else's run has changed them.
-        """
-        from pydantic import ValidationError
-
-        given = {n: v for n, v in arguments.items() if not (v is None and n in self._null_means_absent)}
-        if "_" in given and "_" not in self._names:
-            del given["_"]  # VS Code adds it to calls without arguments
-        try:
-            values = self._arguments.validate_python(given)
-        except ValidationError as error:
-            found = error.errors(include_url=False)
-            raise ArgumentError("; ".join(complaints.sentences(found, given, self.input_schema))) from None
-        return self._laid_out(given, values)
+        """Arguments as the body gets them; a payload is the one positional. Raises ArgumentError with every problem in it."""
+        return self.arguments.bind(arguments)
 
     def dump(self, value: Any, max_bytes: int) -> str:
         """The result as JSON text. Raises ResultMismatch, ResultNotJson, ResultTooLarge."""
         return result.dump(value, self.returns, self._result, max_bytes)
-
-    def _laid_out(self, given: Mapping[str, Any], values: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        present = [name for name in self._positional if name in given or name in self._filled_in]
-        last = self._positional.index(present[-1]) + 1 if present else 0
-        positional = [values.pop(name) for name in self._positional[:last]]
-        left_out = set(self._positional[last:])
-        keyword = {n: v for n, v in values.items() if (n in given or n in self._filled_in) and n not in left_out}
-        return positional, keyword
-
-    def _adapter_of_arguments(self) -> TypeAdapter[Any]:
-        from pydantic import TypeAdapter
-
-        try:
-            return TypeAdapter(_stub(self._parameters))
-        except Exception as error:  # types bring code of their own into this; `_blame` finds whose it was
-            raise self._blame(error) from error
 
     def _adapter_of_result(self) -> TypeAdapter[Any]:
         from pydantic import TypeAdapter
@@ -126,34 +90,24 @@ class Signature:
         except Exception as error:  # as above
             raise self._refuse_result(error) from error
 
-    def _blame(self, error: Exception) -> SchemaError:
-        """The parameter whose annotation it was."""
-        from pydantic import TypeAdapter
-
-        for parameter in self._parameters:
-            try:
-                TypeAdapter(_stub([parameter])).json_schema()
-            except Exception as its_error:  # one by one, to name the one at fault
-                return SchemaError(
-                    f"parameter `{parameter.name}`: its annotation {shown(parameter.annotation)} has no JSON schema: "
-                    f"{_first_line(its_error)}", line=self.line, hint=_TYPES_HINT,
-                )  # fmt: skip
-        return SchemaError(
-            f"the parameters of run have no JSON schema: {_first_line(error)}", line=self.line, hint=_TYPES_HINT
-        )
-
     def _refuse_result(self, error: Exception) -> SchemaError:
-        message = f"the return annotation {shown(self.returns)} has no JSON schema: {_first_line(error)}"
-        return SchemaError(message, line=self.line, hint=_TYPES_HINT)
+        message = f"the return annotation {shown(self.returns)} has no JSON schema: {first_line(error)}"
+        return SchemaError(message, line=self.line, hint=TYPES_HINT)
 
 
-_TYPES_HINT: Final = (
-    "Use JSON-like types: str, int, float, bool, list, dict, Literal, Enum, TypedDict, dataclasses or pydantic models."
-)
+def read(
+    run: Any,
+    namespace: Mapping[str, Any],
+    own_modules: Collection[str] = (),
+    *,
+    context: str | None = None,
+    returns: Any = None,
+) -> Signature:
+    """The signature of `run`, whose module's globals are `namespace`. Raises SchemaError.
 
-
-def read(run: Any, namespace: Mapping[str, Any], own_modules: Collection[str] = ()) -> Signature:
-    """The signature of `run`, whose module's globals are `namespace`. Raises SchemaError."""
+    `context` is the name of its first parameter when that is the Context: what is taken is then its payload, unless there are
+    parameters after it. `returns` is said instead of the annotation of the result.
+    """
     function = function_of(run)
     line = line_of(function)
     try:
@@ -162,30 +116,85 @@ def read(run: Any, namespace: Mapping[str, Any], own_modules: Collection[str] = 
         raise SchemaError(
             f"the parameters of run cannot be read: {error}", hint="Define it with `def run(...)`."
         ) from error
-    hints = resolve(function, namespace)
-    _refuse_reserved(declared, line)
-    parameters = [
-        p.replace(annotation=hints.get(p.name, Any)) for p in declared if p.kind is not Parameter.VAR_POSITIONAL
-    ]
+    first = declared.pop(0) if context is not None else None
+    injected = tuple(p.name for p in declared if _is_injected(p))
+    hints = resolve(function, namespace, without=[*injected, *([first.name] if first else [])])
+    _refuse_reserved(declared, function, namespace)
+    taken = [p for p in declared if p.name not in injected]
     doc = inspect.getdoc(function) or namespace.get("__doc__") or ""
-    returns = hints.get("return", UNSAID)
-    signature = Signature(function, parameters, returns, tuple(_remarks(declared, hints, line)), doc)
-    signature.lasting = is_lasting(returns, own_modules) and all(_parameter_lasts(p, own_modules) for p in parameters)
+    notes = _remarks(taken, hints, line)
+    arguments: Arguments
+    sent = [p for p in taken if p.kind is not Parameter.VAR_POSITIONAL]
+    kind = None if first is None else _payload_type(function, first, namespace)
+    if first is None or (kind is None and sent):
+        arguments = Parameters([p.replace(annotation=hints.get(p.name, Any)) for p in sent], line, doc)
+    elif kind is not None:
+        _refuse_both(sent, kind, line)
+        payload.read_like_a_dict(kind, own_modules)
+        arguments = payload.TypedPayload(kind, line, doc)
+    else:
+        keys = payload.keys_read_by(function, first.name)
+        arguments = payload.OpenPayload(keys, line, doc)
+        notes.append(_untyped_payload(first.name, [key.name for key in keys], line))
+    returns = hints.get("return", UNSAID) if returns is None else returns
+    signature = Signature(function, arguments, returns, tuple(notes), injected)
+    signature.lasting = is_lasting(returns, own_modules) and arguments.lasts(own_modules)
     return signature
 
 
-def _refuse_reserved(parameters: list[Parameter], line: int | None) -> None:
+def _payload_type(function: Any, first: Parameter, namespace: Mapping[str, Any]) -> Any:
+    """What the payload is said to be: by `Context[Model]`, else by a class `Payload` of the module; None when by neither."""
+    annotation = annotation_of(function, first.name, namespace)
+    if _says_data(annotation):
+        raise _reserved(first.name, line_of(function))
+    if isinstance(annotation, str) and "[" in annotation:
+        raise SchemaError(
+            f"parameter `{first.name}`: its annotation {shown(annotation)} cannot be resolved", line=line_of(function),
+            hint="Import or define the type at the top of the module, outside `if TYPE_CHECKING`.",
+        )  # fmt: skip
+    said = get_args(annotation)
+    if said:
+        return None if said[0] in _UNTYPED or get_args(said[0]) == (str, Any) else said[0]
+    return payload.payload_class(namespace)
+
+
+def _is_injected(parameter: Parameter) -> bool:
+    by_name = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_ONLY)
+    return parameter.name in _INJECTED and parameter.kind in by_name
+
+
+def _refuse_reserved(parameters: list[Parameter], function: Any, namespace: Mapping[str, Any]) -> None:
+    """`session_id` is the caller's word; a name that is filled by Repertoire must not say that the caller gives it."""
+    line = line_of(function)
     for parameter in parameters:
         if parameter.name == "session_id":
             raise SchemaError(
                 "the parameter name `session_id` is reserved: callers choose the session with it", line=line,
                 hint="Rename it; the session's data is in session_state.",
             )  # fmt: skip
-        if parameter.name in _INJECTED and parameter.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
-            message = (
-                f"the parameter name `{parameter.name}` is reserved for what Repertoire itself gives to a workflow"
-            )
-            raise SchemaError(message, line=line, hint="Rename the parameter.")
+        if not _is_injected(parameter):
+            continue
+        positional_only = parameter.kind is Parameter.POSITIONAL_ONLY
+        if positional_only or _says_data(annotation_of(function, parameter.name, namespace)):
+            raise _reserved(parameter.name, line)
+
+
+def _says_data(annotation: Any) -> bool:
+    """Whether it is what a caller could give."""
+    return annotation not in (UNSAID, Any, None) and plain_schema(annotation) is not None
+
+
+def _reserved(name: str, line: int | None) -> SchemaError:
+    message = f"the parameter name `{name}` is reserved for what Repertoire itself gives to a workflow"
+    return SchemaError(message, line=line, hint="Rename the parameter.")
+
+
+def _refuse_both(parameters: list[Parameter], kind: Any, line: int | None) -> None:
+    if parameters:
+        raise SchemaError(
+            f"both the payload's type {shown(kind)} and the parameter `{parameters[0].name}` say what the caller gives",
+            line=line, hint="Move the parameters into the type, or take the type away.",
+        )  # fmt: skip
 
 
 def _remarks(parameters: list[Parameter], hints: Mapping[str, Any], line: int | None) -> list[Remark]:
@@ -201,38 +210,11 @@ def _remarks(parameters: list[Parameter], hints: Mapping[str, Any], line: int | 
     return remarks
 
 
-def _stub(parameters: list[Parameter]) -> Any:
-    """A function that pydantic reads as one taking these by keyword only, and that gives back what it was called with."""
-
-    def stub(**values: Any) -> dict[str, Any]:
-        return values
-
-    by_name = [p if p.kind is Parameter.VAR_KEYWORD else p.replace(kind=Parameter.KEYWORD_ONLY) for p in parameters]
-    stub.__signature__ = inspect.Signature(by_name)  # type: ignore[attr-defined]  # functions take any attribute
-    stub.__annotations__ = {p.name: p.annotation for p in by_name}
-    return stub
-
-
-def _is_filled_in(parameter: Parameter) -> bool:
-    """Whether the value comes from pydantic even when the caller gave none under this name: Field with an alias or a default."""
-    if _is_field(parameter.default):
-        return True
-    if get_origin(parameter.annotation) is not Annotated:
-        return False
-    fields = [extra for extra in parameter.annotation.__metadata__ if _is_field(extra)]
-    return any(field.alias or field.validation_alias or not field.is_required() for field in fields)
-
-
-def _is_field(value: Any) -> bool:
-    return type(value).__name__ == "FieldInfo" and type(value).__module__ == "pydantic.fields"
-
-
-def _parameter_lasts(parameter: Parameter, own_modules: Collection[str]) -> bool:
-    return is_lasting(parameter.annotation, own_modules) and not _is_field(parameter.default)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:300] or type(error).__name__
+def _untyped_payload(context: str, keys: list[str], line: int | None) -> Remark:
+    found = ", ".join(f"`{key}`" for key in keys) or "none"
+    message = f"`{context}.payload` has no type; the keys that callers are told of were read off the source: {found}"
+    hint = "Define a pydantic model `Payload` in the module: then they are told of types too, and payloads are checked."
+    return Remark("untyped_payload", message, line, hint=hint)
 
 
 @cache
@@ -240,27 +222,3 @@ def _any_adapter() -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(Any)
-
-
-@cache
-def _schema_generator() -> type[GenerateJsonSchema]:
-    from pydantic.json_schema import GenerateJsonSchema
-    from pydantic_core import PydanticSerializationError
-
-    class Quiet(GenerateJsonSchema):
-        """Without a title made of each field's own name, and without warnings about defaults that JSON cannot show."""
-
-        ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012  pydantic declares it so
-
-        def field_title_should_be_set(self, schema: Any) -> bool:
-            return False
-
-        def encode_default(self, dft: Any) -> Any:
-            encoded = super().encode_default(dft)
-            try:
-                json.dumps(encoded, allow_nan=False)
-            except ValueError as error:  # NaN is no JSON; the default is then not shown
-                raise PydanticSerializationError(str(error)) from None
-            return encoded
-
-    return Quiet

@@ -64,6 +64,8 @@ def event_line(event: dict[str, Any]) -> str:
         case "progress":
             total = f"/{data['total']:g}" if data.get("total") else ""
             text = f"{data.get('done', 0):g}{total} {data.get('message') or ''}"
+        case "text":
+            text = str(data.get("text", ""))
         case "run_end":
             text = data["status"] + (f": {data['error']['message']}" if "error" in data else "")
         case _:

@@ -106,6 +106,7 @@ class WorkerPool:
         self._places = anyio.CapacityLimiter(limits.workers or max(_FEWEST, os.cpu_count() or 1))
         self._idle: list[PooledWorker] = []
         self._environment = worker_environment()
+        self._flags = ("--prefer-installed",) if settings.prefer_installed else ()
         self._zygote: Zygote | None = None
         self._zygote_lock = anyio.Lock()
 
@@ -175,7 +176,7 @@ class WorkerPool:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                process = await start_python(theirs, self._environment)
+                process = await start_python(theirs, self._environment, *self._flags)
             return PooledWorker(await WorkerChannel.over(ours), process)
         except BaseException:
             ours.close()
@@ -194,7 +195,7 @@ class WorkerPool:
     async def _fork(self) -> ForkedWorker:
         async with self._zygote_lock:
             if self._zygote is None or self._zygote.dead:
-                self._zygote = await Zygote.start(self._environment)
+                self._zygote = await Zygote.start(self._environment, *self._flags)
         scratch = tempfile.mkdtemp(prefix="repertoire-run-")
         ours, theirs = socket.socketpair()
         try:

@@ -285,7 +285,7 @@ class Runner:
             Task(
                 live.run.id, version.hash, live.run.arguments, code=code, state=state, cwd=_folder(version) or worker.scratch,
                 max_result_bytes=self._limits.max_result_bytes, max_message_bytes=self._limits.max_event_bytes,
-                env=live.env,
+                session_id=live.run.session_id, env=live.env,
             )
         )  # fmt: skip
 

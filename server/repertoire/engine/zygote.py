@@ -27,11 +27,11 @@ class Zygote:
         self.dead = False
 
     @classmethod
-    async def start(cls, environment: dict[str, str]) -> Zygote:
+    async def start(cls, environment: dict[str, str], *flags: str) -> Zygote:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                process = await start_python(theirs, environment, "--zygote")
+                process = await start_python(theirs, environment, "--zygote", *flags)
         except BaseException:
             ours.close()
             raise

@@ -13,6 +13,7 @@ import json
 import os
 import select
 import socket
+import stat
 import sys
 import time
 
@@ -99,6 +100,7 @@ class Front:
 
     def __init__(self, dial: Dial) -> None:
         self.dial, self.pending = dial, Pending()
+        self._out, self._out_bytes = _own_stdout()
         self.link: socket.socket | None = None
         self.from_host, self.to_host = bytearray(), bytearray()
         self.from_daemon, self.to_daemon = bytearray(), bytearray()
@@ -176,7 +178,7 @@ class Front:
         poll = select.poll()
         if not self._host_ended and self._hungry():
             poll.register(0, select.POLLIN)
-        poll.register(1, select.POLLOUT if self.to_host else 0)
+        poll.register(self._out, select.POLLOUT if self.to_host else 0)
         wanted = (select.POLLIN if len(self.to_host) < _HIGH_BYTES else 0) | (select.POLLOUT if self.to_daemon else 0)
         link = self.link
         if link is not None and wanted:
@@ -184,7 +186,7 @@ class Front:
         for fd, event in poll.poll(self._patience_ms()):
             if fd == 0:
                 self._read_host()
-            elif fd == 1:
+            elif fd == self._out:
                 self._write_host(event)
             elif link is self.link:
                 self._move_link(event)
@@ -235,10 +237,9 @@ class Front:
         self._write_daemon()
 
     def _write_host(self, event: int) -> None:
-        """No more than a pipe takes without blocking, and its mode is not ours to change: others share it."""
         try:
             if self.to_host and event & select.POLLOUT:
-                del self.to_host[: os.write(1, memoryview(self.to_host)[: select.PIPE_BUF])]
+                del self.to_host[: os.write(self._out, memoryview(self.to_host)[: self._out_bytes])]
             elif event & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
                 self._host_gone = True
         except BlockingIOError:
@@ -286,6 +287,8 @@ class Front:
                 self._greeted = True
                 self.to_daemon += self.pending.rest()
                 self._pass_host_lines()
+        if self._out != 1:  # it cannot block: nearly always it takes all
+            self._write_host(select.POLLOUT)
 
     def _take_note(self, text: bytes) -> None:
         """A word of the daemon to us: which run a call began, or why it ends."""
@@ -312,12 +315,20 @@ class Front:
 
     def _write_all(self) -> None:
         """What is left, however long the host takes to read it; if it has gone there is nobody to tell."""
-        try:
-            while self.to_host and not self._host_gone:
-                select.select([], [1], [])
-                del self.to_host[: os.write(1, memoryview(self.to_host)[: select.PIPE_BUF])]
-        except OSError:
-            pass
+        while self.to_host and not self._host_gone:
+            select.select([], [self._out], [])
+            self._write_host(select.POLLOUT)
+
+
+def _own_stdout() -> tuple[int, int]:
+    """Where to write to the host, and how much at once. A pipe takes PIPE_BUF without blocking, and its mode is not ours to change:
+    others share it. Where the pipe can be opened anew, that description's mode is, and the host wakes up a sixteenth as often."""
+    try:
+        if stat.S_ISFIFO(os.fstat(1).st_mode):
+            return os.open("/proc/self/fd/1", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC), _READ_BYTES
+    except OSError:  # no /proc, or nobody reads the pipe any more: writing says so
+        pass
+    return 1, select.PIPE_BUF
 
 
 def _take_lines(buffer: bytearray) -> Iterator[bytes]:

@@ -67,6 +67,8 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
     uses_state: bool = False
     root: str = ""
     path: str | None = None
+    entry: str | None = None
+    """The class that is run, in class style; None: the module's `run`."""
     author: str = ""
     created_at: float = 0.0
 
@@ -85,7 +87,7 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
         return self.path or f"workflow:{self.name}@{self.short}"
 
     def code(self) -> Code:
-        return Code(self.hash, self.name, self.source, self.filename, self.modules)
+        return Code(self.hash, self.name, self.source, self.filename, self.modules, self.entry)
 
 
 class BrokenFile(msgspec.Struct, frozen=True):
@@ -124,6 +126,9 @@ def name_problem(name: str) -> str | None:
 
 def name_of_file(relative: str) -> str:
     """`a/b.py`, `draft-email.py`, `FetchJson.py` → `a_b`, `draft_email`, `fetch_json`. May still be a bad name."""
-    stem = relative.removesuffix(".py").replace("\\", "/")
-    stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", stem)
-    return re.sub(r"[^a-z0-9_]+", "_", stem.lower())
+    return re.sub(r"[^a-z0-9_]+", "_", name_of_class(relative.removesuffix(".py").replace("\\", "/")))
+
+
+def name_of_class(name: str) -> str:
+    """`FetchJSONPage` → `fetch_json_page`. May still be a bad name."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

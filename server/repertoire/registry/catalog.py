@@ -82,7 +82,7 @@ class Catalog:
     def file_of(self, name: str) -> str | None:
         """A file in any folder that has this name, whoever sees it."""
         for folder in self._folders.values():
-            for path, entry in folder.entries.items():
+            for path, entry in folder.listed():
                 if isinstance(entry, WorkflowVersion) and entry.name == name:
                     return path
         return None

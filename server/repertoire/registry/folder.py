@@ -15,6 +15,7 @@ from ..errors import Refused
 from ..model.workflow import BrokenFile, Finding, WorkflowVersion, name_of_file, name_problem, version_hash
 from ..settings import Limits
 from ..store import Store
+from ..store.catalogue import Entries, Scanned
 from ..wire import Fault, Inspected
 from .bundle import Bundle
 from .source import analyse
@@ -32,11 +33,11 @@ _SLOW_RULES = frozenset({"import_timeout"})
 
 
 class Folder:
-    """`entries` is what every file is: a version or a broken file, by path. `scan` brings it up to date, file by file."""
+    """`entries` is what every file is, by path: versions or why there is none. `scan` brings it up to date, file by file."""
 
     def __init__(self, root: str, store: Store, inspect: Inspector, limits: Limits) -> None:
         self.root = root
-        self.entries: dict[str, WorkflowVersion | BrokenFile] = {}
+        self.entries: dict[str, Entries] = {}
         self._store = store
         self._inspect = inspect
         self._limits = limits
@@ -56,7 +57,7 @@ class Folder:
             if not stale and not gone:
                 return False
             before, fingerprints = dict(self.entries), self._fingerprints
-            found: dict[str, tuple[str, WorkflowVersion | BrokenFile]] = {}
+            found: dict[str, Scanned] = {}
             for path in gone:
                 self.entries.pop(path, None)
                 del fingerprints[path]
@@ -72,56 +73,76 @@ class Folder:
             await self._store.record_scan(self.root, found, gone)
             return before != self.entries
 
+    def listed(self) -> list[tuple[str, WorkflowVersion | BrokenFile]]:
+        """Everything with its path, in a fixed order."""
+        return [(path, entry) for path, entries in sorted(self.entries.items()) for entry in entries]
+
     async def _recall(self) -> None:
         known = await self._store.scanned(self.root)
         self._fingerprints = {path: fingerprint for path, (fingerprint, _) in known.items()}
-        self.entries = {path: entry for path, (_, entry) in known.items()}
+        self.entries = {path: entries for path, (_, entries) in known.items()}
 
     async def _is_fresh(self, path: str) -> bool:
         assert self._fingerprints is not None
-        entry = self.entries.get(path)
-        if isinstance(entry, BrokenFile):
-            rules = {finding.rule for finding in entry.findings}
-            if rules & _ENVIRONMENT_RULES or (rules & _SLOW_RULES and path not in self._read_here):
-                return False
+        broken = [entry for entry in self.entries.get(path, ()) if isinstance(entry, BrokenFile)]
+        rules = {finding.rule for entry in broken for finding in entry.findings}
+        if rules & _ENVIRONMENT_RULES or (rules & _SLOW_RULES and path not in self._read_here):
+            return False
         known = self._fingerprints.get(path)
         return known is not None and known == fingerprint(part.rpartition("=")[0] for part in known.split("\n"))
 
-    async def _read(self, path: str) -> tuple[str, WorkflowVersion | BrokenFile]:
+    async def _read(self, path: str) -> Scanned:
         relative = os.path.relpath(path, self.root)
         name = name_of_file(relative)
         files = [path]
         try:
-            if problem := name_problem(name):
-                raise Refused(problem, f"Rename {relative}.", code="bad_name")
-            version, bundled = await anyio.to_thread.run_sync(self._analyse, path, name)
+            versions, bundled = await anyio.to_thread.run_sync(self._analyse, path, name)
             files += bundled
             mark = fingerprint(files)  # before loading: a change during it is then seen at the next scan
+            return mark, tuple([await self._loaded(version, relative) for version in versions])
+        except (Refused, OSError, UnicodeDecodeError) as error:
+            return fingerprint(files), (self._broken(path, name, error),)
+
+    async def _loaded(self, version: WorkflowVersion, relative: str) -> WorkflowVersion | BrokenFile:
+        """One workflow of a file, with its schemas; the others do not depend on it."""
+        assert version.path is not None
+        try:
+            if problem := name_problem(version.name):
+                what = f"the class {version.entry}" if version.entry else relative
+                raise Refused(problem, f"Rename {what}.", code="bad_name")
             known = await self._store.version(version.hash)
             if known is not None:
-                return mark, msgspec.structs.replace(known, origin="operator", root=self.root, path=path)
+                return msgspec.structs.replace(known, origin="operator", root=self.root, path=version.path)
             outcome = await self._inspect(version)
             if isinstance(outcome, Fault):
                 raise Refused(outcome.message, outcome.hint, code=outcome.code, line=outcome.line)
-            return mark, with_schemas(version, outcome)
-        except (Refused, OSError, UnicodeDecodeError) as error:
-            finding = finding_of(error)
-            logger.warning("%s is not published: %s", path, finding.message)
-            return fingerprint(files), BrokenFile(path, self.root, (finding,), name)
+            return with_schemas(version, outcome)
+        except Refused as error:
+            return self._broken(version.path, version.name, error)
 
-    def _analyse(self, path: str, name: str) -> tuple[WorkflowVersion, list[str]]:
+    def _broken(self, path: str, name: str, error: Refused | OSError | UnicodeDecodeError) -> BrokenFile:
+        finding = finding_of(error)
+        logger.warning("%s is not published: %s", path, finding.message)
+        return BrokenFile(path, self.root, (finding,), name)
+
+    def _analyse(self, path: str, name: str) -> tuple[list[WorkflowVersion], list[str]]:
         with open(path, "rb") as file:
             source = file.read(self._limits.max_source_bytes + 1).decode("utf-8-sig")
         analysis = analyse(source, max_bytes=self._limits.max_source_bytes)
         bundle = Bundle(os.path.dirname(path), self._limits.max_bundle_bytes)
         bundle.gather(analysis.imports)
         modules = tuple(bundle.modules)
-        version = WorkflowVersion(
-            hash=version_hash(name, source, analysis.description, analysis.options, modules), name=name, origin="operator",
-            source=source, description=analysis.description, options=analysis.options, modules=modules, input_schema={},
-            output_schema={}, uses_state=analysis.uses_state or bundle.uses_state, root=self.root, path=path, created_at=time.time(),
-        )  # fmt: skip
-        return version, bundle.files
+
+        def version(name: str, description: str, entry: str | None) -> WorkflowVersion:
+            return WorkflowVersion(
+                hash=version_hash(name, source, description, analysis.options, modules), name=name, origin="operator",
+                source=source, description=description, options=analysis.options, modules=modules, input_schema={},
+                output_schema={}, uses_state=analysis.uses_state or bundle.uses_state, root=self.root, path=path, entry=entry,
+                created_at=time.time(),
+            )  # fmt: skip
+
+        found = [version(one.name, one.description or analysis.description, one.entry) for one in analysis.classes]
+        return found or [version(name, analysis.description, None)], bundle.files
 
 
 def with_schemas(version: WorkflowVersion, read: Inspected) -> WorkflowVersion:

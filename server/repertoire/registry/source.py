@@ -11,6 +11,7 @@ import msgspec
 
 from ..errors import Refused
 from ..model.workflow import Options
+from .classes import ClassWorkflow, class_workflows
 
 _PARSING = threading.Lock()
 """CPython 3.11 counts the parser's recursion across threads and then fails with SystemError (gh-106905)."""
@@ -18,12 +19,14 @@ _STATE_NAMES = frozenset({"session_state", "commit_state"})
 
 
 class Analysis(msgspec.Struct, frozen=True):
-    """`imports` are the dotted names a module imports anywhere, for finding the files beside it."""
+    """`imports` are the dotted names a module imports anywhere, for finding the files beside it. `classes` are its class workflows;
+    a module with a `run` of its own is that one workflow, whatever classes it has."""
 
     description: str
     options: Options
     uses_state: bool
     imports: tuple[str, ...]
+    classes: tuple[ClassWorkflow, ...] = ()
 
 
 def parse(source: str, max_bytes: int) -> ast.Module:
@@ -49,7 +52,14 @@ def parse(source: str, max_bytes: int) -> ast.Module:
 def analyse(source: str, *, max_bytes: int, description: str | None = None) -> Analysis:
     """Read a workflow's source without running it. Raises Refused: too large, does not parse, no `run`, bad `__workflow__`."""
     tree = parse(source, max_bytes)
-    run = _find_run(tree)
+    run, bound = _find_run(tree)
+    classes = () if bound else class_workflows(tree)
+    if not bound and not classes:
+        raise Refused(
+            "There is no run(...) in the source.",
+            "Define `def run(...)` or `async def run(...)` at the top level, with type hints and a docstring, or a class that comes "
+            "from Workflow and has a run method.", code="no_run",
+        )  # fmt: skip
     return Analysis(
         description=(description or "").strip()
         or _first_paragraph(tree)
@@ -58,6 +68,7 @@ def analyse(source: str, *, max_bytes: int, description: str | None = None) -> A
         options=_options(tree),
         uses_state=uses_state(tree),
         imports=tuple(imports(tree)),
+        classes=classes,
     )
 
 
@@ -69,6 +80,8 @@ def uses_state(tree: ast.Module) -> bool:
         if isinstance(node, ast.Attribute) and node.attr in _STATE_NAMES:
             return True
         if isinstance(node, ast.alias) and node.name in _STATE_NAMES:
+            return True
+        if isinstance(node, ast.keyword) and node.arg in _STATE_NAMES:  # given to a class's constructor
             return True
     return False
 
@@ -84,20 +97,15 @@ def imports(tree: ast.Module) -> Iterator[str]:
         yield from (name for name in names if name.partition(".")[0] not in sys.stdlib_module_names)
 
 
-def _find_run(tree: ast.Module) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-    """The `def run`, or None when `run` is bound in another way. Raises Refused when nothing binds it."""
+def _find_run(tree: ast.Module) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef | None, bool]:
+    """The `def run` of the top level, and whether anything binds the name there at all."""
     bound = False
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "run" and node in tree.body:
-            return node
+            return node, True
         bound = bound or (isinstance(node, ast.Name) and node.id == "run" and isinstance(node.ctx, ast.Store))
         bound = bound or (isinstance(node, ast.alias) and (node.asname or node.name) == "run")
-    if not bound:
-        raise Refused(
-            "There is no run(...) in the source.",
-            "Define `def run(...)` or `async def run(...)` at the top level, with type hints and a docstring.", code="no_run",
-        )  # fmt: skip
-    return None
+    return None, bound
 
 
 def _first_paragraph(node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef) -> str:

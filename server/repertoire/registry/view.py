@@ -18,19 +18,21 @@ class View:
         self.broken: list[BrokenFile] = []
         self.aliases: dict[str, str] = {}
         for folder in folders:
-            for path, entry in sorted(folder.entries.items()):  # of two with one name, always the same one wins
+            for path, entry in folder.listed():  # of two with one name, always the same one wins
                 if isinstance(entry, BrokenFile):
                     self.broken.append(entry)
                 elif entry.name in names:
                     self.broken.append(_hidden(path, entry, names[entry.name]))
                 else:
                     names[entry.name] = entry
-                    self.aliases[os.path.relpath(path, folder.root).removesuffix(".py")] = entry.name
+                    self.aliases.setdefault(os.path.relpath(path, folder.root).removesuffix(".py"), entry.name)
+                    if entry.entry is not None:
+                        self.aliases.setdefault(entry.entry, entry.name)
         self.names = dict(sorted(names.items()))
         self.by_hash = {version.hash: name for name, version in self.names.items()}
 
     def find(self, name: str) -> WorkflowVersion | None:
-        """By name or by the name its file has (`draft-email`, `FetchJson`)."""
+        """By name or by the name its file (`draft-email`, `FetchJson`) or its class has."""
         return self.names.get(name) or self.names.get(self.aliases.get(name, ""))
 
     def close_to(self, name: str) -> list[str]:

@@ -14,7 +14,10 @@ _encode = msgspec.msgpack.Encoder().encode
 _version = msgspec.msgpack.Decoder(WorkflowVersion)
 _broken = msgspec.msgpack.Decoder(BrokenFile)
 
-Scanned = tuple[str, WorkflowVersion | BrokenFile]
+Entries = tuple[WorkflowVersion | BrokenFile, ...]
+"""What a file is: one workflow, several of them in class style, or why it or one of them is none."""
+
+Scanned = tuple[str, Entries]
 """A file's fingerprint and what was read at that fingerprint."""
 
 
@@ -75,17 +78,17 @@ class CatalogueFacts(Facts):
 
         def query(db: sqlite3.Connection) -> dict[str, Scanned]:
             rows = db.execute(
-                "SELECT scanned.path, fingerprint, version.body, broken FROM scanned "
-                "LEFT JOIN version ON version.hash = scanned.hash WHERE root = ?",
+                "SELECT scanned.path, fingerprint, version.body, entry.broken FROM scanned "
+                "JOIN scanned_entry AS entry USING (root, path) LEFT JOIN version ON version.hash = entry.hash "
+                "WHERE root = ? ORDER BY scanned.path, entry.n",
                 (root,),
             )
-            return {
-                path: (
-                    fingerprint,
-                    _broken.decode(broken) if body is None else _found(_version.decode(body), root, path),
-                )
-                for path, fingerprint, body, broken in rows
-            }
+            known: dict[str, Scanned] = {}
+            for path, fingerprint, body, broken in rows:
+                entry = _broken.decode(broken) if body is None else _found(_version.decode(body), root, path)
+                _, before = known.get(path, ("", ()))
+                known[path] = fingerprint, (*before, entry)
+            return known
 
         return await self.read(query)
 
@@ -93,15 +96,17 @@ class CatalogueFacts(Facts):
         """Remember what was read from changed files, and forget those that are gone."""
 
         def fact(db: sqlite3.Connection) -> None:
-            for path, (fingerprint, what) in found.items():
-                if isinstance(what, WorkflowVersion):
-                    _add_version(db, what)
-                hash, broken = (what.hash, None) if isinstance(what, WorkflowVersion) else (None, _encode(what))
-                statement = (
-                    "INSERT OR REPLACE INTO scanned (root, path, fingerprint, hash, broken) VALUES (?, ?, ?, ?, ?)"
-                )
-                db.execute(statement, (root, path, fingerprint, hash, broken))
-            db.executemany("DELETE FROM scanned WHERE root = ? AND path = ?", [(root, path) for path in gone])
+            for table in ("scanned", "scanned_entry"):
+                statement = f"DELETE FROM {table} WHERE root = ? AND path = ?"
+                db.executemany(statement, [(root, path) for path in (*gone, *found)])
+            for path, (fingerprint, entries) in found.items():
+                db.execute("INSERT INTO scanned (root, path, fingerprint) VALUES (?, ?, ?)", (root, path, fingerprint))
+                for n, entry in enumerate(entries):
+                    if isinstance(entry, WorkflowVersion):
+                        _add_version(db, entry)
+                    hash, broken = (entry.hash, None) if isinstance(entry, WorkflowVersion) else (None, _encode(entry))
+                    row = (root, path, n, hash, broken)
+                    db.execute("INSERT INTO scanned_entry (root, path, n, hash, broken) VALUES (?, ?, ?, ?, ?)", row)
 
         await self.write(fact)
 

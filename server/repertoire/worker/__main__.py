@@ -6,6 +6,7 @@ import argparse
 import gc
 import socket
 
+from ..compat import hook
 from .process import accept_typed_dicts, prepare_standard_streams, serve
 
 
@@ -13,9 +14,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="repertoire.worker", description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="an inherited socket to the host")
     parser.add_argument("--zygote", action="store_true", help="fork workers instead of being one")
+    parser.add_argument(
+        "--prefer-installed", action="store_true", help="let installed packages win over our pages in their place"
+    )
     options = parser.parse_args()
     prepare_standard_streams()
     accept_typed_dicts()
+    hook.install(prefer_real=options.prefer_installed)
     sock = socket.socket(fileno=options.fd)
     sock.set_inheritable(False)
     if options.zygote:

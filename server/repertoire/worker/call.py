@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any, Final, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Final, TypeVarTuple
 
+from ..authoring.doors import EventType
 from ..authoring.refusals import TooManyItems
+
+if TYPE_CHECKING:
+    from ..authoring.response import Gathered
 
 MAX_ITEMS: Final = 10_000
 """Items that a generator's result may hold."""
@@ -16,13 +21,20 @@ MAX_ITEMS: Final = 10_000
 _Args = TypeVarTuple("_Args")
 
 
-class Call:
-    """One call. `on_item` hears of each item as it comes; `wants_return` says that only the return value is the result."""
+Emit = Callable[[EventType, dict[str, Any]], None]
 
-    def __init__(self, on_item: Callable[[Any], None], *, wants_return: bool) -> None:
-        self._on_item = on_item
+
+class Call:
+    """One call. `emit` hears of each item as it comes; `wants_return` says that only the return value is the result.
+
+    A RunResponse or an event of the class style means the same in every style: its text is streamed and added up.
+    """
+
+    def __init__(self, emit: Emit, *, wants_return: bool) -> None:
+        self._emit = emit
         self._wants_return = wants_return
         self._items: list[Any] = []
+        self._gathered: Gathered | None = None
 
     def __call__(self, run: Callable[..., Any], positional: list[Any], keyword: dict[str, Any]) -> Any:
         value = run(*positional, **keyword)
@@ -30,8 +42,8 @@ class Call:
             return self._drain(value)
         if inspect.isasyncgen(value) or inspect.isawaitable(value):
             with asyncio.Runner(loop_factory=_Loop) as runner:
-                return runner.run(self._await(value))
-        return value
+                return _content_of(runner.run(self._await(value)))
+        return _content_of(value)
 
     async def _await(self, value: Any) -> Any:
         if inspect.isawaitable(value):
@@ -51,10 +63,17 @@ class Call:
     async def _drain_async(self, generator: AsyncGenerator[Any, Any]) -> Any:
         async for item in generator:
             self._take(item)
-        return self._items
+        return self._result(None)
 
     def _take(self, item: Any) -> None:
-        self._on_item(item)
+        if (response := _response_style(item)) is not None:
+            self._gathered = self._gathered or response.Gathered()
+            event, content = response.event_name(item), item.content
+            if self._gathered.take(event, content):
+                kind: EventType = "text" if isinstance(content, str) else "item"
+                self._emit(kind, {"text" if kind == "text" else "value": content, "event": event})
+            return
+        self._emit("item", {"value": item})
         if self._wants_return:
             return
         if len(self._items) >= MAX_ITEMS:
@@ -65,7 +84,20 @@ class Call:
         self._items.append(item)
 
     def _result(self, returned: Any) -> Any:
-        return returned if returned is not None or self._wants_return else self._items
+        if returned is not None or self._wants_return:
+            return _content_of(returned)
+        return self._items if self._gathered is None else self._gathered.content()[0]
+
+
+def _response_style(value: Any) -> Any:
+    """The module of RunResponse, if this is one or an event of its kind; a body that has not imported it has none."""
+    module = sys.modules.get("repertoire.authoring.response")
+    ours = module is not None and type(value).__module__ == module.__name__ and module.is_event(value)
+    return module if ours else None
+
+
+def _content_of(value: Any) -> Any:
+    return value if _response_style(value) is None else value.content
 
 
 class _Loop(asyncio.SelectorEventLoop):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from ..authoring.doors import EventType
 from ..wire import Commit, Committed, RawEvent
 from .channel import Channel
 from .outbox import Outbox
@@ -33,7 +34,7 @@ class Desk:
         )  # what earlier runs left behind; it is not this run that they speak for
         self.committed: str | None = None
 
-    def emit(self, type: Literal["log", "progress", "item"], data: dict[str, Any], /) -> None:
+    def emit(self, type: EventType, data: dict[str, Any], /) -> None:
         if not self._open or (self._strangers and threading.current_thread() in self._strangers):
             return
         self._count += 1
@@ -69,7 +70,7 @@ class Desk:
         with self._lock:
             self._open = False
 
-    def _put(self, type: Literal["log", "progress", "item"], data: dict[str, Any]) -> None:
+    def _put(self, type: EventType, data: dict[str, Any]) -> None:
         fit = {key: plain(value, self._max_message) for key, value in data.items()}
         size = sum(len(value) if isinstance(value, str) else 100 for value in fit.values())
         self._outbox.put(RawEvent(type, time.time(), fit), size)

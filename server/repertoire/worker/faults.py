@@ -9,9 +9,10 @@ from collections.abc import Collection
 from types import TracebackType
 from typing import Final
 
+from ..authoring.entry import NoRun
 from ..authoring.refusals import Refusal
 from ..wire import Fault
-from .loader import PACKAGE, BadSyntax, NoRun, Version
+from .loader import PACKAGE, BadSyntax, Version
 from .words import clean
 
 _MAX_MESSAGE: Final = 4_000

@@ -16,17 +16,15 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import Any
 
-from ..authoring import ambient
-from ..authoring.schema import Signature, read
+from ..authoring import ambient, later
+from ..authoring.entry import Entry
+from ..authoring.schema import Signature
+from ..compat.hook import CompatFinder
 from ..wire import Code
 from .threads import foreign
 
 PACKAGE = "repertoire_workflow"
 """Workflow modules are named as if they lay in it; pickle, for one, imports the parent of a module it is given."""
-
-
-class NoRun(Exception):
-    """The module has no `run` that can be called."""
 
 
 class BadSyntax(Exception):
@@ -113,6 +111,7 @@ class Library:
     def __init__(self) -> None:
         self._versions: dict[str, Version] = {}
         self._finder = BundleFinder()
+        self._placed_among: list[Any] = []
 
     def version(self, key: str, code: Code | None) -> Version | None:
         """None when neither the host sent its code nor this process has it."""
@@ -150,6 +149,9 @@ class Library:
             progress=ambient.progress,
             log=ambient.log,
             commit_state=ambient.commit_state,
+            tools=later.tools,
+            workflows=later.workflows,
+            artifacts=later.artifacts,
         )
         self._place_finder(version)
         version.show_lines()
@@ -160,10 +162,14 @@ class Library:
         return module
 
     def _place_finder(self, version: Version) -> None:
+        """Behind all others but the one for other systems' names: a file beside the workflow wins over our stand-in."""
         self._finder.version = version
-        if not sys.meta_path or sys.meta_path[-1] is not self._finder:
-            sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self._finder]
-            sys.meta_path.append(self._finder)
+        if self._placed_among == sys.meta_path and self._finder in self._placed_among:
+            return
+        finders = [finder for finder in sys.meta_path if finder is not self._finder]
+        stands_in = bool(finders) and isinstance(finders[-1], CompatFinder)
+        finders.insert(len(finders) - stands_in, self._finder)
+        sys.meta_path[:] = self._placed_among = finders
 
     def _forget(self, version: Version) -> list[ModuleType]:
         """Take the version's modules out of sys.modules; the bundled ones are returned."""
@@ -177,21 +183,11 @@ class Library:
         return bundled
 
 
-def entry(module: ModuleType) -> Any:
-    """The module's `run`. Raises NoRun."""
-    run = getattr(module, "run", None)
-    if run is None:
-        raise NoRun("the module has no run(...)")
-    if not callable(run):
-        raise NoRun(f"`run` is {type(run).__name__}, not a function")
-    return run
-
-
-def signature(version: Version, module: ModuleType, run: Any) -> Signature:
+def signature(version: Version, module: ModuleType, entry: Entry) -> Signature:
     """Kept for the version's next run when all its types outlive this one. Raises SchemaError."""
     if version.signature is not None:
         return version.signature
-    found = read(run, module.__dict__, version.own_modules)
+    found = entry.read(module.__dict__, version.own_modules)
     if found.lasting:
         version.signature = found
     return found

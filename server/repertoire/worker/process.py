@@ -13,13 +13,17 @@ import sys
 from types import ModuleType
 from typing import Any, NoReturn
 
+import repertoire
+
 from ..authoring import ambient, codec
+from ..authoring.entry import find_entry
+from ..authoring.run_info import RunInfo
 from ..wire import Done, Failed, Fault, Inspect, Inspected, Note, Task, WorkerFrame
 from . import faults
 from .call import Call
 from .channel import Channel
 from .desk import Desk
-from .loader import Library, Version, entry, signature
+from .loader import Library, Version, signature
 from .outbox import Outbox
 from .streams import Streams
 
@@ -44,6 +48,9 @@ class _Surroundings:
             os.environ.update(self._environment)
         if sys.path != self._path:
             sys.path[:] = self._path
+        exported = vars(repertoire)
+        for name in repertoire.__all__:
+            exported.pop(name, None)  # a body may have put something else there; what is true is looked up again
 
 
 class Process:
@@ -105,14 +112,15 @@ class Process:
         """The module stays loaded in `stack`: exceptions of the body are turned into words by code that may live in it."""
         try:
             module = stack.enter_context(self._library.loaded(version))
-            run = entry(module)
-            read = signature(version, module, run)
+            entry = find_entry(module, version.code.entry)
+            read = signature(version, module, entry)
         except BaseException as error:
             return Failed(faults.of_load(error, version))
-        positional, keyword = read.bind(json.loads(task.arguments))
+        info = RunInfo(task.run_id, version.code.name, task.env, task.session_id, task.state is not None)
+        run, positional, keyword = entry.bind(read, info, json.loads(task.arguments))
         if task.state is not None:
             ambient.restore(codec.decode(task.state))
-        call = Call(lambda item: desk.emit("item", {"value": item}), wants_return=read.gives_return_value)
+        call = Call(desk.emit, wants_return=read.gives_return_value)
         result = read.dump(call(run, positional, keyword), task.max_result_bytes)
         return Done(result, _changed_state(task, module, desk))
 
@@ -122,7 +130,7 @@ class Process:
         try:
             self._begin(None, 0, frame.cwd, frame.env)
             with self._library.loaded(version) as module:
-                read = signature(version, module, entry(module))
+                read = signature(version, module, find_entry(module, version.code.entry))
                 return Inspected(
                     json.dumps(read.input_schema),
                     json.dumps(read.output_schema),

@@ -28,6 +28,7 @@ _WHOSE_STATE: Final = {
     "description": 'Whose state to use. Left out: this client\'s own; "new": a fresh one.',
 }
 _ANYTHING: Final = {"anyOf": [{"type": kind} for kind in ("object", "array", "string", "number", "boolean", "null")]}
+_ID: Final = {"type": ["string", "null"]}
 _ERROR: Final = {
     "type": "object",
     "properties": {
@@ -54,8 +55,8 @@ def envelope_schema(result: dict[str, Any], *, whole: bool = True) -> dict[str, 
     result = dict(result)
     definitions = result.pop("$defs", None)
     properties: dict[str, Any] = {
-        "run_id": _or_null("string"),
-        "session_id": _or_null("string"),
+        "run_id": _or_null("string") if whole else _ID,
+        "session_id": _or_null("string") if whole else _ID,
         "status": {"enum": list(STATUSES)} if whole else {"type": "string"},
         "result": {"anyOf": [result, {"type": "null"}]} if result else _ANYTHING,
     }

@@ -33,6 +33,7 @@ class Progress:
         self._total: float | None = None
         self._done: float | None = None
         self._message: str | None = None
+        self._text = ""
         self._news = anyio.Event()
         self._taken = self._told = 0
         self.seen = anyio.Event()
@@ -57,6 +58,8 @@ class Progress:
         if event.type == "progress":
             self._done, self._total = event.data.get("done"), event.data.get("total")
             self._message = event.data.get("message") or self._message
+        elif event.type == "text":  # pieces of one text: its latest part
+            self._message = self._text = (self._text + str(event.data.get("text", "")))[-_MESSAGE_CHARS:]
         elif event.type in ("log", "item"):
             self._message = _text(event)
         else:

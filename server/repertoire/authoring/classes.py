@@ -1,0 +1,30 @@
+"""The class style in one place: `from repertoire.authoring.classes import Workflow, RunResponse`; see `workflow` and, for hosts, `runs`."""
+
+from __future__ import annotations
+
+from .response import (
+    RunEvent,
+    RunResponse,
+    WorkflowCompletedEvent,
+    WorkflowRunResponseEvent,
+    WorkflowRunResponseStartedEvent,
+)
+from .runs import Opened, Opening, RunDoors, RunEnd, SessionBusy, SessionConflict, serving
+from .workflow import Workflow, registered_name
+
+__all__ = [
+    "Opened",
+    "Opening",
+    "RunDoors",
+    "RunEnd",
+    "RunEvent",
+    "RunResponse",
+    "SessionBusy",
+    "SessionConflict",
+    "Workflow",
+    "WorkflowCompletedEvent",
+    "WorkflowRunResponseEvent",
+    "WorkflowRunResponseStartedEvent",
+    "registered_name",
+    "serving",
+]
