@@ -15,7 +15,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from . import calls, listing, load, memory, session, start
+from . import calls, listing, load, memory, session, start, styles
 from .figures import Figure, Plan, Target
 
 BENCHMARKS: Final[dict[str, Callable[[Plan], list[Figure]]]] = {
@@ -25,6 +25,7 @@ BENCHMARKS: Final[dict[str, Callable[[Plan], list[Figure]]]] = {
     "list": listing.measure,
     "memory": memory.measure,
     "session": session.measure,
+    "styles": styles.measure,
 }
 
 
@@ -36,10 +37,13 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=5, help="interleaved pairs per ratio (default 5)")
     parser.add_argument("--quick", action="store_true", help="fewer calls; for a look, not for a record")
     parser.add_argument("--fastmcp-python", metavar="PATH", help="a Python that has FastMCP, to measure it too")
+    parser.add_argument("--agno1-python", metavar="PATH", help="a Python that has agno 1.8.4, for `styles`")
+    parser.add_argument("--agno3-python", metavar="PATH", help="a Python that has agno 3, for `styles`")
     words = parser.parse_args()
     if words.pairs < 1:
         parser.error("--pairs wants at least 1")
-    plan = Plan(words.pairs, words.quick, _with_fastmcp(words.fastmcp_python))
+    agno = {"agno1": _that_has("agno", words.agno1_python), "agno3": _that_has("agno", words.agno3_python)}
+    plan = Plan(words.pairs, words.quick, _that_has("fastmcp", words.fastmcp_python), agno)
     began = time.monotonic()
     figures = BENCHMARKS[words.name](plan)
     taken = time.monotonic() - began
@@ -51,11 +55,11 @@ def main() -> int:
     return 0
 
 
-def _with_fastmcp(python: str | None) -> str | None:
+def _that_has(package: str, python: str | None) -> str | None:
     if python is None:
         return None
-    if subprocess.run([python, "-c", "import fastmcp"], capture_output=True, timeout=60).returncode:
-        sys.stderr.write(f"{python} cannot import fastmcp: it is left out\n")
+    if subprocess.run([python, "-c", f"import {package}"], capture_output=True, timeout=60).returncode:
+        sys.stderr.write(f"{python} cannot import {package}: it is left out\n")
         return None
     return python
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Literal
 
@@ -24,6 +24,8 @@ class Plan:
     quick: bool = False
     fastmcp: str | None = None
     """A Python that can import fastmcp."""
+    agno: Mapping[str, str | None] = field(default_factory=dict)
+    """Pythons that can import Agno 1 (`agno1`) and Agno 3 (`agno3`)."""
 
 
 @dataclass(frozen=True)

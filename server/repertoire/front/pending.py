@@ -159,7 +159,7 @@ def _lost(number: str | int, request: Request, why: str) -> bytes:
     if request.run is not None:
         known = f"Its run is {request.run}; ask get_run with that id."
     else:
-        known = "Whether its run had started is not known; list_runs shows the latest ones."
+        known = "Whether its run had started is not known; `repertoire runs` shows the latest ones."
     return failure(number, LOST, f"{why} {known}", request.run)
 
 
