@@ -199,7 +199,8 @@ async def test_ten_thousand_workflows_are_paged_found_and_callable(tmp_path: Pat
                 cursor = page.next_cursor
                 if cursor is None:
                     break
-            assert len(names) == len(set(names)) == 10_000 + 8 + 5
+            ready = len(list((Path(__file__).parents[1] / "workflows").glob("[!_]*.py")))
+            assert len(names) == len(set(names)) == 10_000 + 8 + ready
             assert names[:8] == [*names[:8]] and names[8:] == sorted(names[8:])
             found = await app.service.search(Caller(), "thing number 7777")
             assert found["matches"][0]["name"] == "made_07777"
