@@ -35,10 +35,10 @@ from repertoire.authoring.classes import (
     RunEnd,
     SessionBusy,
     SessionConflict,
-    registered_name,
     serving,
 )
 from repertoire.authoring.sessions import Storage
+from repertoire.names import snake_case
 
 
 @pytest.fixture
@@ -1070,7 +1070,7 @@ def test_extra_data_is_kept_with_the_session_and_ones_own_wins(storage: Storage)
     [("BlogPostGenerator", "blog_post_generator"), ("FetchJSONPage", "fetch_json_page"), ("X", "x"), ("A2Z", "a2_z")],
 )
 def test_a_class_is_registered_in_snake_case(name: str, registered: str) -> None:
-    assert registered_name(name) == registered
+    assert snake_case(name) == registered
 
 
 def test_debug_mode_tells_of_runs(caplog: pytest.LogCaptureFixture) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from repertoire.errors import DamagedStore, LostClaim, NewerSchema
 from repertoire.model.lifecycle import FINAL, NEXT, STATUSES, before
-from repertoire.model.run import Run, envelope, iso, new_run_id, result_part
+from repertoire.model.run import Run, envelope, iso, result_part
 from repertoire.model.workflow import Options, WorkflowVersion, name_of_file, name_problem, version_hash
+from repertoire.names import new_run_id
 from repertoire.store import open_store
 from repertoire.wire import Fault
 

@@ -19,8 +19,9 @@ import msgspec
 from .engine.runner import Live, Runner, unknown_run
 from .errors import BadArguments, NotDeletable, Refused, UnknownSession, UnknownWorkflow
 from .model.run import Run, RunEvent, envelope, iso, result_part
-from .model.session import Caller, Session, new_session_id
+from .model.session import Caller, Session
 from .model.workflow import Finding, Origin, WorkflowVersion, name_problem, version_hash
+from .names import new_session_id
 from .registry.catalog import Catalog
 from .registry.classes import ClassWorkflow
 from .registry.folder import with_schemas

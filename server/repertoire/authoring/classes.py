@@ -10,7 +10,7 @@ from .response import (
     WorkflowRunResponseStartedEvent,
 )
 from .runs import Opened, Opening, RunDoors, RunEnd, SessionBusy, SessionConflict, serving
-from .workflow import Workflow, registered_name
+from .workflow import Workflow
 
 __all__ = [
     "Opened",
@@ -25,6 +25,5 @@ __all__ = [
     "WorkflowCompletedEvent",
     "WorkflowRunResponseEvent",
     "WorkflowRunResponseStartedEvent",
-    "registered_name",
     "serving",
 ]

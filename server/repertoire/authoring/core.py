@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from ..names import new_session_id
 from .drive import Run, current
 from .memory import UnstoredSessions
 from .places import Key
-from .runs import Opened, Opening, check_session_id, new_session_id
+from .runs import Opened, Opening, check_session_id
 from .sessions import ModelsAs, Storage, copied, put_over
 
 

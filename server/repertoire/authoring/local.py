@@ -7,9 +7,10 @@ import time
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from ..names import new_run_id
 from .places import Key, Place
 from .refusals import Refusal
-from .runs import Opened, Opening, RunEnd, SessionBusy, new_run_id
+from .runs import Opened, Opening, RunEnd, SessionBusy
 from .sessions import Beginning, Ending, ModelsAs, Storage
 
 

@@ -22,7 +22,7 @@ from .runs import SessionBusy
 try:
     import fcntl
 except ImportError:  # Windows: among processes only the version of the state protects it there
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # asked for before each use
 
 
 class Key(NamedTuple):

@@ -58,7 +58,7 @@ class _Told:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; fields that are None are left out. What JSON lacks becomes its text."""
-        told = ((one.name, getattr(self, one.name)) for one in fields(self))  # type: ignore[arg-type]
+        told = ((one.name, getattr(self, one.name)) for one in fields(self))  # type: ignore[arg-type]  # whoever inherits is one
         return {name: plain_value(value) for name, value in told if value is not None}
 
     def to_json(self, indent: int | None = 2) -> str:

@@ -19,8 +19,6 @@ A factory that gives None leaves that run to what a script would do.
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -126,19 +124,6 @@ def serving(factory: Factory) -> Iterator[None]:
 def hosted(workflow: Any, parent: Any) -> RunDoors | None:
     """The host's doors for a run, if there is a host and it wants this run."""
     return None if _factory is None else _factory(workflow, parent)
-
-
-_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-
-def new_run_id(workflow_id: str) -> str:
-    """`workflow:<name>:<ulid>`: sorts by time within a millisecond, unguessable."""
-    number = int(time.time() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
-    return f"workflow:{workflow_id}:" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
-
-
-def new_session_id() -> str:
-    return "s_" + os.urandom(16).hex()
 
 
 def check_session_id(value: object) -> str:

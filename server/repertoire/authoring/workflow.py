@@ -15,17 +15,17 @@ from __future__ import annotations
 
 import copy
 import os
-import re
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final, Self
 
+from ..names import new_session_id, snake_case
 from . import bodies, say
 from .calls import entry
 from .core import Core
 from .drive import agents_of
 from .local import LocalDoors
 from .response import RunResponse
-from .runs import Opened, check_session_id, new_session_id
+from .runs import Opened, check_session_id
 from .sessions import Beginning, ModelsAs, RunRecord, SessionRecord, Storage, merged_over
 from .views import give_session, is_agent
 
@@ -34,11 +34,6 @@ _NEVER_AGENTS: Final = frozenset(
 )  # fmt: skip
 
 _PER_RUN: Final = ("session_state", "session_id", "run_id", "run_response", "run_input")
-
-
-def registered_name(class_name: str) -> str:
-    """A class's name as that of a workflow: `FetchJSONPage` is `fetch_json_page`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", class_name).lower()
 
 
 class Workflow:
@@ -88,7 +83,7 @@ class Workflow:
         made = super().__new__(cls)
         made._repertoire = Core(made)
         made.name = cls.name or cls.__name__
-        made.workflow_id = getattr(cls, "workflow_id", None) or registered_name(cls.__name__)
+        made.workflow_id = getattr(cls, "workflow_id", None) or snake_case(cls.__name__)
         defaults = getattr(cls, "_class_defaults", {})
         made._repertoire.begin_with(defaults.get("session_state"), defaults.get("session_id"), overwrite=False)
         return made

@@ -21,8 +21,9 @@ import msgspec
 
 from ..errors import LostClaim, RepertoireError, StorageError, UnknownRun
 from ..model.lifecycle import Status
-from ..model.run import Run, RunEvent, new_run_id
+from ..model.run import Run, RunEvent
 from ..model.workflow import WorkflowVersion
+from ..names import new_run_id
 from ..settings import Limits
 from ..store import Store
 from ..store.runs import NewEvent, Place

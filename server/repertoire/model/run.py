@@ -7,7 +7,6 @@ import json
 from typing import Any, Literal
 
 import msgspec
-from ulid import ULID
 
 from ..wire import Fault
 from .lifecycle import FINAL, Status
@@ -66,11 +65,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         if self.error is not None:
             row["error"] = public_error(self.error)
         return row
-
-
-def new_run_id(workflow: str) -> str:
-    """`workflow:<name>:<ulid>`: sorts by time, unguessable (80 random bits)."""
-    return f"workflow:{workflow}:{ULID()}"
 
 
 def iso(at: float | None) -> str | None:

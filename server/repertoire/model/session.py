@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 import msgspec
 
 LOCAL = "local"
@@ -31,8 +29,3 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Caller({self.principal!r}, session_name={self.session_name!r})"  # env may hold keys: not for a log
-
-
-def new_session_id() -> str:
-    """144 random bits, so that it cannot be guessed; knowing one is still not a right to use it."""
-    return "s_" + secrets.token_urlsafe(18)

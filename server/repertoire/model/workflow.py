@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from ..names import snake_case
 from ..wire import Code, Module
 
 Origin = Literal["operator", "tool"]
@@ -126,9 +127,4 @@ def name_problem(name: str) -> str | None:
 
 def name_of_file(relative: str) -> str:
     """`a/b.py`, `draft-email.py`, `FetchJson.py` → `a_b`, `draft_email`, `fetch_json`. May still be a bad name."""
-    return re.sub(r"[^a-z0-9_]+", "_", name_of_class(relative.removesuffix(".py").replace("\\", "/")))
-
-
-def name_of_class(name: str) -> str:
-    """`FetchJSONPage` → `fetch_json_page`. May still be a bad name."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    return re.sub(r"[^a-z0-9_]+", "_", snake_case(relative.removesuffix(".py").replace("\\", "/")))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ..model.workflow import name_of_class
+from ..names import snake_case
 
 _BASES = frozenset({"Workflow"})
 """By their last name, from wherever they were imported: `Workflow`, `repertoire.Workflow`, `agno.workflow.Workflow`."""
@@ -30,7 +30,7 @@ def class_workflows(tree: ast.Module) -> tuple[ClassWorkflow, ...]:
     """
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     return tuple(
-        ClassWorkflow(name, name_of_class(name), _description(node, classes), node.lineno)
+        ClassWorkflow(name, snake_case(name), _description(node, classes), node.lineno)
         for name, node in classes.items()
         if not name.startswith("_") and _is_workflow(node, classes) and _has_body(node, classes)
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 import time
 
-from ..model.session import Session, new_session_id
+from ..model.session import Session
+from ..names import new_session_id
 from .base import Facts
 
 _COLUMNS = "id, principal, name, created_at, used_at"

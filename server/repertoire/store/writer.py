@@ -121,12 +121,23 @@ class Writer:
 
 def _transaction(connection: sqlite3.Connection, facts: list[Fact]) -> list[tuple[bool, Any]]:
     """Together, or, where one fails, each in a savepoint of its own: failing is rare, and savepoints cost half of a small fact."""
+    if len(facts) == 1:
+        return _together(connection, lambda: [(True, facts[0](connection))])
     try:
-        return _together(connection, lambda: [(True, fact(connection)) for fact in facts])
-    except Exception:
-        if len(facts) == 1:
-            raise
+        return _together(connection, lambda: [(True, _tried(connection, fact)) for fact in facts])
+    except _FactFailed:  # and not where the file is locked: that would be waited for twice
         return _together(connection, lambda: [_attempt(connection, fact) for fact in facts])
+
+
+class _FactFailed(Exception):
+    """One of several facts did; which one and why is found out in savepoints."""
+
+
+def _tried(connection: sqlite3.Connection, fact: Fact) -> Any:
+    try:
+        return fact(connection)
+    except Exception as error:  # any: a fact raises what its author's caller is to hear
+        raise _FactFailed from error
 
 
 def _together(connection: sqlite3.Connection, work: Callable[[], list[tuple[bool, Any]]]) -> list[tuple[bool, Any]]:

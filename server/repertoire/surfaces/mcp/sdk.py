@@ -138,7 +138,7 @@ def promise_what_is_kept(server: Server[Any]) -> None:
             promised.prompts.list_changed = False
         return promised
 
-    server.get_capabilities = capabilities  # type: ignore[method-assign]
+    server.get_capabilities = capabilities  # type: ignore[method-assign]  # the SDK has no parameter for it
 
 
 async def _tell(connection: Connection) -> None:
