@@ -3,7 +3,8 @@
 Reads a line of words, answers with one number: milliseconds of a run, the median.
   new N       each of N runs in a session of its own
   same N      N runs in one session, then the median of 20 more
-  state BYTES 20 runs in a session that holds a state of that size, which they do not change
+  state BYTES 20 runs in a session that holds a state of that size, which they look at and do not change
+  alone BYTES the same, and they do not look at it
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from statistics import median
 from typing import Any
 
 Run = Callable[[str, int], None]
-"""One run in this session; the first one of a session puts so many bytes into its state."""
+"""One run in this session; with a size, it looks at the state, and puts so many bytes into it where it is empty."""
 
 
 def own(folder: str) -> Run:
@@ -79,7 +80,7 @@ def measured(run: Run, what: str, number: int, block: str) -> float:
         return median([timed(run, f"{block}-{n}") for n in range(number)])
     for _ in range(number if what == "same" else 1):
         run(block, 0 if what == "same" else number)
-    return median([timed(run, block, 0 if what == "same" else number) for _ in range(20)])
+    return median([timed(run, block, number if what == "state" else 0) for _ in range(20)])
 
 
 def main() -> None:

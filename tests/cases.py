@@ -130,6 +130,7 @@ CASES: Final = (
         16, "A class with both run and arun has both stamped and stored.",
         "here", "passes",
         "test_classes::test_a16_both_are_wrapped_where_both_are_written",
+        "test_style_tools::test_a16_of_a_class_with_both_bodies_a_tool_is_its_run",
     ),
     _class(
         17, "A run that returns no RunResponse keeps its state; as a tool its value is the result, None an empty success.",
@@ -165,6 +166,7 @@ CASES: Final = (
         "test_classes::test_a21_a_sync_stream_read_by_async_code_is_closed_in_its_thread",
         "test_classes::test_a21_a_task_is_cancelled_though_its_body_is_busy_in_a_thread",
         "test_class_tools::test_a21_a_cancelled_call_stops_a_class",
+        "test_style_tools::test_a21_a_cancelled_stream_leaves_a_cancelled_record_with_what_it_gave",
     ),
     _class(
         22, "A searching, reading and writing blog workflow with scripted agents calls each as often as needed and keeps all three.",
@@ -238,6 +240,7 @@ CASES: Final = (
         "test_classes::test_a34_runs_at_the_same_time_see_their_own_session_on_a_shared_agent",
         "test_classes::test_a34_an_explicit_session_is_on_the_agents_from_the_beginning_and_in_the_next_session",
         "test_classes::test_a34_agents_that_allow_no_view_are_given_the_session_itself",
+        "test_style_tools::test_a34_every_agent_of_a_tool_is_in_the_session_of_its_call",
     ),
     _class(
         35, "Optional, dict, Literal, model, default and further keyword parameters have their exact schema and descriptions.",

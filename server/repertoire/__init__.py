@@ -8,14 +8,18 @@ if TYPE_CHECKING:
 
     from .authoring.ambient import commit_state, log, progress, session_state
     from .authoring.context import Context
-    from .authoring.later import artifacts, tools, workflows
+    from .authoring.durable import ask, now, sleep, workflows
+    from .authoring.later import artifacts, tools
+    from .authoring.recorded import CallError
     from .authoring.response import RunEvent, RunResponse, WorkflowCompletedEvent, WorkflowRunResponseStartedEvent
     from .authoring.show import pprint_run_response
+    from .authoring.steps import step
     from .authoring.storage import InMemoryStorage, SqliteStorage
     from .authoring.workflow import Workflow
     from .version import VERSION as __version__
 
 __all__ = [
+    "CallError",
     "Context",
     "InMemoryStorage",
     "RunEvent",
@@ -26,16 +30,21 @@ __all__ = [
     "WorkflowRunResponseStartedEvent",
     "__version__",
     "artifacts",
+    "ask",
     "commit_state",
     "log",
+    "now",
     "pprint_run_response",
     "progress",
     "session_state",
+    "sleep",
+    "step",
     "tools",
     "workflows",
 ]
 
 _HOMES = {
+    "CallError": (".authoring.recorded", "CallError"),
     "Context": (".authoring.context", "Context"),
     "InMemoryStorage": (".authoring.storage", "InMemoryStorage"),
     "RunEvent": (".authoring.response", "RunEvent"),
@@ -47,7 +56,11 @@ _HOMES = {
     "pprint_run_response": (".authoring.show", "pprint_run_response"),
     "artifacts": (".authoring.later", "artifacts"),
     "tools": (".authoring.later", "tools"),
-    "workflows": (".authoring.later", "workflows"),
+    "workflows": (".authoring.durable", "workflows"),
+    "ask": (".authoring.durable", "ask"),
+    "now": (".authoring.durable", "now"),
+    "sleep": (".authoring.durable", "sleep"),
+    "step": (".authoring.steps", "step"),
     "commit_state": (".authoring.ambient", "commit_state"),
     "log": (".authoring.ambient", "log"),
     "progress": (".authoring.ambient", "progress"),

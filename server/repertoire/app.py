@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cached_property, partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,13 @@ from . import home as homes
 from .daemon.channel import LineChannel
 from .daemon.owner import Owner
 from .daemon.serve import End, Hello, serve_home, set_on_signal
+from .doors import WorkflowDoors
+from .engine.children import Children
 from .engine.pool import WorkerPool
+from .engine.recovery import Recovery
+from .engine.retention import Retention
 from .engine.runner import Runner
+from .engine.waits import Waits
 from .model.session import Caller
 from .registry.catalog import Catalog
 from .service import Service
@@ -71,6 +76,13 @@ class App:
             self.service.on_change(self._changes.announce)
         return self._changes
 
+    @cached_property
+    def state_key(self) -> bytes:
+        """For `build_server`: what clients bring back with their answers is still good after a restart."""
+        from .surfaces.mcp.state_key import state_key
+
+        return state_key(self.settings.home)
+
     async def settled(self, caller: Caller) -> None:
         """Wait a moment for the caller's folders, where they were never read before."""
         await self.service.settled(caller, _FIRST_SCAN_S)
@@ -82,8 +94,9 @@ class App:
 
         caller = caller_of(hello)
         server = build_server(
-            self.service, self.settings.limits, self.changes, lambda ctx: caller, note_open=lines.note_open
-        )
+            self.service, self.settings.limits, self.changes, lambda ctx: caller,
+            note_open=lines.note_open, state_key=self.state_key,
+        )  # fmt: skip
         await self.settled(caller)
         await serve_lines(server, lines)
 
@@ -94,7 +107,9 @@ class App:
         from .surfaces.mcp.stdio import stdio_lines
 
         caller = Caller(session_name=session, roots=self.settings.roots, env=self.settings.own_env())
-        server = build_server(self.service, self.settings.limits, self.changes, lambda ctx: caller)
+        server = build_server(
+            self.service, self.settings.limits, self.changes, lambda ctx: caller, state_key=self.state_key
+        )
         await self.settled(caller)
         with stdio_lines() as lines:
             await serve_lines(server, lines)
@@ -116,9 +131,9 @@ class App:
 
 @asynccontextmanager
 async def open_app(settings: Settings, *, watch: bool = True) -> AsyncIterator[App]:
-    """Open the home. The caller owns it (`owner.Owner`): what an earlier owner left unfinished is ended here.
+    """Open the home. The caller owns it (`owner.Owner`): what an earlier owner left unfinished goes on here.
 
-    `watch`: follow changes of workflow files; a one-shot command has no time for them.
+    `watch`: follow changes of workflow files and delete old runs; a one-shot command has no time for them.
     """
     home = homes.make_home(settings.home)
     own_folder = os.path.join(home, "workflows")
@@ -132,11 +147,16 @@ async def open_app(settings: Settings, *, watch: bool = True) -> AsyncIterator[A
                 runner = Runner(store, pool, settings.limits, tasks)
                 inspect = partial(runner.inspect, env=settings.own_env())
                 catalog = Catalog(store, inspect, settings.limits, tasks, always, watch=watch)
-                for run in await store.abandon_runs():
-                    logger.warning("%s was left unfinished by an earlier server", run.id)
                 await catalog.load()
+                waits = Waits(runner, store, settings.limits)
+                retention = Retention(store, settings.limits)
+                service = Service(settings, store, catalog, runner, waits, retention)
+                runner.doors |= waits.doors | WorkflowDoors(service, Children(runner, store), store).doors
+                if watch:
+                    tasks.start_soon(retention.every_hour, name="retention")
+                await Recovery(runner, store, tasks, settings.own_env(), max(1, pool.size - 1)).begin()
                 try:
-                    yield App(settings, Service(settings, store, catalog, runner), runner)
+                    yield App(settings, service, runner)
                 finally:
                     tasks.cancel_scope.cancel()
         finally:

@@ -80,6 +80,18 @@ class Busy(RepertoireError):
         self.retry_after_s = retry_after_s
 
 
+class Expired(RepertoireError):
+    """A question that nobody has answered in time."""
+
+    code = "expired"
+
+
+class OverBudget(RepertoireError):
+    """The run has used what it may use."""
+
+    code = "over_budget"
+
+
 class LostClaim(RepertoireError):
     """Another process has taken this run over: what this one was about to write is discarded."""
 

@@ -22,3 +22,8 @@ def new_run_id(workflow: str) -> str:
 def new_session_id() -> str:
     """144 random bits, so that it cannot be guessed; knowing one is still not a right to use it."""
     return "s_" + base64.urlsafe_b64encode(os.urandom(18)).decode()
+
+
+def new_question_id() -> str:
+    """Named in answers; knowing one is no right to answer."""
+    return "q_" + base64.urlsafe_b64encode(os.urandom(12)).decode()

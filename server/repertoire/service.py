@@ -1,27 +1,32 @@
-"""The verbs: search, list, get, create, delete, run, get_run, cancel. Every surface translates into one of these and back.
+"""The verbs: search, list, get, create, delete, run, get_run, cancel, answer. Every surface translates into one of these and back.
 
 Here a caller's name and session become a version and a session, and rights are checked. Nothing here knows of a protocol.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
+from datetime import datetime
 from typing import Any
 
 import anyio
 import anyio.to_thread
 import msgspec
 
-from .engine.runner import Live, Runner, unknown_run
+from .engine.live import Live
+from .engine.retention import Retention
+from .engine.runner import Runner, unknown_run
+from .engine.waits import Waits, check_answer
 from .errors import BadArguments, NotDeletable, Refused, UnknownSession, UnknownWorkflow
 from .model.run import Run, RunEvent, envelope, iso, result_part
 from .model.session import Caller, Session
 from .model.workflow import Finding, Origin, WorkflowVersion, name_problem, version_hash
-from .names import new_session_id
+from .names import new_run_id, new_session_id
 from .registry.catalog import Catalog
 from .registry.classes import ClassWorkflow
 from .registry.folder import with_schemas
@@ -37,12 +42,20 @@ _NOT_ISOLATED = Finding(
     "isolation", "info", "Runs in a process of its own with a memory and time limit, but not isolated from this user's files and network.",
 )  # fmt: skip
 _MAX_NAMED_SESSIONS = 10_000
+_MAX_KEY_CHARS = 200
 _MAX_EVENTS = 500
 """Events in one answer of get_run; `after_event` fetches the next ones."""
+_MAX_CALLS = 1_000
+"""Calls of one run in its tree."""
+_LOOK_AGAIN_S = 1.0
 
 
 class Service:
-    def __init__(self, settings: Settings, store: Store, catalog: Catalog, runner: Runner) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, catalog: Catalog, runner: Runner, waits: Waits, retention: Retention
+    ) -> None:
+        self._waits = waits
+        self._retention = retention
         self._settings = settings
         self._limits = settings.limits
         self._store = store
@@ -210,8 +223,18 @@ class Service:
             raise Refused(read.message, read.hint, code=read.code, line=read.line)
         return with_schemas(version, read)
 
-    async def run(self, caller: Caller, name: str, arguments: Any, session_id: str | None = None) -> Live:
-        """Start a run and give back its handle at once."""
+    async def run(
+        self,
+        caller: Caller,
+        name: str,
+        arguments: Any,
+        session_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Live:
+        """Start a run and give back its handle at once.
+
+        With a key that was used before, for the same workflow and arguments, the run that it started then, whatever has become of it.
+        """
         version = self.find(caller, name)
         if not isinstance(arguments, dict):
             raise BadArguments(
@@ -224,14 +247,140 @@ class Service:
                 "Put large input into a file and give its path.",
             )
         session = await self._session(caller, session_id)
-        return self._runner.start(version, text, session, caller.principal, caller.env)
+        if idempotency_key is None:
+            return self._runner.start(version, text, session, caller.principal, caller.env)
+        run_id = await self._first_of(caller, version.name, idempotency_key, text)
+        known = self._runner.live(run_id) or await self._ended(run_id)
+        return known or self._runner.start(version, text, session, caller.principal, caller.env, run_id=run_id)
+
+    async def _ended(self, run_id: str) -> Live | None:
+        """A handle for a run that is not live here."""
+        run = await self._store.run(run_id)
+        version = run and await self._store.version(run.version)
+        return self._runner.handle(run, version) if run and version else None
+
+    async def _first_of(self, caller: Caller, workflow: str, key: str, arguments: str) -> str:
+        if not 0 < len(key) <= _MAX_KEY_CHARS:
+            raise BadArguments(f"`idempotency_key` must have 1 to {_MAX_KEY_CHARS} characters.")
+        hashed = hashlib.sha256(json.dumps(json.loads(arguments), sort_keys=True).encode()).hexdigest()
+        try:
+            return await self._store.idempotent(
+                caller.principal, workflow, key, hashed, new_run_id(workflow), self._limits.idempotency_ttl_s
+            )
+        except ValueError as error:
+            raise BadArguments(
+                f"The idempotency key {key!r} stands for {error} already, which had other arguments.",
+                "Use a new key for a new request.",
+            ) from None
 
     async def wait(self, live: Live, seconds: float | None) -> Run:
-        """The run when it has ended, or as it is after `seconds`."""
+        """The run when it has ended or asks somebody, or as it is after `seconds`."""
         return await self._runner.wait(live.run.id, seconds) or live.run
 
     async def finish(self, live: Live) -> Run:
-        return await self.wait(live, None)
+        """The run when it has ended, whoever has to be asked on the way."""
+        run = await self.wait(live, None)
+        while not run.is_final:
+            async for _ in self._runner.follow(run.id, run.last_event):
+                pass
+            run = await self.wait(live, None)
+        return run
+
+    async def news(self, caller: Caller, run_id: str, asked: Collection[str] = ()) -> Run:
+        """The run when it has ended, or asks something that is not among the questions `asked`."""
+        while True:
+            changed = self._runner.watch.next(run_id)
+            try:
+                run = await self.own_run(caller, run_id)
+                if run.is_final or any(question.id not in asked for question in run.questions):
+                    return run
+                with anyio.move_on_after(_LOOK_AGAIN_S):  # nobody tells of a question of a run below one that is parked
+                    await changed
+            finally:
+                self._runner.watch.forget(run_id, changed)
+
+    async def gc(self, keep_s: float | None = None, keep: int | None = None, dry_run: bool = False) -> dict[str, Any]:
+        """Delete runs that need not be kept and versions that nothing refers to; or say only how much that would be."""
+        gone = await self._retention.now(keep_s, keep, dry_run=dry_run)
+        return {**msgspec.to_builtins(gone), "dry_run": dry_run}
+
+    async def answer(self, caller: Caller, run_id: str, answer: Any, question_id: str | None = None) -> dict[str, Any]:
+        """Answer what a run asks; with one open question its id may be left out. The envelope as it is afterwards."""
+        run = await self.own_run(caller, run_id)
+        if not run.questions:
+            raise BadArguments(f"{run_id} asks nothing now (it is {run.status}).")
+        if question_id is None and len(run.questions) > 1:
+            ids = ", ".join(f"{one.id} ({one.question[:60]})" for one in run.questions)
+            raise BadArguments("The run asks several questions: say with question_id which one this answers.", ids)
+        return await self.answer_many(caller, run_id, {question_id or run.questions[0].id: answer})
+
+    async def answer_many(self, caller: Caller, run_id: str, answers: dict[str, Any]) -> dict[str, Any]:
+        """Answers by question. All of them are checked before the first is given."""
+        run = await self.own_run(caller, run_id)
+        open_ones = {one.id: one for one in run.questions}
+        for question_id, answer in answers.items():
+            if question_id not in open_ones:
+                raise BadArguments(f"{run_id} has no open question {question_id[:100]!r}.")
+            check_answer(open_ones[question_id], answer)
+        for question_id, answer in answers.items():
+            await self._waits.answer(open_ones[question_id], answer)
+        return self.envelope(await self.own_run(caller, run_id))
+
+    async def resume(self, caller: Caller, run_id: str) -> dict[str, Any]:
+        """Go on with a run that waits for somebody to decide that."""
+        await self.own_run(caller, run_id)
+        await self._runner.resume(run_id, env=caller.env, forced=True)
+        return self.envelope(await self.own_run(caller, run_id))
+
+    async def rerun(self, caller: Caller, run_id: str, before: str | None = None, source: str | None = None) -> Live:
+        """A new run of the same version and arguments (or of another source) that takes the recorded answers up to call `before`;
+        without it, all of them."""
+        run = await self.own_run(caller, run_id)
+        version = await self._store.version(run.version)
+        if version is None:
+            raise UnknownWorkflow(f"The version of {run_id} is gone.")
+        if source is not None:
+            version = await self._checked(version.name, source, None, version.origin, caller)
+            version = msgspec.structs.replace(version, path=None, root="")
+            await self._store.keep_version(version)
+        number = await self._number_of(run_id, before)
+        new_id = new_run_id(run.workflow)
+        await self._store.copy_calls(run_id, new_id, number)
+        return self._runner.start(
+            version, run.arguments, new_session_id(), caller.principal, caller.env, run_id=new_id, rerun_of=run_id
+        )
+
+    async def _number_of(self, run_id: str, path: str | None) -> int | None:
+        if path is None:
+            return None
+        calls = await self._store.calls(run_id)
+        for call in calls:
+            if call["path"] == path:
+                return int(call["n"])
+        known = ", ".join(call["path"] for call in calls[:20]) or "none"
+        raise BadArguments(f"{run_id} has no recorded call {path!r}.", f"Its calls are: {known}.")
+
+    async def tree(self, caller: Caller, run_id: str) -> dict[str, Any]:
+        """The run with its calls and, below those that are runs, theirs; calls that are still open come last."""
+        run = await self.own_run(caller, run_id)
+        below = await self._store.runs(caller.principal, parent=run_id, limit=_MAX_CALLS)
+        children = {child.parent_path: child.id for child in reversed(below)}
+        calls, recorded = [], await self._store.calls(run_id)
+        for call in recorded[:_MAX_CALLS]:
+            error, child = call.pop("error"), call.pop("child")
+            known = children.pop(call["path"], None)
+            row = {**call, "began_at": iso(call["began_at"]), "ended_at": iso(call["ended_at"])}
+            row["duration_s"] = round(call["ended_at"] - call["began_at"], 6)
+            row["cancelled"], row["covered"] = bool(call["cancelled"]), bool(call["covered"])
+            row["error"] = None if error is None else {"type": error.type, "message": error.message}
+            if child or known:
+                row["run"] = await self.tree(caller, child or known)
+            calls.append(row)
+        for path, child in sorted(children.items(), key=lambda one: one[1]):
+            inner = await self.tree(caller, child)
+            calls.append({"path": path, "op": "workflow", "label": inner["workflow"], "ended_at": None, "run": inner})
+        left_out = max(len(recorded) - _MAX_CALLS, 0)
+        return {**run.summary(), **self.envelope(run), "calls": calls, "calls_left_out": left_out}
 
     async def get_run(
         self, caller: Caller, run_id: str, wait_s: float = 0, after_event: int = 0, part: int | None = None
@@ -273,7 +422,10 @@ class Service:
         return self._runner.follow(run_id, after)
 
     async def runs(self, caller: Caller, **filters: Any) -> list[dict[str, Any]]:
-        """Newest first; filters: workflow, session_id, status, limit."""
+        """Newest first; filters: workflow, session_id, status, since and until (ISO 8601), limit, top (those that no run began)."""
+        for name in ("since", "until"):
+            if isinstance(filters.get(name), str):
+                filters[name] = _moment(name, filters[name])
         runs = await self._store.runs(caller.principal, **filters)
         return [(self._runner.current(run.id) or run).summary() for run in runs]
 
@@ -325,6 +477,13 @@ class Service:
             if len(self._named) > _MAX_NAMED_SESSIONS:
                 self._named.popitem(last=False)
         return known
+
+
+def _moment(name: str, text: str) -> float:
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError:
+        raise BadArguments(f"`{name}` must be a time as in 2026-05-01T12:00:00Z, got {text[:60]!r}.") from None
 
 
 def _class_to_run(classes: tuple[ClassWorkflow, ...], name: str, *, is_file: bool) -> ClassWorkflow | None:

@@ -51,6 +51,24 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """One event's message."""
     session_ttl_s: float = 90 * 24 * 3600.0
     """A session unused for this long has expired."""
+    max_calls: int = 100_000
+    """Calls through doors of one run with all that are below it: a replay of so many takes some seconds."""
+    max_fan_out: int = 1_000
+    """Calls through doors that are open at once in one such tree."""
+    max_depth: int = 16
+    """Runs above each other: a recursion that goes deeper has most likely no end."""
+    max_tokens: int = 2_000_000
+    """Model tokens of one tree of runs."""
+    max_deaths: int = 3
+    """A run whose worker dies so often, with nothing recorded in between, is not begun again."""
+    question_ttl_s: float = 7 * 24 * 3600.0
+    """A question that says nothing else expires after this."""
+    idempotency_ttl_s: float = 24 * 3600.0
+    """For so long the same idempotency key means the same run."""
+    keep_runs_s: float = 0.0
+    """Runs that ended longer ago are deleted. 0: kept."""
+    keep_runs: int = 0
+    """Ended runs beyond this number are deleted, the oldest first. 0: kept."""
     idle_exit_s: float = 900.0
     """A daemon without a connection and without a live run ends after this."""
 

@@ -52,6 +52,12 @@ class Task(msgspec.Struct, frozen=True, tag="task"):
     session_id: str = ""
     env: dict[str, str] = {}
     """Environment variables of the caller that this body may see."""
+    began: float = 0.0
+    """The host's monotonic clock, which is the worker's too, when the run's own clock was at zero."""
+    recorded: int = 0
+    """Calls of this run that are recorded: the body is run again, and the first answers come from them."""
+    told: dict[str, int] = {}
+    """How many events of each path are stored already: those are not told again."""
 
 
 class Inspect(msgspec.Struct, frozen=True, tag="inspect"):
@@ -62,37 +68,8 @@ class Inspect(msgspec.Struct, frozen=True, tag="inspect"):
     env: dict[str, str] = {}
 
 
-class Committed(msgspec.Struct, frozen=True, tag="committed"):
-    """Host to worker: the answer to `Commit`; `error` is a sentence when the state could not be stored."""
-
-    error: str | None = None
-
-
-HostFrame = Task | Inspect | Committed
-
-
-class RawEvent(msgspec.Struct, frozen=True, array_like=True):
-    """An event as the body made it: the Store gives it its number. `at` is seconds since the epoch."""
-
-    type: Literal["log", "progress", "item", "text", "state"]
-    at: float
-    data: dict[str, Any]
-
-
-class Events(msgspec.Struct, frozen=True, tag="events"):
-    """Worker to host: one or more events, in order."""
-
-    events: list[RawEvent]
-
-
-class Commit(msgspec.Struct, frozen=True, tag="commit"):
-    """Worker to host: store this state now (`commit_state()`); the body waits for `Committed`."""
-
-    state: str
-
-
 class Fault(msgspec.Struct, frozen=True):
-    """Why a body or a load failed, for both readers: message and hint for the caller, traceback for the operator.
+    """Why a body, a call or a load failed, for both readers: message and hint for the caller, traceback for the operator.
 
     `line` is the line in the workflow's own file, when there is one.
     """
@@ -105,17 +82,129 @@ class Fault(msgspec.Struct, frozen=True):
     traceback: str | None = None
 
 
+class Recorded(msgspec.Struct, frozen=True, array_like=True):
+    """A call as it is in the journal. `n` says in which order calls ended, from 1; `at` is seconds of the run's own clock.
+
+    `op` is what was called, `hash` that of its arguments. One of `result` (JSON text) and `error`, or `cancelled` by the body.
+    `clock` are the clock's values that the body read since the record before, by path: [path, value, how often, value, ...].
+    """
+
+    n: int
+    path: str
+    op: str
+    hash: str
+    at: float
+    result: str | None = None
+    error: Fault | None = None
+    cancelled: bool = False
+    clock: list[list[Any]] = []
+    label: str = ""
+
+
+class Page(msgspec.Struct, frozen=True, tag="page"):
+    """Host to worker: the answer to `More`, in the order of `n`; an empty one is the end."""
+
+    records: list[Recorded]
+
+
+class Answer(msgspec.Struct, frozen=True, tag="answer"):
+    """Host to worker: the call of this id is recorded, as the journal's `n`-th."""
+
+    id: int
+    n: int
+    at: float
+    result: str | None = None
+    error: Fault | None = None
+
+
+HostFrame = Task | Inspect | Page | Answer
+
+
+class RawEvent(msgspec.Struct, frozen=True, array_like=True):
+    """An event as the body made it: the Store gives it its number. `at` is seconds since the epoch."""
+
+    type: Literal["log", "progress", "item", "text", "state"]
+    at: float
+    data: dict[str, Any]
+    path: str = ""
+    k: int = 0
+    """The `k`-th event of its path: how a replay knows what is told already."""
+
+
+class Events(msgspec.Struct, frozen=True, tag="events"):
+    """Worker to host: one or more events, in order."""
+
+    events: list[RawEvent]
+
+
+class Call(msgspec.Struct, frozen=True, tag="call"):
+    """Worker to host: do this, record it, and answer. `args` is JSON text; `label` says for people what it is."""
+
+    id: int
+    path: str
+    op: str
+    args: str
+    hash: str
+    label: str = ""
+    clock: list[list[Any]] = []
+
+
+class Record(msgspec.Struct, frozen=True, tag="record"):
+    """Worker to host: the worker itself has done this (a step); record it, and answer. What was recorded below its path is part of it."""
+
+    id: int
+    path: str
+    op: str
+    hash: str
+    label: str = ""
+    result: str | None = None
+    error: Fault | None = None
+    began: float = 0.0
+    clock: list[list[Any]] = []
+
+
+class Drop(msgspec.Struct, frozen=True, tag="drop"):
+    """Worker to host: the body has cancelled this call. Recorded as that, also where its answer is on the way. Not answered."""
+
+    id: int
+    path: str
+    op: str
+    hash: str
+    label: str = ""
+    clock: list[list[Any]] = []
+
+
+class Tick(msgspec.Struct, frozen=True, tag="tick"):
+    """Worker to host: the body has slept until now; on replay that time is over. Not answered."""
+
+
+class Idle(msgspec.Struct, frozen=True, tag="idle"):
+    """Worker to host: the body does nothing but wait for these calls, so the run can be parked. `state` as JSON text, if it has one."""
+
+    ids: list[int]
+    state: str | None = None
+
+
+class More(msgspec.Struct, frozen=True, tag="more"):
+    """Worker to host: the journal's next page, after this number."""
+
+    after: int
+
+
 class Done(msgspec.Struct, frozen=True, tag="done"):
     """Worker to host: the body ended. `result` and `state` are JSON texts; `state` is None when unchanged or unused."""
 
     result: str
     state: str | None = None
+    pending: bool = False
+    """Threads of the body still wait for calls: this process cannot be used again."""
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """Worker to host: the body or the load failed; nothing of its state is kept."""
 
     fault: Fault
+    pending: bool = False
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -136,7 +225,7 @@ class Inspected(msgspec.Struct, frozen=True, tag="inspected"):
     notes: tuple[Note, ...] = ()
 
 
-WorkerFrame = Events | Commit | Done | Failed | Inspected
+WorkerFrame = Events | Call | Record | Drop | Tick | Idle | More | Done | Failed | Inspected
 
 
 class Fork(msgspec.Struct, frozen=True, tag="fork"):

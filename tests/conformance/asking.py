@@ -1,6 +1,6 @@
 """Tools of 2026-07-28 that need something of their client first: they answer `input_required` until it has come (SEP-2322).
 
-The state between the rounds is sealed by the SDK's RequestStateBoundary, which server.py puts before these handlers.
+The state between the rounds is sealed by the product, as that of its own questions is.
 """
 
 from __future__ import annotations

@@ -17,6 +17,9 @@ from .doors import Doors, EventType
 session_state: dict[str, Any] = {}
 """One real dict for the life of the process, emptied and filled again for each run: every import of it stays true."""
 
+aside: dict[str, Any] = {}
+"""What is stored with the state and is not the body's to see."""
+
 _doors: Doors | None = None
 
 
@@ -40,7 +43,13 @@ def begin(doors: Doors | None) -> None:
     """Start a run with an empty state; its events go through `doors`."""
     global _doors
     session_state.clear()
+    aside.clear()
     _doors = doors
+
+
+def doors() -> Doors | None:
+    """Those of the run that goes on; None in a plain script."""
+    return _doors
 
 
 def end() -> None:
@@ -99,8 +108,22 @@ log = Log()
 def commit_state() -> Awaitable[None]:
     """Store the session's state now: it stays even if the run fails later. Does nothing outside a run."""
     if _doors is not None:
-        _doors.commit(codec.encode(session_state))
+        _doors.commit(stored_form())
     return _NOTHING
+
+
+def stored_form() -> str:
+    """The state's text as it is stored. Raises StateError."""
+    return codec.encode({**session_state, **aside} if aside else session_state)
+
+
+def reload(text: str) -> None:
+    """The run slept, and others have gone on with the state: the same dict now holds what they left."""
+    stored = codec.decode(text)
+    for key in aside.keys() & stored.keys():
+        aside[key] = stored.pop(key)
+    session_state.clear()
+    session_state.update(stored)
 
 
 def restore(stored: dict[str, Any]) -> None:

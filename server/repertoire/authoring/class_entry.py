@@ -6,21 +6,21 @@ host has filled before and stores afterwards.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from types import MethodType
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from . import ambient
+from . import ambient, bodies
 from .hints import UNSAID
-from .refusals import SchemaError
-from .run_info import RunInfo
-from .runs import Opened, Opening, RunEnd, serving
+from .refusals import NotMade, SchemaError, TooManyItems
+from .result import MAX_ITEMS
+from .run_info import DEFAULTS_KEY, RunInfo
+from .runs import Opened, Opening, RunEnd, looked_at, serving
 from .schema import Remark, Signature, read
 from .workflow import Workflow
-
-_DEFAULTS_KEY: Final = "__defaults__"
-"""Where a stored state keeps which constructor defaults it has been given: one that was deleted since stays deleted."""
 
 
 class ClassEntry:
@@ -30,13 +30,15 @@ class ClassEntry:
 
     def __init__(self, kind: type[Workflow]) -> None:
         self._kind = kind
-        own = kind.run if kind.run is not Workflow.run else kind.arun
+        is_run = kind.run is not Workflow.run
+        own = kind.run if is_run else kind.arun
         self.run = MethodType(own, object())  # read without `self`
+        self._is_awaited = not is_run and bodies.kind_of(own) != "generator"
 
     def read(self, namespace: Mapping[str, Any], own_modules: Collection[str]) -> Signature:
         """What the body takes. The result is what the response holds, of which no annotation says anything. Raises SchemaError."""
         signature = read(self.run, namespace, own_modules, returns=UNSAID)
-        instance = self._made(signature.line)
+        instance = self._first_made(signature.line)
         if instance.storage is not None:
             message = f"{self._kind.__name__} has a storage: here its state is stored with its runs, and that storage is left alone"
             signature.notes += (Remark("storage_ignored", message, signature.line),)
@@ -49,37 +51,89 @@ class ClassEntry:
         positional, keyword = signature.bind(arguments)
         return partial(self._perform, info), positional, keyword
 
-    def _made(self, line: int | None) -> Workflow:
+    def _first_made(self, line: int | None) -> Workflow:
+        """Tried once before it is published: that it cannot be made should be said to its author, not to each caller."""
+        name = self._kind.__name__
+        if missing := sorted(getattr(self._kind, "__abstractmethods__", ())):
+            raise SchemaError(
+                f"{name} is abstract: it has no body for {', '.join(missing)}", line=line,
+                hint="Write that body; or begin the class's name with _ if it is only a base of others.",
+            )  # fmt: skip
         try:
             return self._kind()
-        except TypeError as error:
-            raise SchemaError(
-                f"{self._kind.__name__} cannot be made without arguments: {error}", line=line,
-                hint="Give every parameter of its __init__ a default, and take what differs between runs as parameters of run().",
+        except Exception as error:  # the author's __init__
+            if isinstance(error, TypeError) and not _takes_nothing(self._kind):
+                raise SchemaError(
+                    f"{name} cannot be made without arguments: {error}", line=line,
+                    hint="Give every parameter of its __init__ a default, and take what differs between runs as parameters of run().",
+                ) from error  # fmt: skip
+            raise NotMade(
+                f"{name} cannot be made: its __init__ raised {type(error).__name__}: {error}", line=line,
+                hint="Correct it; what needs a key, a file or the network belongs into run().",
             ) from error  # fmt: skip
 
     def _perform(self, info: RunInfo, /, *args: Any, **kwargs: Any) -> Any:
-        """One run, to its end. What it gives on the way goes through the doors; its result is the whole content."""
+        """One run, to its end. What it gives on the way goes through the doors; its result is the whole content.
+
+        Of a body that is written async it is an awaitable: the host's loop is to run it, which knows the run's tasks.
+        """
         doors = HostDoors(info)
-        with serving(lambda workflow, parent: doors if parent is None else None):
-            value = self._made(None).run(*args, **kwargs)
+        with _serving(doors):
+            made = self._kind()
+            value = (made.arun if self._is_awaited else made.run)(*args, **kwargs)
+            if inspect.isawaitable(value) or inspect.isasyncgen(value):
+                return _awaited(value, doors)
             if isinstance(value, Iterator):
-                for _ in value:
-                    pass
+                _exhaust(value)
         return doors.content
 
 
+async def _awaited(value: Any, doors: HostDoors) -> Any:
+    with _serving(doors):
+        if inspect.isawaitable(value):
+            value = await value
+        if inspect.isasyncgen(value):
+            async for _ in value:
+                pass
+        elif isinstance(value, Iterator):
+            _exhaust(value)
+    return doors.content
+
+
+def _exhaust(items: Iterator[Any]) -> None:
+    for _ in items:
+        pass
+
+
+def _serving(doors: HostDoors) -> AbstractContextManager[None]:
+    """The run itself gets these doors; runs that its body starts are what they are in a script."""
+    return serving(lambda workflow, parent: doors if parent is None else None)
+
+
+def _takes_nothing(kind: type[Workflow]) -> bool:
+    try:
+        inspect.signature(kind.__init__).bind(kind)
+    except TypeError:
+        return False
+    return True
+
+
 class HostDoors:
-    """RunDoors of one run that a host has begun: its ids, its state, its way to tell."""
+    """RunDoors of one run that a host has begun: its ids, its state, its way to tell.
+
+    A stream that holds no RunResponse and no event, only values of the author's own, has the list of them as its result, as it
+    would in the other styles.
+    """
 
     def __init__(self, info: RunInfo) -> None:
         self._info = info
         self._defaults: frozenset[str] = frozenset()
+        self._own: list[Any] = []
         self.content: Any = None
 
     def start(self, opening: Opening, /) -> Opened:
         state = ambient.session_state
-        self._defaults = frozenset(state.pop(_DEFAULTS_KEY, ()))
+        self._defaults = frozenset(state.pop(DEFAULTS_KEY, ()))
         return Opened(
             self._info.run_id, self._info.session_id, self._info.workflow_name,
             state if self._info.has_state else dict(state), self._defaults,
@@ -87,16 +141,23 @@ class HostDoors:
 
     def emit(self, type: Literal["text", "item", "log"], data: dict[str, Any], /) -> None:
         ambient.emit(type, data)
+        if type == "item" and "event" not in data:
+            if len(self._own) >= MAX_ITEMS:
+                raise TooManyItems(
+                    f"run() yielded more than {MAX_ITEMS} items",
+                    hint="Yield fewer, larger items, or RunResponse(content=...) with text, which is added up.",
+                )
+            self._own.append(data["value"])
 
     def commit(self, state: dict[str, Any], /) -> None:
         self._put(state, self._defaults)
         ambient.commit_state()
-        ambient.session_state.pop(_DEFAULTS_KEY, None)
+        ambient.session_state.pop(DEFAULTS_KEY, None)
 
     def finish(self, end: RunEnd, /) -> None:
-        self.content = end.content
+        self.content = end.content if end.content is not None or not self._own else self._own
         if end.state is not None:
-            self._put(end.state, end.defaults)
+            self._put(looked_at(end.state), end.defaults)
 
     def _put(self, state: dict[str, Any], defaults: frozenset[str]) -> None:
         if not self._info.has_state:
@@ -106,4 +167,4 @@ class HostDoors:
             ambient.session_state.clear()
             ambient.session_state.update(kept)
         if defaults:
-            ambient.session_state[_DEFAULTS_KEY] = sorted(defaults)
+            ambient.session_state[DEFAULTS_KEY] = sorted(defaults)

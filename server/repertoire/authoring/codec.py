@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import marshal
 import math
 import sys
 from collections.abc import Callable
@@ -25,6 +26,9 @@ TAG: Final = "__repertoire__"
 """Marks a tagged value. A dict of the author's that holds this key is itself written tagged, as pairs."""
 
 _VALUE: Final = "value"
+
+_PLAIN_MARSHAL: Final = 2
+"""The last format that writes each value where it stands: later ones depend on which values are one object."""
 
 _LONG_INT_BITS: Final = 4096
 """Longer integers go as hexadecimal: Python refuses to read decimal ones beyond 4,300 digits."""
@@ -48,6 +52,21 @@ def decode(text: str, *, models_as: Literal["model", "dict"] = "model") -> dict[
     state = _read(text, models=models_as == "model")
     if not isinstance(state, dict):
         raise StateError("the stored state is not a dict", hint="Start a new session.")
+    return state
+
+
+def mark(state: dict[str, Any]) -> bytes | None:
+    """Equal marks mean equal states, to the types and the order of keys; unequal ones nothing: a set has no order. None for
+    a state with models, dates and the like. Ten times as fast as `encode`."""
+    try:
+        return marshal.dumps(state, _PLAIN_MARSHAL)
+    except ValueError:  # of a type that marshal does not know, or nested too deeply
+        return None
+
+
+def of_mark(mark: bytes) -> dict[str, Any]:
+    """The state again. Only of a mark that was made in this process: it is no format to store."""
+    state: dict[str, Any] = marshal.loads(mark)
     return state
 
 
@@ -119,7 +138,10 @@ def _encode(value: Any, path: str, above: set[int], otherwise: Callable[[object,
         tag, write = _WRITERS[kind]
         return _tagged(tag, write(value))
     if id(value) in above:
-        raise StateError(f"{path}: it contains itself, so it cannot be stored")
+        raise StateError(
+            f"{path}: it contains itself, so it cannot be stored",
+            hint="Store a copy without the part that points back.",
+        )
     above.add(id(value))
     try:
         return _encode_container(value, path, above, otherwise)
@@ -157,7 +179,8 @@ def _encode_dict(value: dict[Any, Any], path: str, above: set[int], otherwise: C
         place = f"{path}[{_short(key)}]"
         if _holds_nan(key):
             raise StateError(
-                f"the key of {place}: NaN equals nothing, so what it stands for would never be found again"
+                f"the key of {place}: NaN equals nothing, so what it stands for would never be found again",
+                hint="Use another key, a text for instance.",
             )
         pairs.append([_encode(key, f"the key of {place}", above, otherwise), _encode(item, place, above, otherwise)])
     return _tagged("dict", pairs)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
-from . import ambient
+from . import ambient, durable, steps
 from .later import not_yet
 
 if TYPE_CHECKING:
@@ -78,9 +75,11 @@ class Context(Generic[Payload]):
 
         return Random(self.run_id)
 
-    def now(self) -> datetime:
-        """The time, in UTC and with its zone."""
-        return datetime.now(UTC)
+    now = staticmethod(durable.now)
+    """The time, in UTC and with its zone; the same when the run is begun again."""
+    sleep = durable.sleep
+    ask = durable.ask
+    step = steps.step
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> Awaitable[None]:
         """Tell watchers how far the run has come. Works with and without `await`."""
@@ -90,40 +89,9 @@ class Context(Generic[Payload]):
         """Save the state now, whatever becomes of the run."""
         return ambient.commit_state()
 
-    def step(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """`function(*args, **kwargs)`, awaited when it is async: the value in a sync body, to be awaited in an async one.
-
-        Nothing is recorded of it yet: a run that is begun again does the step again. Recorded steps come with a later version.
-        """
-        if _in_a_loop():
-            return _awaited(function, args, kwargs)
-        value = function(*args, **kwargs)
-        return asyncio.run(_resolved(value)) if inspect.isawaitable(value) else value
-
     def init(self, agent: object = None, **options: Any) -> NoReturn:
         """A harness for an agent. Raises NotAvailable: agents come with a later version."""
         raise not_yet("ctx.init(agent)", "agents")
 
-    def ask(self, question: str, **options: Any) -> NoReturn:
-        """An answer of the caller's. Raises NotAvailable: questions come with a later version."""
-        raise not_yet("ctx.ask(question)", "questions", "Take the answer as an argument, and let the caller ask.")
-
     def __repr__(self) -> str:
         return f"Context(run_id={self.run_id!r}, workflow_name={self.workflow_name!r})"
-
-
-def _in_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-async def _awaited(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    value = function(*args, **kwargs)
-    return await value if inspect.isawaitable(value) else value
-
-
-async def _resolved(value: Awaitable[Any]) -> Any:
-    return await value

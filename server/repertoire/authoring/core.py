@@ -13,7 +13,7 @@ from ..names import new_session_id
 from .drive import Run, current
 from .memory import UnstoredSessions
 from .places import Key
-from .runs import Opened, Opening, check_session_id
+from .runs import Opened, Opening, State, Unread, check_session_id, looked_at
 from .sessions import ModelsAs, Storage, copied, put_over
 
 
@@ -28,7 +28,7 @@ class Core:
         self._paths: frozenset[str] = frozenset()
         self.overwrite = False
         self.models_as: ModelsAs = "model"
-        self.rest: dict[str, Any] = {}
+        self._rest: State = {}
         self.last: Run | None = None
         self._before: dict[str, Any] | None = None  # `rest` as it was when a script first looked at it
         self._overwritten: set[str] = set()
@@ -46,6 +46,16 @@ class Core:
 
     def _set_initial(self, state: dict[str, Any]) -> None:
         self.initial, self._paths = state, frozenset(_paths(state))
+
+    @property
+    def rest(self) -> dict[str, Any]:
+        """What the instance shows between runs."""
+        self._rest = rest = looked_at(self._rest)
+        return rest
+
+    @rest.setter
+    def rest(self, state: State) -> None:
+        self._rest = state
 
     # Whose turn.
 
@@ -97,13 +107,17 @@ class Core:
             workflow.session_name, workflow.extra_data, blocking,
         )  # fmt: skip
 
-    def prepared(self, opened: Opened) -> tuple[dict[str, Any], frozenset[str]]:
+    def prepared(self, opened: Opened) -> tuple[State, frozenset[str]]:
         """The state that a run begins with: what is stored, defaults for what never was there, changes made between runs."""
-        state = opened.state
         if opened.shared:
-            return state, opened.defaults
+            return opened.state, opened.defaults
         with self.lock:
-            if self.overwrite and opened.session_id not in self._overwritten:
+            overwrite = self.overwrite and opened.session_id not in self._overwritten
+            changed = opened.session_id == self.session_id and self._before is not None
+            if isinstance(opened.state, Unread) and not overwrite and not changed and self._paths <= opened.defaults:
+                return opened.state, opened.defaults
+            state = looked_at(opened.state)
+            if overwrite:
                 self._overwritten.add(opened.session_id)
                 put_over(state, copied(self.initial))
             else:
@@ -125,9 +139,9 @@ class Core:
             self._live.pop(id(run), None)
             self.last = run
             if run.response.status == "completed":
-                self._rest_as(run, run.state)
+                self._rest_as(run, run.state_left)
 
-    def _rest_as(self, run: Run, state: dict[str, Any]) -> None:
+    def _rest_as(self, run: Run, state: State) -> None:
         with self.lock:
             if run.session_id == self.session_id or run.hosted is not None:
                 self.rest, self._before = state, None
@@ -151,7 +165,7 @@ class Core:
         with self.lock:
             before, rest = self._before, self.rest
             self._before = None
-            state, _ = self.prepared(opened)
+            state = looked_at(self.prepared(opened)[0])
             self._before, self.rest = copied(state), state
             if before is not None:
                 _put_changes(state, before, rest)

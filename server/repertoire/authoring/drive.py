@@ -14,7 +14,7 @@ from . import say
 from .local import LocalDoors
 from .places import Place
 from .response import Gathered, RunResponse, event_name, is_event, is_response
-from .runs import Opened, RunDoors, RunEnd, Status, hosted
+from .runs import Opened, RunDoors, RunEnd, State, Status, Unread, hosted, looked_at
 from .views import give_session, is_agent, view_of
 
 current: Final[ContextVar[Run | None]] = ContextVar("current_run", default=None)
@@ -40,7 +40,7 @@ def places_above(run: Run | None) -> list[Place]:
 
 
 class Run:
-    """One run. `state` is its own dict, `response` what it has given so far."""
+    """One run. `response` is what it has given so far."""
 
     def __init__(self, workflow: Any, arguments: dict[str, Any], *, blocking: bool) -> None:
         core = workflow._repertoire
@@ -56,12 +56,29 @@ class Run:
         self.run_id = ""
         self.session_id: str = self.opening.session_id
         self.workflow_id = ""
-        self.state: dict[str, Any] = {}
+        self._state: State = {}
         self.defaults: frozenset[str] = frozenset()
         self.response = RunResponse()
         self.live = False
         self._gathered = Gathered()
         self._views: dict[int, tuple[Any, Any]] = {}
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Its own dict, read when it is first looked at."""
+        self._state = state = looked_at(self._state)
+        return state
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        self._state = state
+
+    @property
+    def state_left(self) -> State:
+        """The same, and still unread if neither this run nor one that shares its place has looked."""
+        if isinstance(self._state, Unread) and self._state.seen:
+            return self.state
+        return self._state
 
     # The start.
 
@@ -79,7 +96,7 @@ class Run:
 
     def _open(self, opened: Opened) -> None:
         self.run_id, self.session_id, self.workflow_id = opened.run_id, opened.session_id, opened.workflow_id
-        self.state, self.defaults = self.core.prepared(opened)
+        self._state, self.defaults = self.core.prepared(opened)
         self.response = RunResponse(
             run_id=self.run_id, session_id=self.session_id, workflow_id=self.workflow_id, content_type="str"
         )
@@ -181,7 +198,7 @@ class Run:
             return
         self.live = False
         self.so_far().status = status
-        state = self.state if status == "completed" else None
+        state = self.state_left if status == "completed" else None
         try:
             self.doors.finish(
                 RunEnd(status, self.response.content, self.response.content_type, error, state, self.defaults)
@@ -217,7 +234,8 @@ class _Inside:
 
 def agents_of(workflow: Any) -> list[Any]:
     """Class, inherited and instance attributes that are agents or teams."""
-    found = {id(value): value for kind in type(workflow).__mro__ for value in vars(kind).values() if is_agent(value)}
+    kinds = type(workflow).__mro__[:-1]  # `object` has none
+    found = {id(value): value for kind in kinds for value in vars(kind).values() if is_agent(value)}
     found |= {id(value): value for value in vars(workflow).values() if is_agent(value)}
     return list(found.values())
 

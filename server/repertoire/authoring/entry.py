@@ -11,11 +11,11 @@ from collections.abc import Callable, Collection, Mapping
 from types import FunctionType, ModuleType
 from typing import Any, Final, Literal, Protocol, get_origin
 
-from . import later
+from . import ambient, later
 from .arguments import Parameters
 from .context import Context
 from .hints import annotation_of, annotations_of, function_of
-from .run_info import RunInfo
+from .run_info import DEFAULTS_KEY, RunInfo
 from .schema import CONTEXT_NAME, Signature, read
 
 Style = Literal["function", "context", "class"]
@@ -62,7 +62,7 @@ class FunctionEntry:
         if signature.injected:
             assert isinstance(signature.arguments, Parameters)  # only a context's payload is anything else
             keyword.update(_injected(signature, info, signature.arguments.by_name(positional, keyword)))
-        return self.run, positional, keyword
+        return _begun(self.run, info), positional, keyword
 
 
 class ContextEntry:
@@ -84,7 +84,19 @@ class ContextEntry:
         else:
             sent = positional.pop()
         keyword.update(_injected(signature, info, sent))
-        return self.run, [_context(info, sent), *positional], keyword
+        return _begun(self.run, info), [_context(info, sent), *positional], keyword
+
+
+def _begun(run: Callable[..., Any], info: RunInfo) -> Callable[..., Any]:
+    """A class that had this name before may have left something beside its state, which no other style is to see."""
+    if not info.has_state:
+        return run
+
+    def begin(*args: Any, **kwargs: Any) -> Any:
+        ambient.session_state.pop(DEFAULTS_KEY, None)
+        return run(*args, **kwargs)
+
+    return begin
 
 
 def find_entry(module: ModuleType, class_name: str | None = None) -> Entry:

@@ -1,4 +1,4 @@
-"""What workflow files mention and this version does not have: `tools`, `workflows`, `artifacts`, `deps`, and agents.
+"""What workflow files mention and this version does not have: `tools`, `artifacts`, `deps`, and agents.
 
 A file that only mentions them loads and is published; whatever is done with them raises a sentence that says so.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
+from . import durable
 from .refusals import NotAvailable
 
 _INSTEAD: Final = {
     "tools": "Do it with a Python package: urllib.request for HTTP, subprocess for a program.",
-    "workflows": "Put what both need into a module beside the file and import it, or let the caller run one after the other.",
     "artifacts": "Return the data, keep it in session_state, or write a file and return its path.",
     "agents": "Call the model's own Python package, with its key named in the setting worker_env.",
     "deps": "Install the package into the Python that runs workflows.",
@@ -60,11 +60,10 @@ def not_yet(what: str, name: str, instead: str | None = None) -> NotAvailable:
 
 
 tools: Any = Later("tools")
-workflows: Any = Later("workflows")
 artifacts: Any = Later("artifacts")
 deps: Any = Later("deps")
 
-BY_NAME: Final[dict[str, Any]] = {"tools": tools, "workflows": workflows, "artifacts": artifacts, "deps": deps}
+BY_NAME: Final[dict[str, Any]] = {"tools": tools, "workflows": durable.workflows, "artifacts": artifacts, "deps": deps}
 """Globals of every workflow module but `deps`, and what a parameter of `run` with that name is given."""
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 from ..names import new_run_id
 from .places import Key, Place
 from .refusals import Refusal
-from .runs import Opened, Opening, RunEnd, SessionBusy
+from .runs import Opened, Opening, RunEnd, SessionBusy, Unread, looked_at
 from .sessions import Beginning, Ending, ModelsAs, Storage
 
 
@@ -55,12 +56,18 @@ class LocalDoors:
         )  # fmt: skip
         stored = self._storage.begin(self._key, begun, exclusive=not shared)
         if not shared:
-            place.state = self._storage.unpack(stored.packed, self._models_as)
+            later = isinstance(stored.packed, str)  # text stays what it is; what memory keeps may be changed by then
+            read = partial(self._read, place, stored.packed)
+            place.state = Unread(read) if later else read()
             place.packed, place.version, place.defaults = stored.packed, stored.version, stored.defaults
         self.place = place
         return Opened(
             self._run_id, opening.session_id, opening.workflow_id, place.state, place.defaults, shared, stored.extra_data
         )  # fmt: skip
+
+    def _read(self, place: Place, packed: Any) -> dict[str, Any]:
+        state, place.mark = self._storage.restored(packed, self._models_as)
+        return state
 
     def emit(self, type: Literal["text", "item", "log"], data: dict[str, Any], /) -> None:
         pass
@@ -69,7 +76,7 @@ class LocalDoors:
         place = self._held()
         packed = self._storage.pack(state)
         place.version = self._storage.commit(self._key, packed, place.version, place.defaults)
-        place.packed = packed
+        place.packed, place.mark = packed, None
 
     def finish(self, end: RunEnd, /) -> None:
         if self._pid != os.getpid():
@@ -84,9 +91,13 @@ class LocalDoors:
             self._storage.places.leave(place)
 
     def _record(self, place: Place, end: RunEnd) -> None:
-        packed = None
-        if end.state is not None:
-            packed = self._storage.pack(end.state)
+        packed, mark = None, None
+        if end.state is not None and not isinstance(end.state, Unread):
+            mark = self._storage.mark(end.state)
+        # known to be as it was without writing it as text, which takes longest
+        same = isinstance(end.state, Unread) or (mark is not None and mark == place.mark)
+        if end.state is not None and not (same and end.defaults == place.defaults):
+            packed = self._storage.pack(looked_at(end.state))
             if self._storage.same(packed, place.packed) and end.defaults == place.defaults:
                 packed = None  # nothing changed: nothing is written
         error = None if end.error is None else {"type": type(end.error).__name__, "message": str(end.error)}
@@ -95,7 +106,8 @@ class LocalDoors:
             Ending(self._run_id, end.status, end.content, end.content_type, error, packed, place.version, end.defaults),
         )
         if packed is not None:
-            place.packed, place.defaults = packed, end.defaults
+            place.packed, place.mark, place.defaults = packed, mark, end.defaults
+            self._storage.remember(packed, self._models_as, mark)
 
     def _held(self) -> Place:
         if self.place is None:

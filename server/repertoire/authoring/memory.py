@@ -140,6 +140,9 @@ class UnstoredSessions(InMemoryStorage):
             key, copied(packed), version, defaults
         )  # the run, or who looks at it later, goes on with it
 
+    def mark(self, state: dict[str, Any]) -> bytes | None:
+        return None
+
     def same(self, packed: Any, other: Any) -> bool:
         return False  # comparing values of any class may do anything, and keeping one costs nothing
 

@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .runs import SessionBusy
+from .runs import SessionBusy, State
 
 try:
     import fcntl
@@ -71,8 +71,10 @@ class Place:
     run_id: str
     since: float = field(default_factory=time.monotonic)
     sharers: int = 1
-    state: dict[str, Any] = field(default_factory=dict)
+    state: State = field(default_factory=dict)
     packed: Any = None
+    mark: bytes | None = None
+    """Of `state` as it was when it was read from `packed`: an equal one later says that nothing has changed."""
     version: int = 0
     defaults: frozenset[str] = frozenset()
 

@@ -26,6 +26,12 @@ class SchemaError(Refusal):
     kind = "SchemaError"
 
 
+class NotMade(SchemaError):
+    """A class whose constructor raised. Its cause may lie outside the file, so it is tried again at the next look."""
+
+    code = "import_failed"
+
+
 class ArgumentError(Refusal):
     """The arguments do not fit the signature; the message names every problem."""
 
@@ -73,3 +79,10 @@ class NotAvailable(Refusal):
 
     code = "not_available"
     kind = "NotAvailable"
+
+
+class NonDeterminism(Refusal):
+    """A body that was begun again did something else than the first time; nothing that is recorded fits it any more."""
+
+    code = "non_determinism"
+    kind = "NonDeterminism"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .complaints import shown
 from .hints import UNSAID
@@ -12,6 +12,9 @@ from .refusals import ResultMismatch, ResultNotJson, ResultTooLarge
 
 if TYPE_CHECKING:
     from .plain import Adapter
+
+MAX_ITEMS: Final = 10_000
+"""Values of the author's own that a stream's result may hold."""
 
 
 def dump(value: Any, annotation: Any, adapter: Adapter, max_bytes: int) -> str:
@@ -47,6 +50,11 @@ def _checked(value: Any, annotation: Any, adapter: Adapter) -> Any:
 
 def _not_json(value: Any, adapter: Adapter, error: Exception) -> ResultNotJson:
     path, culprit = _find_culprit(value, adapter)
+    if culprit is None:
+        return ResultNotJson(
+            f"{path} contains itself, so it has no JSON form",
+            hint="Return a copy without the part that points back.",
+        )
     name = type(culprit).__name__
     return ResultNotJson(
         f"{path} has no JSON form: it is of type {name} ({str(error)[:300]})",
@@ -55,11 +63,14 @@ def _not_json(value: Any, adapter: Adapter, error: Exception) -> ResultNotJson:
 
 
 def _find_culprit(value: Any, adapter: Adapter) -> tuple[str, Any]:
-    """The innermost part that cannot be written, and the way to it."""
+    """The innermost part that cannot be written, and the way to it; None when that leads back to where it has been."""
     from pydantic_core import to_json
 
-    path = "result"
-    for _ in range(50):  # a structure that contains itself has no innermost part
+    path, seen = "result", set[int]()
+    for _ in range(50):  # a longer way helps nobody
+        if id(value) in seen:
+            return path, None
+        seen.add(id(value))
         for step, part in _parts(value):
             try:
                 to_json(part)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+DEFAULTS_KEY: Final = "__defaults__"
+"""Where a class workflow's stored state keeps which constructor defaults it has been given: one that was deleted since stays deleted.
+No body sees it."""
 
 
 class RunInfo(NamedTuple):

@@ -19,6 +19,7 @@ A factory that gives None leaves that run to what a script would do.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -61,14 +62,46 @@ class Opening:
     """Whether waiting would block this thread, and with it everything else that runs in it."""
 
 
+class Unread:
+    """A stored state at which nobody has looked yet: a run that leaves it alone does not pay for its size."""
+
+    __slots__ = ("_load", "_lock", "_state")
+
+    def __init__(self, load: Callable[[], dict[str, Any]]) -> None:
+        self._load = load
+        self._lock = threading.Lock()  # two threads of a body that look first must see one dict
+        self._state: dict[str, Any] | None = None
+
+    @property
+    def seen(self) -> bool:
+        return self._state is not None
+
+    def read(self) -> dict[str, Any]:
+        """The same dict each time. Raises StateError when what is stored cannot be read."""
+        with self._lock:
+            if self._state is None:
+                self._state = self._load()
+            return self._state
+
+
+State = dict[str, Any] | Unread
+
+
+def looked_at(state: State) -> dict[str, Any]:
+    return state.read() if isinstance(state, Unread) else state
+
+
 @dataclass(frozen=True)
 class Opened:
-    """The run's ids, and the state that it starts from: a dict of its own, except where it shares an ancestor's place."""
+    """The run's ids, and the state that it starts from: a dict of its own, except where it shares an ancestor's place.
+
+    A host gives a dict; Unread is for storages of one's own, and comes back in RunEnd as long as nobody has looked.
+    """
 
     run_id: str
     session_id: str
     workflow_id: str
-    state: dict[str, Any]
+    state: State
     defaults: frozenset[str] = frozenset()
     """Paths of constructor defaults that this session has been given before: deleted since, they stay deleted."""
     shared: bool = False
@@ -84,7 +117,7 @@ class RunEnd:
     content: Any = None
     content_type: str = "str"
     error: BaseException | None = None
-    state: dict[str, Any] | None = None
+    state: State | None = None
     defaults: frozenset[str] = field(default=frozenset())
 
 

@@ -7,16 +7,22 @@ whatever its methods change is changed in the agent itself, but `session_id` is 
 
 from __future__ import annotations
 
-from types import ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 _VIEW: Final = "_repertoire_view"
 """Where an agent's class keeps the class of its views: there both go together when nobody uses them."""
 
+NEVER_AGENTS: Final = frozenset(
+    {str, int, float, bool, type(None), dict, list, tuple, set, frozenset, type, ModuleType, property, staticmethod, classmethod}
+    | {FunctionType, MethodType, BuiltinFunctionType}
+)  # fmt: skip
+"""Most attributes are of one of these types, and each run asks of every one."""
+
 
 def is_agent(value: object) -> bool:
     """Whether it is an agent or a team, known by what it can do."""
-    if isinstance(value, type | ModuleType) or value is None:
+    if type(value) in NEVER_AGENTS or isinstance(value, type | ModuleType):
         return False
     try:
         return hasattr(value, "session_id") and callable(getattr(value, "run", None))

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import copy
 import os
-from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final, Self
 
 from ..names import new_session_id, snake_case
@@ -25,13 +24,11 @@ from .core import Core
 from .drive import agents_of
 from .local import LocalDoors
 from .response import RunResponse
-from .runs import Opened, check_session_id
+from .runs import Opened, check_session_id, looked_at
 from .sessions import Beginning, ModelsAs, RunRecord, SessionRecord, Storage, merged_over
-from .views import give_session, is_agent
+from .views import NEVER_AGENTS, give_session, is_agent
 
-_NEVER_AGENTS: Final = frozenset(
-    {str, int, float, bool, type(None), dict, list, tuple, set, MethodType, FunctionType, BuiltinFunctionType, Core, RunResponse}
-)  # fmt: skip
+_NEVER_AGENTS: Final = NEVER_AGENTS | {Core, RunResponse}
 
 _PER_RUN: Final = ("session_state", "session_id", "run_id", "run_response", "run_input")
 
@@ -333,7 +330,8 @@ class Workflow:
         def store() -> None:
             stored = storage.open_session(key, self._beginning())
             opened = Opened("", key.session_id, key.workflow_id, storage.unpack(stored.packed), stored.defaults)
-            state, defaults = core.prepared(opened)
+            prepared, defaults = core.prepared(opened)
+            state = looked_at(prepared)
             storage.commit(key, storage.pack(state), stored.version, defaults)
             core.rest = state
 

@@ -56,7 +56,8 @@ def serve_http_door(settings: Settings, address: str, takeover: bool) -> int:
         with Owner(settings.home, kind="http", version=VERSION) as owner:
             async with open_app(settings) as app:
                 await app.settled(Caller(roots=settings.roots))
-                door = build_app(build_http_server(app.service, settings.limits, app.changes), host)
+                server = build_http_server(app.service, settings.limits, app.changes, app.state_key)
+                door = build_app(server, host)
                 async with serve_http(door, host, port) as bound:
                     shown = f"[{host}]" if ":" in host else host
                     render.err.print(f"Repertoire serves http://{shown}:{bound}/mcp (and /sse, /healthz)", markup=False)

@@ -35,7 +35,8 @@ class CompatFinder(MetaPathFinder, Loader):
             return None
         pages = {"": ()} if package == PYFLUE else PAGES
         if below not in pages:
-            raise ModuleNotFoundError(_missing(package, fullname, below), name=fullname)
+            # without `name`: by that, whoever reports a missing module would say to install it, and nothing of what we say
+            raise ModuleNotFoundError(_missing(package, fullname, below))
         return ModuleSpec(fullname, self, is_package=True, origin="repertoire.compat")
 
     def exec_module(self, module: ModuleType) -> None:
@@ -104,4 +105,6 @@ def _missing(package: str, what: str, path: str, names: dict[str, str] | None = 
         advice = f"there {'is' if len(names) == 1 else 'are'} {', '.join(sorted(names))}"
     else:
         advice = INSTEAD.get(first, "write what it does in Python, in run()")
-    return f"Repertoire has no {what!r} in place of {package}'s: {advice}. Or install {package} and prefer it."
+    return (
+        f"Repertoire has no {what!r} in place of {package}'s: {advice}. Or install {package} and set prefer_installed."
+    )

@@ -27,6 +27,7 @@ class WorkerChannel(asyncio.Protocol):
         self._frames: deque[WorkerFrame | ProtocolViolation] = deque()
         self._arrived = asyncio.Event()
         self._paused = False
+        self._interrupted = False
         self._transport: asyncio.Transport | None = None
         self.closed = False
 
@@ -60,18 +61,23 @@ class WorkerChannel(asyncio.Protocol):
             self._transport.write(encode(frame))
 
     async def receive(self) -> WorkerFrame | None:
-        """The next frame. Raises ProtocolViolation when what came is no frame."""
-        while not self._frames:
-            if self.closed:
+        """The next frame; None when the worker is gone, or after `interrupt`. Raises ProtocolViolation when what came is no frame."""
+        while not self._frames or self._interrupted:
+            if self.closed or self._interrupted:
                 return None
             self._arrived.clear()
             await self._arrived.wait()
         return self._take()
 
+    def interrupt(self) -> None:
+        """Whoever receives is to look up: nothing more is given out: this worker is not used again."""
+        self._interrupted = True
+        self._arrived.set()
+
     @property
     def pending(self) -> bool:
         """Whether a frame is here already."""
-        return bool(self._frames)
+        return bool(self._frames) and not self._interrupted
 
     def _take(self) -> WorkerFrame:
         frame = self._frames.popleft()

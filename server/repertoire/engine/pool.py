@@ -33,6 +33,26 @@ _FEWEST: Final = 4
 """Workers on a small machine, where the settings do not say."""
 
 
+class Lease:
+    """One of the places that `workers` counts. A run that waits for another gives its place up meanwhile, though not its process."""
+
+    def __init__(self, places: anyio.CapacityLimiter) -> None:
+        self._places = places
+        self._held = False
+
+    async def take(self) -> None:
+        try:
+            self._places.acquire_on_behalf_of_nowait(self)  # where there is room, not a turn of the loop is lost
+        except anyio.WouldBlock:
+            await self._places.acquire_on_behalf_of(self)
+        self._held = True
+
+    def give_up(self) -> None:
+        if self._held:
+            self._held = False
+            self._places.release_on_behalf_of(self)
+
+
 class Worker:
     """A process that runs one body at a time. `known` holds the versions it has loaded."""
 
@@ -42,6 +62,7 @@ class Worker:
         self.scratch = scratch
         self.known: set[str] = set()
         self.reusable = False
+        self.lease: Lease | None = None
 
     async def exit_code(self) -> int | None:
         """As subprocess has it (negative: a signal); None when it is not known within a second."""
@@ -103,7 +124,8 @@ class WorkerPool:
         self._limits = limits
         self._tasks = tasks
         self._spare: ForkedWorker | None = None
-        self._places = anyio.CapacityLimiter(limits.workers or max(_FEWEST, os.cpu_count() or 1))
+        self.size = limits.workers or max(_FEWEST, os.cpu_count() or 1)
+        self._places = anyio.CapacityLimiter(self.size)
         self._idle: list[PooledWorker] = []
         self._environment = worker_environment()
         self._flags = ("--prefer-installed",) if settings.prefer_installed else ()
@@ -122,14 +144,12 @@ class WorkerPool:
     @asynccontextmanager
     async def lease(self, *, trusted: bool) -> AsyncIterator[Worker]:
         """A worker for one run or one inspection. Set its `reusable` once it has answered for good."""
-        token = object()
-        try:
-            self._places.acquire_on_behalf_of_nowait(token)  # where there is room, not a turn of the loop is lost
-        except anyio.WouldBlock:
-            await self._places.acquire_on_behalf_of(token)
+        place = Lease(self._places)
+        await place.take()
         try:
             worker = await self._pooled() if trusted else await self._forked()
             worker.reusable = False
+            worker.lease = place
             try:
                 yield worker
             finally:
@@ -142,7 +162,7 @@ class WorkerPool:
                     with anyio.CancelScope(shield=True):
                         await worker.end()
         finally:
-            self._places.release_on_behalf_of(token)
+            place.give_up()
 
     async def close(self) -> None:
         for worker in [*self._idle, *([self._spare] if self._spare else [])]:

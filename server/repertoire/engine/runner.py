@@ -1,35 +1,38 @@
 """The runner: takes a version and arguments, holds a worker for the body, and records what becomes of it.
 
 Every run is a task of the group given to it. Watchers do not ask the runner for events: they read the Store's log by number,
-and the runner only tells them that there is more.
+and the runner only tells them that there is more. When the group is cancelled, unfinished runs stay as they are: the next owner of
+the home goes on with them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import anyio
 import anyio.abc
-import msgspec
 
 from ..errors import LostClaim, RepertoireError, StorageError, UnknownRun
-from ..model.lifecycle import Status
 from ..model.run import Run, RunEvent
 from ..model.workflow import WorkflowVersion
 from ..names import new_run_id
 from ..settings import Limits
 from ..store import Store
-from ..store.runs import NewEvent, Place
-from ..wire import Commit, Committed, Done, Events, Failed, Fault, Inspect, Inspected, Task
-from .channel import ProtocolViolation
-from .pool import Worker, WorkerPool
+from ..store.journal import ResumePoint
+from ..store.runs import Place
+from ..wire import Fault, Inspect, Inspected
+from .attempt import Attempt, Death, fingerprint, folder_of, reply
+from .budget import Budget
+from .faults import cancelled, death, lost_start, other_fingerprint
+from .journal import Door
+from .live import Live, Outcome, Parking, Stopwatch, Watch
+from .pool import WorkerPool
 
 logger = logging.getLogger(__name__)
 
@@ -39,171 +42,240 @@ _RECORD_AGAIN_S: Final = 1.0
 _A_WORKER: Final = "a worker: as many runs as the `workers` setting allows are going on"
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be recorded of a run's end."""
-
-    status: Status
-    result: str | None = None
-    error: Fault | None = None
-    state: str | None = None
-    events: tuple[NewEvent, ...] = ()
-
-
-class Live:
-    """A run that this process is running."""
-
-    def __init__(self, run: Run, version: WorkflowVersion, env: Mapping[str, str]) -> None:
-        self.run = run
-        self.version = version
-        self.env = dict(env)
-        self.scope = anyio.CancelScope()
-        self.done = asyncio.Event()
-        self.turn = asyncio.Event()
-        self._watchers: list[asyncio.Future[None]] = []
-        self.unrecorded: Exception | None = None
-        """Why its start could not be stored: such a run is stopped, and nothing of it is kept."""
-
-    def started(self, recorded: asyncio.Future[Place | None]) -> None:
-        """Its start is stored, or could not be."""
-        if not recorded.cancelled() and isinstance(error := recorded.exception(), Exception):
-            self.unrecorded = error
-            self.scope.cancel()
-        self.announce()
-
-    def announce(self, **changes: Any) -> None:
-        if changes:
-            self.run = msgspec.structs.replace(self.run, **changes)
-        watchers, self._watchers = self._watchers, []
-        for watcher in watchers:
-            if not watcher.done():
-                watcher.set_result(None)
-
-    def next_change(self) -> asyncio.Future[None]:
-        """Done when its log has grown, or it has ended."""
-        watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._watchers.append(watcher)
-        return watcher
-
-
 class Runner:
-    """Give it a task group that outlives every run; when that group is cancelled, unfinished runs end as `server_stopped`."""
+    """Give it a task group that outlives every run, and the doors of bodies by the names of their calls."""
 
-    def __init__(self, store: Store, pool: WorkerPool, limits: Limits, tasks: anyio.abc.TaskGroup) -> None:
+    def __init__(
+        self, store: Store, pool: WorkerPool, limits: Limits, tasks: anyio.abc.TaskGroup, doors: Mapping[str, Door] | None = None
+    ) -> None:  # fmt: skip
         self._store = store
         self._pool = pool
         self._limits = limits
         self._tasks = tasks
+        self.doors: dict[str, Door] = dict(doors or {})
+        self.watch = Watch()
         self._live: dict[str, Live] = {}
         self._turns: dict[tuple[str, str], deque[Live]] = {}
+        self._woken: set[str] = set()
+        self.on_parked = _nothing
+        """Called with each run that has been parked, and with each that ended below a run that is not live here."""
 
     @property
     def live_runs(self) -> int:
         return len(self._live)
 
     def start(
-        self,
-        version: WorkflowVersion,
-        arguments: str,
-        session_id: str,
-        principal: str,
-        env: Mapping[str, str] = _NO_ENV,
-    ) -> Live:
+        self, version: WorkflowVersion, arguments: str, session_id: str, principal: str, env: Mapping[str, str] = _NO_ENV, *,
+        parent: Live | None = None, path: str | None = None, run_id: str | None = None, rerun_of: str | None = None,
+    ) -> Live:  # fmt: skip
         """`arguments` is a JSON object as text, `env` what the body sees of its caller's environment.
 
-        Record the run and set it going. Raises Busy when too many wait already.
+        Record the run and set it going. Raises Busy when too many wait already, OverBudget when it is too deep below others.
 
         A body without state begins while its start is being stored: what it does through a door is stored after it, in order.
         """
-        self._pool.check_room()
+        if parent is None:
+            self._pool.check_room()
         now, has_room = time.time(), self._pool.has_room
         run = Run(
-            id=new_run_id(version.name), workflow=version.name, version=version.hash, session_id=session_id, principal=principal,
-            arguments=arguments, created_at=now, last_event=1, started_at=now if has_room else None,
-            waiting_for=None if has_room else _A_WORKER,
+            id=run_id or new_run_id(version.name), workflow=version.name, version=version.hash, session_id=session_id,
+            principal=principal, arguments=arguments, created_at=now, last_event=1, started_at=now if has_room else None,
+            waiting_for=None if has_room else _A_WORKER, parent=parent.run.id if parent else None, parent_path=path,
+            root=parent.run.top if parent else None, depth=parent.run.depth + 1 if parent else 0, rerun_of=rerun_of,
         )  # fmt: skip
-        live = self._live[run.id] = Live(run, version, env)
+        live = self._made(run, version, env, parent, ResumePoint())
+        live.begun_again = rerun_of is not None
         waiting = self._turns.get(_key(run)) if version.uses_state else None
         behind = waiting[-1].run.id if waiting else None  # who comes while others wait for the place goes behind them
-        recorded = self._store.start_run(run, with_state=version.uses_state and not waiting)
+        recorded = self._store.start_run(
+            run, with_state=version.uses_state and not waiting, fingerprint=fingerprint(), kin=live.kin
+        )
         recorded.add_done_callback(live.started)
         self._tasks.start_soon(self._carry, live, recorded, behind, name=run.id)
+        return live
+
+    async def resume(
+        self, run_id: str, *, env: Mapping[str, str] = _NO_ENV, parent: Live | None = None, forced: bool = False
+    ) -> Live | None:
+        """Go on with a run that nobody runs: its body is begun again, and answered from its journal. None: there is nothing to do.
+
+        A parked one goes on with its session's state as it is now; where another run holds that, it stays parked until its turn.
+        """
+        if run_id in self._live:
+            self._woken.add(run_id)
+            return self._live[run_id]
+        run = await self._store.run(run_id)
+        if run is None or run.is_final or run_id in self._live:
+            return None
+        version = await self._store.version(run.version)
+        point = await self._store.resume_point(run)
+        if run_id in self._live:
+            return self._live[run_id]
+        if version is None:
+            await self._end_unrun(
+                run, point, Fault("version_gone", "VersionGone", "The text of this run's version is gone.")
+            )
+            return None
+        live = self._made(run, version, env, parent, point)
+        live.begun_again = True
+        if point.fingerprint not in (None, fingerprint()) and not forced:
+            self._live.pop(run_id)
+            await self._store.park(
+                run, other_fingerprint(point.fingerprint or "", fingerprint()), status=run.status, wake_at=None, state=None,
+                held_s=point.held_s,
+            )  # fmt: skip
+            return None
+        live.announce(status="working", last_event=point.last_event, questions=())
+        recorded: asyncio.Future[Place | None] = asyncio.get_running_loop().create_future()
+        recorded.set_result(None)
+        self._tasks.start_soon(self._carry, live, recorded, None, name=run.id)
+        return live
+
+    def _made(
+        self, run: Run, version: WorkflowVersion, env: Mapping[str, str], parent: Live | None, point: ResumePoint
+    ) -> Live:
+        budget = Budget.of(version.options.budget, self._limits, parent.budget if parent else None, calls=point.calls)
+        budget.check_depth(run.depth, _chain(run, parent))
+        stopwatch = Stopwatch(timeout_of(version, self._limits), point.held_s)
+        live = self._live[run.id] = Live(run, version, env, self.watch, budget, stopwatch, parent)
         return live
 
     async def inspect(self, version: WorkflowVersion, env: Mapping[str, str] = _NO_ENV) -> Inspected | Fault:
         """Load the module once, in a worker of its origin's kind, and read its schemas."""
         trusted = version.origin == "operator"
         async with self._pool.lease(trusted=trusted) as worker:
-            worker.channel.send(Inspect(version.code(), cwd=_folder(version), env=dict(env)))
+            worker.channel.send(Inspect(version.code(), cwd=folder_of(version), env=dict(env)))
             with anyio.move_on_after(self._limits.inspect_timeout_s):
-                frame = await _reply(worker)
+                frame = await reply(worker)
                 if isinstance(frame, Inspected):
                     worker.reusable = True
                     return frame
-                if isinstance(frame, Failed):
+                if frame is not None and hasattr(frame, "fault"):
                     worker.reusable = True
-                    return frame.fault
-                return await _death(worker)
+                    fault: Fault = frame.fault
+                    return fault
+                return death(await worker.exit_code())[0]
         return Fault(
             "import_timeout", "TimeoutError", f"Loading the module took longer than {self._limits.inspect_timeout_s:g} s.",
             hint="Move work from the module's top level into run().",
         )  # fmt: skip
 
     async def wait(self, run_id: str, seconds: float | None) -> Run | None:
-        """The run as it is when it has ended or `seconds` are over; None when this process is not running it."""
-        live = self._live.get(run_id)
-        if live is None:
-            return None
-        with anyio.move_on_after(seconds):
-            await live.done.wait()
-        return live.run
+        """The run when it has ended or asks somebody, or as it is when `seconds` are over; None: there is none."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while True:
+            live = self._live.get(run_id)
+            changed = None if live is not None else self.watch.next(run_id)
+            run = live.run if live is not None else await self._store.run(run_id)
+            left = None if deadline is None else max(deadline - time.monotonic(), 0)
+            try:
+                if run is None or run.is_settled or left == 0:
+                    return run
+                with anyio.move_on_after(left):
+                    if live is not None:
+                        await live.settled.wait()
+                    elif changed is not None:
+                        await changed
+                if live is not None and live.run.is_settled:
+                    return live.run
+            finally:
+                if changed is not None:
+                    self.watch.forget(run_id, changed)
 
     def current(self, run_id: str) -> Run | None:
         """A run that is going on, with what only memory knows of it (what it waits for)."""
         live = self._live.get(run_id)
         return None if live is None else live.run
 
+    def live(self, run_id: str) -> Live | None:
+        return self._live.get(run_id)
+
+    def handle(self, run: Run, version: WorkflowVersion) -> Live:
+        """For a run that is not going on here."""
+        live = Live(run, version, {}, self.watch, Budget.of(None, self._limits), Stopwatch(0.0, 0.0))
+        live.end()
+        return live
+
     async def cancel(self, run_id: str) -> None:
-        """Kill its worker and record it as cancelled; returns when that is done. No error when it has ended already."""
+        """Kill its worker and record it as cancelled, with all below it; returns when that is done. No error when it has ended already."""
         live = self._live.get(run_id)
         if live is not None:
+            live.cancelled = True
             live.scope.cancel()
             await live.done.wait()
+            if run_id in self._live:
+                return
+        run = await self._store.run(run_id)
+        if run is not None and not run.is_final and run_id not in self._live:  # it was parked, or just has been
+            await self._end_unrun(run, await self._store.resume_point(run), None)
+        await self._cancel_below(run_id)
 
     async def follow(self, run_id: str, after: int = 0) -> AsyncIterator[RunEvent]:
-        """Events numbered after+1 and on, until run_end or, for a run that nobody runs, the end of its log."""
+        """Events numbered after+1 and on, until run_end or, for a run that nobody will go on with, the end of its log."""
         while True:
-            live = self._live.get(run_id)
-            changed = None if live is None else live.next_change()
-            events = await self._store.events(run_id, after)
-            for event in events:
-                after = event.n
-                yield event
-                if event.type == "run_end":
-                    return
-            if not events:
-                if changed is None:
-                    return
-                await changed
+            changed = self.watch.next(run_id)
+            try:
+                events = await self._store.events(run_id, after)
+                for event in events:
+                    after = event.n
+                    yield event
+                    if event.type == "run_end":
+                        return
+                if not events:
+                    if run_id not in self._live and ((run := await self._store.run(run_id)) is None or run.is_final):
+                        return
+                    await changed
+            finally:
+                self.watch.forget(run_id, changed)
 
     async def _carry(self, live: Live, recorded: asyncio.Future[Place | None], behind: str | None) -> None:
         """One run from start to record. Never raises but when the whole house is going down."""
-        outcome: Outcome | None = None
+        end: Outcome | Parking | None = None
         try:
             with live.scope:
                 place = await asyncio.shield(recorded) if live.version.uses_state else None
-                outcome = await self._perform(live, Place(held_by=behind) if behind else place)
-            outcome = outcome or _cancelled()
+                end = await self._perform(live, Place(held_by=behind) if behind else place)
+            end = end or cancelled()
+        except anyio.get_cancelled_exc_class():
+            self._live.pop(live.run.id, None)  # the next owner of the home goes on with it
+            live.end()
+            raise
+        except LostClaim:
+            logger.warning("%s has been taken over by another process", live.run.id)
+            self._live.pop(live.run.id, None)
+            live.end()
+            return
         except StorageError as error:  # its events or its place could not be stored
-            outcome = Outcome(status="failed", error=Fault(error.code, "StorageError", error.message, hint=error.hint))
+            end = Outcome(status="failed", error=Fault(error.code, "StorageError", error.message, hint=error.hint))
         except Exception:  # the edge of a run: whatever went wrong in us becomes a recorded fact
             logger.exception("run %s", live.run.id)
-            outcome = Outcome(
+            end = Outcome(
                 status="failed",
                 error=Fault("internal", "InternalError", "Repertoire failed to run this; its log has the details."),
             )
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._record(live, outcome or _stopped())
+        with anyio.CancelScope(shield=True):
+            if isinstance(end, Parking) and not live.cancelled:
+                await self._park(live, end)
+            else:
+                await self._record(live, end if isinstance(end, Outcome) else cancelled())
+
+    async def _park(self, live: Live, parking: Parking) -> None:
+        run = live.run
+        try:
+            parked = await self._store.park(
+                run, parking.why, status=parking.status, wake_at=parking.wake_at, state=parking.state, held_s=live.stopwatch.used_s,
+            )  # fmt: skip
+        except Exception:  # the disk is full: it stays as it was stored, and the next owner goes on with it
+            logger.exception("parking %s", run.id)
+            parked = run
+        self._live.pop(run.id, None)
+        live.run = parked
+        live.end()
+        self._next_turn(run)
+        self.on_parked(parked, parking.wake_at)
+        if run.id in self._woken:
+            self._woken.discard(run.id)
+            self._tasks.start_soon(self.resume, run.id)
 
     async def _record(self, live: Live, outcome: Outcome) -> None:
         run = live.run
@@ -224,25 +296,43 @@ class Runner:
             finished = await self._unstored(live, error)
             if live.unrecorded is None and isinstance(error, StorageError):
                 self._tasks.start_soon(self._record_later, finished, name=f"the end of {run.id}")
-        self._live.pop(run.id, None)
+        self._ended(live, finished)
+        if live.has_children:
+            await self._cancel_below(run.id)
+
+    def _ended(self, live: Live, finished: Run) -> None:
+        self._live.pop(finished.id, None)
+        self._woken.discard(finished.id)
         live.run = finished
-        live.done.set()
-        live.announce()
-        self._next_turn(run)
+        live.end()
+        self._next_turn(finished)
+        if finished.parent is not None and finished.parent not in self._live:
+            self._tasks.start_soon(self.resume, finished.parent)
+
+    async def _cancel_below(self, run_id: str) -> None:
+        for child in await self._store.unfinished_below(run_id):
+            await self.cancel(child)
+
+    async def _end_unrun(self, run: Run, point: ResumePoint, fault: Fault | None) -> None:
+        """End a run that holds no worker."""
+        outcome = cancelled() if fault is None else Outcome(status="failed", error=fault)
+        version = await self._store.version(run.version)
+        if version is None:
+            logger.error("%s: its version is gone", run.id)
+            return
+        live = self.handle(run, version)
+        live.announce(last_event=point.last_event)
+        live.has_children = True
+        await self._record(live, outcome)
 
     async def _unstored(self, live: Live, error: Exception) -> Run:
         """What to say of a run whose end could not be stored."""
         if isinstance(error, LostClaim) and (known := await self._store.run(live.run.id)) is not None:
             return known  # somebody else has ended it
         cause = live.unrecorded or error
-        what = (
-            "its start could not be stored, so it was stopped" if live.unrecorded else "its result could not be stored"
-        )
+        fault, what = lost_start(cause, started=live.unrecorded is None)
         logger.error("run %s: %s", live.run.id, what, exc_info=cause)
-        fault = Fault(
-            "not_recorded", "StorageError", f"The run is lost: {what}. {cause}", hint=getattr(cause, "hint", None)
-        )
-        return msgspec.structs.replace(live.run, status="failed", result=None, error=fault, ended_at=time.time())
+        return live.ended_with(fault)
 
     async def _record_later(self, run: Run) -> None:
         """In the store it is still going on and holds its place: say there what its caller was told, once that can be stored."""
@@ -257,82 +347,62 @@ class Runner:
             self._next_turn(run)
             return
 
-    async def _perform(self, live: Live, place: Place | None) -> Outcome:
+    async def _perform(self, live: Live, place: Place | None) -> Outcome | Parking:
+        if live.begun_again and live.run.rerun_of is None:
+            place = await self._regain(live)
         while place is not None and place.held_by is not None:
             place = await self._wait_for_place(live, place.held_by)
-        timeout = _timeout(live.version, self._limits)
-        trusted = live.version.origin == "operator"
-        async with self._pool.lease(trusted=trusted) as worker:
-            if live.run.started_at is None:
-                live.announce(started_at=time.time(), waiting_for=None)
-                await self._store.mark_started(live.run.id, live.run.started_at or 0.0)
-            with anyio.move_on_after(timeout):
-                self._send_task(live, worker, place)
-                return await self._attend(live, worker)
-        return Outcome(
-            status="failed",
-            error=Fault(
-                "timeout", "TimeoutError", f"The run took longer than {timeout:g} s and was stopped.",
-                hint='Do less in one run, or declare __workflow__ = {"timeout_s": ...} in the module.',
-            ),
-        )  # fmt: skip
-
-    def _send_task(self, live: Live, worker: Worker, place: Place | None) -> None:
-        version = live.version
-        code = None if version.hash in worker.known else version.code()
-        worker.known.add(version.hash)
-        state = None if place is None else place.state or "{}"
-        worker.channel.send(
-            Task(
-                live.run.id, version.hash, live.run.arguments, code=code, state=state, cwd=_folder(version) or worker.scratch,
-                max_result_bytes=self._limits.max_result_bytes, max_message_bytes=self._limits.max_event_bytes,
-                session_id=live.run.session_id, env=live.env,
-            )
-        )  # fmt: skip
-
-    async def _attend(self, live: Live, worker: Worker) -> Outcome:
-        """Take what the worker sends until the body has ended or the worker has died."""
+        deaths = 0
         while True:
-            frame = await _reply(worker)
-            events: list[NewEvent] = []
-            while isinstance(frame, Events):
-                events.extend((event.type, event.at, event.data) for event in frame.events)
-                frame = await _reply(worker) if worker.channel.pending else None
-            if isinstance(frame, Done):
-                worker.reusable = True
-                return Outcome(status="completed", result=frame.result, state=frame.state, events=tuple(events))
-            if isinstance(frame, Failed):
-                worker.reusable = True
-                return Outcome(status="failed", error=frame.fault, events=tuple(events))
-            if events:
-                live.announce(last_event=await self._store.add_events(live.run.id, events))
-            if isinstance(frame, Commit):
-                await self._commit_state(live, worker, frame.state)
-            elif isinstance(frame, Inspected) or (frame is None and worker.channel.closed):
-                return Outcome(status="failed", error=await _death(worker))
+            point = await self._store.resume_point(live.run) if live.begun_again else ResumePoint()
+            attempt = Attempt(live, self._store, self.doors, self._tasks, self._limits, self._dropped)
+            async with self._pool.lease(trusted=live.version.origin == "operator") as worker:
+                if live.run.started_at is None:
+                    live.announce(started_at=time.time(), waiting_for=None)
+                    await self._store.mark_started(live.run.id, live.run.started_at or 0.0)
+                end = await attempt.run(worker, place, point)
+            if not isinstance(end, Death):
+                return end
+            if not end.may_go_on:
+                return Outcome(status="failed", error=end.fault)
+            deaths = 1 if end.progressed else max(deaths, point.deaths) + 1
+            if deaths > self._limits.max_deaths:
+                return Outcome(status="failed", error=end.fault)
+            logger.warning("%s: its worker died (%s); it is begun again", live.run.id, end.fault.message)
+            await self._store.note_deaths(live.run.id, deaths)
+            live.begun_again = True
 
-    async def _commit_state(self, live: Live, worker: Worker, state: str) -> None:
-        try:
-            await self._store.commit_state(live.run, state)
-        except Exception as error:  # the body hears of it and decides
-            logger.exception("commit_state of %s", live.run.id)
-            worker.channel.send(Committed(f"the state could not be stored: {error}"))
-        else:
-            worker.channel.send(Committed())
+    async def _regain(self, live: Live) -> Place | None:
+        """The place of a run that goes on, which it held or has given up while it was parked."""
+        run, uses_state = live.run, live.version.uses_state
+        place = await self._store.unpark(run, with_state=uses_state, kin=live.kin)
+        if place is None and uses_state:
+            place = await self._store.claim_place(run, live.kin)
+        live.announce(waiting_for=None)
+        return place
+
+    def _dropped(self, live: Live, path: str) -> None:
+        """The body has cancelled a call: what it has begun is cancelled too."""
+        self._tasks.start_soon(self._cancel_child, live.run.id, path)
+
+    async def _cancel_child(self, run_id: str, path: str) -> None:
+        child = await self._store.child(run_id, path)
+        if child is not None and not child.is_final:
+            await self.cancel(child.id)
 
     async def _wait_for_place(self, live: Live, holder: str) -> Place:
         """Runs that change one session's state go one after the other, in the order in which they came."""
         waiting = self._turns.setdefault(_key(live.run), deque())
         waiting.append(live)
-        data = {"level": "info", "message": f"waiting for {holder}"}
         try:
             live.announce(waiting_for=holder, started_at=None)
-            last = await self._store.add_events(live.run.id, [("log", time.time(), data)])
-            live.announce(last_event=last)
+            told = {"level": "info", "message": f"waiting for {holder}"}
+            await self._store.add_events(live.run.id, live.number(1), [("log", time.time(), told)])
+            live.announce()
             while True:
                 turn = live.turn = asyncio.Event()
                 if waiting[0] is live:
-                    place = await self._store.claim_place(live.run)
+                    place = await self._take_place(live)
                     if place.held_by is None:
                         live.announce(waiting_for=None if self._pool.has_room else _A_WORKER)
                         return place
@@ -340,6 +410,14 @@ class Runner:
         finally:
             waiting.remove(live)
             self._next_turn(live.run)
+
+    async def _take_place(self, live: Live) -> Place:
+        if (
+            live.begun_again
+            and (place := await self._store.unpark(live.run, with_state=True, kin=live.kin)) is not None
+        ):
+            return place
+        return await self._store.claim_place(live.run, live.kin)
 
     def _next_turn(self, run: Run) -> None:
         """Wake the first that waits for this run's place; it asks the Store and waits on if somebody still holds it."""
@@ -350,54 +428,28 @@ class Runner:
             self._turns.pop(_key(run), None)
 
 
+def _nothing(run: Run, wake_at: float | None) -> None:
+    pass
+
+
 def _key(run: Run) -> tuple[str, str]:
     return run.session_id, run.workflow
 
 
-async def _reply(worker: Worker) -> Any:
-    try:
-        return await worker.channel.receive()
-    except ProtocolViolation:
-        logger.exception("worker %s", worker.pid)
-        return None
+def _chain(run: Run, parent: Live | None) -> str:
+    names = [run.workflow]
+    while parent is not None and len(names) < 6:
+        names.append(parent.run.workflow)
+        parent = parent.parent
+    return " < ".join(names)
 
 
-async def _death(worker: Worker) -> Fault:
-    """Why the worker is gone, in words for the caller."""
-    code = await worker.exit_code()
-    if code is None or code == -9:
-        return Fault(
-            "worker_lost", "WorkerLost", "The process that ran this workflow was killed from outside; most often it used too much memory.",
-            hint="Use less memory: stream the input instead of holding all of it.",
-        )  # fmt: skip
-    if code < 0:
-        return Fault("worker_lost", "WorkerLost", f"The process that ran this workflow died of signal {-code}.")
-    return Fault(
-        "worker_exit", "WorkerExit", f"The workflow ended its own process with exit code {code} instead of returning.",
-        hint="Return a value or raise an exception; do not call os._exit().",
-    )  # fmt: skip
-
-
-def _timeout(version: WorkflowVersion, limits: Limits) -> float:
+def timeout_of(version: WorkflowVersion, limits: Limits) -> float:
+    """Seconds for which a run of it may hold a worker."""
     declared = version.options.timeout_s
     if declared is None:
         return limits.run_timeout_s
     return declared if version.origin == "operator" else min(declared, limits.run_timeout_s)
-
-
-def _folder(version: WorkflowVersion) -> str | None:
-    return os.path.dirname(version.path) if version.path else None
-
-
-def _cancelled() -> Outcome:
-    return Outcome(status="cancelled", error=Fault("cancelled", "Cancelled", "The run was cancelled."))
-
-
-def _stopped() -> Outcome:
-    fault = Fault(
-        "server_stopped", "ServerStopped", "The server was stopped while this run was going on.", hint="Run it again."
-    )
-    return Outcome(status="failed", error=fault)
 
 
 def unknown_run(run_id: str) -> UnknownRun:

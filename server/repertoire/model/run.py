@@ -26,8 +26,28 @@ class RunEvent(msgspec.Struct, frozen=True):
         return {"n": self.n, "type": self.type, "at": iso(self.at), "data": self.data}
 
 
+class Question(msgspec.Struct, frozen=True):
+    """What a run asks of people. `schema` is a JSON Schema of the answer; times are seconds since the epoch."""
+
+    id: str
+    run_id: str
+    question: str
+    schema: dict[str, Any]
+    asked_at: float
+    expires_at: float | None = None
+
+    def public(self) -> dict[str, Any]:
+        return {
+            "id": self.id, "question": self.question, "schema": self.schema, "asked_at": iso(self.asked_at),
+            "expires_at": iso(self.expires_at),
+        }  # fmt: skip
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One execution of one version. `arguments` and `result` are JSON texts; times are seconds since the epoch."""
+    """One execution of one version. `arguments` and `result` are JSON texts; times are seconds since the epoch.
+
+    `parent` is the run whose call `parent_path` this one is, `root` the run at the top of that tree (itself, at the top).
+    """
 
     id: str
     workflow: str
@@ -43,10 +63,25 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: float | None = None
     waiting_for: str | None = None
     last_event: int = 0
+    parent: str | None = None
+    parent_path: str | None = None
+    root: str | None = None
+    depth: int = 0
+    rerun_of: str | None = None
+    questions: tuple[Question, ...] = ()
 
     @property
     def is_final(self) -> bool:
         return self.status in FINAL
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it goes no further by itself: it has ended, or somebody is asked."""
+        return self.status != "working"
+
+    @property
+    def top(self) -> str:
+        return self.root or self.id
 
     def summary(self) -> dict[str, Any]:
         """A row of a list of runs."""
@@ -64,6 +99,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
             row["duration_s"] = round(self.ended_at - self.started_at, 6)
         if self.error is not None:
             row["error"] = public_error(self.error)
+        if self.parent is not None:
+            row["parent"] = self.parent
+        if self.waiting_for is not None and not self.is_final:
+            row["message"] = f"waiting for {self.waiting_for}"
         return row
 
 
@@ -90,7 +129,10 @@ def envelope(run: Run, inline_chars: int) -> dict[str, Any]:
             answer["parts"] = -(-len(run.result) // inline_chars)
     if run.error is not None:
         answer["error"] = public_error(run.error)
-    if run.waiting_for is not None and not run.is_final:
+    if run.status == "input_required":
+        answer["questions"] = [question.public() for question in run.questions]
+        answer["message"] = "waiting for an answer: call answer_run(run_id, answer)"
+    elif run.waiting_for is not None and not run.is_final:
         answer["message"] = f"waiting for {run.waiting_for}"
     return answer
 

@@ -17,12 +17,13 @@ Origin = Literal["operator", "tool"]
 """Who wrote it: the operator's files and command line, or a client through a tool."""
 
 FIXED_TOOLS: Final = (
-    "search_workflows", "list_workflows", "get_workflow", "create_workflow", "delete_workflow", "run_workflow", "get_run", "cancel_run",
+    "search_workflows", "list_workflows", "get_workflow", "create_workflow", "delete_workflow", "run_workflow", "get_run", "list_runs",
+    "cancel_run", "answer_run",
 )  # fmt: skip
 """In the order in which they are listed."""
 
 RESERVED_NAMES: Final = frozenset(
-    (*FIXED_TOOLS, "list_runs", "answer_run", "publish_workflow", "pin_workflow", "approve_workflow")
+    (*FIXED_TOOLS, "publish_workflow", "pin_workflow", "approve_workflow")
     + ("list", "search", "get", "invoke", "create", "delete")
 )
 """The fixed tools', those of coming releases, and the names of the `workflows` namespace that bodies use."""
@@ -41,6 +42,15 @@ class Finding(msgspec.Struct, frozen=True):
     hint: str | None = None
 
 
+class BudgetOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a run with all that are below it may use: calls through doors, model tokens, calls at once, runs above each other."""
+
+    calls: int | None = None
+    tokens: int | None = None
+    fan_out: int | None = None
+    depth: int | None = None
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a module may say of itself in a literal `__workflow__ = {...}`."""
 
@@ -50,6 +60,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     read_only: bool | None = None
     idempotent: bool | None = None
     disconnect: Literal["cancel", "detach"] = "cancel"
+    budget: BudgetOptions | None = None
 
 
 class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):

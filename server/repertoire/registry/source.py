@@ -11,7 +11,7 @@ import msgspec
 
 from ..errors import Refused
 from ..model.workflow import Options
-from .classes import ClassWorkflow, class_workflows
+from .classes import ClassWorkflow, class_workflows, unfinished
 
 _PARSING = threading.Lock()
 """CPython 3.11 counts the parser's recursion across threads and then fails with SystemError (gh-106905)."""
@@ -55,10 +55,11 @@ def analyse(source: str, *, max_bytes: int, description: str | None = None) -> A
     run, bound = _find_run(tree)
     classes = () if bound else class_workflows(tree)
     if not bound and not classes:
+        message, line = unfinished(tree) or ("There is no run(...) in the source.", None)
         raise Refused(
-            "There is no run(...) in the source.",
+            message,
             "Define `def run(...)` or `async def run(...)` at the top level, with type hints and a docstring, or a class that comes "
-            "from Workflow and has a run method.", code="no_run",
+            "from Workflow and has a run method.", code="no_run", line=line,
         )  # fmt: skip
     return Analysis(
         description=(description or "").strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections import Counter
 from collections.abc import Iterable
 
 from ..model.workflow import BrokenFile, Finding, WorkflowVersion
@@ -18,14 +19,17 @@ class View:
         self.broken: list[BrokenFile] = []
         self.aliases: dict[str, str] = {}
         for folder in folders:
-            for path, entry in folder.listed():  # of two with one name, always the same one wins
+            listed = folder.listed()
+            of_file = Counter(path for path, _ in listed)
+            for path, entry in listed:  # of two with one name, always the same one wins
                 if isinstance(entry, BrokenFile):
                     self.broken.append(entry)
                 elif entry.name in names:
                     self.broken.append(_hidden(path, entry, names[entry.name]))
                 else:
                     names[entry.name] = entry
-                    self.aliases.setdefault(os.path.relpath(path, folder.root).removesuffix(".py"), entry.name)
+                    if of_file[path] == 1:  # the name of a file with several says nothing of which is meant
+                        self.aliases.setdefault(os.path.relpath(path, folder.root).removesuffix(".py"), entry.name)
                     if entry.entry is not None:
                         self.aliases.setdefault(entry.entry, entry.name)
         self.names = dict(sorted(names.items()))

@@ -35,6 +35,10 @@ class CatalogueFacts(Facts):
 
         await self.write(fact)
 
+    async def keep_version(self, version: WorkflowVersion) -> None:
+        """Store the version without a name that points to it: for a run of its own."""
+        await self.write(lambda db: _add_version(db, version))
+
     async def unpublish(self, name: str) -> bool:
         """Take the name away; versions and runs stay. False: there was none."""
         return bool(await self.write(lambda db: db.execute("DELETE FROM published WHERE name = ?", (name,)).rowcount))

@@ -13,7 +13,7 @@ import msgspec
 
 from ..errors import LostClaim
 from ..model.lifecycle import Status, before
-from ..model.run import EventType, Run, RunEvent
+from ..model.run import EventType, Question, Run, RunEvent
 from ..wire import Fault
 from .base import Facts
 from .sessions import load_state, save_state, touch_session
@@ -21,10 +21,13 @@ from .sessions import load_state, save_state, touch_session
 START_WITHIN_S: Final = 0.001
 """Longer than a trivial run takes, so that its start and its end share a transaction; a crash before it leaves no trace of the run."""
 
-NewEvent = tuple[EventType, float, dict[str, Any]]
-"""Type, time and data; the number is given here."""
+NewEvent = tuple[EventType, float, dict[str, Any]] | tuple[EventType, float, dict[str, Any], str, int]
+"""Type, time and data; of one that the body made also its path and its number there, by which a replay knows it again."""
 
-_COLUMNS = "id, workflow, version, session_id, principal, status, arguments, result, error, created_at, started_at, ended_at, last_event"
+_COLUMNS = (
+    "id, workflow, version, session_id, principal, status, arguments, result, error, created_at, started_at, ended_at, last_event, "
+    "parent, parent_path, root, depth, rerun_of, parked"
+)
 _encode_fault = msgspec.msgpack.Encoder().encode
 _fault = msgspec.msgpack.Decoder(Fault)
 
@@ -37,53 +40,55 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class RunFacts(Facts):
-    def start_run(self, run: Run, *, with_state: bool) -> asyncio.Future[Place | None]:
+    def start_run(
+        self, run: Run, *, with_state: bool, fingerprint: str, kin: Sequence[str] = ()
+    ) -> asyncio.Future[Place | None]:
         """The run's row, its first event, its session's use, and (with state) the claim of its place, in one transaction.
 
         Not waited for here: facts are committed in the order in which they come, so nothing of a run is stored before this. One that
-        claims nothing is stored within a millisecond, and together with the run's next fact if that comes first.
+        claims nothing is stored within a millisecond, and together with the run's next fact if that comes first. `kin` are the runs
+        above it, whose place it shares.
         """
 
         def fact(db: sqlite3.Connection) -> Place | None:
             db.execute(
-                f"INSERT INTO run ({_COLUMNS}, epoch) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?, NULL, 1, ?)",
+                "INSERT INTO run (id, workflow, version, session_id, principal, status, arguments, created_at, started_at, last_event, "
+                "parent, parent_path, root, depth, rerun_of, epoch, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)",
                 (run.id, run.workflow, run.version, run.session_id, run.principal, run.status, run.arguments)
-                + (run.created_at, run.started_at, self.epoch),
+                + (run.created_at, run.started_at, run.parent, run.parent_path, run.root, run.depth, run.rerun_of)
+                + (self.epoch, fingerprint),
             )
             start: NewEvent = ("run_start", run.created_at, {"workflow": run.workflow, "version": run.version[:12]})
-            _insert_events(db, run.id, 1, [start])
+            insert_events(db, run.id, 1, [start])
             touch_session(db, run.session_id, run.principal, run.created_at)
-            return _claim(db, run.session_id, run.workflow, run.id) if with_state else None
+            return claim(db, run, kin) if with_state else None
 
         return self.submit(fact, within_s=0.0 if with_state else START_WITHIN_S)
 
-    async def claim_place(self, run: Run) -> Place:
-        return await self.write(lambda db: _claim(db, run.session_id, run.workflow, run.id))
+    async def claim_place(self, run: Run, kin: Sequence[str] = ()) -> Place:
+        return await self.write(lambda db: claim(db, run, kin))
 
     async def mark_started(self, run_id: str, at: float) -> None:
         """A run that had to wait holds a worker from now on."""
         statement = "UPDATE run SET started_at = ? WHERE id = ? AND epoch = ?"
         await self.write(lambda db: db.execute(statement, (at, run_id, self.epoch)).rowcount)
 
-    async def add_events(self, run_id: str, events: Sequence[NewEvent]) -> int:
-        """Append and give back the last number. Raises LostClaim when the run is no longer ours."""
-        return await self.write(lambda db: _append(db, run_id, self.epoch, events))
-
-    async def commit_state(self, run: Run, value: str) -> None:
-        """Keep this state whatever becomes of the run."""
+    def add_events(self, run_id: str, first: int, events: Sequence[NewEvent]) -> asyncio.Future[None]:
+        """Append, numbered from `first`: only the run's owner knows the next number. LostClaim when the run is no longer ours."""
 
         def fact(db: sqlite3.Connection) -> None:
-            now = time.time()
-            _append(db, run.id, self.epoch, [("state", now, {"committed": True})])
-            save_state(db, run.session_id, run.workflow, value, now)
+            check_owner(db, run_id, self.epoch)
+            insert_events(db, run_id, first, events)
 
-        await self.write(fact)
+        return self.submit(fact)
 
     async def finish_run(
         self, run: Run, status: Status, *, result: str | None = None, error: Fault | None = None, state: str | None = None,
         events: Sequence[NewEvent] = (),
     ) -> Run:  # fmt: skip
-        """Status, result, state, remaining events, run_end and the release of the place, in one transaction.
+        """Status, result, state, remaining events, run_end and the release of the place, in one transaction. Questions are closed.
+
+        `run.last_event` is the last number that was given to an event.
 
         Raises LostClaim, and changes nothing, when the run has ended already or is no longer ours.
         """
@@ -91,17 +96,18 @@ class RunFacts(Facts):
         def fact(db: sqlite3.Connection) -> Run:
             now = time.time()
             ending: list[NewEvent] = [*events, ("run_end", now, _end_data(status, error))]
+            last = run.last_event + len(ending)
             allowed = before(status)
             marks = ", ".join("?" * len(allowed))
             row = db.execute(
-                "UPDATE run SET status = ?, result = ?, error = ?, ended_at = ?, last_event = last_event + ? "
-                f"WHERE id = ? AND epoch = ? AND status IN ({marks}) RETURNING last_event",
+                "UPDATE run SET status = ?, result = ?, error = ?, ended_at = ?, last_event = ?, parked = NULL, wake_at = NULL "
+                f"WHERE id = ? AND epoch = ? AND status IN ({marks}) RETURNING 1",
                 (
                     status,
                     result,
                     None if error is None else _encode_fault(error),
                     now,
-                    len(ending),
+                    last,
                     run.id,
                     self.epoch,
                     *allowed,
@@ -109,47 +115,28 @@ class RunFacts(Facts):
             ).fetchone()
             if row is None:
                 raise LostClaim(f"{run.id} has ended already")
-            last: int = row[0]
-            _insert_events(db, run.id, last - len(ending) + 1, ending)
+            insert_events(db, run.id, run.last_event + 1, ending)
+            if run.status == "input_required" or run.waiting_for is not None:
+                db.execute("UPDATE wait SET answered_at = ? WHERE run_id = ? AND answered_at IS NULL", (now, run.id))
             if state is not None:
                 save_state(db, run.session_id, run.workflow, state, now)
-            _release(db, run.id, run.session_id, run.workflow)
+            release_place(db, run.id, run.session_id, run.workflow)
             return msgspec.structs.replace(
-                run, status=status, result=result, error=error, ended_at=now, last_event=last, waiting_for=None
+                run,
+                status=status,
+                result=result,
+                error=error,
+                ended_at=now,
+                last_event=last,
+                waiting_for=None,
+                questions=(),
             )
-
-        return await self.write(fact)
-
-    async def abandon_runs(self) -> list[Run]:
-        """End the runs that an earlier owner of this home left unfinished: only the owner's lock makes this safe to call."""
-
-        def fact(db: sqlite3.Connection) -> list[Run]:
-            rows = db.execute(
-                f"SELECT {_COLUMNS} FROM run WHERE status IN ('working', 'input_required') AND epoch < ?", (self.epoch,)
-            ).fetchall()
-            for row in rows:
-                now = time.time()
-                fault = Fault(
-                    "server_lost", "ServerLost", "The server stopped while this run was going on; what it had done outside is not known.",
-                    hint="Run it again if repeating it does no harm.",
-                )  # fmt: skip
-                db.execute("UPDATE run SET epoch = ? WHERE id = ?", (self.epoch, row[0]))
-                _append(db, row[0], self.epoch, [("run_end", now, _end_data("failed", fault))])
-                db.execute(
-                    "UPDATE run SET status = 'failed', error = ?, ended_at = ? WHERE id = ?",
-                    (_encode_fault(fault), now, row[0]),
-                )
-            db.execute(
-                "DELETE FROM place WHERE run_id NOT IN (SELECT id FROM run WHERE status IN ('working', 'input_required'))"
-            )
-            return [_run(row) for row in rows]
 
         return await self.write(fact)
 
     async def run(self, run_id: str) -> Run | None:
         def query(db: sqlite3.Connection) -> Run | None:
-            row = db.execute(f"SELECT {_COLUMNS} FROM run WHERE id = ?", (run_id,)).fetchone()
-            return row and _run(row)
+            return run_of(db, "id = ?", (run_id,))
 
         return await self.read(query)
 
@@ -160,12 +147,19 @@ class RunFacts(Facts):
         workflow: str | None = None,
         session_id: str | None = None,
         status: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        parent: str | None = None,
+        top: bool = False,
         limit: int = 50,
     ) -> list[Run]:
-        """The principal's runs, newest first."""
-        filters = {"principal": principal, "workflow": workflow, "session_id": session_id, "status": status}
-        given = {column: value for column, value in filters.items() if value is not None}
-        where = " AND ".join(f"{column} = ?" for column in given)
+        """The principal's runs, newest first. `since` and `until` are of their creation; `top`: none that other runs began."""
+        filters = {
+            "principal = ?": principal, "workflow = ?": workflow, "session_id = ?": session_id, "status = ?": status,
+            "created_at >= ?": since, "created_at < ?": until, "parent = ?": parent,
+        }  # fmt: skip
+        given = {condition: value for condition, value in filters.items() if value is not None}
+        where = " AND ".join([*given, *(["parent IS NULL"] if top else [])])
 
         def query(db: sqlite3.Connection) -> list[Run]:
             rows = db.execute(
@@ -189,38 +183,30 @@ class RunFacts(Facts):
         return await self.read(query)
 
 
-def _append(db: sqlite3.Connection, run_id: str, epoch: int, events: Sequence[NewEvent]) -> int:
-    row = db.execute(
-        "UPDATE run SET last_event = last_event + ? WHERE id = ? AND epoch = ? RETURNING last_event",
-        (len(events), run_id, epoch),
-    ).fetchone()
-    if row is None:
+def check_owner(db: sqlite3.Connection, run_id: str, epoch: int) -> None:
+    """Raises LostClaim. Asked by every fact about a run that goes on, in its own transaction."""
+    row = db.execute("SELECT epoch FROM run WHERE id = ?", (run_id,)).fetchone()
+    if row is None or row[0] != epoch:
         raise LostClaim(f"{run_id} is no longer run by this process")
-    last: int = row[0]
-    _insert_events(db, run_id, last - len(events) + 1, events)
-    return last
 
 
-def _insert_events(db: sqlite3.Connection, run_id: str, first: int, events: Sequence[NewEvent]) -> None:
+def insert_events(db: sqlite3.Connection, run_id: str, first: int, events: Sequence[NewEvent]) -> None:
     db.executemany(
-        "INSERT INTO event (run_id, n, type, at, data) VALUES (?, ?, ?, ?, ?)",
-        [(run_id, first + i, kind, at, json.dumps(data)) for i, (kind, at, data) in enumerate(events)],
-    )
+        "INSERT INTO event (run_id, n, type, at, data, path, k) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(run_id, first + i, kind, at, json.dumps(data), *(place or (None, None))) for i, (kind, at, data, *place) in enumerate(events)],
+    )  # fmt: skip
 
 
-def _claim(db: sqlite3.Connection, session_id: str, workflow: str, run_id: str) -> Place:
-    db.execute(
-        "INSERT OR IGNORE INTO place (session_id, workflow, run_id) VALUES (?, ?, ?)", (session_id, workflow, run_id)
-    )
-    (holder,) = db.execute(
-        "SELECT run_id FROM place WHERE session_id = ? AND workflow = ?", (session_id, workflow)
-    ).fetchone()
-    if holder != run_id:
+def claim(db: sqlite3.Connection, run: Run, kin: Sequence[str]) -> Place:
+    key = (run.session_id, run.workflow)
+    db.execute("INSERT OR IGNORE INTO place (session_id, workflow, run_id) VALUES (?, ?, ?)", (*key, run.id))
+    (holder,) = db.execute("SELECT run_id FROM place WHERE session_id = ? AND workflow = ?", key).fetchone()
+    if holder != run.id and holder not in kin:
         return Place(held_by=holder)
-    return Place(state=load_state(db, session_id, workflow))
+    return Place(state=load_state(db, *key))
 
 
-def _release(db: sqlite3.Connection, run_id: str, session_id: str, workflow: str) -> None:
+def release_place(db: sqlite3.Connection, run_id: str, session_id: str, workflow: str) -> None:
     db.execute("DELETE FROM place WHERE session_id = ? AND workflow = ? AND run_id = ?", (session_id, workflow, run_id))
 
 
@@ -233,4 +219,23 @@ def _end_data(status: Status, error: Fault | None) -> dict[str, Any]:
 def _run(row: tuple[Any, ...]) -> Run:
     values = dict(zip(_COLUMNS.split(", "), row, strict=True))
     values["error"] = None if values["error"] is None else _fault.decode(values["error"])
-    return Run(**values)
+    return Run(waiting_for=values.pop("parked"), **values)
+
+
+def run_of(db: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> Run | None:
+    """The first run of these, with what it asks."""
+    row = db.execute(f"SELECT {_COLUMNS} FROM run WHERE {where} LIMIT 1", values).fetchone()
+    return row and _with_questions(db, _run(row))
+
+
+def _with_questions(db: sqlite3.Connection, run: Run) -> Run:
+    """What the run or one below it asks now."""
+    if run.status != "input_required":
+        return run
+    rows = db.execute(
+        "SELECT id, run_id, question, schema, asked_at, until FROM wait "
+        "WHERE root = ? AND kind = 'ask' AND answered_at IS NULL ORDER BY asked_at, id",
+        (run.top,),
+    )
+    open_ones = tuple(Question(row[0], row[1], row[2], json.loads(row[3]), *row[4:]) for row in rows)
+    return msgspec.structs.replace(run, questions=open_ones)

@@ -17,6 +17,8 @@ import anyio
 import anyio.to_thread
 
 from .catalogue import CatalogueFacts
+from .journal import JournalFacts
+from .retention import RetentionFacts
 from .runs import RunFacts
 from .schema import examine, prepare
 from .sessions import SessionFacts
@@ -24,7 +26,7 @@ from .trouble import BUSY_S, Trouble
 from .writer import Writer, on_thread, raw
 
 
-class Store(CatalogueFacts, RunFacts, SessionFacts):
+class Store(CatalogueFacts, RunFacts, JournalFacts, SessionFacts, RetentionFacts):
     """Everything that outlives the process. Made by `open_store`."""
 
 

@@ -2,31 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import anyio
 
-from ..errors import BadArguments
+from ..errors import BadArguments, UnknownRun, UnknownWorkflow
+from ..model.run import Run
 from ..model.session import Caller
 from ..service import Service
 
 Emit = Callable[[dict[str, Any]], Awaitable[None]]
 Verb = Callable[[Service, Caller, dict[str, Any], Emit], Awaitable[Any]]
 
+_LOOK_S = 0.01
+
 
 async def _run(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """Run to the end; events are emitted on the way. Who breaks off the command cancels its run."""
+    """Run until it has ended or asks somebody; events are emitted on the way."""
     live = await service.run(caller, args["name"], args.get("arguments") or {}, args.get("session_id"))
-    try:
-        await emit({"type": "run", "run_id": live.run.id})
-        async for event in service.follow(live.run.id):
+    await emit({"type": "run", "run_id": live.run.id})
+    await _watch(service, caller, live.run.id, emit)
+    run = await service.wait(live, None)  # of a run whose start could not be stored, only its handle knows
+    return service.envelope(run)
+
+
+async def _rerun(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """The same for a new run that takes the answers of an old one."""
+    live = await service.rerun(caller, args["run_id"], args.get("before"), args.get("source"))
+    await emit({"type": "run", "run_id": live.run.id})
+    await _watch(service, caller, live.run.id, emit)
+    return service.envelope(await service.wait(live, None))
+
+
+async def _attend(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Go on watching a run that had asked the questions `asked`, from the event after `after` on."""
+    run = await service.own_run(caller, args["run_id"])
+    await _watch(service, caller, run.id, emit, int(args.get("after", 0)), frozenset(args.get("asked", ())))
+    return service.envelope(await service.own_run(caller, run.id))
+
+
+async def _watch(
+    service: Service, caller: Caller, run_id: str, emit: Emit, after: int = 0, asked: Collection[str] = ()
+) -> None:
+    """Emit a run's events until it has ended or asks something new. Who breaks this off cancels the run, but not one that only waits
+    for an answer."""
+    told = after
+
+    async def tell() -> None:
+        nonlocal told
+        async for event in service.follow(run_id, after):
             await emit(event.public())
-        return service.envelope(await service.finish(live))
+            told = event.n
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(tell)
+            run = await _ended_or_asking(service, caller, run_id, asked)
+            if run is not None and not run.is_final:
+                while told < run.last_event:
+                    await anyio.sleep(_LOOK_S)
+                tasks.cancel_scope.cancel()
     except anyio.get_cancelled_exc_class():
         with anyio.CancelScope(shield=True):
-            await service.cancel(caller, live.run.id)
+            if (await service.own_run(caller, run_id)).status == "working":
+                await service.cancel(caller, run_id)
         raise
+
+
+async def _ended_or_asking(service: Service, caller: Caller, run_id: str, asked: Collection[str]) -> Run | None:
+    """None: it is gone, because its start could not be stored."""
+    try:
+        return await service.news(caller, run_id, asked)
+    except UnknownRun:
+        return None
 
 
 async def _logs(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -51,7 +100,17 @@ async def _list(service: Service, caller: Caller, args: dict[str, Any], emit: Em
 
 
 async def _show(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return await service.get(caller, args["name"])
+    """A workflow; a run with its calls, where `name` is the id of one."""
+    name = args["name"]
+    if name.startswith("workflow:"):
+        return await service.tree(caller, name)
+    try:
+        return await service.get(caller, name)
+    except UnknownWorkflow as unknown:
+        try:
+            return await service.tree(caller, name)
+        except UnknownRun:
+            raise unknown from None
 
 
 async def _create(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -66,6 +125,19 @@ async def _runs(service: Service, caller: Caller, args: dict[str, Any], emit: Em
     return await service.runs(caller, **args)
 
 
+async def _get(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """A run's envelope, with what it asks."""
+    return service.envelope(await service.own_run(caller, args["run_id"]))
+
+
+async def _answer(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    return await service.answer(caller, args["run_id"], args["answer"], args.get("question_id"))
+
+
+async def _resume(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    return await service.resume(caller, args["run_id"])
+
+
 async def _cancel(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     return await service.cancel(caller, args["run_id"])
 
@@ -78,9 +150,14 @@ async def _broken(service: Service, caller: Caller, args: dict[str, Any], emit: 
     return service.broken(caller)
 
 
+async def _gc(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    return await service.gc(args.get("keep_s"), args.get("keep"), bool(args.get("dry_run")))
+
+
 _VERBS: dict[str, Verb] = {
-    "run": _run, "logs": _logs, "search": _search, "list": _list, "show": _show, "create": _create, "delete": _delete,
-    "runs": _runs, "cancel": _cancel, "sessions": _sessions, "broken": _broken,
+    "run": _run, "rerun": _rerun, "attend": _attend, "logs": _logs, "search": _search, "list": _list, "show": _show, "create": _create,
+    "delete": _delete, "runs": _runs, "get": _get, "answer": _answer, "resume": _resume, "cancel": _cancel, "sessions": _sessions,
+    "broken": _broken, "gc": _gc,
 }  # fmt: skip
 
 

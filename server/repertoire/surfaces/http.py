@@ -53,9 +53,11 @@ def parse_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def build_http_server(service: Service, limits: Limits, changes: Changes) -> Server[Any]:
+def build_http_server(
+    service: Service, limits: Limits, changes: Changes, state_key: bytes | None = None
+) -> Server[Any]:
     """The MCP server behind this door: one for all who come in."""
-    return build_server(service, limits, changes, lambda ctx: _caller(service, ctx))
+    return build_server(service, limits, changes, lambda ctx: _caller(service, ctx), state_key=state_key)
 
 
 def build_app(server: Server[Any], host: str) -> Starlette:

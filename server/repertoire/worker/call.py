@@ -6,20 +6,15 @@ import asyncio
 import inspect
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final, TypeVarTuple
+from typing import TYPE_CHECKING, Any
 
 from ..authoring.doors import EventType
 from ..authoring.refusals import TooManyItems
+from ..authoring.result import MAX_ITEMS
+from .loop import Loop
 
 if TYPE_CHECKING:
     from ..authoring.response import Gathered
-
-MAX_ITEMS: Final = 10_000
-"""Items that a generator's result may hold."""
-
-_Args = TypeVarTuple("_Args")
-
 
 Emit = Callable[[EventType, dict[str, Any]], None]
 
@@ -41,7 +36,7 @@ class Call:
         if inspect.isgenerator(value):
             return self._drain(value)
         if inspect.isasyncgen(value) or inspect.isawaitable(value):
-            with asyncio.Runner(loop_factory=_Loop) as runner:
+            with asyncio.Runner(loop_factory=Loop) as runner:
                 return _content_of(runner.run(self._await(value)))
         return _content_of(value)
 
@@ -98,25 +93,3 @@ def _response_style(value: Any) -> Any:
 
 def _content_of(value: Any) -> Any:
     return value if _response_style(value) is None else value.content
-
-
-class _Loop(asyncio.SelectorEventLoop):
-    """Does not wait at its end for calls still running in threads: the body has given its result, so the caller gets it."""
-
-    _threads: Executor | None = None
-
-    def run_in_executor(
-        self, executor: Executor | None, func: Callable[[*_Args], Any], *args: *_Args
-    ) -> asyncio.Future[Any]:
-        if executor is None:
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(thread_name_prefix="asyncio")
-            executor = self._threads
-        return super().run_in_executor(executor, func, *args)
-
-    def set_default_executor(self, executor: Any) -> None:
-        self._threads = executor
-
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)

@@ -39,6 +39,24 @@ class Channel:
             self._frames.extend(frames(self._buffer))
         return host_decoder.decode(self._frames.popleft())
 
+    def arrived(self) -> list[HostFrame]:
+        """The frames that are here already. Does not wait."""
+        with contextlib.suppress(BlockingIOError):
+            try:
+                data = self._socket.recv(_RECEIVE_BYTES, socket.MSG_DONTWAIT)
+            except ConnectionError:
+                data = b""
+            if not data:
+                leave()
+            self._buffer += data
+        self._frames.extend(frames(self._buffer))
+        taken = [host_decoder.decode(frame) for frame in self._frames]
+        self._frames.clear()
+        return taken
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
     def send(self, frame: WorkerFrame) -> None:
         """Raises ValueError, OverflowError or UnicodeEncodeError before anything is sent when the frame cannot be written."""
         data = encode(frame)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Final
 
 from ..authoring.entry import NoRun
+from ..authoring.recorded import CallError
 from ..authoring.refusals import Refusal
 from ..wire import Fault
 from .loader import PACKAGE, BadSyntax, Version
@@ -59,6 +60,16 @@ def of_run(error: BaseException, version: Version) -> Fault:
     if isinstance(error, Refusal):
         return Fault(
             error.code, error.kind, clean(error.message, _MAX_MESSAGE), line=error.line or line, hint=error.hint
+        )
+    if isinstance(error, CallError):
+        message = clean(error.message, _MAX_MESSAGE)
+        return Fault(
+            "call_failed",
+            error.type,
+            message,
+            line=line,
+            hint=error.hint,
+            traceback=_traceback(error, version.filenames),
         )
     if isinstance(error, MemoryError):
         return _out_of_memory(error, line)

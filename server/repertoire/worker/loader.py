@@ -16,12 +16,15 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import Any
 
-from ..authoring import ambient, later
+from ..authoring import ambient, durable, later, steps
 from ..authoring.entry import Entry
 from ..authoring.schema import Signature
 from ..compat.hook import CompatFinder
 from ..wire import Code
+from .clock import RunClock
+from .shims import builtins_for
 from .threads import foreign
+from .transform import compiled
 
 PACKAGE = "repertoire_workflow"
 """Workflow modules are named as if they lay in it; pickle, for one, imports the parent of a module it is given."""
@@ -75,7 +78,7 @@ class Version:
     def _compile(self, name: str, source: str, filename: str) -> CodeType:
         code = self._compiled.get(name)
         if code is None:
-            code = self._compiled[name] = compile(source, filename, "exec", dont_inherit=True)
+            code = self._compiled[name] = compiled(source, filename)
         return code
 
 
@@ -84,6 +87,7 @@ class BundleFinder(MetaPathFinder, Loader):
 
     def __init__(self) -> None:
         self.version: Version | None = None
+        self.builtins: dict[str, Any] = {}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -102,6 +106,7 @@ class BundleFinder(MetaPathFinder, Loader):
         version = self.version
         if version is not None and module.__name__ in version.bundled:
             module.__file__ = version.files[module.__name__]
+            module.__dict__["__builtins__"] = self.builtins
             exec(version.module(module.__name__), module.__dict__)
 
 
@@ -120,14 +125,16 @@ class Library:
         return self._versions.get(key)
 
     @contextmanager
-    def loaded(self, version: Version) -> Iterator[ModuleType]:
+    def loaded(self, version: Version, clock: RunClock | None = None) -> Iterator[ModuleType]:
         """The module, executed, for as long as a run takes. Raises BadSyntax, and whatever its top level raises.
+
+        `clock` is what its code, and that of its bundled modules, sees as time and chance; None: the real ones.
 
         What its globals held is let go at the end: left to the collector, a large one could stay for hundreds of runs.
         """
         compiled = version.main()
         threads = len(foreign())
-        module = self._register(version)
+        module = self._register(version, builtins_for(clock))
         try:
             exec(compiled, module.__dict__)
         except BaseException:
@@ -141,8 +148,9 @@ class Library:
                 for one in (module, *ours):
                     one.__dict__.clear()
 
-    def _register(self, version: Version) -> ModuleType:
+    def _register(self, version: Version, builtins: dict[str, Any]) -> ModuleType:
         module = ModuleType(version.name)
+        module.__dict__["__builtins__"] = self._finder.builtins = builtins
         module.__file__ = version.code.filename
         module.__dict__.update(
             session_state=ambient.session_state,
@@ -150,8 +158,12 @@ class Library:
             log=ambient.log,
             commit_state=ambient.commit_state,
             tools=later.tools,
-            workflows=later.workflows,
+            workflows=durable.workflows,
             artifacts=later.artifacts,
+            step=steps.step,
+            now=durable.now,
+            sleep=durable.sleep,
+            ask=durable.ask,
         )
         self._place_finder(version)
         version.show_lines()
@@ -174,6 +186,7 @@ class Library:
     def _forget(self, version: Version) -> list[ModuleType]:
         """Take the version's modules out of sys.modules; the bundled ones are returned."""
         self._finder.version = None
+        self._finder.builtins = {}
         sys.modules.pop(version.name, None)
         bundled = []
         for name in (*version.bundled, *version.packages):

@@ -13,17 +13,21 @@ import sys
 from types import ModuleType
 from typing import Any, NoReturn
 
+import msgspec
+
 import repertoire
 
 from ..authoring import ambient, codec
 from ..authoring.entry import find_entry
 from ..authoring.run_info import RunInfo
 from ..wire import Done, Failed, Fault, Inspect, Inspected, Note, Task, WorkerFrame
-from . import faults
+from . import faults, paths
 from .call import Call
 from .channel import Channel
+from .clock import RunClock
 from .desk import Desk
 from .loader import Library, Version, signature
+from .loop import source, use_for_asyncio_run
 from .outbox import Outbox
 from .streams import Streams
 
@@ -61,6 +65,9 @@ class Process:
         self._library = Library()
         self._streams.attach(None)
         self._surroundings = _Surroundings()
+        self._desk: Desk | None = None
+        paths.follow_threads(self._settled)
+        use_for_asyncio_run()
         if watch:
             self._channel.watch()
 
@@ -87,16 +94,22 @@ class Process:
         version = self._library.version(task.key, task.code)
         if version is None:
             return Failed(Fault("unknown_key", "LookupError", "this worker does not have the workflow's code"))
-        desk = Desk(self._outbox, self._channel, task.max_message_bytes, has_state=task.state is not None)
+        desk = Desk(self._outbox, self._channel, task)
+        frame = self._ended(task, version, desk)
+        return msgspec.structs.replace(frame, pending=True) if desk.has_waiters else frame
+
+    def _ended(self, task: Task, version: Version, desk: Desk) -> Done | Failed:
         with contextlib.ExitStack() as stack:
             stack.callback(self._end, desk)
             try:
                 self._begin(desk, task.max_message_bytes, task.cwd, task.env)
                 return self._perform(task, version, desk, stack)
             except BaseException as error:
-                return Failed(faults.of_run(error, version))
+                return Failed(faults.of_run(desk.lost or error, version))
 
     def _begin(self, desk: Desk | None, max_message: int, folder: str | None, environment: dict[str, str]) -> None:
+        paths.begin()
+        source.conductor = self._desk = desk
         ambient.begin(desk)
         self._streams.attach(desk, max_message)
         self._surroundings.enter(folder, environment)
@@ -105,13 +118,18 @@ class Process:
         self._streams.drain()
         if desk is not None:
             desk.close()
+        source.conductor = self._desk = None
         ambient.end()
         self._streams.attach(None)
 
-    def _perform(self, task: Task, version: Version, desk: Desk, stack: contextlib.ExitStack) -> WorkerFrame:
+    def _settled(self, node: paths.Node) -> None:
+        if self._desk is not None:
+            self._desk.settled(node)
+
+    def _perform(self, task: Task, version: Version, desk: Desk, stack: contextlib.ExitStack) -> Done | Failed:
         """The module stays loaded in `stack`: exceptions of the body are turned into words by code that may live in it."""
         try:
-            module = stack.enter_context(self._library.loaded(version))
+            module = stack.enter_context(self._library.loaded(version, RunClock(task.run_id, desk, desk.slept)))
             entry = find_entry(module, version.code.entry)
             read = signature(version, module, entry)
         except BaseException as error:
@@ -120,9 +138,12 @@ class Process:
         run, positional, keyword = entry.bind(read, info, json.loads(task.arguments))
         if task.state is not None:
             ambient.restore(codec.decode(task.state))
+        mark = None if task.state is None else codec.mark(ambient.session_state)
         call = Call(desk.emit, wants_return=read.gives_return_value)
-        result = read.dump(call(run, positional, keyword), task.max_result_bytes)
-        return Done(result, _changed_state(task, module, desk))
+        value = call(run, positional, keyword)
+        desk.check_end()
+        result = read.dump(value, task.max_result_bytes)
+        return Done(result, _changed_state(task, module, desk, mark))
 
     def _inspect(self, frame: Inspect) -> WorkerFrame:
         version = self._library.version(frame.code.key, frame.code)
@@ -142,7 +163,7 @@ class Process:
             self._end(None)
 
 
-def _changed_state(task: Task, module: ModuleType, desk: Desk) -> str | None:
+def _changed_state(task: Task, module: ModuleType, desk: Desk, before: bytes | None) -> str | None:
     """The state's text when it is to be stored. Raises StateError."""
     if task.state is None:
         if ambient.session_state:
@@ -154,7 +175,10 @@ def _changed_state(task: Task, module: ModuleType, desk: Desk) -> str | None:
         desk.warn(
             "session_state was replaced by another object, which is not kept; change it in place: session_state.update(...)"
         )
-    text = codec.encode(ambient.session_state)
+    untouched = desk.committed is None and not desk.reloaded and before is not None
+    if untouched and codec.mark(ambient.session_state) == before and not ambient.aside:
+        return None  # writing a large one out to compare it would cost more than the run
+    text = ambient.stored_form()
     return None if text == (desk.committed or task.state) else text
 
 

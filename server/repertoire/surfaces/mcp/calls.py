@@ -3,47 +3,68 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import Callable
-from typing import Any
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import anyio
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from ...engine.runner import Live
-from ...errors import BadArguments, Refused, RepertoireError, UnknownWorkflow
+from ...errors import BadArguments, RepertoireError, UnknownWorkflow, cause_of
 from ...model.run import Run
 from ...model.session import Caller
 from ...service import Service
+from .answers import Answer, answer_of_run, answer_with, refusal, what_to_do
+from .checking import checked
 from .definitions import FIXED
-from .sdk import Cancellations, Context, wants_progress
+from .questions import Questions
+from .sdk import Cancellations, Context, is_modern, wants_progress
+from .tasks import GRACE_S, Tasks, declares_tasks
 from .watch import Progress
 
 logger = logging.getLogger(__name__)
 
-Answer = dict[str, Any]
-"""A CallToolResult as the wire has it: the SDK checks it either way, and need not dump it first."""
 NoteOpen = Callable[[Any, str], None]
 _LAST_EVENTS_S = 1.0
 """The events that were stored with a run's end are still to be read when it has ended; that takes a millisecond."""
 _NOTE_AFTER_S = 0.002
 """Most runs of files have ended by then, and a note costs their answer a wake-up of the front. Of a created workflow's run the front
 hears at once: beside its own process the note costs nothing."""
-_RUNNING = frozenset({"run_workflow", "get_run", "cancel_run"})
+_LISTED = 20
+"""Runs in an answer of list_runs, unless the caller wants more."""
+_TOGETHER_S = 0.05
+"""Questions that a body asks at once come within this, and a person is asked for all of them; it is nothing beside a person's time."""
+Wait = Callable[[float], Awaitable[Run]]
+
+
+class Stake(NamedTuple):
+    """What a request has in a run while it waits for it."""
+
+    run_id: str
+    wait: Wait
+    is_stopped: bool
+    """Whether the run is stopped with the request."""
+    seen: int = 0
+    """The event up to which earlier requests have told of it."""
+    at_once: bool = False
+    """Whether the front hears of it at once."""
 
 
 class Calls:
     """Answers tools/call for callers of one kind. `note_open` hears which run a request began, unless it is answered at once."""
 
     def __init__(
-        self, service: Service, caller_of: Callable[[Context], Caller], cancellations: Cancellations, deadline_s: float,
-        note_open: NoteOpen | None = None,
+        self, service: Service, caller_of: Callable[[Context], Caller], cancellations: Cancellations, tasks: Tasks,
+        deadline_s: float, note_open: NoteOpen | None = None,
     ) -> None:  # fmt: skip
         self._service = service
         self._caller_of = caller_of
         self._cancellations = cancellations
+        self._tasks = tasks
+        self._questions = Questions(service)
         self._deadline_s = deadline_s
         self._note_open = note_open
 
@@ -51,141 +72,150 @@ class Calls:
         caller = self._caller_of(ctx)
         arguments = dict(params.arguments or {})
         try:
-            if params.name in FIXED:
-                return await self._fixed(ctx, caller, params.name, _checked(params.name, arguments))
-            session_id = arguments.pop("session_id", None)
-            return await self._run(ctx, caller, params.name, arguments, session_id)
+            if params.name in FIXED and params.name != "run_workflow":
+                return await self._fixed(caller, params.name, checked(params.name, arguments))
+            return await self._run(ctx, caller, params, arguments)
         except UnknownWorkflow as error:
             if params.name in FIXED:
-                return _refusal(params.name, error)
+                return refusal(params.name, error)
             raise MCPError(
                 code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:100]}. {error.hint or ''}".strip()
             ) from error
         except RepertoireError as error:
-            return _refusal(params.name, error)
+            return refusal(params.name, error)
         except MCPError:
             raise
         except Exception:  # the edge of a request
             logger.exception("tools/call %s", params.name)
-            return _refusal(
+            return refusal(
                 params.name, RepertoireError("Repertoire failed to answer this call; its log has the details.")
             )
 
-    async def _fixed(self, ctx: Context, caller: Caller, name: str, arguments: dict[str, Any]) -> Answer:
+    async def _fixed(self, caller: Caller, name: str, arguments: dict[str, Any]) -> Answer:
         service = self._service
         match name:
             case "search_workflows":
-                return _answer(await service.search(caller, **arguments))
+                return answer_with(await service.search(caller, **arguments))
             case "list_workflows":
-                return _answer(await service.list_workflows(caller, **arguments))
+                return answer_with(await service.list_workflows(caller, **arguments))
             case "get_workflow":
-                return _answer(await service.get(caller, **arguments))
+                return answer_with(await service.get(caller, **arguments))
             case "create_workflow":
-                return _answer(await service.create(caller, **arguments))
+                return answer_with(await service.create(caller, **arguments))
             case "delete_workflow":
-                return _answer({"deleted": await service.delete(caller, **arguments)})
-            case "run_workflow":
-                workflow, session_id = arguments["name"], arguments.get("session_id")
-                return await self._run(ctx, caller, workflow, arguments.get("arguments") or {}, session_id)
+                return answer_with({"deleted": await service.delete(caller, **arguments)})
             case "get_run":
-                return _answer(await service.get_run(caller, **arguments))
+                return answer_with(what_to_do(await service.get_run(caller, **arguments)))
+            case "list_runs":
+                return answer_with({"runs": await service.runs(caller, **{"limit": _LISTED, **arguments})})
+            case "answer_run":
+                return answer_with(what_to_do(await service.answer(caller, **arguments)))
             case _:
-                return _answer(await service.cancel(caller, **arguments))
+                return answer_with(await service.cancel(caller, **arguments))
 
-    async def _run(self, ctx: Context, caller: Caller, name: str, arguments: dict[str, Any], session_id: Any) -> Answer:
-        if session_id is not None and not isinstance(session_id, str):
+    async def _run(
+        self, ctx: Context, caller: Caller, params: types.CallToolRequestParams, arguments: dict[str, Any]
+    ) -> Answer:
+        """A workflow by its own tool or by run_workflow: begun, or gone on with where the client brings answers to its questions."""
+        if params.request_state is not None and is_modern(ctx):
+            return await self._go_on(ctx, caller, params.request_state, params.input_responses or {})
+        name = params.name
+        if name in FIXED:
+            options = checked(name, arguments)
+            name, arguments = options.pop("name"), options.pop("arguments", {})
+        elif isinstance(session_id := arguments.pop("session_id", None), str | None):
+            options = {"session_id": session_id}
+        else:
             raise BadArguments("`session_id` must be a string.")
-        live = await self._service.run(caller, name, arguments, session_id)
-        note = self._note_soon(ctx, live)
+        live = await self._service.run(caller, name, arguments, **options)
+        if isinstance(live, Run):  # its key was used before: this request only asks how that run stands
+            return await self._attend(ctx, caller, Stake(live.id, self._later(caller, live.id), is_stopped=False))
+        is_stopped = live.version.options.disconnect == "cancel"
+        stake = Stake(live.run.id, partial(self._service.wait, live), is_stopped, at_once=live.version.origin == "tool")
+        return await self._attend(ctx, caller, stake)
+
+    async def _go_on(self, ctx: Context, caller: Caller, run_id: str, responses: dict[str, Any]) -> Answer:
+        """The same run again, with what its questions were answered."""
+        run = await self._service.own_run(caller, run_id)
+        waits, complaint = await self._questions.answered(caller, run, responses)
+        run = await self._service.own_run(caller, run_id)
+        if complaint is not None and (asked := self._questions.requested(ctx, run, complaint)):
+            return asked
+        if not waits:
+            return answer_of_run(self._service, run)
+        is_stopped = self._service.find(caller, run.workflow).options.disconnect == "cancel"
+        return await self._attend(ctx, caller, Stake(run_id, self._later(caller, run_id), is_stopped, run.last_event))
+
+    async def _attend(self, ctx: Context, caller: Caller, stake: Stake) -> Answer:
+        """Wait for a run on behalf of a request, for as long as the two belong together."""
+        note = self._note_soon(ctx, stake)
         try:
-            run = await self._wait(ctx, live)
+            run, asked = await self._watched(ctx, caller, stake)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
-                if live.version.options.disconnect == "cancel" and await self._cancellations.wants_stop(ctx):
-                    await self._service.cancel(caller, live.run.id)
+                if stake.is_stopped and await self._cancellations.wants_stop(ctx):
+                    await self._service.cancel(caller, stake.run_id)
             raise
         finally:
             if note is not None:
                 note.cancel()
-        return _answer(self._service.envelope(run), is_error=run.status in ("failed", "cancelled"))
+        if asked is not None:
+            return asked
+        if run.status == "working" and declares_tasks(ctx):
+            return await self._tasks.created(caller, run)
+        return answer_of_run(self._service, run)
 
-    def _note_soon(self, ctx: Context, live: Live) -> asyncio.TimerHandle | None:
+    def _note_soon(self, ctx: Context, stake: Stake) -> asyncio.TimerHandle | None:
         if self._note_open is None:
             return None
-        if live.version.origin == "tool":
-            self._note_open(ctx.request_id, live.run.id)
+        if stake.at_once:
+            self._note_open(ctx.request_id, stake.run_id)
             return None
-        return asyncio.get_running_loop().call_later(_NOTE_AFTER_S, self._note_open, ctx.request_id, live.run.id)
+        return asyncio.get_running_loop().call_later(_NOTE_AFTER_S, self._note_open, ctx.request_id, stake.run_id)
 
-    async def _wait(self, ctx: Context, live: Live) -> Run:
-        if not wants_progress(ctx):
-            return await self._service.wait(live, self._deadline_s)
+    async def _watched(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, Answer | None]:
+        """With progress where the client wants it. A task has none: what it would say is the task's statusMessage."""
+        if declares_tasks(ctx) or not wants_progress(ctx):
+            return await self._converse(ctx, caller, stake)
         progress = Progress(ctx.session.report_progress)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(progress.watch, self._service.follow(live.run.id))
-            run = await self._service.wait(live, self._deadline_s)
-            if run.is_final:
-                with anyio.move_on_after(_LAST_EVENTS_S):
-                    await progress.seen.wait()
-            tasks.cancel_scope.cancel()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(progress.watch, self._service.follow(stake.run_id, stake.seen))
+                run, asked = await self._converse(ctx, caller, stake)
+                if run.is_final:
+                    with anyio.move_on_after(_LAST_EVENTS_S):
+                        await progress.seen.wait()
+                tasks.cancel_scope.cancel()
+        except ExceptionGroup as group:
+            raise cause_of(group) from None
         await progress.settle()
-        return run
+        return run, asked
 
+    async def _converse(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, Answer | None]:
+        """The run when it has ended or its time is over, or what it asks of this client. A person's time is not counted."""
+        left, wait = GRACE_S if declares_tasks(ctx) else self._deadline_s, stake.wait
+        while True:
+            begun = time.monotonic()
+            run = await wait(left)
+            left -= min(left, time.monotonic() - begun)
+            if run.status != "input_required":
+                return run, None
+            await anyio.sleep(_TOGETHER_S)
+            run = await self._service.own_run(caller, stake.run_id)
+            if run.status != "input_required":  # it was answered meanwhile
+                wait = self._later(caller, stake.run_id)
+                continue
+            if is_modern(ctx):
+                return run, self._questions.requested(ctx, run)
+            if not await self._questions.elicit(ctx, caller, run):
+                return await self._service.own_run(caller, stake.run_id), None
+            wait = self._later(caller, stake.run_id)
 
-def _checked(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The fixed tools' arguments, checked against their own schemas. Raises BadArguments naming each problem."""
-    schema = FIXED[name].input_schema
-    properties: dict[str, Any] = schema["properties"]
-    arguments.pop("_", None)  # VS Code adds it to tools without arguments
-    problems = [f"`{key}`: missing" for key in schema["required"] if key not in arguments]
-    problems += [
-        f"`{key}`: unknown argument; this tool takes {', '.join(properties)}"
-        for key in arguments
-        if key not in properties
-    ]
-    for key, value in arguments.items():
-        if key in properties and (problem := _problem(value, properties[key])):
-            problems.append(f"`{key}`: {problem}, got {json.dumps(value)[:100]}")
-    if problems:
-        raise BadArguments("; ".join(problems) + ".")
-    return {key: value for key, value in arguments.items() if value is not None}
+    def _later(self, caller: Caller, run_id: str) -> Wait:
+        """How to wait for a run that this request did not begin, or that has been parked since."""
 
+        async def wait(seconds: float) -> Run:
+            await self._service.get_run(caller, run_id, wait_s=seconds)
+            return await self._service.own_run(caller, run_id)
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "object": (dict,), "null": (type(None),),
-}  # fmt: skip
-
-
-def _problem(value: Any, schema: dict[str, Any]) -> str | None:
-    wanted = [branch["type"] for branch in schema.get("anyOf", [schema])]
-    allowed = tuple(kind for name in wanted for kind in _TYPES[name])
-    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-        return f"wants {' or '.join(wanted)}"
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if isinstance(value, int | float) and ((low is not None and value < low) or (high is not None and value > high)):
-        return f"wants a number from {low} to {'any' if high is None else high}"
-    return None
-
-
-def _answer(payload: dict[str, Any], *, is_error: bool = False) -> Answer:
-    """The same JSON as text and as structured content: clients show the model one or the other."""
-    text = json.dumps(payload, ensure_ascii=False)
-    content = [{"type": "text", "text": text}]
-    return {"resultType": "complete", "content": content, "structuredContent": payload, "isError": is_error}
-
-
-def _refusal(name: str, error: RepertoireError) -> Answer:
-    """A call that did not become a run. Workflow tools promise the envelope, so they answer in it."""
-    fault: dict[str, Any] = {
-        "code": error.code,
-        "type": type(error).__name__,
-        "message": error.message,
-        "line": None,
-        "hint": error.hint,
-    }
-    if isinstance(error, Refused):
-        fault |= {"code": error.reason, "line": error.line, "column": error.column}
-    payload: dict[str, Any] = {"error": fault}
-    if name in _RUNNING or name not in FIXED:
-        payload = {"run_id": None, "session_id": None, "status": "failed", "result": None, "error": fault}
-    return _answer(payload, is_error=True)
+        return wait

@@ -28,7 +28,10 @@ _WHOSE_STATE: Final = {
     "description": 'Whose state to use. Left out: this client\'s own; "new": a fresh one.',
 }
 _ANYTHING: Final = {"anyOf": [{"type": kind} for kind in ("object", "array", "string", "number", "boolean", "null")]}
+_ANY_JSON: Final = [{**kind, "items": {}} if kind["type"] == "array" else kind for kind in _ANYTHING["anyOf"]]
+"""For an argument: some hosts refuse a tool with an array of nobody knows what."""
 _ID: Final = {"type": ["string", "null"]}
+_TIME: Final = "ISO 8601, for example 2026-11-21T08:00:00Z."
 _ERROR: Final = {
     "type": "object",
     "properties": {
@@ -62,7 +65,7 @@ def envelope_schema(result: dict[str, Any], *, whole: bool = True) -> dict[str, 
     }
     if whole:
         extras = {"message": {"type": "string"}, "result_preview": {"type": "string"}, "parts": {"type": "integer"}}
-        properties |= {"error": _ERROR, **extras}
+        properties |= {"error": _ERROR, "questions": {"type": "array", "items": {"type": "object"}}, **extras}
     schema: dict[str, Any] = {
         "type": "object",
         "properties": properties,
@@ -127,8 +130,14 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     "run_workflow": (
         "Run a workflow",
         ("Run any workflow by name, a just created one too. A run that takes long is answered with status `working` and goes on: "
-        "fetch it with get_run(run_id, wait_s)."),
-        _object(["name"], name=_NAME, arguments=_ARGUMENTS, session_id=_SESSION_ID),
+        "fetch it with get_run(run_id, wait_s). One that asks something is answered with `input_required` and its questions."),
+        _object(
+            ["name"], name=_NAME, arguments=_ARGUMENTS, session_id=_SESSION_ID,
+            idempotency_key={
+                **_or_null("string"),
+                "description": "Any text of your own: the same key within 24 hours gives back the same run instead of starting another.",
+            },
+        ),
         types.ToolAnnotations(read_only_hint=False),
         envelope_schema({}),
     ),
@@ -146,11 +155,39 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
         types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
         envelope_schema({}),
     ),
+    "list_runs": (
+        "List runs",
+        "Runs, newest first: all of this user, or those that fit every filter given. `status` input_required: those that wait for an answer.",
+        _object(
+            [],
+            workflow={**_or_null("string"), "description": "Only runs of this workflow."},
+            session_id={**_or_null("string"), "description": "Only runs of this session."},
+            status={"anyOf": [{"type": "string", "enum": list(STATUSES)}, {"type": "null"}]},
+            since={**_or_null("string"), "description": f"Only runs created at or after this time: {_TIME}"},
+            until={**_or_null("string"), "description": "Only runs created before this time."},
+            limit={"type": "integer", "minimum": 1, "maximum": 500, "default": 20},
+        ),
+        types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
+        None,
+    ),
     "cancel_run": (
         "Cancel a run",
         "Stop a run that is going on. One that has ended stays as it is.",
         _object(["run_id"], run_id=_RUN_ID),
         types.ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False),
+        envelope_schema({}),
+    ),
+    "answer_run": (
+        "Answer a run's question",
+        ("Give a run with status `input_required` the answer it waits for; it goes on at once. Ask a person unless you were told the answer. "
+        "Its envelope has `questions`, each with the JSON Schema of its answer."),
+        _object(
+            ["run_id", "answer"],
+            run_id=_RUN_ID,
+            answer={"anyOf": _ANY_JSON, "description": "The answer itself, in the form that the question's schema says."},
+            question_id={**_or_null("string"), "description": "Which question; left out where there is only one."},
+        ),
+        types.ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False),
         envelope_schema({}),
     ),
 }  # fmt: skip

@@ -3,22 +3,31 @@
 - legacy connections: the SDK keeps no registry of them, and tools/list_changed must reach each (2026-07-28 ones listen on the bus);
 - whether a caller wants progress, which in memory has no token to see it by;
 - whether a handler was cancelled by its client, and with which reason, or because the connection is gone;
-- capabilities that promise on both eras what is kept, and nothing else: the SDK derives them from which handlers there are.
+- capabilities that promise on both eras what is kept, and nothing else: the SDK derives them from which handlers there are;
+- what the tasks extension needs and the SDK has not: the check of its routing header, a notification of its own, and its part of a
+  subscription's acknowledgement;
+- the sealing of the state that a client brings back with the answers to a question.
 """
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import mcp_types as types
 from mcp.server.connection import Connection
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.server.session import ServerSession
+from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY, InMemorySubscriptionBus, ListenHandler
+from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp.shared.subscriptions import ResourcesListChanged, ToolsListChanged
+from mcp_types.jsonrpc import HEADER_MISMATCH
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 Context = ServerRequestContext[Any, Any]
@@ -26,8 +35,10 @@ Context = ServerRequestContext[Any, Any]
 _REASON_WAIT_S = 0.05
 """The dispatcher cancels the handler first and shows the notification, with its reason, right after."""
 
-
 _REASONS_KEPT = 100
+_STATE_TTL_S = 24 * 3600.0
+"""How long a client may take to bring back the answers to a question. What the state opens is no more than answer_run does."""
+KEY_BYTES = 32
 
 
 class Changes:
@@ -101,6 +112,79 @@ def wants_progress(ctx: Context) -> bool:
         return True
     outbound = ctx.session._request_outbound
     return getattr(getattr(outbound, "_inner", outbound), "_on_progress", None) is not None
+
+
+def declares(ctx: Context, extension: str) -> bool:
+    """Whether the client supports an extension; on 2026-07-28 each request says so for itself."""
+    can = ctx.session.client_capabilities
+    return can is not None and extension in (can.extensions or {})
+
+
+def can_fill_forms(ctx: Context) -> bool:
+    """Whether the client shows elicitation forms to its user. An empty capability means forms, as before there were URLs."""
+    can = ctx.session.client_capabilities
+    asking = None if can is None else can.elicitation
+    return asking is not None and (asking.form is not None or asking.url is None)
+
+
+def check_name_header(ctx: Context, name: str) -> None:
+    """Raises MCPError where the `Mcp-Name` of an HTTP request is not the name in its body: the SDK knows its own methods only."""
+    if ctx.request is not None and decode_header_value(ctx.request.headers.get(MCP_NAME_HEADER)) != name:
+        raise MCPError(
+            code=HEADER_MISMATCH,
+            message=f"{MCP_NAME_HEADER} header does not match the request body's 'taskId' parameter",
+        )
+
+
+def new_state_key() -> bytes:
+    """For `seal_request_state`: 256 random bits."""
+    return os.urandom(KEY_BYTES)
+
+
+def seal_request_state(server: Server[Any], key: bytes, principal_of: Callable[[Context], str]) -> None:
+    """Encrypt what InputRequiredResult gives the client to bring back; bound to principal, tool and arguments, for a day."""
+    security = RequestStateSecurity(keys=[key], ttl=_STATE_TTL_S, bind_principal=principal_of)
+    server.middleware.append(RequestStateBoundary(security, default_audience="repertoire"))
+
+
+class TaskStatusNotification(types.Notification[dict[str, Any], Literal["notifications/tasks"]]):
+    """The tasks extension's own notification."""
+
+    method: Literal["notifications/tasks"] = "notifications/tasks"
+    params: dict[str, Any]
+
+
+async def tell_of_task(ctx: Context, task: dict[str, Any]) -> None:
+    """One notifications/tasks on the stream of the subscription that `ctx` is the request of."""
+    params = {**task, "_meta": {SUBSCRIPTION_ID_META_KEY: ctx.request_id}}
+    notification = TaskStatusNotification(params=params)
+    await ctx.session.send_notification(notification, ctx.request_id)  # type: ignore[arg-type]  # not in the SDK's union
+
+
+def listened(params: types.SubscriptionsListenRequestParams, kind: str) -> list[str]:
+    """What a subscription's filter names under an extension's key."""
+    named = (params.notifications.model_extra or {}).get(kind)
+    return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
+
+
+class Acknowledging(ServerSession):
+    """A session whose acknowledgement of a subscription also names what an extension will tell of."""
+
+    def __init__(self, session: ServerSession, kinds: dict[str, list[str]]) -> None:
+        self.__dict__.update(session.__dict__)
+        self._kinds = kinds
+        self.acknowledged = anyio.Event()
+
+    async def send_notification(
+        self, notification: types.ServerNotification, related_request_id: types.RequestId | None = None
+    ) -> None:
+        if isinstance(notification, types.SubscriptionsAcknowledgedNotification):
+            honored = notification.params.notifications.model_dump(by_alias=True, exclude_none=True) | self._kinds
+            notification.params.notifications = types.SubscriptionFilter.model_validate(honored)
+            await super().send_notification(notification, related_request_id)
+            self.acknowledged.set()
+        else:
+            await super().send_notification(notification, related_request_id)
 
 
 def legacy_session(ctx: Context) -> str | None:

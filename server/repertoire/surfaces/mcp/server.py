@@ -16,24 +16,35 @@ from ...settings import Limits
 from ...version import VERSION
 from .calls import Calls, NoteOpen
 from .definitions import FIXED, workflow_input, workflow_tool
+from .listening import Listening
 from .reading import Reading
-from .sdk import Cancellations, Changes, Context, promise_what_is_kept, watch
+from .sdk import Cancellations, Changes, Context, new_state_key, promise_what_is_kept, seal_request_state, watch
+from .tasks import Tasks
 
 _INSTRUCTIONS = """Repertoire keeps Python workflows as tools. Before writing code for a task, call search_workflows: a workflow may
 exist. If none fits and the task will come again, write one with create_workflow and run it with run_workflow in the same turn.
-Every answer is {run_id, session_id, status, result}; with status "working" the run goes on: call get_run(run_id, wait_s)."""
+Every answer is {run_id, session_id, status, result}; with status "working" the run goes on: call get_run(run_id, wait_s);
+with "input_required" it asks something: ask the user, then call answer_run(run_id, answer)."""
 
 CallerOf = Callable[[Context], Caller]
 
 
 def build_server(
-    service: Service, limits: Limits, changes: Changes, caller_of: CallerOf, *, note_open: NoteOpen | None = None
+    service: Service,
+    limits: Limits,
+    changes: Changes,
+    caller_of: CallerOf,
+    *,
+    note_open: NoteOpen | None = None,
+    state_key: bytes | None = None,
 ) -> Server[Any]:
-    """`caller_of(ctx)` says who makes a request; `changes` is shared by all servers of the app."""
+    """`caller_of(ctx)` says who makes a request; `changes` is shared by all servers of the app. `state_key` seals what clients bring
+    back with the answers to a question: without one, no such state survives this server."""
     cancellations = Cancellations()
     reading = Reading(service, caller_of)
     tools = Tools(service, limits, caller_of)
-    calls = Calls(service, caller_of, cancellations, limits.inline_deadline_s, note_open)
+    tasks = Tasks(service, caller_of)
+    calls = Calls(service, caller_of, cancellations, tasks, limits.inline_deadline_s, note_open)
     server: Server[Any] = Server(
         "repertoire",
         version=VERSION,
@@ -47,9 +58,11 @@ def build_server(
         on_read_resource=reading.read,
         on_list_prompts=reading.list_prompts,
         on_get_prompt=reading.get_prompt,
-        on_subscriptions_listen=changes.listen,
+        on_subscriptions_listen=Listening(service, tasks, changes, caller_of),
     )
+    tasks.serve(server)
     promise_what_is_kept(server)
+    seal_request_state(server, state_key or new_state_key(), lambda ctx: caller_of(ctx).principal)
     watch(server, changes.remember)
     watch(server, cancellations.remember)
     return server

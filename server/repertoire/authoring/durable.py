@@ -1,0 +1,162 @@
+"""What a body asks of its host by name: the time, to sleep, a person, other workflows. All of it is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from . import ambient
+from .door import Door
+from .doors import Doors
+from .recorded import CallError
+from .refusals import NotAvailable
+
+_SHORT_S: Final = 0.05
+"""A shorter sleep is simply slept: recording it costs more."""
+
+
+def now() -> datetime:
+    """The time, in UTC and with its zone; the same when the run is begun again."""
+    doors = ambient.doors()
+    return datetime.fromtimestamp(time.time() if doors is None else doors.read_clock(time.time), UTC)
+
+
+def _sleep(seconds: float) -> None:
+    seconds = _seconds(seconds)
+    doors = ambient.doors()
+    if doors is None or seconds < _SHORT_S:
+        time.sleep(seconds)
+    else:
+        doors.call("sleep", {"seconds": seconds}, f"{seconds:g} s")
+
+
+async def _asleep(seconds: float) -> None:
+    seconds = _seconds(seconds)
+    doors = ambient.doors()
+    if doors is None or seconds < _SHORT_S:
+        await asyncio.sleep(seconds)
+    else:
+        await doors.acall("sleep", {"seconds": seconds}, f"{seconds:g} s")
+
+
+def _ask(question: str, schema: dict[str, Any] | None = None, *, expires_s: float | None = None) -> Any:
+    return _in_a_run("ask(question)").call("ask", _question(question, schema, expires_s), question)
+
+
+def _aask(question: str, schema: dict[str, Any] | None = None, *, expires_s: float | None = None) -> Awaitable[Any]:
+    return _in_a_run("ask(question)").acall("ask", _question(question, schema, expires_s), question)
+
+
+sleep = Door(_sleep, _asleep)
+sleep.__doc__ = "Sleep for `seconds`. A long sleep holds no worker and survives a restart."
+ask = Door(_ask, _aask)
+ask.__doc__ = """Ask whoever watches the run, and give back the answer. Until then the run holds no worker, and it survives a restart.
+
+`schema` is a JSON Schema of the answer: `{"type": "boolean"}`, a flat object; a string by default. A pydantic model or a type does too.
+After `expires_s` seconds CallError with code `expired` is raised.
+"""
+
+
+class Workflows:
+    """`workflows.invoke(name, **arguments)` runs another workflow and gives its result; `workflows.NAME(**arguments)` does too.
+
+    `search(query, limit=5)`, `list()`, `get(name)`, `create(name, source, description=None)`, `delete(name)` are the registry's.
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name == "invoke":
+            return invoke
+        return _verb(name) if name in _VERBS else _named(name)
+
+    def __repr__(self) -> str:
+        return "<workflows>"
+
+
+_VERBS: Final[dict[str, tuple[str, ...]]] = {
+    "search": ("query", "limit"),
+    "list": (),
+    "get": ("name",),
+    "create": ("name", "source", "description"),
+    "delete": ("name",),
+}
+"""The registry's verbs with their parameters in order."""
+
+
+def _verb(verb: str) -> Door[..., Any]:
+    return Door(
+        lambda *args, **kwargs: _in_a_run(f"workflows.{verb}").call(*_registry_call(verb, args, kwargs)),
+        lambda *args, **kwargs: _in_a_run(f"workflows.{verb}").acall(*_registry_call(verb, args, kwargs)),
+    )
+
+
+def _registry_call(verb: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
+    names = _VERBS[verb]
+    if len(args) > len(names) or not kwargs.keys() <= set(names):
+        raise TypeError(f"workflows.{verb}({', '.join(names)})")
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    return f"workflows.{verb}", given, str(given.get("name") or given.get("query") or "")
+
+
+def _named(name: str) -> Door[..., Any]:
+    return Door(
+        lambda *args, **kwargs: _in_a_run(f"workflows.{name}").call(*_invocation(name, args, kwargs)),
+        lambda *args, **kwargs: _in_a_run(f"workflows.{name}").acall(*_invocation(name, args, kwargs)),
+    )
+
+
+def _invocation(name: str, args: tuple[Any, ...], arguments: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
+    if args:
+        raise TypeError(f"workflows.invoke({name!r}, ...): name the arguments, as in invoke({name!r}, text='...')")
+    return "workflow", {"name": name, "arguments": arguments}, name
+
+
+def _invoke(name: str, /, *args: Any, **arguments: Any) -> Any:
+    return _in_a_run("workflows.invoke").call(*_invocation(name, args, arguments))
+
+
+def _ainvoke(name: str, /, *args: Any, **arguments: Any) -> Awaitable[Any]:
+    return _in_a_run("workflows.invoke").acall(*_invocation(name, args, arguments))
+
+
+invoke = Door(_invoke, _ainvoke)
+workflows: Final = Workflows()
+
+
+def _in_a_run(what: str) -> Doors:
+    doors = ambient.doors()
+    if doors is None:
+        raise NotAvailable(
+            f"{what} needs a server", hint="Run the workflow with `repertoire run` or from an MCP client."
+        )
+    return doors
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError(f"sleep(seconds): wants a number, got {value!r}")
+    return max(float(value), 0.0)
+
+
+def _question(question: object, schema: Any, expires_s: float | None) -> dict[str, Any]:
+    if not isinstance(question, str) or not question.strip():
+        raise TypeError("ask(question): the question must be a string with something in it")
+    if schema is None:
+        schema = {"type": "string"}
+    elif not isinstance(schema, dict):
+        from pydantic import TypeAdapter
+
+        schema = TypeAdapter(schema).json_schema()
+    if expires_s is not None:
+        expires_s = _seconds(expires_s)
+    return {"question": question, "schema": schema, "expires_s": expires_s}
+
+
+__all__ = ["CallError", "ask", "invoke", "now", "sleep", "workflows"]

@@ -1,0 +1,191 @@
+"""`step`: a function of the workflow's own whose result is recorded, so that a run begun again does not do it twice."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar, Final, NamedTuple
+
+from . import ambient
+
+_LONGEST_WAIT_S: Final = 10.0
+"""Between attempts, which begin with stamina's 0.1 s and double: no longer than a worker should be held idle."""
+
+
+class _Work(NamedTuple):
+    """One step: what to call, and how often at most."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    retries: int
+    timeout: float | None
+
+    @property
+    def label(self) -> str:
+        return str(getattr(self.function, "__qualname__", None) or type(self.function).__name__).replace(
+            "<locals>.", ""
+        )
+
+    @property
+    def depends_on(self) -> Any:
+        return [list(self.args), self.kwargs]
+
+    @property
+    def is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.function)
+
+    def run(self) -> Any:
+        if not self.retries:
+            return self._once()
+        import stamina
+
+        for attempt in stamina.retry_context(on=Exception, **self._how_often()):
+            with attempt:
+                return self._once()
+        raise AssertionError("stamina raises after the last attempt")
+
+    async def arun(self) -> Any:
+        if not self.retries:
+            return await self._aonce()
+        import stamina
+
+        async for attempt in stamina.retry_context(on=Exception, **self._how_often()):
+            with attempt:
+                return await self._aonce()
+        raise AssertionError("stamina raises after the last attempt")
+
+    def _how_often(self) -> dict[str, Any]:
+        return {"attempts": self.retries + 1, "timeout": None, "wait_max": _LONGEST_WAIT_S}
+
+    def _once(self) -> Any:
+        if self.timeout is None:
+            return _whole(self.function(*self.args, **self.kwargs))
+        return _within(self.timeout, lambda: _whole(self.function(*self.args, **self.kwargs)))
+
+    async def _aonce(self) -> Any:
+        async with asyncio.timeout(self.timeout):
+            value = self.function(*self.args, **self.kwargs)
+            return await value if inspect.isawaitable(value) else value
+
+
+class Step:
+    """`step(fn, *args, retries=0, timeout=None, **kwargs)`, `await step(async_fn, ...)`, `@step` and `@step(retries=3)`.
+
+    The result must be what a session's state can hold. An exception is recorded too, after the last attempt, and raised again when
+    the run is begun again. `timeout` (seconds) is that of each attempt. In a plain script nothing is recorded.
+    """
+
+    is_door: ClassVar[bool] = True
+    __name__ = "step"
+
+    def __call__(
+        self, function: Callable[..., Any] | None = None, /, *args: Any, retries: int = 0, timeout: float | None = None,
+        **kwargs: Any,
+    ) -> Any:  # fmt: skip
+        if function is None or (ambient.doors() is None and not args and not kwargs):
+            return self.decorator(function, retries=retries, timeout=timeout)
+        return _do(_Work(_checked(function), args, kwargs, retries, timeout))
+
+    def aio(
+        self, function: Callable[..., Any], /, *args: Any, retries: int = 0, timeout: float | None = None, **kwargs: Any
+    ) -> Awaitable[Any]:
+        return _do_async(_Work(_checked(function), args, kwargs, retries, timeout))
+
+    def decorator(
+        self, function: Callable[..., Any] | None = None, /, *, retries: int = 0, timeout: float | None = None
+    ) -> Any:
+        if function is None:
+            return functools.partial(self.decorator, retries=retries, timeout=timeout)
+        return Decorated(_checked(function), retries, timeout)
+
+    def __repr__(self) -> str:
+        return "<step>"
+
+
+class Decorated:
+    """A function each of whose calls is a step."""
+
+    is_door: ClassVar[bool] = True
+
+    def __init__(self, function: Callable[..., Any], retries: int, timeout: float | None) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._retries = retries
+        self._timeout = timeout
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return _do(_Work(self._function, args, kwargs, self._retries, self._timeout))
+
+    def aio(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        return _do_async(_Work(self._function, args, kwargs, self._retries, self._timeout))
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        return Decorated(functools.partial(self._function, instance), self._retries, self._timeout)
+
+
+step: Final = Step()
+
+
+def _do(work: _Work) -> Any:
+    """The value; of an async function in an async body, something to await."""
+    if work.is_async:
+        awaitable = _do_async(work)
+        return awaitable if _in_a_loop() else asyncio.run(_awaited(awaitable))
+    doors = ambient.doors()
+    return work.run() if doors is None else doors.step(work.label, work.depends_on, work.run)
+
+
+def _do_async(work: _Work) -> Awaitable[Any]:
+    doors = ambient.doors()
+    return work.arun() if doors is None else doors.astep(work.label, work.depends_on, work.arun)
+
+
+def _checked(function: Any) -> Callable[..., Any]:
+    if not callable(function):
+        hint = "step(function, argument, ...): give the function itself, not its result"
+        raise TypeError(f"step: {type(function).__name__} is not a function. {hint}")
+    return function  # type: ignore[no-any-return]  # callable() has just said so
+
+
+def _whole(value: Any) -> Any:
+    """A lambda may give a coroutine where nobody can await it."""
+    return asyncio.run(_awaited(value)) if inspect.isawaitable(value) and not _in_a_loop() else value
+
+
+def _within(seconds: float, perform: Callable[[], Any]) -> Any:
+    """Python cannot stop a thread: one that takes too long is left behind, and its process is not used again."""
+    outcome: list[tuple[Any, BaseException | None]] = []
+
+    def work() -> None:
+        try:
+            outcome.append((perform(), None))
+        except BaseException as error:  # carried over to the caller's thread
+            outcome.append((None, error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise TimeoutError(f"the step took longer than {seconds:g} s")
+    value, error = outcome[0]
+    if error is not None:
+        raise error
+    return value
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _awaited(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable

@@ -1,0 +1,113 @@
+"""What bodies reach through doors besides time and people: the registry and its workflows. Here a name becomes a version.
+
+A door is a function of a DoorCall under the name of its call; further ones (tools, artifacts, agents) are added to `doors` alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .engine.children import Children
+from .engine.journal import Done, Door, DoorCall
+from .errors import BadArguments, UnknownWorkflow
+from .model.session import Caller
+from .model.workflow import WorkflowVersion
+from .names import new_session_id
+from .service import Service
+from .store import Store
+
+
+class WorkflowDoors:
+    def __init__(self, service: Service, children: Children, store: Store) -> None:
+        self._service = service
+        self._children = children
+        self._store = store
+
+    @property
+    def doors(self) -> dict[str, Door]:
+        return {
+            "workflow": self._invoke,
+            "workflows.search": self._search,
+            "workflows.list": self._list,
+            "workflows.get": self._get,
+            "workflows.create": self._create,
+            "workflows.delete": self._delete,
+        }
+
+    async def _invoke(self, call: DoorCall) -> Done:
+        """A run below this one. `session_id`: "parent" (or its id) shares the parent's session; left out, the child has its own."""
+        if (known := await self._children.known(call)) is not None:
+            return await self._children.wait(call, known.id)
+        name, arguments = str(call.args["name"]), dict(call.args["arguments"])
+        session_id = self._session(call, arguments.pop("session_id", None))
+        version = await self._version(call, name)
+        return await self._children.run(call, version, arguments, session_id)
+
+    def _session(self, call: DoorCall, wanted: Any) -> str:
+        own = call.live.run.session_id
+        if wanted in ("parent", own):
+            return own
+        if wanted in (None, "new"):
+            return new_session_id()
+        raise BadArguments(
+            f"There is no session {str(wanted)[:100]!r} for a workflow that another one calls.",
+            'Give "parent", "new" or nothing.',
+        )
+
+    async def _version(self, call: DoorCall, name: str) -> WorkflowVersion:
+        """The run's first call of a name decides for all its later ones, whatever is published meanwhile."""
+        caller = _caller(call)
+        try:
+            found = self._service.find(caller, name)
+        except UnknownWorkflow:
+            if (pinned := await self._children.pinned(call, name)) is None:
+                raise
+            return await self._stored(pinned)
+        pinned = await self._children.pinned(call, found.name)
+        return found if pinned in (None, found.hash) else await self._stored(pinned)
+
+    async def _stored(self, hash: str | None) -> WorkflowVersion:
+        version = await self._store.version(hash or "")
+        if version is None:
+            raise UnknownWorkflow(f"The version {hash} is gone.")
+        return version
+
+    async def _search(self, call: DoorCall) -> Done:
+        limit = int(call.args.get("limit") or 5)
+        found = await self._service.search(_caller(call), str(call.args.get("query", "")), limit)
+        return Done(found["matches"])
+
+    async def _list(self, call: DoorCall) -> Done:
+        """All of them, as the namespace of the same name elsewhere gives them."""
+        items: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while True:
+            page = await self._service.list_workflows(_caller(call), cursor, 1000)
+            items += page["workflows"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return Done(items)
+
+    async def _get(self, call: DoorCall) -> Done:
+        """None where there is no such workflow."""
+        try:
+            return Done(await self._service.get(_caller(call), str(call.args.get("name", ""))))
+        except UnknownWorkflow:
+            return Done(None)
+
+    async def _create(self, call: DoorCall) -> Done:
+        args = call.args
+        created = await self._service.create(
+            _caller(call), str(args.get("name", "")), str(args.get("source", "")), args.get("description") or None
+        )
+        return Done(created)
+
+    async def _delete(self, call: DoorCall) -> Done:
+        return Done(await self._service.delete(_caller(call), str(call.args.get("name", ""))))
+
+
+def _caller(call: DoorCall) -> Caller:
+    """A body sees what its caller saw: created workflows and, of a file, those of its own folder."""
+    live = call.live
+    root = live.version.root
+    return Caller(principal=live.run.principal, roots=(root,) if root else (), env=live.env)

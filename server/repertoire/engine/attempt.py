@@ -1,0 +1,135 @@
+"""One worker given one run: the task is sent, its calls are answered, until the body has ended, is parked, or the worker has died."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+import anyio
+import anyio.abc
+import msgspec
+
+from ..model.workflow import WorkflowVersion
+from ..settings import Limits
+from ..store import Store
+from ..store.journal import ResumePoint
+from ..store.runs import NewEvent, Place
+from ..wire import Call, Done, Drop, Events, Failed, Fault, Idle, More, Record, Task, Tick
+from .channel import ProtocolViolation
+from .faults import death, too_long
+from .journal import Calls, Door
+from .live import Live, Outcome, Parking
+from .pool import Worker
+
+logger = logging.getLogger(__name__)
+
+_JOURNAL_FORMAT: Final = 1
+"""Raised with every change after which an old journal would be read wrongly."""
+
+
+class Death(msgspec.Struct, frozen=True):
+    """The worker is gone. `progressed`: something was recorded before that."""
+
+    fault: Fault
+    may_go_on: bool
+    progressed: bool
+
+
+def fingerprint() -> str:
+    """What a journal depends on besides the workflow's own text."""
+    return f"journal {_JOURNAL_FORMAT}, Python {sys.version_info[0]}.{sys.version_info[1]}"
+
+
+class Attempt:
+    def __init__(
+        self, live: Live, store: Store, doors: Mapping[str, Door], tasks: anyio.abc.TaskGroup, limits: Limits,
+        dropped: Callable[[Live, str], None],
+    ) -> None:  # fmt: skip
+        self._live = live
+        self._store = store
+        self._doors = doors
+        self._tasks = tasks
+        self._limits = limits
+        self._dropped = dropped
+        self._stored: asyncio.Future[None] | None = None
+
+    async def run(self, worker: Worker, place: Place | None, point: ResumePoint) -> Outcome | Parking | Death:
+        live = self._live
+        calls = Calls(live, worker, self._store, self._doors, self._tasks, point, partial(self._dropped, live))
+        live.lease = worker.lease
+        try:
+            with anyio.CancelScope() as scope:
+                live.stopwatch.start(scope)
+                self._send_task(worker, place, point, calls.began)
+                return await self._attend(worker, calls, point)
+            return too_long(live.stopwatch.limit_s)
+        finally:
+            live.stopwatch.stop()
+            live.lease = None
+            calls.close()
+
+    def _send_task(self, worker: Worker, place: Place | None, point: ResumePoint, began: float) -> None:
+        live, version = self._live, self._live.version
+        code = None if version.hash in worker.known else version.code()
+        worker.known.add(version.hash)
+        state = None if place is None else point.loaded_state or place.state or "{}"
+        worker.channel.send(
+            Task(
+                live.run.id, version.hash, live.run.arguments, code=code, state=state, cwd=folder_of(version) or worker.scratch,
+                max_result_bytes=self._limits.max_result_bytes, max_message_bytes=self._limits.max_event_bytes,
+                session_id=live.run.session_id, env=live.env, began=began, recorded=point.records, told=point.told,
+            )
+        )  # fmt: skip
+
+    async def _attend(self, worker: Worker, calls: Calls, point: ResumePoint) -> Outcome | Parking | Death:
+        live = self._live
+        while True:
+            frame = await reply(worker)
+            events: list[NewEvent] = []
+            while isinstance(frame, Events):
+                events.extend((event.type, event.at, event.data, event.path, event.k) for event in frame.events)
+                frame = await reply(worker) if worker.channel.pending else None
+            if isinstance(frame, Done | Failed):
+                worker.reusable = not frame.pending
+                if isinstance(frame, Done):
+                    return Outcome(status="completed", result=frame.result, state=frame.state, events=tuple(events))
+                return Outcome(status="failed", error=frame.fault, events=tuple(events))
+            if events:
+                await self._store_events(events)
+            if isinstance(frame, Call | Record | Drop | Tick | Idle | More):
+                await calls.take(frame)
+            elif calls.failed is not None:
+                return Outcome(status="failed", error=calls.failed)
+            elif calls.parking is not None:
+                return calls.parking
+            elif frame is not None or worker.channel.closed:
+                fault, explained = death(await worker.exit_code())
+                return Death(fault, not explained and live.unrecorded is None, calls.records > point.last_n)
+
+    async def _store_events(self, events: list[NewEvent]) -> None:
+        """Not waited for, but the group before it is: a body that talks faster than the disk writes is slowed down."""
+        if self._stored is not None:
+            await self._stored
+        self._stored = self._store.add_events(self._live.run.id, self._live.number(len(events)), events)
+        self._stored.add_done_callback(self._announce)
+
+    def _announce(self, stored: asyncio.Future[None]) -> None:
+        if not stored.cancelled() and stored.exception() is None:
+            self._live.announce()
+
+
+async def reply(worker: Worker) -> Any:
+    try:
+        return await worker.channel.receive()
+    except ProtocolViolation:
+        logger.exception("worker %s", worker.pid)
+        return None
+
+
+def folder_of(version: WorkflowVersion) -> str | None:
+    return os.path.dirname(version.path) if version.path else None

@@ -1,0 +1,47 @@
+"""Ends that are not the body's own, in words for the caller."""
+
+from __future__ import annotations
+
+from ..wire import Fault
+from .live import Outcome
+
+
+def death(code: int | None) -> tuple[Fault, bool]:
+    """Why the worker is gone, and whether that explains itself: an exit of the body is its end, a death is nobody's wish."""
+    if code is None or code == -9:
+        return Fault(
+            "worker_lost", "WorkerLost", "The process that ran this workflow was killed from outside; most often it used too much memory.",
+            hint="Use less memory: stream the input instead of holding all of it.",
+        ), False  # fmt: skip
+    if code < 0:
+        return Fault("worker_lost", "WorkerLost", f"The process that ran this workflow died of signal {-code}."), False
+    return Fault(
+        "worker_exit", "WorkerExit", f"The workflow ended its own process with exit code {code} instead of returning.",
+        hint="Return a value or raise an exception; do not call os._exit().",
+    ), True  # fmt: skip
+
+
+def too_long(seconds: float) -> Outcome:
+    fault = Fault(
+        "timeout", "TimeoutError", f"The run took longer than {seconds:g} s and was stopped.",
+        hint='Do less in one run, or declare __workflow__ = {"timeout_s": ...} in the module.',
+    )  # fmt: skip
+    return Outcome(status="failed", error=fault)
+
+
+def cancelled() -> Outcome:
+    return Outcome(status="cancelled", error=Fault("cancelled", "Cancelled", "The run was cancelled."))
+
+
+def lost_start(cause: Exception, *, started: bool) -> tuple[Fault, str]:
+    """What to tell of a run of which something could not be stored."""
+    what = "its result could not be stored" if started else "its start could not be stored, so it was stopped"
+    hint = getattr(cause, "hint", None)
+    return Fault("not_recorded", "StorageError", f"The run is lost: {what}. {cause}", hint=hint), what
+
+
+def other_fingerprint(recorded: str, ours: str) -> str:
+    return (
+        f"somebody to decide: its journal was written by {recorded}, and this is {ours}. "
+        "`repertoire resume RUN` goes on with it all the same"
+    )

@@ -1,0 +1,339 @@
+"""The host's side of a body's calls: what it asks for is done, recorded, and only then answered.
+
+One `Calls` for each time a worker is given the run. Answers go out when their record is committed; several calls of several runs
+share a commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import anyio
+import anyio.abc
+
+from ..errors import LostClaim, OverBudget, RepertoireError
+from ..store import Store
+from ..store.journal import NewRecord, ResumePoint
+from ..store.runs import NewEvent
+from ..wire import Answer, Call, Drop, Fault, Idle, More, Page, Record, Recorded, Tick
+from .live import Live, Parking
+from .pool import Worker
+
+logger = logging.getLogger(__name__)
+
+
+class DoorCall(NamedTuple):
+    """One call of a body, as a door gets it. `key` is the same each time the call is made: an idempotency key for what is outside."""
+
+    live: Live
+    op: str
+    path: str
+    args: dict[str, Any]
+    waits: Callable[[Parking | None], None]
+    """Say that the call waits for something that may take days, or that it no longer does."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.live.run.id}:{self.path}"
+
+
+class Done(NamedTuple):
+    """What a door gives: a JSON value, or the run that holds the result; `state` is stored with the record."""
+
+    value: Any = None
+    child: str | None = None
+    result: str | None = None
+    state: str | None = None
+
+
+Door = Callable[[DoorCall], Awaitable[Done]]
+"""Raises RepertoireError for what the body is to hear; anything else is a fault of ours."""
+
+_QUIET: Final = frozenset({"commit_state"})
+"""Calls that are no news to watchers."""
+
+
+class CallFailed(RepertoireError):
+    """What a door was asked for went wrong in a way that has a fault already."""
+
+    def __init__(self, fault: Fault, child: str | None = None) -> None:
+        super().__init__(fault.message, fault.hint)
+        self.fault = fault
+        self.child = child
+
+
+class _Open:
+    """A call that is being done."""
+
+    def __init__(self, frame: Call) -> None:
+        self.frame = frame
+        self.began = time.time()
+        self.scope = anyio.CancelScope()
+        self.waits_for: Parking | None = None
+        """Set while nothing but this is to happen: then the run needs no worker."""
+
+
+class Calls:
+    def __init__(
+        self, live: Live, worker: Worker, store: Store, doors: Mapping[str, Door], tasks: anyio.abc.TaskGroup, point: ResumePoint,
+        dropped: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        """`dropped(path)` hears of a call that the body has cancelled while it was being done."""
+        self._live = live
+        self._worker = worker
+        self._store = store
+        self._doors = doors
+        self._tasks = tasks
+        self._dropped = dropped
+        self._n = point.last_n
+        self.began = time.monotonic() - point.clock_s
+        self._open: dict[int, _Open] = {}
+        self._recorded: dict[int, int] = {}
+        self._below: set[str] = set()
+        self._clock: list[list[Any]] = []
+        self._idle: Idle | None = None
+        self.parking: Parking | None = None
+        """Set when the run needs no worker for now."""
+        self.failed: Fault | None = None
+        """Set when the run cannot go on: its budget is used up, or a record could not be stored."""
+
+    @property
+    def records(self) -> int:
+        return self._n
+
+    async def take(self, frame: Call | Record | Drop | Tick | Idle | More) -> None:
+        self._idle = None
+        if isinstance(frame, Record):
+            self._note(frame.clock)
+            if self._allowed(frame.label or frame.op):
+                self._live.budget.end_call()
+                self._record_step(frame)
+        elif isinstance(frame, Call):
+            self._note(frame.clock)
+            if self._allowed(f"{frame.op} {frame.label}".strip()):
+                call = self._open[frame.id] = _Open(frame)
+                self._tasks.start_soon(self._do, call, name=f"{self._live.run.id} {frame.path}")
+        elif isinstance(frame, More):
+            records = await self._store.page(self._live.run.id, frame.after)
+            self._worker.channel.send(Page(records))
+        elif isinstance(frame, Drop):
+            self._note(frame.clock)
+            self._drop(frame)
+        elif isinstance(frame, Tick):
+            self._mark("tick")
+        else:
+            self._idle = frame
+            self._consider_parking()
+
+    def close(self) -> None:
+        """The worker is gone, or has answered for good: what is still being done for it is broken off."""
+        for call in self._open.values():
+            call.scope.cancel()
+
+    def _waits(self, call: _Open, parking: Parking | None) -> None:
+        call.waits_for = parking
+        self._consider_parking()
+
+    def _allowed(self, what: str) -> bool:
+        try:
+            self._live.budget.begin_call(what)
+        except OverBudget as error:
+            self._fail(Fault(error.code, "OverBudget", error.message, hint=error.hint))
+            return False
+        return True
+
+    async def _do(self, call: _Open) -> None:
+        frame, live = call.frame, self._live
+        try:
+            with call.scope:
+                if frame.op not in _QUIET:
+                    self._tell("call_start", {"path": frame.path, "op": frame.op, "name": frame.label})
+                done, fault = await self._outcome(call)
+                self._record_call(call, done, fault)
+        finally:
+            live.budget.end_call()
+
+    async def _outcome(self, call: _Open) -> tuple[Done, Fault | None]:
+        frame = call.frame
+        door = self._doors.get(frame.op)
+        try:
+            if door is None:
+                raise RepertoireError(f"There is no {frame.op!r} to call.")
+            return await door(
+                DoorCall(self._live, frame.op, frame.path, json.loads(frame.args), partial(self._waits, call))
+            ), None
+        except CallFailed as error:
+            return Done(child=error.child), error.fault
+        except LostClaim:
+            raise
+        except RepertoireError as error:
+            return Done(), Fault(error.code, type(error).__name__, error.message, hint=error.hint)
+        except Exception:  # the edge of a call
+            logger.exception("%s %s", self._live.run.id, frame.op)
+            return Done(), Fault("internal", "InternalError", "Repertoire failed to do this; its log has the details.")
+
+    def _record_call(self, call: _Open, done: Done, fault: Fault | None) -> None:
+        frame = call.frame
+        if fault is not None:
+            result = None
+        else:
+            result = done.result if done.result is not None else json.dumps(done.value)
+        record = self._made(frame, result, fault)
+        events: list[NewEvent] = []
+        if frame.op not in _QUIET:
+            events.append(_end_event(frame, call.began, done.child, fault))
+        elif fault is None:
+            events.append(("state", time.time(), {"committed": True}))
+        self._store_record(
+            NewRecord(call=record, began_at=call.began, ended_at=time.time(), child=done.child, state=done.state),
+            events,
+            frame.id,
+        )
+
+    def _record_step(self, frame: Record) -> None:
+        record = self._made(frame, frame.result, frame.error)
+        covers = any(path.startswith(frame.path + ":") for path in self._below) if self._below else False
+        if covers:
+            self._below = {path for path in self._below if not path.startswith(frame.path + ":")}
+        self._store_record(
+            NewRecord(call=record, began_at=frame.began, ended_at=time.time(), covers=covers),
+            [_end_event(frame, frame.began, None, frame.error)], frame.id,
+        )  # fmt: skip
+
+    def _drop(self, frame: Drop) -> None:
+        call = self._open.pop(frame.id, None)
+        if call is not None:
+            call.scope.cancel()
+            self._dropped(frame.path)
+        record = self._made(frame, None, None, cancelled=True)
+        began = call.began if call else time.time()
+        replaces = self._recorded.pop(frame.id, None)
+        self._store_record(
+            NewRecord(call=record, began_at=began, ended_at=time.time(), replaces=replaces),
+            [_end_event(frame, began, None, None, cancelled=True)], None,
+        )  # fmt: skip
+
+    def _mark(self, op: str) -> None:
+        record = Recorded(self._next(), "", op, "", self._at(), clock=self._take_clock())
+        self._store_record(NewRecord(call=record, began_at=time.time(), ended_at=time.time()), [], None)
+
+    def _made(
+        self, frame: Call | Record | Drop, result: str | None, error: Fault | None, *, cancelled: bool = False
+    ) -> Recorded:
+        if ":" in frame.path:
+            self._below.add(frame.path)
+        return Recorded(
+            self._next(),
+            frame.path,
+            frame.op,
+            frame.hash,
+            self._at(),
+            result,
+            error,
+            cancelled,
+            self._take_clock(),
+            frame.label,
+        )
+
+    def _store_record(self, record: NewRecord, events: list[NewEvent], answer: int | None) -> None:
+        first = self._live.number(len(events))
+        stored = self._store.record_call(self._live.run, record, first, events)
+        stored.add_done_callback(partial(self._stored, record, answer))
+
+    def _stored(self, record: NewRecord, answer: int | None, stored: asyncio.Future[None]) -> None:
+        if stored.cancelled():
+            return
+        if (error := stored.exception()) is not None:
+            message = getattr(error, "message", str(error))
+            self._fail(
+                Fault(
+                    "not_recorded",
+                    "StorageError",
+                    f"A call could not be recorded: {message}",
+                    hint=getattr(error, "hint", None),
+                )
+            )
+            return
+        self._live.announce()
+        if answer is None:
+            return
+        self._idle = None
+        self._recorded[answer] = record.call.n
+        self._open.pop(answer, None)
+        call = record.call
+        self._worker.channel.send(Answer(answer, call.n, call.at, call.result, call.error))
+        while len(self._recorded) > _KEPT:
+            del self._recorded[next(iter(self._recorded))]
+
+    def _fail(self, fault: Fault) -> None:
+        self.failed = self.failed or fault
+        self._worker.channel.interrupt()
+
+    def _tell(self, kind: Any, data: dict[str, Any]) -> None:
+        first = self._live.number(1)
+        told = self._store.add_events(self._live.run.id, first, [(kind, time.time(), data)])
+        told.add_done_callback(self._told)
+
+    def _told(self, told: asyncio.Future[None]) -> None:
+        if not told.cancelled() and told.exception() is None:
+            self._live.announce()
+
+    def _consider_parking(self) -> None:
+        """Park when the body does nothing but wait, and every call that it waits for may take long."""
+        if self._idle is None or self.parking is not None:
+            return
+        waiting = [self._open.get(number) for number in self._idle.ids]
+        reasons = [one.waits_for for one in waiting if one is not None]
+        if not reasons or len(reasons) < len(self._open) or any(reason is None for reason in reasons):
+            return
+        known = [reason for reason in reasons if reason is not None]
+        asks = [reason for reason in known if reason.status == "input_required"]
+        wakes = [reason.wake_at for reason in known if reason.wake_at is not None]
+        self.parking = Parking(
+            why=(asks or known)[0].why, status="input_required" if asks else "working", wake_at=min(wakes, default=None),
+            state=self._idle.state,
+        )  # fmt: skip
+        self._worker.channel.interrupt()
+
+    def _note(self, clock: list[list[Any]]) -> None:
+        self._clock.extend(clock)
+
+    def _take_clock(self) -> list[list[Any]]:
+        taken, self._clock = self._clock, []
+        return taken
+
+    def _next(self) -> int:
+        self._n += 1
+        return self._n
+
+    def _at(self) -> float:
+        return time.monotonic() - self.began
+
+
+_KEPT: Final = 1_000
+"""Answers on their way whose call the body may still cancel."""
+
+
+def _end_event(
+    frame: Call | Record | Drop, began: float, child: str | None, fault: Fault | None, *, cancelled: bool = False
+) -> NewEvent:
+    now = time.time()
+    data: dict[str, Any] = {
+        "path": frame.path,
+        "op": frame.op,
+        "name": frame.label,
+        "duration_s": round(now - began, 6),
+    }
+    if child is not None:
+        data["run_id"] = child
+    if fault is not None:
+        data["error"] = {"type": fault.type, "message": fault.message}
+    if cancelled:
+        data["cancelled"] = True
+    return ("call_end", now, data)

@@ -1,0 +1,190 @@
+"""A run that this process is running, and whoever waits for something to happen to a run."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+import msgspec
+
+from ..model.lifecycle import Status
+from ..model.run import Run
+from ..model.workflow import WorkflowVersion
+from ..store.runs import NewEvent, Place
+from ..wire import Fault
+from .budget import Budget
+from .pool import Lease
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be recorded of a run's end."""
+
+    status: Status
+    result: str | None = None
+    error: Fault | None = None
+    state: str | None = None
+    events: tuple[NewEvent, ...] = ()
+
+
+class Parking(msgspec.Struct, frozen=True, kw_only=True):
+    """A run needs no worker until something happens. `why` in words; `wake_at`: go on then whatever else happens."""
+
+    why: str
+    status: Status = "working"
+    wake_at: float | None = None
+    state: str | None = None
+
+
+class Watch:
+    """Who waits for news of a run, whether it is live here or not."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[str, list[asyncio.Future[None]]] = {}
+
+    def next(self, run_id: str) -> asyncio.Future[None]:
+        """Done when the run's log has grown, or it has changed otherwise."""
+        watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._watchers.setdefault(run_id, []).append(watcher)
+        return watcher
+
+    def announce(self, run_id: str) -> None:
+        for watcher in self._watchers.pop(run_id, ()):
+            if not watcher.done():
+                watcher.set_result(None)
+
+    def forget(self, run_id: str, watcher: asyncio.Future[None]) -> None:
+        """Nobody waits with this one any more."""
+        waiting = self._watchers.get(run_id, [])
+        if watcher in waiting:
+            waiting.remove(watcher)
+            if not waiting:
+                del self._watchers[run_id]
+
+
+class Stopwatch:
+    """For how long a run has held a worker: it does not run while the run waits for another, or is parked."""
+
+    def __init__(self, limit_s: float, used_s: float) -> None:
+        self.limit_s = limit_s
+        self._used_s = used_s
+        self._since: float | None = None
+        self._pauses = 0
+        self._scope: anyio.CancelScope | None = None
+
+    def start(self, scope: anyio.CancelScope) -> None:
+        """Cancel `scope` when the time is over."""
+        self._scope = scope
+        self._go_on()
+
+    def stop(self) -> None:
+        self._halt()
+        self._scope = None
+
+    def pause(self) -> None:
+        self._pauses += 1
+        self._halt()
+
+    def resume(self) -> None:
+        self._pauses -= 1
+        if self._pauses == 0:
+            self._go_on()
+
+    @property
+    def used_s(self) -> float:
+        return self._used_s + (0.0 if self._since is None else time.monotonic() - self._since)
+
+    def _go_on(self) -> None:
+        if self._scope is not None and not self._pauses:
+            self._since = time.monotonic()
+            self._scope.deadline = anyio.current_time() + self.limit_s - self._used_s
+
+    def _halt(self) -> None:
+        self._used_s, self._since = self.used_s, None
+        if self._scope is not None:
+            self._scope.deadline = float("inf")
+
+
+class Live:
+    """Lives from a run's start, or from its going on, until it has ended or is parked."""
+
+    def __init__(
+        self, run: Run, version: WorkflowVersion, env: Mapping[str, str], watch: Watch, budget: Budget, stopwatch: Stopwatch,
+        parent: Live | None = None,
+    ) -> None:  # fmt: skip
+        self.run = run
+        self.version = version
+        self.env = dict(env)
+        self.scope = anyio.CancelScope()
+        self.done = asyncio.Event()
+        """Set when it has ended or is parked: nothing of it goes on here."""
+        self.settled = asyncio.Event()
+        """Set then too, and while somebody is asked."""
+        self.has_children = False
+        self.lease: Lease | None = None
+        """The place among workers that it holds now."""
+        self._waiting = 0
+        self.turn = asyncio.Event()
+        self.budget = budget
+        self.stopwatch = stopwatch
+        self.parent = parent
+        self.begun_again = False
+        self.cancelled = False
+        self.unrecorded: Exception | None = None
+        """Why its start could not be stored: such a run is stopped, and nothing of it is kept."""
+        self._watch = watch
+
+    @property
+    def kin(self) -> tuple[str, ...]:
+        """The runs above it."""
+        above, live = [], self.parent
+        while live is not None:
+            above.append(live.run.id)
+            live = live.parent
+        return tuple(above)
+
+    def started(self, recorded: asyncio.Future[Place | None]) -> None:
+        """Its start is stored, or could not be."""
+        if not recorded.cancelled() and isinstance(error := recorded.exception(), Exception):
+            self.unrecorded = error
+            self.scope.cancel()
+        self.announce()
+
+    def number(self, count: int) -> int:
+        """The numbers of the next events: the first of them."""
+        first = self.run.last_event + 1
+        self.run = msgspec.structs.replace(self.run, last_event=first + count - 1)
+        return first
+
+    def announce(self, **changes: Any) -> None:
+        if changes:
+            self.run = msgspec.structs.replace(self.run, **changes)
+        self._watch.announce(self.run.id)
+
+    def begin_waiting(self) -> None:
+        """It waits for another run: time does not count, and its place is for others."""
+        self._waiting += 1
+        self.stopwatch.pause()
+        if self._waiting == 1 and self.lease is not None:
+            self.lease.give_up()
+
+    async def end_waiting(self) -> None:
+        self._waiting -= 1
+        try:
+            if self._waiting == 0 and self.lease is not None:
+                await self.lease.take()
+        finally:
+            self.stopwatch.resume()
+
+    def end(self) -> None:
+        self.done.set()
+        self.settled.set()
+        self.announce()
+
+    def ended_with(self, fault: Fault) -> Run:
+        return msgspec.structs.replace(self.run, status="failed", result=None, error=fault, ended_at=time.time())
+
+    def next_change(self) -> asyncio.Future[None]:
+        return self._watch.next(self.run.id)

@@ -1,0 +1,63 @@
+"""What is no longer kept is deleted: every hour while a home is owned, and at once when asked for."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+import anyio
+
+from ..errors import RepertoireError
+from ..settings import Limits
+from ..store import Store
+from ..store.retention import Gone, Keep
+
+logger = logging.getLogger(__name__)
+
+_EVERY_S: Final = 3600.0
+_TREES: Final = 50
+"""Runs taken away in one transaction."""
+_ROWS: Final = 1_000
+"""Rows deleted in one transaction: some ten milliseconds, for which other facts wait."""
+_VERSIONS: Final = 200
+_PAUSE_S: Final = 0.05
+"""Between two transactions in the background: others come first."""
+
+
+class Retention:
+    def __init__(self, store: Store, limits: Limits) -> None:
+        self._store = store
+        self._keep = Keep(seconds=limits.keep_runs_s, runs=limits.keep_runs)
+
+    async def every_hour(self) -> None:
+        """Until cancelled. Where the disk is in trouble, the next hour may be better."""
+        while True:
+            try:
+                gone = await self._runs(self._keep, _PAUSE_S)
+                if gone.runs:
+                    logger.info("%d runs were deleted that need not be kept any longer", gone.runs)
+            except RepertoireError as error:
+                logger.warning("deleting old runs: %s", error)
+            await anyio.sleep(_EVERY_S)
+
+    async def now(self, keep_s: float | None = None, keep: int | None = None, *, dry_run: bool = False) -> Gone:
+        """At once, with versions that nothing refers to any more. `keep_s` and `keep` stand for the settings' `keep_runs_s` and
+        `keep_runs`."""
+        chosen = Keep(
+            seconds=self._keep.seconds if keep_s is None else keep_s, runs=self._keep.runs if keep is None else keep
+        )
+        if dry_run:
+            return await self._store.would_go(chosen)
+        gone = await self._runs(chosen, 0.0)
+        while versions := await self._store.delete_unused_versions(_VERSIONS):
+            gone += Gone(versions=versions)
+        return gone
+
+    async def _runs(self, keep: Keep, pause_s: float) -> Gone:
+        gone = Gone()
+        while await self._store.take_away(keep, _TREES):
+            await anyio.sleep(pause_s)
+        while (swept := await self._store.sweep(_ROWS)).rows:
+            gone += swept
+            await anyio.sleep(pause_s)
+        return gone

@@ -1,0 +1,121 @@
+"""Doors to what may take days: sleep, and asking people. And `commit_state`, which takes no time at all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any, Final
+
+import anyio
+
+from ..errors import BadArguments, Expired
+from ..model.run import Question, iso
+from ..names import new_question_id
+from ..settings import Limits
+from ..store import Store
+from .journal import Done, Door, DoorCall
+from .live import Live, Parking
+from .runner import Runner
+
+_PARK_S: Final = 5.0
+"""A sleep with less than this left keeps its worker: going on costs some ten milliseconds and the replay."""
+_BRIEF_S: Final = 1.0
+"""When a shorter sleep began need not be remembered."""
+
+
+class Waits:
+    def __init__(self, runner: Runner, store: Store, limits: Limits) -> None:
+        self._runner = runner
+        self._store = store
+        self._limits = limits
+        self._asked: dict[str, tuple[Live, asyncio.Future[str]]] = {}
+
+    @property
+    def doors(self) -> dict[str, Door]:
+        return {"sleep": self._sleep, "ask": self._ask, "commit_state": self._commit_state}
+
+    async def answer(self, question: Question, answer: Any) -> None:
+        """A person's answer, as a JSON value that fits the question. Raises BadArguments when the question is closed."""
+        text = json.dumps(answer)
+        if not await self._store.answer(question.id, text):
+            raise BadArguments("That question is closed: it was answered before, has expired, or its run has ended.")
+        asked = self._asked.get(question.id)
+        if asked is not None and not asked[1].done():
+            asked[1].set_result(text)
+        await self._runner.resume(question.run_id)
+
+    async def _sleep(self, call: DoorCall) -> Done:
+        until = time.time() + float(call.args["seconds"])
+        if until - time.time() >= _BRIEF_S:
+            until = await self._store.begin_sleep(call.live.run, call.path, until)
+        if until - time.time() > _PARK_S:
+            call.waits(Parking(why=f"the end of its sleep at {iso(until)}", wake_at=until))
+        await anyio.sleep(max(until - time.time(), 0))
+        return Done()
+
+    async def _ask(self, call: DoorCall) -> Done:
+        now, ttl = time.time(), call.args.get("expires_s") or self._limits.question_ttl_s
+        question = Question(
+            new_question_id(), call.live.run.id, str(call.args["question"]), call.args["schema"], now, now + ttl
+        )
+        told = {"id": question.id, "question": question.question, "schema": question.schema}
+        question, answer = await self._store.ask(
+            call.live.run, call.path, question, ("ask", now, told), call.live.number(1)
+        )
+        if answer is None:
+            answer = await self._answered(call, question)
+        return Done(json.loads(answer))
+
+    async def _answered(self, call: DoorCall, question: Question) -> str:
+        left = (question.expires_at or float("inf")) - time.time()
+        asked: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._asked[question.id] = call.live, asked
+        _show(call.live, question)
+        try:
+            call.waits(Parking(why="an answer", status="input_required", wake_at=question.expires_at))
+            call.live.stopwatch.pause()
+            with anyio.move_on_after(max(left, 0)):
+                return await asked
+            await self._store.close_wait(call.live.run.id, call.path)
+            raise Expired(f"Nobody answered in time: {question.question}", "Ask again, or go on without an answer.")
+        finally:
+            call.live.stopwatch.resume()
+            self._asked.pop(question.id, None)
+            _hide(call.live, question)
+
+    async def _commit_state(self, call: DoorCall) -> Done:
+        return Done(state=str(call.args["state"]))
+
+
+def _show(live: Live | None, question: Question) -> None:
+    """A question is that of every run above it too: that is what the person sees who called."""
+    while live is not None:
+        live.announce(status="input_required", questions=(*live.run.questions, question))
+        live.settled.set()
+        live = live.parent
+
+
+def _hide(live: Live | None, question: Question) -> None:
+    while live is not None:
+        rest = tuple(one for one in live.run.questions if one.id != question.id)
+        if not live.run.is_final:
+            live.announce(status="input_required" if rest else "working", questions=rest)
+            if not rest and not live.done.is_set():
+                live.settled.clear()
+        live = live.parent
+
+
+def check_answer(question: Question, answer: Any) -> Any:
+    """The answer as the schema has it. Raises BadArguments saying what is wanted."""
+    import jsonschema
+
+    try:
+        jsonschema.validate(answer, question.schema)
+    except jsonschema.ValidationError as error:
+        raise BadArguments(
+            f"The answer does not fit the question: {error.message}", f"It must fit {json.dumps(question.schema)}."
+        ) from None
+    except jsonschema.SchemaError:
+        return answer  # the workflow's own schema is no schema: it takes what comes
+    return answer

@@ -1,0 +1,350 @@
+"""Facts about what runs have done and wait for: recorded calls, parking and going on, waits, and what a restart has to resume."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from ..errors import LostClaim
+from ..model.lifecycle import Status
+from ..model.run import Question, Run
+from ..wire import Fault, Recorded
+from .base import Facts
+from .runs import NewEvent, Place, check_owner, claim, insert_events, release_place, run_of
+from .sessions import load_state, save_state
+
+PAGE: Final = 256
+"""Records of one page of a replay: some 50 KB."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_fault = msgspec.msgpack.Decoder(Fault)
+_clock = msgspec.msgpack.Decoder(list[list[Any]])
+
+_INSERT: Final = (
+    "INSERT INTO call (run_id, n, path, op, hash, label, at, began_at, ended_at, result, error, cancelled, clock, child) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class NewRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that has ended. `child` is the run that gave its result; `replaces` the number under which it was recorded before."""
+
+    call: Recorded
+    began_at: float
+    ended_at: float
+    child: str | None = None
+    replaces: int | None = None
+    covers: bool = False
+    """Calls were recorded below its path: they are part of it, and a replay does not meet them."""
+    state: str | None = None
+    """The session's state that is stored with it."""
+
+
+class Unfinished(msgspec.Struct, frozen=True):
+    """A run that has not ended, as a new owner of the home finds it."""
+
+    id: str
+    parent: str | None
+    parked: bool
+    wake_at: float | None
+
+
+class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a run is: how many records a replay meets, the last number, the run's clock then, events told by path, the last event."""
+
+    records: int = 0
+    last_n: int = 0
+    clock_s: float = 0.0
+    told: dict[str, int] = {}
+    last_event: int = 1
+    loaded_state: str | None = None
+    """What the run had loaded, where the session's state has changed since."""
+    deaths: int = 0
+    held_s: float = 0.0
+    fingerprint: str | None = None
+    calls: int = 0
+    """Of its whole tree."""
+
+
+class JournalFacts(Facts):
+    def record_call(
+        self, run: Run, record: NewRecord, first_event: int, events: Sequence[NewEvent]
+    ) -> asyncio.Future[None]:
+        """The call, its events and what state it stores, in one transaction; not waited for here. LostClaim when the run is not ours."""
+
+        def fact(db: sqlite3.Connection) -> None:
+            check_owner(db, run.id, self.epoch)
+            if record.state is not None:
+                _keep_loaded_state(db, run)
+                save_state(db, run.session_id, run.workflow, record.state, record.ended_at)
+            _insert(db, run.id, record)
+            insert_events(db, run.id, first_event, events)
+
+        return self.submit(fact)
+
+    async def page(self, run_id: str, after: int, limit: int = PAGE) -> list[Recorded]:
+        """What a replay meets after number `after`."""
+
+        def query(db: sqlite3.Connection) -> list[Recorded]:
+            rows = db.execute(
+                "SELECT n, path, op, hash, at, CASE WHEN call.child IS NULL THEN call.result ELSE run.result END, "
+                "call.error, cancelled, clock, label FROM call LEFT JOIN run ON run.id = call.child "
+                "WHERE call.run_id = ? AND n > ? AND covered = 0 ORDER BY n LIMIT ?",
+                (run_id, after, limit),
+            )
+            return [_recorded(row) for row in rows]
+
+        return await self.read(query)
+
+    async def calls(self, run_id: str) -> list[dict[str, Any]]:
+        """Every recorded call, in the order in which they ended, with its times."""
+
+        def query(db: sqlite3.Connection) -> list[dict[str, Any]]:
+            rows = db.execute(
+                "SELECT n, path, op, label, began_at, ended_at, error, cancelled, child, covered FROM call "
+                "WHERE run_id = ? AND n > 0 AND op NOT IN ('tick', 'wake') ORDER BY n",
+                (run_id,),
+            )
+            names = ("n", "path", "op", "label", "began_at", "ended_at", "error", "cancelled", "child", "covered")
+            found = [dict(zip(names, row, strict=True)) for row in rows]
+            for call in found:
+                call["error"] = None if call["error"] is None else _fault.decode(call["error"])
+            return found
+
+        return await self.read(query)
+
+    async def copy_calls(self, source: str, target: str, before: int | None) -> int:
+        """Give one run the records of another, up to the number `before`. How many."""
+
+        def fact(db: sqlite3.Connection) -> int:
+            columns = "n, path, op, hash, label, at, began_at, ended_at, {result}, error, cancelled, clock, covered"
+            into = columns.format(result="result")
+            of = columns.format(
+                result="CASE WHEN child IS NULL THEN result ELSE (SELECT run.result FROM run WHERE run.id = child) END"
+            )
+            return db.execute(
+                f"INSERT INTO call (run_id, {into}) SELECT ?, {of} FROM call WHERE run_id = ? AND (? IS NULL OR n < ?)",
+                (target, source, before, before),
+            ).rowcount
+
+        return await self.write(fact)
+
+    async def resume_point(self, run: Run) -> ResumePoint:
+        def query(db: sqlite3.Connection) -> ResumePoint:
+            total, last, at = db.execute(
+                "SELECT count(CASE WHEN covered = 0 AND n > 0 THEN 1 END), coalesce(max(n), 0), coalesce(max(at), 0) "
+                "FROM call WHERE run_id = ?", (run.id,),
+            ).fetchone()  # fmt: skip
+            told = db.execute(
+                "SELECT path, max(k) FROM event WHERE run_id = ? AND k IS NOT NULL GROUP BY path", (run.id,)
+            )
+            (last_event,) = db.execute("SELECT max(n) FROM event WHERE run_id = ?", (run.id,)).fetchone()
+            loaded = db.execute("SELECT result FROM call WHERE run_id = ? AND n = 0", (run.id,)).fetchone()
+            deaths, held_s, fingerprint = db.execute(
+                "SELECT deaths, held_s, fingerprint FROM run WHERE id = ?", (run.id,)
+            ).fetchone()
+            (calls,) = db.execute(
+                "SELECT count(*) FROM call WHERE run_id IN (SELECT id FROM run WHERE root = ?1 OR id = ?1) AND n > 0", (run.top,)
+            ).fetchone()  # fmt: skip
+            return ResumePoint(
+                records=total, last_n=last, clock_s=at, told=dict(told.fetchall()), last_event=last_event or 1,
+                loaded_state=loaded and loaded[0], deaths=deaths, held_s=held_s, fingerprint=fingerprint, calls=calls,
+            )  # fmt: skip
+
+        return await self.read(query)
+
+    async def claim_unfinished(self) -> list[Unfinished]:
+        """Take over what an earlier owner of this home left unfinished, newest first. Only the owner's lock makes this safe to call."""
+
+        def fact(db: sqlite3.Connection) -> list[Unfinished]:
+            where = "status IN ('working', 'input_required') AND epoch < ?"
+            db.execute(f"UPDATE run SET epoch = ? WHERE {where}", (self.epoch, self.epoch))
+            db.execute(
+                "DELETE FROM place WHERE run_id NOT IN (SELECT id FROM run WHERE status IN ('working', 'input_required'))"
+            )
+            rows = db.execute(
+                "SELECT id, parent, parked IS NOT NULL, wake_at FROM run WHERE status IN ('working', 'input_required') "
+                "ORDER BY created_at DESC"
+            )
+            return [Unfinished(id, parent, bool(parked), wake_at) for id, parent, parked, wake_at in rows]
+
+        return await self.write(fact)
+
+    async def note_deaths(self, run_id: str, deaths: int) -> None:
+        statement = "UPDATE run SET deaths = ? WHERE id = ? AND epoch = ?"
+        await self.write(lambda db: db.execute(statement, (deaths, run_id, self.epoch)).rowcount)
+
+    async def park(
+        self, run: Run, parked: str, *, status: Status, wake_at: float | None, state: str | None, held_s: float
+    ) -> Run:  # fmt: skip
+        """The run holds no worker from now on; its state is stored and its place given up. LostClaim when it is not ours."""
+
+        def fact(db: sqlite3.Connection) -> Run:
+            check_owner(db, run.id, self.epoch)
+            if state is not None:
+                _keep_loaded_state(db, run)
+                save_state(db, run.session_id, run.workflow, state, time.time())
+                release_place(db, run.id, run.session_id, run.workflow)
+            changed = db.execute(
+                "UPDATE run SET status = ?, parked = ?, wake_at = ?, last_event = ?, held_s = ? "
+                "WHERE id = ? AND status IN ('working', 'input_required')",
+                (status, parked, wake_at, run.last_event, held_s, run.id),
+            ).rowcount
+            if not changed:
+                raise LostClaim(f"{run.id} has ended already")
+            return run_of(db, "id = ?", (run.id,)) or run
+
+        return await self.write(fact)
+
+    async def unpark(self, run: Run, *, with_state: bool, kin: Sequence[str] = ()) -> Place | None:
+        """It goes on, with the state as others have left it meanwhile. None: it was not parked, or has ended.
+
+        Where another run holds the place of its state, it stays parked.
+        """
+
+        def fact(db: sqlite3.Connection) -> Place | None:
+            statement = "SELECT 1 FROM run WHERE id = ? AND epoch = ? AND parked IS NOT NULL AND status IN ('working', 'input_required')"
+            if db.execute(statement, (run.id, self.epoch)).fetchone() is None:
+                return None
+            place = claim(db, run, kin) if with_state else Place()
+            if place.held_by is not None:
+                return place
+            db.execute("UPDATE run SET status = 'working', parked = NULL, wake_at = NULL WHERE id = ?", (run.id,))
+            if with_state:
+                n, at = db.execute(
+                    "SELECT coalesce(max(n), 0) + 1, coalesce(max(at), 0) FROM call WHERE run_id = ?", (run.id,)
+                ).fetchone()
+                now = time.time()
+                db.execute(
+                    _INSERT, (run.id, n, "", "wake", "", "", at, now, now, place.state or "{}", None, False, None, None)
+                )
+            return place
+
+        return await self.write(fact)
+
+    async def unfinished_below(self, run_id: str) -> list[str]:
+        """The unfinished runs that this one has begun."""
+        statement = "SELECT id FROM run WHERE parent = ? AND status IN ('working', 'input_required')"
+        return [id for (id,) in await self.read(lambda db: db.execute(statement, (run_id,)).fetchall())]
+
+    async def child(self, parent: str, path: str) -> Run | None:
+        """The run that this call of its parent has begun."""
+        return await self.read(
+            lambda db: run_of(db, "parent = ? AND parent_path = ? ORDER BY created_at DESC", (parent, path))
+        )
+
+    async def pinned(self, run_id: str, workflow: str) -> str | None:
+        """The version that this run's first call of that workflow has run."""
+        statement = "SELECT version FROM run WHERE parent = ? AND workflow = ? ORDER BY created_at, id LIMIT 1"
+        row = await self.read(lambda db: db.execute(statement, (run_id, workflow)).fetchone())
+        return None if row is None else str(row[0])
+
+    # Waits
+
+    async def begin_sleep(self, run: Run, path: str, until: float) -> float:
+        """When this sleep is over: as it was said at first, where it had begun before."""
+
+        def fact(db: sqlite3.Connection) -> float:
+            check_owner(db, run.id, self.epoch)
+            db.execute(
+                "INSERT OR IGNORE INTO wait (run_id, path, root, kind, asked_at, until) VALUES (?, ?, ?, 'sleep', ?, ?)",
+                (run.id, path, run.top, time.time(), until),
+            )
+            statement = "SELECT until FROM wait WHERE run_id = ? AND path = ?"
+            known: float = db.execute(statement, (run.id, path)).fetchone()[0]
+            return known
+
+        return await self.write(fact)
+
+    async def ask(
+        self, run: Run, path: str, question: Question, event: NewEvent, first_event: int
+    ) -> tuple[Question, str | None]:
+        """The question, kept under the call's path, and its answer where there is one. Asked once, however often the call is made."""
+
+        def fact(db: sqlite3.Connection) -> tuple[Question, str | None]:
+            check_owner(db, run.id, self.epoch)
+            added = db.execute(
+                "INSERT OR IGNORE INTO wait (run_id, path, root, kind, id, question, schema, asked_at, until) "
+                "VALUES (?, ?, ?, 'ask', ?, ?, ?, ?, ?)",
+                (run.id, path, run.top, question.id, question.question, json.dumps(question.schema))
+                + (question.asked_at, question.expires_at),
+            ).rowcount
+            if added:
+                insert_events(db, run.id, first_event, [event])
+            row = db.execute(
+                "SELECT id, run_id, question, schema, asked_at, until, answer FROM wait WHERE run_id = ? AND path = ?",
+                (run.id, path),
+            ).fetchone()
+            return Question(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5]), row[6]
+
+        return await self.write(fact)
+
+    async def answer(self, question_id: str, answer: str) -> bool:
+        """Keep a person's answer. False: the question is closed."""
+        statement = "UPDATE wait SET answer = ?, answered_at = ? WHERE id = ? AND answered_at IS NULL"
+        return bool(await self.write(lambda db: db.execute(statement, (answer, time.time(), question_id)).rowcount))
+
+    async def close_wait(self, run_id: str, path: str) -> None:
+        statement = "UPDATE wait SET answered_at = ? WHERE run_id = ? AND path = ? AND answered_at IS NULL"
+        await self.write(lambda db: db.execute(statement, (time.time(), run_id, path)).rowcount)
+
+    async def idempotent(
+        self, principal: str, workflow: str, key: str, arguments: str, run_id: str, ttl_s: float
+    ) -> str:
+        """The run that this key stands for: `run_id`, or the one that had it before. Raises ValueError for other arguments."""
+
+        def fact(db: sqlite3.Connection) -> str:
+            now = time.time()
+            db.execute("DELETE FROM idempotency WHERE at < ?", (now - ttl_s,))
+            db.execute(
+                "INSERT OR IGNORE INTO idempotency VALUES (?, ?, ?, ?, ?, ?)",
+                (principal, workflow, key, arguments, run_id, now),
+            )
+            statement = "SELECT arguments, run_id FROM idempotency WHERE principal = ? AND workflow = ? AND key = ?"
+            known, known_run = db.execute(statement, (principal, workflow, key)).fetchone()
+            if known != arguments:
+                raise ValueError(known_run)
+            found: str = known_run
+            return found
+
+        return await self.write(fact)
+
+
+def _insert(db: sqlite3.Connection, run_id: str, record: NewRecord) -> None:
+    call = record.call
+    if record.replaces is not None:
+        db.execute("DELETE FROM call WHERE run_id = ? AND n = ?", (run_id, record.replaces))
+    if record.covers:
+        statement = "UPDATE call SET covered = 1 WHERE run_id = ? AND path >= ? AND path < ?"
+        db.execute(statement, (run_id, f"{call.path}:", f"{call.path};"))  # ; is the character after :
+    db.execute(
+        _INSERT,
+        (run_id, call.n, call.path, call.op, call.hash, call.label, call.at, record.began_at, record.ended_at)
+        + (
+            None if record.child and call.error is None else call.result,
+            None if call.error is None else _encode(call.error),
+        )
+        + (call.cancelled, _encode(call.clock) if call.clock else None, record.child),
+    )
+
+
+def _keep_loaded_state(db: sqlite3.Connection, run: Run) -> None:
+    """What the run began with, before it is overwritten for the first time: a replay begins with it too."""
+    now = time.time()
+    loaded = load_state(db, run.session_id, run.workflow) or "{}"
+    row = (run.id, 0, "", "load", "", "", 0.0, now, now, loaded, None, False, None, None)
+    db.execute(_INSERT.replace("INSERT", "INSERT OR IGNORE", 1), row)
+
+
+def _recorded(row: tuple[Any, ...]) -> Recorded:
+    n, path, op, hash, at, result, error, cancelled, clock, label = row
+    return Recorded(
+        n, path, op, hash, at, result, None if error is None else _fault.decode(error), bool(cancelled),
+        [] if clock is None else _clock.decode(clock), label,
+    )  # fmt: skip

@@ -1,0 +1,54 @@
+"""What a call gets as its answer: the same JSON as text and as structured content, because clients show the model one or the other."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ...errors import Refused, RepertoireError
+from ...model.run import Run
+from ...service import Service
+from .definitions import FIXED
+
+Answer = dict[str, Any]
+"""A CallToolResult as the wire has it: the SDK checks it either way, and need not dump it first."""
+
+_RUNNING = frozenset({"run_workflow", "get_run", "cancel_run", "answer_run"})
+
+
+def answer_with(payload: dict[str, Any], *, is_error: bool = False) -> Answer:
+    text = json.dumps(payload, ensure_ascii=False)
+    content = [{"type": "text", "text": text}]
+    return {"resultType": "complete", "content": content, "structuredContent": payload, "isError": is_error}
+
+
+def answer_of_run(service: Service, run: Run) -> Answer:
+    """What a call gives whose run stands like this: the envelope, an error where the run has failed."""
+    return answer_with(what_to_do(service.envelope(run)), is_error=run.status in ("failed", "cancelled"))
+
+
+def what_to_do(envelope: dict[str, Any]) -> dict[str, Any]:
+    """A run that waits for an answer says how to give it: who reads this has no form to fill in."""
+    if envelope.get("status") != "input_required":
+        return envelope
+    message = "The run waits for an answer. Ask a person, then call answer_run(run_id, answer)"
+    if len(envelope.get("questions", ())) > 1:
+        message = "The run waits for answers. Ask a person, then call answer_run(run_id, answer, question_id) for each question"
+    return {**envelope, "message": f"{message}; it goes on by itself, and get_run(run_id, wait_s) fetches its result."}
+
+
+def refusal(name: str, error: RepertoireError) -> Answer:
+    """A call that did not become a run. Workflow tools promise the envelope, so they answer in it."""
+    fault: dict[str, Any] = {
+        "code": error.code,
+        "type": type(error).__name__,
+        "message": error.message,
+        "line": None,
+        "hint": error.hint,
+    }
+    if isinstance(error, Refused):
+        fault |= {"code": error.reason, "line": error.line, "column": error.column}
+    payload: dict[str, Any] = {"error": fault}
+    if name in _RUNNING or name not in FIXED:
+        payload = {"run_id": None, "session_id": None, "status": "failed", "result": None, "error": fault}
+    return answer_with(payload, is_error=True)

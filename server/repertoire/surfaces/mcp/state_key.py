@@ -1,0 +1,26 @@
+"""The key of a home that seals what clients bring back with the answers to a question; kept, so that a restart loses none of them."""
+
+from __future__ import annotations
+
+import os
+
+from .sdk import KEY_BYTES, new_state_key
+
+
+def state_key(home: str) -> bytes:
+    """Read it from HOME/request-state.key, or make it. Only the home's owner may call this: nobody else makes one meanwhile."""
+    path = os.path.join(home, "request-state.key")
+    try:
+        with open(path, "rb") as file:
+            key = file.read()
+    except FileNotFoundError:
+        key = b""
+    if len(key) >= KEY_BYTES:
+        return key
+    key = new_state_key()
+    beside = f"{path}.new"
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(fd, "wb") as file:
+        file.write(key)
+    os.replace(beside, path)
+    return key

@@ -1,0 +1,193 @@
+"""The tasks extension of 2026-07-28: a run that takes longer than a moment is a task, and the task's id is the run's id.
+
+A task says what the call would have said: a run that failed is a *completed* task whose result is an error, because `failed` is kept
+for calls that would have been answered with a JSON-RPC error, and a run's failure never is. So the other four words are the run's own.
+Nothing is kept here; who may see a task is who may see the run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import anyio
+import mcp_types as types
+from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
+from mcp_types.jsonrpc import MISSING_REQUIRED_CLIENT_CAPABILITY
+
+from ...errors import BadArguments, RepertoireError
+from ...model.run import Run, iso
+from ...model.session import Caller
+from ...service import Service
+from .answers import Answer, answer_of_run
+from .questions import given_answers, input_requests
+from .sdk import Context, can_fill_forms, check_name_header, declares, is_modern
+
+EXTENSION: Final = "io.modelcontextprotocol/tasks"
+GRACE_S: Final = 0.5
+"""A run that ends (or asks) within this is answered as without the extension: the client's first poll would come later than that.
+Longer would only hold the call; the official suite expects a task of what takes a second."""
+_FIRST_POLL_MS: Final = 500
+_LAST_POLL_MS: Final = 5000
+_POLLS_PER_AGE: Final = 10
+"""A task is asked for in intervals of a tenth of its age, so that a short one is seen soon and a long one costs little."""
+_LOOK_BACK: Final = 50
+"""How many of the latest events are searched for a progress message."""
+_MESSAGE_CHARS: Final = 200
+_ACKNOWLEDGED: Final[Answer] = {"resultType": "complete"}
+
+
+class TaskParams(types.RequestParams):
+    task_id: str
+
+
+class UpdateParams(TaskParams):
+    input_responses: dict[str, Any]
+
+
+class Tasks:
+    """Answers tasks/get, tasks/update and tasks/cancel for callers of one kind."""
+
+    def __init__(self, service: Service, caller_of: Callable[[Context], Caller]) -> None:
+        self._service = service
+        self._caller_of = caller_of
+
+    def serve(self, server: Server[Any]) -> None:
+        server.extensions[EXTENSION] = {}
+        server.add_request_handler("tasks/get", TaskParams, self.get)
+        server.add_request_handler("tasks/update", UpdateParams, self.update)
+        server.add_request_handler("tasks/cancel", TaskParams, self.cancel)
+
+    async def created(self, caller: Caller, run: Run) -> Answer:
+        """The CreateTaskResult of a run that goes on. Its first event is read back from the store, so that it is there to stay."""
+        while True:
+            run, events = await self._look(caller, run.id)
+            if events:
+                return {"resultType": "task", **_task(run, events)}
+            await anyio.sleep(0.001)  # its start is being stored with the next commit
+
+    async def detailed(self, ctx: Context, caller: Caller, run_id: str) -> dict[str, Any]:
+        """The task with what its status brings: the call's result, or what it asks. Raises RepertoireError."""
+        run, events = await self._look(caller, run_id)
+        task = _task(run, events)
+        if run.status == "input_required":
+            return {**task, "inputRequests": input_requests(run) if can_fill_forms(ctx) else {}}
+        if task["status"] == "completed":
+            return {**task, "result": _bare(answer_of_run(self._service, run))}
+        return task
+
+    async def get(self, ctx: Context, params: TaskParams) -> Answer:
+        caller = self._admitted(ctx, params)
+        try:
+            return {"resultType": "complete", **await self.detailed(ctx, caller, params.task_id)}
+        except RepertoireError as error:
+            raise _unknown(error) from error
+
+    async def update(self, ctx: Context, params: UpdateParams) -> Answer:
+        """Answers to what is open; anything else is passed over, a refusal too: the question stays open."""
+        caller = self._admitted(ctx, params)
+        try:
+            run = await self._service.own_run(caller, params.task_id)
+            answers, _ = given_answers(run, {key: _response(value) for key, value in params.input_responses.items()})
+            if answers:
+                await self._service.answer_many(caller, run.id, answers)
+        except BadArguments as error:
+            raise MCPError(code=types.INVALID_PARAMS, message=error.message) from error
+        except RepertoireError as error:
+            raise _unknown(error) from error
+        return _ACKNOWLEDGED
+
+    async def cancel(self, ctx: Context, params: TaskParams) -> Answer:
+        caller = self._admitted(ctx, params)
+        try:
+            await self._service.cancel(caller, params.task_id)
+        except RepertoireError as error:
+            raise _unknown(error) from error
+        return _ACKNOWLEDGED
+
+    def _admitted(self, ctx: Context, params: TaskParams) -> Caller:
+        if not is_modern(ctx):
+            raise MCPError(code=types.METHOD_NOT_FOUND, message="Method not found", data=ctx.method)
+        check_name_header(ctx, params.task_id)
+        require_tasks(ctx)
+        return self._caller_of(ctx)
+
+    async def _look(self, caller: Caller, run_id: str) -> tuple[Run, list[dict[str, Any]]]:
+        """The run, and its latest events as the store has them."""
+        run = await self._service.own_run(caller, run_id)
+        seen = await self._service.get_run(caller, run_id, after_event=max(0, run.last_event - _LOOK_BACK))
+        if seen["status"] != run.status:  # it has moved on between the two
+            run = await self._service.own_run(caller, run_id)
+        events: list[dict[str, Any]] = seen["events"]
+        return run, events
+
+
+def declares_tasks(ctx: Context) -> bool:
+    """Whether this very request may be answered with a task."""
+    return is_modern(ctx) and declares(ctx, EXTENSION)
+
+
+def require_tasks(ctx: Context) -> None:
+    """Raises MCPError naming the extension where the request does not declare it."""
+    if not declares_tasks(ctx):
+        raise MCPError(
+            code=MISSING_REQUIRED_CLIENT_CAPABILITY,
+            message="This needs a client that declares the tasks extension in the request.",
+            data={"requiredCapabilities": {"extensions": {EXTENSION: {}}}},
+        )
+
+
+def _task(run: Run, events: list[dict[str, Any]]) -> dict[str, Any]:
+    status = "completed" if run.status == "failed" else run.status
+    task: dict[str, Any] = {"taskId": run.id, "status": status, "createdAt": iso(run.created_at)}
+    task["lastUpdatedAt"] = events[-1]["at"] if events else iso(run.ended_at or run.created_at)
+    task["ttlMs"] = None
+    if not run.is_final:
+        age_ms = (time.time() - run.created_at) * 1000
+        task["pollIntervalMs"] = int(min(max(age_ms / _POLLS_PER_AGE, _FIRST_POLL_MS), _LAST_POLL_MS))
+    if message := _status_message(run, events):
+        task["statusMessage"] = message[:_MESSAGE_CHARS]
+    return task
+
+
+def _status_message(run: Run, events: list[dict[str, Any]]) -> str | None:
+    if run.error is not None:
+        return run.error.message
+    if run.status == "input_required":
+        return " / ".join(question.question for question in run.questions)
+    if run.is_final:
+        return None
+    if run.waiting_for is not None:
+        return f"waiting for {run.waiting_for}"
+    return next((text for event in reversed(events) if (text := _told(event["type"], event["data"]))), None)
+
+
+def _told(kind: str, data: dict[str, Any]) -> str | None:
+    """What an event says to whoever waits."""
+    message = str(data.get("message") or "")
+    if kind == "log":
+        return message or None
+    if kind != "progress" or data.get("done") is None:
+        return message if kind == "progress" and message else None
+    done, total = data["done"], data.get("total")
+    count = f"{done:g} of {total:g}" if total else f"{done:g}"
+    return f"{message} ({count})" if message else count
+
+
+def _bare(answer: Answer) -> dict[str, Any]:
+    """As part of a task it is no result of a request, so it has no resultType."""
+    return {key: value for key, value in answer.items() if key != "resultType"}
+
+
+def _response(value: Any) -> types.ElicitResult | None:
+    try:
+        return types.ElicitResult.model_validate(value, by_name=False)
+    except ValueError:
+        return None
+
+
+def _unknown(error: RepertoireError) -> MCPError:
+    """A task that does not exist and one of somebody else are not told apart."""
+    return MCPError(code=types.INVALID_PARAMS, message=f"Unknown task. {error.message}")

@@ -1,0 +1,117 @@
+"""The modules `random` and `uuid` as code of workflow files sees them: drawn from generators that the run's seed determines.
+
+A replay draws the same numbers as long as it draws in the same order: tasks that run at the same time share one generator.
+`SystemRandom`, `secrets` and `os.urandom` stay real, for what must not be guessed: let a step give what they give.
+"""
+
+from __future__ import annotations
+
+import random as _random
+import uuid as _uuid
+from abc import ABCMeta
+from collections.abc import Callable
+from typing import Any, Final
+
+from .clock import RunFunction
+
+_TO_1582: Final = 0x01B21DD213814000
+"""From the beginning of UUID time to 1970, in 100 ns."""
+
+
+def random_names(seed: str) -> dict[str, Any]:
+    """What the module `random` has otherwise during a run."""
+    generator_class = _random_class(_random.Random(f"{seed}:seeds"))
+    generator = generator_class(seed)
+    names: dict[str, Any] = {"Random": generator_class, "_inst": generator}
+    for name, value in vars(_random).items():
+        owner = getattr(value, "__self__", None)
+        if type(owner) is _random.Random:  # the functions of the module are methods of its one generator
+            names[name] = getattr(generator, name)
+    return names
+
+
+def _random_class(seeds: _random.Random) -> type[_random.Random]:
+    """`random.Random` whose instances, where no seed is given, get one from `seeds`; otherwise it passes for the real class."""
+
+    class Kind(ABCMeta):  # of ABCMeta, so that a subclass may be abstract too
+        def __instancecheck__(cls, instance: object) -> bool:
+            return isinstance(instance, _random.Random) if cls is Random else super().__instancecheck__(instance)
+
+        def __subclasscheck__(cls, other: type) -> bool:
+            return issubclass(other, _random.Random) if cls is Random else super().__subclasscheck__(other)
+
+    class Random(_random.Random, metaclass=Kind):
+        __doc__ = _random.Random.__doc__
+
+        def seed(self, a: Any = None, version: int = 2) -> None:
+            super().seed(seeds.getrandbits(256) if a is None else a, version)
+
+        def __reduce__(self) -> Any:
+            made_of = (
+                _random.Random if type(self) is Random else type(self)
+            )  # pickle finds only the real one by its name
+            return made_of, (), self.getstate()
+
+    Random.__module__, Random.__qualname__ = "random", "Random"
+    return Random
+
+
+def uuid_names(seed: str, read: Callable[[], float]) -> dict[str, Any]:
+    """What the module `uuid` has otherwise during a run; a generator of its own, so that it does not disturb `random`."""
+    ids = _Ids(_random.Random(f"{seed}:uuid"), read)
+    names = ("uuid1", "uuid4", "uuid6", "uuid7", "uuid8")
+    return {name: RunFunction(getattr(ids, name), getattr(_uuid, name)) for name in names if hasattr(_uuid, name)}
+
+
+class _Ids:
+    def __init__(self, generator: _random.Random, read: Callable[[], float]) -> None:
+        self._bits = generator.getrandbits
+        self._read = read
+        self._node = (
+            generator.getrandbits(48) | 1 << 40
+        )  # of no real machine, says this bit: a run may go on on another
+        self._last_ticks = 0
+        self._last_7 = 0
+
+    def uuid4(self) -> _uuid.UUID:
+        """Generate a random UUID."""
+        return _uuid.UUID(int=self._bits(128), version=4)
+
+    def uuid1(self, node: int | None = None, clock_seq: int | None = None) -> _uuid.UUID:
+        """Generate a UUID from a node, sequence number, and the current time."""
+        ticks, sequence, node = self._ticks(), *self._place(node, clock_seq)
+        fields = (ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, ticks >> 48 & 0x0FFF, sequence >> 8, sequence & 0xFF, node)
+        return _uuid.UUID(fields=fields, version=1)
+
+    def uuid6(self, node: int | None = None, clock_seq: int | None = None) -> _uuid.UUID:
+        """As uuid1, its time in the order in which it sorts."""
+        ticks, sequence, node = self._ticks(), *self._place(node, clock_seq)
+        return _versioned((ticks >> 12) << 80 | (ticks & 0x0FFF) << 64 | sequence << 48 | node, 6)
+
+    def uuid7(self) -> _uuid.UUID:
+        """Generate a UUID from the milliseconds of the clock and random bits; later ones of a run sort later."""
+        value = int(self._read() * 1000) << 74 | self._bits(74)
+        value = self._last_7 = max(value, self._last_7 + 1)
+        return _versioned(value >> 74 << 80 | (value >> 62 & 0x0FFF) << 64 | value & (1 << 62) - 1, 7)
+
+    def uuid8(self, a: int | None = None, b: int | None = None, c: int | None = None) -> _uuid.UUID:
+        """Generate a UUID from three custom blocks, random where not given."""
+        high = self._bits(48) if a is None else a & (1 << 48) - 1
+        middle = self._bits(12) if b is None else b & 0x0FFF
+        low = self._bits(62) if c is None else c & (1 << 62) - 1
+        return _versioned(high << 80 | middle << 64 | low, 8)
+
+    def _ticks(self) -> int:
+        ticks = round(self._read() * 1e7) + _TO_1582
+        ticks = self._last_ticks = max(ticks, self._last_ticks + 1)
+        return ticks
+
+    def _place(self, node: int | None, clock_seq: int | None) -> tuple[int, int]:
+        sequence = self._bits(14) if clock_seq is None else clock_seq & 0x3FFF
+        return sequence, self._node if node is None else node & (1 << 48) - 1
+
+
+def _versioned(value: int, version: int) -> _uuid.UUID:
+    """By hand: `UUID(version=7)` is refused before Python 3.14."""
+    value &= ~(0xF000 << 64 | 0xC000 << 48)
+    return _uuid.UUID(int=value | version << 76 | 0x8000 << 48)

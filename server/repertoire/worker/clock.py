@@ -1,0 +1,157 @@
+"""The time that code of workflow files sees: read once, recorded by the run's journal, the same again when the run is replayed.
+
+Each read is one float in seconds, whatever it is turned into: the live run and the replay convert the same number, so they get
+the same value. Near today a float of seconds steps by 0.24 µs, so a datetime keeps its microseconds exactly, while `time_ns`
+counts in steps of 238 ns. `process_time` and `thread_time` stay real: they measure this process, which a replay is not.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime as _datetime
+import functools
+import time as _time
+from collections.abc import Callable
+from types import BuiltinMethodType
+from typing import Any, Final, Protocol
+
+
+class Reads(Protocol):
+    """What the current task has read so far, in order."""
+
+    def take(self, live: Callable[[], float], /) -> float:
+        """The value recorded for the task's next read, or what `live` gives, recorded."""
+
+
+class RunFunction:
+    """A function of the run that stands for a real one. Copied it stays; pickled it is the real one: it leaves the run."""
+
+    def __init__(self, call: Callable[..., Any], real: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, real, updated=())
+        self._call = call
+        self._real = real
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return copy.copy, (self._real,)  # a function of the standard library that gives back what it gets
+
+    def __copy__(self) -> RunFunction:
+        return self
+
+    def __deepcopy__(self, memo: object) -> RunFunction:
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self._real == (other._real if isinstance(other, RunFunction) else other))
+
+    def __hash__(self) -> int:
+        return hash(self._real)
+
+    def __repr__(self) -> str:
+        return repr(self._real)
+
+
+class RunClock:
+    """One run's clock. `seed` is for what else of a run must repeat (`chance`); `sleep` does what time.sleep is asked for."""
+
+    def __init__(self, seed: str, reads: Reads, sleep: Callable[[float], None] = _time.sleep) -> None:
+        self.seed = seed
+        self._reads = reads
+        self._sleep = sleep
+        self._monotonic = _Steady(reads, _time.monotonic)
+        self._perf_counter = _Steady(reads, _time.perf_counter)
+
+    def time(self) -> float:
+        return self._reads.take(_time.time)
+
+    def functions(self) -> dict[str, RunFunction]:
+        """What the module `time` has otherwise during a run."""
+        calls: dict[str, Callable[..., Any]] = {
+            "time": self.time,
+            "time_ns": lambda: _ns(self.time()),
+            "monotonic": self._monotonic.read,
+            "monotonic_ns": lambda: _ns(self._monotonic.read()),
+            "perf_counter": self._perf_counter.read,
+            "perf_counter_ns": lambda: _ns(self._perf_counter.read()),
+            "gmtime": lambda seconds=None, /: _time.gmtime(self.time() if seconds is None else seconds),
+            "localtime": lambda seconds=None, /: _time.localtime(self.time() if seconds is None else seconds),
+            "ctime": lambda seconds=None, /: _time.ctime(self.time() if seconds is None else seconds),
+            "asctime": lambda *when: _time.asctime(*(when or (self._local(),))),
+            "strftime": lambda form, *when: _time.strftime(form, *(when or (self._local(),))),
+            "clock_gettime": self._clock_gettime,
+            "clock_gettime_ns": self._clock_gettime_ns,
+            "sleep": self._sleep_for,
+        }
+        return {name: RunFunction(call, getattr(_time, name)) for name, call in calls.items() if hasattr(_time, name)}
+
+    def attribute(self, value: Any) -> Any:
+        """What `x.now`, `x.utcnow`, `x.today` gave, or the run's version of it. Methods of subclasses' own stay as they are."""
+        if type(value) is not BuiltinMethodType:
+            return value
+        owner = value.__self__
+        if not isinstance(owner, type) or not issubclass(owner, _datetime.date):
+            return value
+        read = _OF_DATES.get(value.__name__)
+        return value if read is None else RunFunction(functools.partial(read, owner, self.time), value)
+
+    def _local(self) -> _time.struct_time:
+        return _time.localtime(self.time())
+
+    def _sleep_for(self, seconds: float, /) -> None:
+        if seconds < 0:
+            raise ValueError("sleep length must be non-negative")
+        self._sleep(seconds)
+
+    def _clock_gettime(self, clock: int, /) -> float:
+        read = self._clocks().get(clock)
+        return _time.clock_gettime(clock) if read is None else read()
+
+    def _clock_gettime_ns(self, clock: int, /) -> int:
+        read = self._clocks().get(clock)
+        return _time.clock_gettime_ns(clock) if read is None else _ns(read())
+
+    def _clocks(self) -> dict[int, Callable[[], float]]:
+        return {_time.CLOCK_REALTIME: self.time, _time.CLOCK_MONOTONIC: self._monotonic.read}
+
+
+class _Steady:
+    """A clock that never goes back within a run, though a resumed run may live on a machine that has just been started."""
+
+    def __init__(self, reads: Reads, real: Callable[[], float]) -> None:
+        self._reads = reads
+        self._real = real
+        self._ahead = 0.0
+        self._highest = 0.0
+
+    def read(self) -> float:
+        value = self._reads.take(self._live)
+        self._highest = max(self._highest, value)
+        return value
+
+    def _live(self) -> float:
+        value = self._real() + self._ahead
+        if value < self._highest:
+            self._ahead += self._highest - value
+            value = self._highest
+        return value
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)
+
+
+def _now(owner: type[_datetime.datetime], read: Callable[[], float], tz: Any = None) -> Any:
+    return owner.fromtimestamp(read(), tz)
+
+
+def _utcnow(owner: type[_datetime.datetime], read: Callable[[], float]) -> Any:
+    return owner.fromtimestamp(read(), _datetime.UTC).replace(tzinfo=None)
+
+
+def _today(owner: type[_datetime.date], read: Callable[[], float]) -> Any:
+    return owner.fromtimestamp(read())
+
+
+_OF_DATES: Final[dict[str, Callable[..., Any]]] = {"now": _now, "utcnow": _utcnow, "today": _today}

@@ -1,0 +1,120 @@
+"""The worker's view of what is recorded of this run: pages from the host, given out once each.
+
+Async calls are answered in the order in which they ended (`front`), so that whoever was first is first again. A call that blocks its
+thread takes its own record at once (`take`): while it blocked, nothing else of its thread could go on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from ..wire import Recorded
+
+_AHEAD = 2
+"""Records that are kept here while there are more: clock values read after one record may have been stored with the next."""
+
+
+class Journal:
+    """`count` records in all, fetched a page at a time by `fetch(after)`."""
+
+    def __init__(self, count: int, fetch: Callable[[int], list[Recorded]]) -> None:
+        self._left = count
+        self._unread = count
+        self._fetch = fetch
+        self._last = 0
+        self._ahead: deque[Recorded] = deque()
+        self._clock: dict[str, deque[list[float]]] = {}
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the body is still where it has been before."""
+        return self._left > 0
+
+    def front(self) -> Recorded | None:
+        """The record of the call that ended next."""
+        while len(self._ahead) < _AHEAD and self._read_page():
+            pass
+        return self._ahead[0] if self._ahead else None
+
+    def pop(self) -> Recorded:
+        self.front()
+        self._left -= 1
+        return self._ahead.popleft()
+
+    def take(self, path: str) -> Recorded | None:
+        """This path's record, wherever it is; None when the call had not ended. Most often it is the front."""
+        at = 0
+        while True:
+            while at < len(self._ahead):
+                if self._ahead[at].path == path:
+                    record = self._ahead[at]
+                    del self._ahead[at]
+                    self._left -= 1
+                    self.front()
+                    return record
+                at += 1
+            if not self._read_page():
+                return None
+
+    def clock(self, prefix: str) -> float | None:
+        """The next clock value that this node has read; None when no more of them is known."""
+        while not (known := self._clock.get(prefix)):
+            if not self._read_page():
+                return None
+        run = known[0]
+        run[1] -= 1
+        if run[1] <= 0:
+            known.popleft()
+        return run[0]
+
+    def _read_page(self) -> bool:
+        if self._unread <= 0:
+            return False
+        page = self._fetch(self._last)
+        if not page:  # fewer than were counted: some were taken back
+            self._left -= self._unread
+            self._unread = 0
+            return False
+        self._unread -= len(page)
+        self._last = page[-1].n
+        self._ahead.extend(page)
+        for record in page:
+            for prefix, *runs in record.clock:
+                values = self._clock.setdefault(prefix, deque())
+                values.extend([runs[i], runs[i + 1]] for i in range(0, len(runs), 2))
+        return True
+
+
+class Reads:
+    """Clock values read since the last frame: they travel with the next one, because until then nothing depends on them.
+
+    After many reads in a row the clock moves in milliseconds, and equal values are counted: a body may look at it in a loop.
+    """
+
+    EXACT = 256
+    STEP_S = 0.001
+
+    def __init__(self) -> None:
+        self._runs: dict[str, list[float]] = {}
+        self._count = 0
+
+    def note(self, prefix: str, value: float) -> float:
+        runs = self._runs.setdefault(prefix, [])
+        self._count += 1
+        if len(runs) >= 2 * self.EXACT and 0 <= value - runs[-2] < self.STEP_S:
+            runs[-1] += 1
+            return runs[-2]
+        if runs and runs[-2] == value:
+            runs[-1] += 1
+        else:
+            runs += [value, 1]
+        return value
+
+    def take(self) -> list[list[float | str]]:
+        if not self._count:
+            return []
+        taken: list[list[float | str]] = [[prefix, *runs] for prefix, runs in self._runs.items()]
+        self._runs.clear()
+        self._count = 0
+        return taken

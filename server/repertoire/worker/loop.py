@@ -1,0 +1,147 @@
+"""The event loop of bodies: its tasks have paths, and on replay it gives recorded answers in their order and lets time pass at once.
+
+When an asyncio loop has nothing to do it asks its selector to wait. That is the moment in which everything that the last answer led
+to has happened, so it is when the next recorded answer is given: the body then sees answers and timers in the order of the first time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, Protocol, TypeVarTuple
+
+from .paths import make_task
+
+_Args = TypeVarTuple("_Args")
+
+
+class Conductor(Protocol):
+    """Who plays the recorded answers: the desk of the run."""
+
+    @property
+    def replaying(self) -> bool: ...
+
+    def now(self) -> float:
+        """Seconds of the run's clock."""
+
+    def idle(self, timer: float | None, *, elsewhere: bool) -> float | None:
+        """The loop would wait, until its next timer at `timer`; `elsewhere`: something outside the run's calls may wake it.
+
+        Gives the seconds to wait for real, None for as long as it takes, 0 when there is something to do now.
+        """
+
+    def interrupted(self) -> None:
+        """Something else than the run's calls has happened: the clock moves to the real time."""
+
+    def arrived(self) -> None:
+        """There is something to read on the run's socket."""
+
+    def fileno(self) -> int: ...
+
+
+class _Source:
+    """Where loops find the conductor of the run that goes on; one for the process."""
+
+    conductor: Conductor | None = None
+    running = False
+    """Whether the main thread is in a loop: threads then take their recorded answers in its order."""
+
+
+source = _Source()
+
+
+class _Selector(selectors.DefaultSelector):
+    """Lets the conductor decide what happens next when nothing is left to do."""
+
+    loop: Loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        conductor = self.loop.conductor
+        if conductor is None:
+            return super().select(timeout)
+        if timeout == 0:
+            return self._others(conductor, super().select(0))
+        timer = None if timeout is None else conductor.now() + timeout
+        while True:
+            wait = conductor.idle(timer, elsewhere=len(self.get_map()) > self.loop.own_files)
+            if wait == 0:
+                return self._others(conductor, super().select(0))
+            if others := self._others(conductor, super().select(wait)):
+                conductor.interrupted()
+                return others
+
+    def _others(
+        self, conductor: Conductor, ready: list[tuple[selectors.SelectorKey, int]]
+    ) -> list[tuple[selectors.SelectorKey, int]]:
+        """All but the conductor's socket, whose answers are given when it is their turn."""
+        here = conductor.fileno()
+        if all(key.fd != here for key, _ in ready):
+            return ready
+        conductor.arrived()
+        return [(key, events) for key, events in ready if key.fd != here]
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """Does not wait at its end for calls still running in threads: the body has given its result, so the caller gets it."""
+
+    _threads: Executor | None = None
+    own_files = 2
+    """Those that the loop and the conductor have registered themselves."""
+
+    def __init__(self) -> None:
+        main = threading.current_thread() is threading.main_thread()
+        self.conductor = source.conductor if main else None
+        selector = _Selector()
+        selector.loop = self
+        super().__init__(selector)
+        self.set_task_factory(make_task)  # type: ignore[arg-type]  # typeshed wants a generic one
+        if self.conductor is not None:
+            self.add_reader(self.conductor.fileno(), _never)
+
+    def run_forever(self) -> None:
+        before, source.running = source.running, source.running or self.conductor is not None
+        try:
+            super().run_forever()
+        finally:
+            source.running = before
+
+    def time(self) -> float:
+        return super().time() if self.conductor is None else self.conductor.now()
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*_Args], Any], *args: *_Args
+    ) -> asyncio.Future[Any]:
+        if executor is None:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(thread_name_prefix="asyncio")
+            executor = self._threads
+        return super().run_in_executor(executor, func, *args)
+
+    def set_default_executor(self, executor: Any) -> None:
+        self._threads = executor
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _never() -> None:
+    """The selector takes care of the conductor's socket itself."""
+
+
+_as_completed = asyncio.as_completed
+
+
+def _as_completed_in_order(fs: Any, **options: Any) -> Any:
+    """asyncio's own puts coroutines into a set: their tasks would be made in the order of their addresses in memory."""
+    return _as_completed([asyncio.ensure_future(one) for one in dict.fromkeys(fs)], **options)
+
+
+def use_for_asyncio_run() -> None:
+    """A body that calls `asyncio.run` itself gets this loop too, and `as_completed` keeps the order of what it is given."""
+    asyncio.as_completed = _as_completed_in_order
+    policy: Any = asyncio.get_event_loop_policy()
+    policy._loop_factory = Loop

@@ -1,0 +1,138 @@
+"""Where in the body a call was made: a path that does not depend on what arrived first.
+
+A node is an asyncio task, a piece of work handed to a thread, or a step; its path is its position in the tree of those. A call's path
+is that of its node and a counter: `2/0` is the first call of the third task that the body made. So a body that is run again finds
+each recorded call, whatever the order in which answers came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import itertools
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from .threads import OUR_PREFIX
+
+
+class Node:
+    """One sequence of calls. `prefix` is what its calls' paths begin with."""
+
+    __slots__ = ("_calls", "_children", "events", "prefix")
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
+        self._calls = 0
+        self._children = 0
+        self.events = 0
+
+    def next_call(self) -> str:
+        path = f"{self.prefix}{self._calls}"
+        self._calls += 1
+        return path
+
+    def child(self) -> Node:
+        node = Node(f"{self.prefix}{self._children}/")
+        self._children += 1
+        return node
+
+
+_of_task: contextvars.ContextVar[Node | None] = contextvars.ContextVar("repertoire_node", default=None)
+
+
+class _OfThread(threading.local):
+    node: Node | None = None
+    submitting = False
+
+
+_of_thread = _OfThread()
+_root = Node()
+
+
+def begin() -> Node:
+    """A new run: what belongs to no task or thread of it is the root's."""
+    global _numbers, _root
+    _root = Node()
+    _numbers = itertools.count()
+    _of_task.set(None)
+    return _root
+
+
+def current() -> Node:
+    return _of_thread.node or _of_task.get() or _root
+
+
+@contextmanager
+def within(node: Node) -> Iterator[None]:
+    """Calls made here are those of `node`."""
+    if _of_thread.node is not None:
+        before, _of_thread.node = _of_thread.node, node
+        try:
+            yield
+        finally:
+            _of_thread.node = before
+        return
+    token = _of_task.set(node)
+    try:
+        yield
+    finally:
+        _of_task.reset(token)
+
+
+class _Task(asyncio.Task[Any]):
+    """Its hash is its number, not its address: sets of tasks, as asyncio.wait gives them, have the same order each time."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._number = next(_numbers)
+        super().__init__(*args, **kwargs)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+_numbers = itertools.count()
+
+
+def make_task(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], *, context: contextvars.Context | None = None,
+    **options: Any,
+) -> asyncio.Task[Any]:  # fmt: skip
+    """A task factory: the task is the next child of whoever makes it."""
+    context = contextvars.copy_context() if context is None else context
+    context.run(_of_task.set, current().child())
+    return _Task(coroutine, loop=loop, context=context, **options)
+
+
+def _run_in(node: Node, running: Callable[[], None], settled: Callable[[Node], None], *args: Any, **kwargs: Any) -> Any:
+    before, _of_thread.node = _of_thread.node, node
+    try:
+        return running(*args, **kwargs)
+    finally:
+        _of_thread.node = before
+        settled(node)
+
+
+def follow_threads(settled: Callable[[Node], None]) -> None:
+    """Give threads and what is submitted to pools their places in the tree. `settled` hears when the work of a node has ended."""
+    submit, start = ThreadPoolExecutor.submit, threading.Thread.start
+
+    def submit_with_path(self: ThreadPoolExecutor, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        node = current().child()
+        _of_thread.submitting, before = True, _of_thread.submitting
+        try:  # a pool's threads are started when it suits the pool: they have no place of their own
+            return submit(self, _run_in, node, fn, settled, *args, **kwargs)
+        finally:
+            _of_thread.submitting = before
+
+    def start_with_path(self: threading.Thread) -> None:
+        if not _of_thread.submitting and not self.name.startswith(OUR_PREFIX):
+            self.run = partial(_run_in, current().child(), self.run, settled)  # type: ignore[method-assign]  # of this one thread
+        start(self)
+
+    ThreadPoolExecutor.submit = submit_with_path  # type: ignore[method-assign, assignment]
+    threading.Thread.start = start_with_path  # type: ignore[method-assign]
