@@ -30,6 +30,9 @@ class FakeHouse:
         self.live = 0
         self.wanted_env: tuple[str, ...] = ()
 
+    def sleeping_runs(self) -> int:
+        return 0
+
     def live_runs(self) -> int:
         return self.live
 

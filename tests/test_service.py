@@ -17,6 +17,7 @@ from repertoire.app import App, open_app
 from repertoire.errors import BadArguments, Busy, Refused, UnknownRun, UnknownSession
 from repertoire.model.run import RunEvent
 from repertoire.model.session import Caller
+from repertoire.model.workflow import FIXED_TOOLS
 from repertoire.settings import load
 from repertoire.store import open_store
 from repertoire.surfaces.mcp import build_server, watch
@@ -200,8 +201,9 @@ async def test_ten_thousand_workflows_are_paged_found_and_callable(tmp_path: Pat
                 if cursor is None:
                     break
             ready = len(list((Path(__file__).parents[1] / "workflows").glob("[!_]*.py")))
-            assert len(names) == len(set(names)) == 10_000 + 8 + ready
-            assert names[:8] == [*names[:8]] and names[8:] == sorted(names[8:])
+            assert len(names) == len(set(names)) == 10_000 + len(FIXED_TOOLS) + ready
+            assert tuple(names[: len(FIXED_TOOLS)]) == FIXED_TOOLS
+            assert names[len(FIXED_TOOLS) :] == sorted(names[len(FIXED_TOOLS) :])
             found = await app.service.search(Caller(), "thing number 7777")
             assert found["matches"][0]["name"] == "made_07777"
     async with opened(tmp_path) as app:

@@ -49,7 +49,8 @@ _FIRST_SCAN_S = 3.0
 class App:
     """A running home: what the daemon's socket, the command line and HTTP are doors of."""
 
-    def __init__(self, settings: Settings, service: Service, runner: Runner) -> None:
+    def __init__(self, settings: Settings, service: Service, runner: Runner, recovery: Recovery) -> None:
+        self._recovery = recovery
         self.settings = settings
         self.service = service
         self._runner = runner
@@ -61,6 +62,9 @@ class App:
 
     def live_runs(self) -> int:
         return self._runner.live_runs
+
+    def sleeping_runs(self) -> int:
+        return self._recovery.sleeping
 
     @property
     def changes(self) -> Changes:
@@ -154,9 +158,10 @@ async def open_app(settings: Settings, *, watch: bool = True) -> AsyncIterator[A
                 runner.doors |= waits.doors | WorkflowDoors(service, Children(runner, store), store).doors
                 if watch:
                     tasks.start_soon(retention.every_hour, name="retention")
-                await Recovery(runner, store, tasks, settings.own_env(), max(1, pool.size - 1)).begin()
+                recovery = Recovery(runner, store, tasks, settings.own_env(), max(1, pool.size - 1))
+                await recovery.begin()
                 try:
-                    yield App(settings, service, runner)
+                    yield App(settings, service, runner, recovery)
                 finally:
                     tasks.cancel_scope.cancel()
         finally:

@@ -114,7 +114,12 @@ def commit_state() -> Awaitable[None]:
 
 def stored_form() -> str:
     """The state's text as it is stored. Raises StateError."""
-    return codec.encode({**session_state, **aside} if aside else session_state)
+    return codec.encode(whole())
+
+
+def whole() -> dict[str, Any]:
+    """The state with what is stored beside it."""
+    return {**session_state, **aside} if aside else session_state
 
 
 def reload(text: str) -> None:

@@ -134,6 +134,7 @@ class HostDoors:
     def start(self, opening: Opening, /) -> Opened:
         state = ambient.session_state
         self._defaults = frozenset(state.pop(DEFAULTS_KEY, ()))
+        self._keep_aside(self._defaults)
         return Opened(
             self._info.run_id, self._info.session_id, self._info.workflow_name,
             state if self._info.has_state else dict(state), self._defaults,
@@ -152,7 +153,6 @@ class HostDoors:
     def commit(self, state: dict[str, Any], /) -> None:
         self._put(state, self._defaults)
         ambient.commit_state()
-        ambient.session_state.pop(DEFAULTS_KEY, None)
 
     def finish(self, end: RunEnd, /) -> None:
         self.content = end.content if end.content is not None or not self._own else self._own
@@ -166,5 +166,8 @@ class HostDoors:
             kept = dict(state)
             ambient.session_state.clear()
             ambient.session_state.update(kept)
-        if defaults:
-            ambient.session_state[DEFAULTS_KEY] = sorted(defaults)
+        self._keep_aside(defaults)
+
+    def _keep_aside(self, defaults: frozenset[str]) -> None:
+        if self._info.has_state and defaults:
+            ambient.aside[DEFAULTS_KEY] = sorted(defaults)

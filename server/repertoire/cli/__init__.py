@@ -9,8 +9,8 @@ def main() -> None:
     """Run the command line; exits with 0, 1 (it failed) or 2 (it was called wrongly)."""
     from ..daemon.control import ControlError, NoDaemon
     from ..errors import RepertoireError
-    from . import render
-    from .commands import app
+    from . import commands, render, runs  # noqa: F401  # each adds its commands to the program
+    from .program import app
 
     try:
         app(prog_name="repertoire")

@@ -11,36 +11,13 @@ import anyio
 import typer
 
 from ..errors import BadArguments
-from ..settings import Settings, load
 from ..version import VERSION
 from . import render
 from .connect import Calls, carry_out, unwrapped
 from .install import ENTRY, Host, plan
 from .install import carry_out as write_plan
-
-app = typer.Typer(
-    name="repertoire", help="Keeps your agent's Python: every function becomes a typed, durable MCP tool.", no_args_is_help=True,
-    add_completion=False, pretty_exceptions_enable=False,
-)  # fmt: skip
-
-Home = Annotated[
-    str | None, typer.Option("--home", help="Where the data lives. Default: the platform's user data folder.")
-]
-Folders = Annotated[list[str] | None, typer.Option("--workflows", help="A folder of workflow files; may be repeated.")]
-Config = Annotated[str | None, typer.Option("--config", help="A TOML file instead of HOME/repertoire.toml.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Session = Annotated[str, typer.Option("--session", help="Name of the session whose state to use.")]
-
-
-def settings_of(home: str | None, folders: list[str] | None, config: str | None = None) -> Settings:
-    missing = [folder for folder in folders or () if not Path(folder).is_dir()]
-    if missing:
-        raise BadArguments(f"There is no folder {missing[0]!r}.", "--workflows names an existing folder.")
-    return load(home=home, config=config, roots=tuple(str(Path(folder).resolve()) for folder in folders or ()))
-
-
-def _call(home: str | None, folders: list[str] | None, verb: str, **args: Any) -> Any:
-    return carry_out(settings_of(home, folders), lambda calls: calls.call(verb, args))
+from .program import Config, Folders, Home, Json, Session, app, call_verb, settings_of
+from .trees import print_run
 
 
 @app.callback(invoke_without_command=True)
@@ -73,70 +50,6 @@ def serve(
     raise typer.Exit(code)
 
 
-@app.command()
-def run(
-    name: str,
-    payload: Annotated[str, typer.Option("--payload", help="Arguments as JSON, or @FILE.")] = "{}",
-    session: Session = "default",
-    stream: Annotated[
-        bool, typer.Option("--stream", help="Print each event as a line of JSON, then the answer.")
-    ] = False,
-    home: Home = None,
-    workflows: Folders = None,
-    as_json: Json = False,
-) -> None:
-    """Run a workflow and print its result; with --json the whole answer."""
-    arguments = read_payload(payload)
-
-    async def work(calls: Calls) -> dict[str, Any]:
-        with render.RunProgress(name) as bar:
-
-            async def on_event(event: dict[str, Any]) -> None:
-                if stream and "n" in event:
-                    render.print_line(event)
-                elif not stream:
-                    bar.take(event)
-
-            answer: dict[str, Any] = await calls.call("run", {"name": name, "arguments": arguments}, on_event)
-            return answer
-
-    answer = carry_out(settings_of(home, workflows), work, session, lasting=True)
-    if stream:
-        render.print_line(answer)
-    elif as_json:
-        render.print_json(answer)
-    if answer["status"] == "completed":
-        if not stream and not as_json:
-            _print_result(answer)
-        return
-    error = answer.get("error") or {}
-    where = f" (line {error['line']})" if error.get("line") else ""
-    render.error(f"{error.get('type')}: {error.get('message')}{where}", error.get("hint"))
-    render.err.print(f"  repertoire logs {answer['run_id']}", markup=False)
-    raise typer.Exit(1)
-
-
-def _print_result(answer: dict[str, Any]) -> None:
-    if "result_preview" in answer:
-        render.err.print(f"A long result, in {answer['parts']} parts; this is its beginning.", markup=False)
-        sys.stdout.write(answer["result_preview"] + "\n")
-    else:
-        render.print_json(answer["result"])
-
-
-def read_payload(text: str) -> dict[str, Any]:
-    """JSON, or @FILE with JSON in it. Raises BadArguments with the place of what is wrong."""
-    try:
-        value = json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
-    except OSError as error:
-        raise BadArguments(f"Cannot read {text[1:]}: {error.strerror}.") from error
-    except ValueError as error:
-        raise BadArguments(f"--payload is not JSON: {error}.", """For example --payload '{"path": "."}'.""") from error
-    if not isinstance(value, dict):
-        raise BadArguments("--payload must be a JSON object with the workflow's parameters.")
-    return value
-
-
 @app.command("list")
 def list_(home: Home = None, workflows: Folders = None, as_json: Json = False) -> None:
     """List all workflows, and the files that are broken."""
@@ -162,7 +75,7 @@ def list_(home: Home = None, workflows: Folders = None, as_json: Json = False) -
 @app.command()
 def search(query: str, limit: int = 5, home: Home = None, workflows: Folders = None, as_json: Json = False) -> None:
     """Find workflows by what they do."""
-    answer = _call(home, workflows, "search", query=query, limit=limit)
+    answer = call_verb(home, workflows, "search", query=query, limit=limit)
     if as_json:
         render.print_json(answer)
         return
@@ -170,11 +83,19 @@ def search(query: str, limit: int = 5, home: Home = None, workflows: Folders = N
 
 
 @app.command()
-def show(name: str, home: Home = None, workflows: Folders = None, as_json: Json = False) -> None:
-    """Show one workflow: what it takes and gives, and its source."""
-    answer = _call(home, workflows, "show", name=name)
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME|RUN", help="A workflow's name or a run's id.")],
+    home: Home = None,
+    workflows: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Show a workflow: what it takes and gives, and its source; or a run: its calls, their times, what it waits for."""
+    answer = call_verb(home, workflows, "show", name=name)
     if as_json:
         render.print_json(answer)
+        return
+    if "run_id" in answer:
+        print_run(answer)
         return
     for key in ("name", "description", "version", "origin", "file"):
         render.out.print(f"{key}: {answer[key] or ''}", markup=False)
@@ -197,7 +118,7 @@ def create(
         source = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except OSError as error:
         raise BadArguments(f"Cannot read {file}: {error.strerror}.") from error
-    answer = _call(home, workflows, "create", name=name, source=source, replace=replace)
+    answer = call_verb(home, workflows, "create", name=name, source=source, replace=replace)
     if as_json:
         render.print_json(answer)
         return
@@ -208,7 +129,7 @@ def create(
 @app.command()
 def delete(name: str, home: Home = None, workflows: Folders = None, as_json: Json = False) -> None:
     """Delete a created workflow or a file in HOME/workflows. Its runs stay readable."""
-    answer = _call(home, workflows, "delete", name=name)
+    answer = call_verb(home, workflows, "delete", name=name)
     if as_json:
         render.print_json(answer)
     elif answer["deleted"]:
@@ -219,56 +140,9 @@ def delete(name: str, home: Home = None, workflows: Folders = None, as_json: Jso
 
 
 @app.command()
-def runs(
-    workflow: Annotated[str | None, typer.Option(help="Only of this workflow.")] = None,
-    status: Annotated[str | None, typer.Option(help="working, input_required, completed, failed or cancelled.")] = None,
-    limit: int = 20,
-    home: Home = None,
-    as_json: Json = False,
-) -> None:
-    """List runs, newest first."""
-    filters = {key: value for key, value in (("workflow", workflow), ("status", status)) if value}
-    rows = _call(home, None, "runs", limit=limit, **filters)
-    if as_json:
-        render.print_json(rows)
-        return
-    columns = {"run_id": "RUN", "status": "STATUS", "created_at": "CREATED", "duration_s": "SECONDS"}
-    render.table(columns, rows, "No runs yet.")
-
-
-@app.command()
-def logs(
-    run_id: str,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until the run has ended.")] = False,
-    after: Annotated[int, typer.Option(help="Leave out events up to this number.")] = 0,
-    home: Home = None,
-    as_json: Json = False,
-) -> None:
-    """Print a run's events, and the traceback of a failure."""
-
-    async def show_event(event: dict[str, Any]) -> None:
-        if as_json:
-            render.print_line(event)
-        else:
-            render.out.print(render.event_line(event), markup=False)
-
-    args = {"run_id": run_id, "follow": follow, "after": after}
-    answer = carry_out(settings_of(home, None), lambda calls: calls.call("logs", args, show_event))
-    if answer["traceback"]:
-        render.err.print(answer["traceback"], markup=False)
-
-
-@app.command()
-def cancel(run_id: str, home: Home = None, as_json: Json = False) -> None:
-    """Stop a run that is going on."""
-    answer = _call(home, None, "cancel", run_id=run_id)
-    render.print_json(answer) if as_json else render.out.print(answer["status"], markup=False)
-
-
-@app.command()
 def sessions(home: Home = None, as_json: Json = False) -> None:
     """List sessions, last used first."""
-    rows = _call(home, None, "sessions")
+    rows = call_verb(home, None, "sessions")
     if as_json:
         render.print_json(rows)
         return

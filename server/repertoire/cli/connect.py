@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
 import anyio
+import msgspec
 
+from .. import home as homes
 from ..daemon.control import NoDaemon, control_client
 from ..daemon.owner import HomeInUse, Owner
 from ..daemon.serve import Hello, serve_home
 from ..errors import cause_of
+from ..front.dial import CannotConnect, Dial
 from ..settings import Settings
+from ..store.unfinished import has_work_left
 from ..version import VERSION
 
 _PATIENCE_S = 30.0
@@ -94,15 +99,34 @@ async def _ignore(event: dict[str, Any]) -> None:
 
 
 def carry_out(
-    settings: Settings, work: Callable[[Calls], Awaitable[Any]], session: str = "default", lasting: bool = False
-) -> Any:
-    """Run `work` with a way to the home, from a caller that has no event loop."""
+    settings: Settings, work: Callable[[Calls], Awaitable[Any]], session: str = "default", lasting: bool = False,
+    leaves_work: bool = False,
+) -> Any:  # fmt: skip
+    """Run `work` with a way to the home, from a caller that has no event loop.
+
+    `leaves_work`: a run goes on after it. A run that a dead owner has left goes on too, and not in a command that somebody waits for:
+    for both a daemon is started where nobody owns the home.
+    """
+    home = homes.make_home(settings.home)
+    if (leaves_work or has_work_left(homes.database_path(home))) and not homes.is_owned(home):
+        start_daemon(home)
 
     async def main() -> Any:
         async with connect(settings, session, lasting) as calls:
             return await work(calls)
 
     return unwrapped(lambda: anyio.run(main))
+
+
+def start_daemon(home: str) -> None:
+    """As a front does, with this process's environment. Called before there is an event loop: it forks. Raises NoDaemon."""
+    hello = Hello(mode="control", version=VERSION, cwd=os.getcwd())
+    command = [sys.executable, "-P", "-m", "repertoire.daemon", "--home", home]
+    try:
+        link, _ = Dial(home, msgspec.json.encode(hello) + b"\n", command).open()
+    except CannotConnect as error:
+        raise NoDaemon(str(error)) from error
+    link.close()
 
 
 def unwrapped(run: Callable[[], Any]) -> Any:

@@ -66,11 +66,43 @@ def event_line(event: dict[str, Any]) -> str:
             text = f"{data.get('done', 0):g}{total} {data.get('message') or ''}"
         case "text":
             text = str(data.get("text", ""))
+        case "call_start":
+            text = _call(data)
+        case "call_end":
+            text = f"{_call(data)}  {duration(data['duration_s'])}{_outcome(data)}"
+        case "ask":
+            text = f"{data['question']}  {json.dumps(data['schema'], ensure_ascii=False)}  {data['id']}"
+        case "state":
+            text = "the session's state is stored"
+        case "run_start":
+            text = f"{data['workflow']} {data['version']}"
         case "run_end":
             text = data["status"] + (f": {data['error']['message']}" if "error" in data else "")
         case _:
             text = json.dumps(data, ensure_ascii=False)
-    return f"{event['n']:>5} {event['at']} {event['type']:<9} {text}"
+    return f"{event['n']:>5} {event['at']} {event['type']:<10} {text}"
+
+
+def _call(data: dict[str, Any]) -> str:
+    return " ".join(f"{data['path']}  {data['op']} {data.get('name') or ''}".rstrip().split("\n"))
+
+
+def _outcome(data: dict[str, Any]) -> str:
+    text = f"  {data['run_id']}" if "run_id" in data else ""
+    if "error" in data:
+        text += f"  failed: {data['error']['type']}: {data['error']['message']}"
+    return text + ("  cancelled" if data.get("cancelled") else "")
+
+
+def duration(seconds: float) -> str:
+    """Three digits are enough."""
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms"
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 class RunProgress:

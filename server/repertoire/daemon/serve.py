@@ -37,6 +37,8 @@ EX_TEMPFAIL: Final = 75
 _LOOK_S: Final = 5.0
 """Live runs end without telling the daemon, so it looks: this often when idle, and much more often when draining."""
 _LOOK_DRAINING_S: Final = 0.1
+_DRAIN_S: Final = 30.0
+"""For so long a newer version waits for runs to end by themselves; then they go on there, begun again from their journals."""
 
 End = Literal["idle", "stopped", "forced", "handed over", "asked"]
 """Why serve_home returned: nobody came, `stop`, `stop` by force, a newer version, the caller's own stop event."""
@@ -63,6 +65,9 @@ class House(Protocol):
     def wanted_env(self) -> tuple[str, ...]:
         """Names of the environment variables that each client is asked for."""
         ...
+
+    def sleeping_runs(self) -> int:
+        """Runs that are to go on at a time of their own, and for which somebody must be there then."""
 
     def live_runs(self) -> int:
         """Runs that the daemon must not leave: it stays up, and hands over, only at 0."""
@@ -139,6 +144,7 @@ class _Daemon:
         self.house, self.owner, self.idle_exit_s = house, owner, idle_exit_s
         self.end: End | None = None
         self.successor: str | None = None
+        self._drains_since: float | None = None
         self.connections: set[_Connection] = set()
         self._greeting = 0
         self._open_verbs = 0
@@ -154,9 +160,9 @@ class _Daemon:
                 await self._changed.wait()
 
     def _ended(self) -> bool:
-        if self.end is None and self.successor is not None and self._quiet():
+        if self.end is None and self.successor is not None and (self._quiet() or self._has_drained_long()):
             self.end = "handed over"
-        if self.connections or self._greeting or self.house.live_runs() > 0:
+        if self.connections or self._greeting or self.house.live_runs() > 0 or self.house.sleeping_runs() > 0:
             self._busy_at = time.monotonic()
         elif self.end is None and self.idle_exit_s is not None and self._idle_for() >= self.idle_exit_s:
             self.end = "idle"
@@ -171,6 +177,9 @@ class _Daemon:
 
     def _idle_for(self) -> float:
         return time.monotonic() - self._busy_at
+
+    def _has_drained_long(self) -> bool:
+        return self._drains_since is not None and time.monotonic() - self._drains_since > _DRAIN_S
 
     def _quiet(self) -> bool:
         return self.house.live_runs() == 0 and self._open_verbs == 0
@@ -233,6 +242,7 @@ class _Daemon:
             return None
         if as_numbers(hello.version) > as_numbers(self.owner.version):
             self.successor = max(self.successor or hello.version, hello.version, key=as_numbers)
+            self._drains_since = self._drains_since or time.monotonic()
             self._changed.set()
         if self.end is not None or (self.successor is not None and self._quiet()):
             self._changed.set()

@@ -58,18 +58,18 @@ class Children:
         while True:
             changed = self._runner.watch.next(run_id)
             try:
-                live = self._runner.live(run_id) or await self._runner.resume(
-                    run_id, env=call.live.env, parent=call.live
-                )
-                if live is not None:
-                    call.waits(None)
-                    await live.done.wait()
-                run = live.run if live is not None and live.run.is_final else await self._store.run(run_id)
+                live = self._runner.live(run_id)
+                run = live.run if live is not None else await self._store.run(run_id)
                 if run is None:
                     raise CallFailed(Fault("unknown_run", "UnknownRun", f"{run_id} is gone."))
                 if run.is_final:
                     return run
-                if self._runner.live(run_id) is None:  # parked: it goes on when somebody answers, or its time has come
+                if live is None and run.waiting_for is None:  # its server died with it
+                    live = await self._runner.resume(run_id, env=call.live.env, parent=call.live)
+                if live is not None:
+                    call.waits(None)
+                    await live.done.wait()
+                else:  # parked: it goes on when somebody answers, or its time has come
                     why = "an answer" if run.status == "input_required" else f"{run.id} (waiting for {run.waiting_for})"
                     call.waits(Parking(why=why, status=run.status))
                     await changed

@@ -55,6 +55,8 @@ class Done(NamedTuple):
 Door = Callable[[DoorCall], Awaitable[Done]]
 """Raises RepertoireError for what the body is to hear; anything else is a fault of ours."""
 
+_LONG: Final = frozenset({"ask", "sleep", "workflow"})
+"""Calls that may take longer than this process lives."""
 _QUIET: Final = frozenset({"commit_state"})
 """Calls that are no news to watchers."""
 
@@ -92,6 +94,7 @@ class Calls:
         self._tasks = tasks
         self._dropped = dropped
         self._n = point.last_n
+        self._begun = point.begun
         self.began = time.monotonic() - point.clock_s
         self._open: dict[int, _Open] = {}
         self._recorded: dict[int, int] = {}
@@ -117,6 +120,8 @@ class Calls:
         elif isinstance(frame, Call):
             self._note(frame.clock)
             if self._allowed(f"{frame.op} {frame.label}".strip()):
+                if self._clock and frame.op in _LONG:
+                    self._mark("tick")  # what the body has seen of the clock must not be lost while this goes on
                 call = self._open[frame.id] = _Open(frame)
                 self._tasks.start_soon(self._do, call, name=f"{self._live.run.id} {frame.path}")
         elif isinstance(frame, More):
@@ -152,7 +157,7 @@ class Calls:
         frame, live = call.frame, self._live
         try:
             with call.scope:
-                if frame.op not in _QUIET:
+                if frame.op not in _QUIET and frame.path not in self._begun:
                     self._tell("call_start", {"path": frame.path, "op": frame.op, "name": frame.label})
                 done, fault = await self._outcome(call)
                 self._record_call(call, done, fault)

@@ -163,6 +163,18 @@ class Live:
             self.run = msgspec.structs.replace(self.run, **changes)
         self._watch.announce(self.run.id)
 
+    def forget_questions(self, run_id: str, question_id: str | None = None) -> None:
+        """That run asks this (or anything) no longer: neither do those above it."""
+        live: Live | None = self
+        while live is not None:
+            run = live.run
+            rest = tuple(q for q in run.questions if q.run_id != run_id or (question_id and q.id != question_id))
+            if len(rest) < len(run.questions) and not run.is_final:
+                live.announce(status="input_required" if rest else "working", questions=rest)
+                if not rest and not live.done.is_set():
+                    live.settled.clear()
+            live = live.parent
+
     def begin_waiting(self) -> None:
         """It waits for another run: time does not count, and its place is for others."""
         self._waiting += 1

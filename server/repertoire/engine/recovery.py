@@ -33,17 +33,21 @@ class Recovery:
         self._tasks = tasks
         self._env = env
         self._places = anyio.CapacityLimiter(at_once)
-        self._alarms: list[tuple[float, str]] = []
+        self._alarms: list[tuple[float, str, bool]] = []
+        """When, which run, and whether it sleeps; else it asks, and its question expires then."""
         self._changed = anyio.Event()
         runner.on_parked = self.parked
+
+    @property
+    def sleeping(self) -> int:
+        """Runs that go on at a time of their own. (One that was answered or cancelled before is counted until then.)"""
+        return sum(sleeps for _, _, sleeps in self._alarms)
 
     async def begin(self) -> None:
         """Take over what is unfinished; the runs themselves go on in tasks of their own."""
         found = await self._store.claim_unfinished()
         live = {run.id for run in found if not run.parked}
-        for run in found:
-            if run.wake_at is not None:
-                self._alarms.append((run.wake_at, run.id))
+        self._alarms = [(run.wake_at, run.id, not run.asks) for run in found if run.wake_at is not None]
         heapq.heapify(self._alarms)
         goes_on = [run for run in found if not run.parked and run.parent not in live]
         if goes_on:
@@ -53,8 +57,8 @@ class Recovery:
         self._tasks.start_soon(self._watch_clock, name="alarms")
 
     def parked(self, run: Run, wake_at: float | None) -> None:
-        if wake_at is not None:
-            heapq.heappush(self._alarms, (wake_at, run.id))
+        if wake_at is not None and not run.is_final:
+            heapq.heappush(self._alarms, (wake_at, run.id, run.status == "working"))
             self._changed.set()
 
     async def _go_on(self, found: Unfinished) -> None:
@@ -74,7 +78,7 @@ class Recovery:
         while True:
             self._changed = anyio.Event()
             while self._alarms and self._alarms[0][0] <= time.time():
-                _, run_id = heapq.heappop(self._alarms)
+                _, run_id, _ = heapq.heappop(self._alarms)
                 self._tasks.start_soon(self._resume, run_id, name=f"wake {run_id}")
             left = self._alarms[0][0] - time.time() if self._alarms else _LONGEST_S
             with anyio.move_on_after(min(max(left, 0), _LONGEST_S)):

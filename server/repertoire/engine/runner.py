@@ -116,8 +116,11 @@ class Runner:
                 run, point, Fault("version_gone", "VersionGone", "The text of this run's version is gone.")
             )
             return None
+        parent = parent or self._live.get(run.parent or "")
         live = self._made(run, version, env, parent, point)
         live.begun_again = True
+        if parent is not None:
+            parent.forget_questions(run_id)
         if point.fingerprint not in (None, fingerprint()) and not forced:
             self._live.pop(run_id)
             await self._store.park(
@@ -233,7 +236,8 @@ class Runner:
         end: Outcome | Parking | None = None
         try:
             with live.scope:
-                place = await asyncio.shield(recorded) if live.version.uses_state else None
+                needs_start = live.version.uses_state or live.begun_again  # a rerun reads its own row
+                place = await asyncio.shield(recorded) if needs_start else None
                 end = await self._perform(live, Place(held_by=behind) if behind else place)
             end = end or cancelled()
         except anyio.get_cancelled_exc_class():
@@ -303,6 +307,8 @@ class Runner:
     def _ended(self, live: Live, finished: Run) -> None:
         self._live.pop(finished.id, None)
         self._woken.discard(finished.id)
+        if live.parent is not None:
+            live.parent.forget_questions(finished.id)
         live.run = finished
         live.end()
         self._next_turn(finished)

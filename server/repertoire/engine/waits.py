@@ -76,13 +76,19 @@ class Waits:
             call.waits(Parking(why="an answer", status="input_required", wake_at=question.expires_at))
             call.live.stopwatch.pause()
             with anyio.move_on_after(max(left, 0)):
-                return await asked
+                answer = await asked
+                call.live.forget_questions(question.run_id, question.id)
+                return answer
             await self._store.close_wait(call.live.run.id, call.path)
             raise Expired(f"Nobody answered in time: {question.question}", "Ask again, or go on without an answer.")
+        except asyncio.CancelledError:  # parked, most often: it is asked still
+            raise
+        except BaseException:
+            call.live.forget_questions(question.run_id, question.id)
+            raise
         finally:
             call.live.stopwatch.resume()
             self._asked.pop(question.id, None)
-            _hide(call.live, question)
 
     async def _commit_state(self, call: DoorCall) -> Done:
         return Done(state=str(call.args["state"]))
@@ -93,16 +99,6 @@ def _show(live: Live | None, question: Question) -> None:
     while live is not None:
         live.announce(status="input_required", questions=(*live.run.questions, question))
         live.settled.set()
-        live = live.parent
-
-
-def _hide(live: Live | None, question: Question) -> None:
-    while live is not None:
-        rest = tuple(one for one in live.run.questions if one.id != question.id)
-        if not live.run.is_final:
-            live.announce(status="input_required" if rest else "working", questions=rest)
-            if not rest and not live.done.is_set():
-                live.settled.clear()
         live = live.parent
 
 

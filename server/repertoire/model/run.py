@@ -127,6 +127,9 @@ def envelope(run: Run, inline_chars: int) -> dict[str, Any]:
         else:
             answer["result_preview"] = run.result[:2000]
             answer["parts"] = -(-len(run.result) // inline_chars)
+    elif run.result is not None:  # what a cancelled run had given so far
+        answer["result_preview"] = run.result[:2000]
+        answer["parts"] = -(-len(run.result) // inline_chars)
     if run.error is not None:
         answer["error"] = public_error(run.error)
     if run.status == "input_required":

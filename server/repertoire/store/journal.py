@@ -53,6 +53,7 @@ class Unfinished(msgspec.Struct, frozen=True):
     parent: str | None
     parked: bool
     wake_at: float | None
+    asks: bool
 
 
 class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +71,8 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str | None = None
     calls: int = 0
     """Of its whole tree."""
+    begun: frozenset[str] = frozenset()
+    """Paths of calls that were going on: watchers have heard of them."""
 
 
 class JournalFacts(Facts):
@@ -152,8 +155,12 @@ class JournalFacts(Facts):
             (calls,) = db.execute(
                 "SELECT count(*) FROM call WHERE run_id IN (SELECT id FROM run WHERE root = ?1 OR id = ?1) AND n > 0", (run.top,)
             ).fetchone()  # fmt: skip
+            begun = db.execute(
+                "SELECT data ->> 'path' FROM event WHERE run_id = ?1 AND type = 'call_start' "
+                "EXCEPT SELECT path FROM call WHERE run_id = ?1", (run.id,)
+            )  # fmt: skip
             return ResumePoint(
-                records=total, last_n=last, clock_s=at, told=dict(told.fetchall()), last_event=last_event or 1,
+                begun=frozenset(path for (path,) in begun), records=total, last_n=last, clock_s=at, told=dict(told.fetchall()), last_event=last_event or 1,
                 loaded_state=loaded and loaded[0], deaths=deaths, held_s=held_s, fingerprint=fingerprint, calls=calls,
             )  # fmt: skip
 
@@ -169,10 +176,12 @@ class JournalFacts(Facts):
                 "DELETE FROM place WHERE run_id NOT IN (SELECT id FROM run WHERE status IN ('working', 'input_required'))"
             )
             rows = db.execute(
-                "SELECT id, parent, parked IS NOT NULL, wake_at FROM run WHERE status IN ('working', 'input_required') "
+                "SELECT id, parent, parked IS NOT NULL, wake_at, status = 'input_required' FROM run WHERE status IN ('working', 'input_required') "
                 "ORDER BY created_at DESC"
             )
-            return [Unfinished(id, parent, bool(parked), wake_at) for id, parent, parked, wake_at in rows]
+            return [
+                Unfinished(id, parent, bool(parked), wake_at, bool(asks)) for id, parent, parked, wake_at, asks in rows
+            ]
 
         return await self.write(fact)
 

@@ -95,6 +95,7 @@ class RunFacts(Facts):
 
         def fact(db: sqlite3.Connection) -> Run:
             now = time.time()
+            kept = _content_so_far(db, run.id) if status == "cancelled" else result
             ending: list[NewEvent] = [*events, ("run_end", now, _end_data(status, error))]
             last = run.last_event + len(ending)
             allowed = before(status)
@@ -104,7 +105,7 @@ class RunFacts(Facts):
                 f"WHERE id = ? AND epoch = ? AND status IN ({marks}) RETURNING 1",
                 (
                     status,
-                    result,
+                    kept,
                     None if error is None else _encode_fault(error),
                     now,
                     last,
@@ -124,7 +125,7 @@ class RunFacts(Facts):
             return msgspec.structs.replace(
                 run,
                 status=status,
-                result=result,
+                result=kept,
                 error=error,
                 ended_at=now,
                 last_event=last,
@@ -183,6 +184,17 @@ class RunFacts(Facts):
         return await self.read(query)
 
 
+def _content_so_far(db: sqlite3.Connection, run_id: str) -> str | None:
+    """What a run has given before it was cancelled, as JSON: its text, or where it gave none, its items."""
+    rows = db.execute(
+        "SELECT type, data FROM event WHERE run_id = ? AND type IN ('text', 'item') ORDER BY n", (run_id,)
+    ).fetchall()
+    if not rows:
+        return None
+    texts = [json.loads(data).get("text", "") for kind, data in rows if kind == "text"]
+    return json.dumps("".join(texts) if texts else [json.loads(data).get("value") for _, data in rows])
+
+
 def check_owner(db: sqlite3.Connection, run_id: str, epoch: int) -> None:
     """Raises LostClaim. Asked by every fact about a run that goes on, in its own transaction."""
     row = db.execute("SELECT epoch FROM run WHERE id = ?", (run_id,)).fetchone()
@@ -238,4 +250,6 @@ def _with_questions(db: sqlite3.Connection, run: Run) -> Run:
         (run.top,),
     )
     open_ones = tuple(Question(row[0], row[1], row[2], json.loads(row[3]), *row[4:]) for row in rows)
+    if not open_ones:  # answered: it goes on when those below it have
+        return msgspec.structs.replace(run, status="working")
     return msgspec.structs.replace(run, questions=open_ones)

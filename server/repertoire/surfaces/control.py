@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
@@ -21,7 +22,6 @@ _LOOK_S = 0.01
 async def _run(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Run until it has ended or asks somebody; events are emitted on the way."""
     live = await service.run(caller, args["name"], args.get("arguments") or {}, args.get("session_id"))
-    await emit({"type": "run", "run_id": live.run.id})
     await _watch(service, caller, live.run.id, emit)
     run = await service.wait(live, None)  # of a run whose start could not be stored, only its handle knows
     return service.envelope(run)
@@ -30,7 +30,6 @@ async def _run(service: Service, caller: Caller, args: dict[str, Any], emit: Emi
 async def _rerun(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """The same for a new run that takes the answers of an old one."""
     live = await service.rerun(caller, args["run_id"], args.get("before"), args.get("source"))
-    await emit({"type": "run", "run_id": live.run.id})
     await _watch(service, caller, live.run.id, emit)
     return service.envelope(await service.wait(live, None))
 
@@ -56,6 +55,7 @@ async def _watch(
             told = event.n
 
     try:
+        await emit({"type": "run", "run_id": run_id})
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(tell)
             run = await _ended_or_asking(service, caller, run_id, asked)
@@ -65,9 +65,14 @@ async def _watch(
                 tasks.cancel_scope.cancel()
     except anyio.get_cancelled_exc_class():
         with anyio.CancelScope(shield=True):
-            if (await service.own_run(caller, run_id)).status == "working":
-                await service.cancel(caller, run_id)
+            await _stop_working(service, caller, run_id)
         raise
+
+
+async def _stop_working(service: Service, caller: Caller, run_id: str) -> None:
+    with contextlib.suppress(UnknownRun):
+        if (await service.own_run(caller, run_id)).status == "working":
+            await service.cancel(caller, run_id)
 
 
 async def _ended_or_asking(service: Service, caller: Caller, run_id: str, asked: Collection[str]) -> Run | None:
@@ -122,7 +127,12 @@ async def _delete(service: Service, caller: Caller, args: dict[str, Any], emit: 
 
 
 async def _runs(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
-    return await service.runs(caller, **args)
+    """`session` may be the name of one."""
+    filters = dict(args)
+    if (session := filters.pop("session", None)) is not None:
+        named = {row["name"]: row["session_id"] for row in await service.sessions(caller)}
+        filters["session_id"] = named.get(session, session)
+    return await service.runs(caller, **filters)
 
 
 async def _get(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:

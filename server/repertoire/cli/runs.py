@@ -1,0 +1,244 @@
+"""The commands about runs: begin, watch, answer, go on with, list and delete them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import BadArguments
+from . import render
+from .asking import read_answer
+from .conduct import Conduct, print_end
+from .connect import Calls, carry_out
+from .program import Folders, Home, Json, Session, app, call_verb, settings_of
+
+Stream = Annotated[bool, typer.Option("--stream", help="Print each event as a line of JSON, then the answer.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
+
+
+@app.command()
+def run(
+    name: str,
+    payload: Annotated[str, typer.Option("--payload", help="Arguments as JSON, or @FILE.")] = "{}",
+    session: Session = "default",
+    stream: Stream = False,
+    home: Home = None,
+    workflows: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Run a workflow and print its result; with --json the whole answer. What it asks is asked here, if this is a terminal."""
+    args = {"name": name, "arguments": read_payload(payload)}
+
+    async def work(calls: Calls) -> dict[str, Any]:
+        return await Conduct(name, calls, stream=stream).carry("run", args)
+
+    answer = carry_out(settings_of(home, workflows), work, session, lasting=True)
+    print_end(answer, stream=stream, as_json=as_json)
+
+
+@app.command()
+def rerun(
+    run_id: RunId,
+    before: Annotated[
+        str | None, typer.Option("--from", metavar="PATH", help="Do this call, and what ended after it, again.")
+    ] = None,
+    source: Annotated[str | None, typer.Option("--source", metavar="FILE", help="Run this text instead.")] = None,
+    stream: Stream = False,
+    home: Home = None,
+    workflows: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Begin a new run with the arguments of an old one, which takes the answers that are recorded there."""
+    args = {"run_id": run_id, "before": before, "source": None if source is None else read_text(source)}
+
+    async def work(calls: Calls) -> dict[str, Any]:
+        return await Conduct(run_id.split(":")[1], calls, stream=stream).carry("rerun", args)
+
+    if not run_id.startswith("workflow:"):
+        raise BadArguments(f"{run_id!r} is no run's id.", "`repertoire runs` shows them.")
+    answer = carry_out(settings_of(home, workflows), work, lasting=True)
+    print_end(answer, stream=stream, as_json=as_json)
+
+
+@app.command()
+def resume(run_id: RunId, home: Home = None, as_json: Json = False) -> None:
+    """Go on with a run that waits for somebody to decide that, as after an upgrade of Python."""
+    answer = carry_out(
+        settings_of(home, None), lambda calls: calls.call("resume", {"run_id": run_id}), leaves_work=True
+    )
+    render.print_json(answer) if as_json else render.out.print(answer["status"], markup=False)
+
+
+@app.command()
+def answer(
+    run_id: RunId,
+    answer: Annotated[str, typer.Argument(help="JSON, or plain text where the question wants a string.")],
+    question: Annotated[str | None, typer.Option("--question", help="Which one, where the run asks several.")] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Answer what a run asks; it goes on in the background."""
+
+    async def work(calls: Calls) -> dict[str, Any]:
+        asking = await calls.call("get", {"run_id": run_id})
+        schema = _schema_of(asking, question)
+        args = {"run_id": run_id, "answer": _typed(answer, schema), "question_id": question}
+        after: dict[str, Any] = await calls.call("answer", args)
+        return after
+
+    after = carry_out(settings_of(home, None), work, leaves_work=True)
+    render.print_json(after) if as_json else render.out.print("answered", markup=False)
+
+
+def _schema_of(run: dict[str, Any], question: str | None) -> dict[str, Any]:
+    asked = [one for one in run.get("questions", ()) if question in (None, one["id"])]
+    return asked[0]["schema"] if len(asked) == 1 else {}  # otherwise the service says what is wrong
+
+
+def _typed(text: str, schema: dict[str, Any]) -> Any:
+    try:
+        return read_answer(text, schema)
+    except ValueError as error:
+        raise BadArguments(str(error), f"The answer must fit {json.dumps(schema)}.") from None
+
+
+@app.command()
+def runs(
+    workflow: Annotated[str | None, typer.Option(help="Only of this workflow.")] = None,
+    session: Annotated[str | None, typer.Option(help="Only of this session, by its name or id.")] = None,
+    status: Annotated[str | None, typer.Option(help="working, input_required, completed, failed or cancelled.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Begun at or after this time: 2026-05-01T12:00Z, or 90m, 2h, 3d ago.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Begun before this time.")] = None,
+    limit: Annotated[int, typer.Option(min=1)] = 20,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """List runs, newest first; those that other runs have called stand below them."""
+    wanted = {"workflow": workflow, "session": session, "status": status, "since": _time(since), "until": _time(until)}
+    filters = {key: value for key, value in wanted.items() if value is not None}
+    rows = call_verb(home, None, "runs", limit=limit, **filters)
+    if as_json:
+        render.print_json(rows)
+        return
+    columns = {"run_id": "RUN", "status": "STATUS", "created_at": "CREATED", "duration_s": "SECONDS"}
+    if any(row.get("message") for row in rows):
+        columns["message"] = "WAITS"
+    render.table(columns, list(_nested(rows)), "No runs yet." if not filters else "No such runs.")
+
+
+def _nested(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Runs below runs stand under them; where that one is not in the list, they are marked."""
+    listed = {row["run_id"] for row in rows}
+    below: dict[str, list[dict[str, Any]]] = {}
+    for row in reversed(rows):
+        below.setdefault(row.get("parent") or "", []).append(row)
+
+    def level(row: dict[str, Any], depth: int) -> Iterator[dict[str, Any]]:
+        mark = "  " * depth + ("└ " if depth else "")
+        yield {
+            **row,
+            "run_id": mark + row["run_id"],
+            "message": (row.get("message") or "").removeprefix("waiting for "),
+        }
+        for child in below.get(row["run_id"], ()):
+            yield from level(child, depth + 1)
+
+    for row in rows:
+        parent = row.get("parent")
+        if parent is None:
+            yield from level(row, 0)
+        elif parent not in listed:
+            for shown in level(row, 0):
+                alone = shown["run_id"] == row["run_id"]
+                yield {**shown, "run_id": f"{shown['run_id']} < {parent}"} if alone else shown
+
+
+def _time(text: str | None) -> str | None:
+    """`2h` is two hours ago; anything else is read as a time by the service."""
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+    if text is None or not (found := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)):
+        return text
+    return (datetime.now(UTC) - timedelta(**{units[found[2]]: float(found[1])})).isoformat()
+
+
+@app.command()
+def logs(
+    run_id: RunId,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until the run has ended.")] = False,
+    after: Annotated[int, typer.Option(help="Leave out events up to this number.")] = 0,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Print a run's events, and the traceback of a failure."""
+
+    async def show_event(event: dict[str, Any]) -> None:
+        if as_json:
+            render.print_line(event)
+        else:
+            render.out.print(render.event_line(event), markup=False)
+
+    args = {"run_id": run_id, "follow": follow, "after": after}
+    answer = carry_out(settings_of(home, None), lambda calls: calls.call("logs", args, show_event))
+    if answer["traceback"]:
+        render.err.print(answer["traceback"], markup=False)
+
+
+@app.command()
+def cancel(run_id: RunId, home: Home = None, as_json: Json = False) -> None:
+    """Stop a run, with all that it has called."""
+    answer = call_verb(home, None, "cancel", run_id=run_id)
+    render.print_json(answer) if as_json else render.out.print(answer["status"], markup=False)
+
+
+@app.command()
+def gc(
+    keep_days: Annotated[
+        float | None, typer.Option("--keep-days", help="Delete runs that ended longer ago. Default: keep_runs_s.")
+    ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option("--keep", help="Delete all but so many ended runs, the oldest first. Default: keep_runs."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Delete old runs now, as far as the settings or these options say, and versions that nothing refers to any more."""
+    if (keep_days is not None and keep_days <= 0) or (keep is not None and keep <= 0):
+        raise BadArguments("--keep-days and --keep must be more than 0.")
+    keep_s = None if keep_days is None else keep_days * 86_400
+    if keep_s is not None or keep is not None:  # what is not named is no bound then, whatever the settings say
+        keep_s, keep = keep_s or 0, keep or 0
+    gone = call_verb(home, None, "gc", keep_s=keep_s, keep=keep, dry_run=dry_run)
+    if as_json:
+        render.print_json(gone)
+        return
+    verb = "would delete" if dry_run else "deleted"
+    counts = (f"{gone[name]} {name}" for name in ("runs", "calls", "events", "versions"))
+    render.out.print(f"{verb} {', '.join(counts)}", markup=False)
+
+
+def read_payload(text: str) -> dict[str, Any]:
+    """JSON, or @FILE with JSON in it. Raises BadArguments with the place of what is wrong."""
+    try:
+        value = json.loads(read_text(text[1:]) if text.startswith("@") else text)
+    except ValueError as error:
+        raise BadArguments(f"--payload is not JSON: {error}.", """For example --payload '{"path": "."}'.""") from error
+    if not isinstance(value, dict):
+        raise BadArguments("--payload must be a JSON object with the workflow's parameters.")
+    return value
+
+
+def read_text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadArguments(f"Cannot read {path}: {error.strerror}.") from error

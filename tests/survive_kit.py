@@ -1,0 +1,103 @@
+"""What the tests of runs that survive share: bodies that leave traces, an app in this process, and what must be true of any run.
+
+A body's effect is a line in a file, written inside a step. `die(name)` kills the body's own worker, once: the file beside the
+effects remembers that it has, so the body that is begun again goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from repertoire.app import App, open_app
+from repertoire.model.session import Caller
+from repertoire.settings import load
+
+TRACES = '''
+import asyncio, os, signal, time
+
+FOLDER = "@FOLDER@"
+
+def effect(name, after=0.0):
+    time.sleep(after)
+    with open(os.path.join(FOLDER, "effects"), "a") as file:
+        file.write(name + "\\n")
+    return name
+
+async def aeffect(name, after=0.0):
+    await asyncio.sleep(after)
+    return effect(name)
+
+def die(name="died"):
+    try:
+        os.close(os.open(os.path.join(FOLDER, name), os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)
+'''
+"""Put before a body. Nothing of it may be called `now` or the like, and it is one block, so that lines of bodies stay in order."""
+
+
+def body(folder: Path, source: str) -> str:
+    """The text of a workflow whose traces are in `folder`."""
+    return f'"""A body that leaves traces."""\n{TRACES.replace("@FOLDER@", str(folder))}\n{source}'
+
+
+def effects(folder: Path) -> list[str]:
+    try:
+        return (folder / "effects").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def repeated(lines: Iterable[str]) -> dict[str, int]:
+    return {line: count for line, count in Counter(lines).items() if count > 1}
+
+
+@asynccontextmanager
+async def opened(home: Path, **environ: str) -> AsyncIterator[App]:
+    """The app of this home, in this process; `environ` are settings."""
+    named = {f"REPERTOIRE_{name.upper()}": value for name, value in environ.items()}
+    async with open_app(load(home=str(home), environ=named), watch=False) as app:
+        await app.service.settled(Caller())
+        yield app
+
+
+async def run(app: App, name: str, session_id: str | None = None, **arguments: Any) -> dict[str, Any]:
+    """The envelope of a run that has ended, with its events."""
+    live = await app.service.run(Caller(), name, arguments, session_id)
+    ended = await app.service.finish(live)
+    return {**app.service.envelope(ended), "events": await events(app, ended.id)}
+
+
+async def events(app: App, run_id: str) -> list[dict[str, Any]]:
+    found = [event.public() async for event in app.service.follow(run_id)]
+    whole(found)
+    return found
+
+
+def whole(found: list[dict[str, Any]]) -> None:
+    """Events of a run that has ended: numbered from 1 without a gap, one beginning, one end, nothing told twice."""
+    assert [event["n"] for event in found] == list(range(1, len(found) + 1)), found
+    kinds = [event["type"] for event in found]
+    assert kinds[0] == "run_start" and kinds[-1] == "run_end" and kinds.count("run_end") == 1, kinds
+    told = Counter((event["type"], event["data"]["path"]) for event in found if event["type"] in ("call_start", "call_end"))
+    assert max(told.values(), default=1) == 1, f"told twice: {told.most_common(3)}"
+
+
+def said(answer: dict[str, Any], kind: str = "log", key: str = "message") -> list[Any]:
+    return [event["data"][key] for event in answer["events"] if event["type"] == kind]
+
+
+def texts_of(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row of the store with its JSON texts read."""
+    return tuple(json.loads(value) if isinstance(value, str) and value[:1] in "[{" else value for value in row)
+
+
+def exists(folder: Path, name: str) -> bool:
+    return os.path.exists(folder / name)
