@@ -11,7 +11,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -43,6 +43,8 @@ _NOT_ISOLATED = Finding(
 )  # fmt: skip
 _MAX_NAMED_SESSIONS = 10_000
 _MAX_KEY_CHARS = 200
+_REPEATED_WITHIN_S = 120.0
+_MAX_UNDELIVERED = 1_000
 _MAX_EVENTS = 500
 """Events in one answer of get_run; `after_event` fetches the next ones."""
 _MAX_CALLS = 1_000
@@ -55,6 +57,7 @@ class Service:
         self, settings: Settings, store: Store, catalog: Catalog, runner: Runner, waits: Waits, retention: Retention
     ) -> None:
         self._waits = waits
+        self._undelivered = Undelivered()
         self._retention = retention
         self._settings = settings
         self._limits = settings.limits
@@ -247,6 +250,10 @@ class Service:
                 "Put large input into a file and give its path.",
             )
         session = await self._session(caller, session_id)
+        if idempotency_key is None and (lost := self._undelivered.take(caller.principal, session, version.name, text)):
+            known = self._runner.live(lost) or await self._ended(lost)
+            if known is not None:
+                return known
         if idempotency_key is None:
             return self._runner.start(version, text, session, caller.principal, caller.env)
         run_id = await self._first_of(caller, version.name, idempotency_key, text)
@@ -272,6 +279,13 @@ class Service:
                 f"The idempotency key {key!r} stands for {error} already, which had other arguments.",
                 "Use a new key for a new request.",
             ) from None
+
+    def undelivered(self, run_id: str) -> None:
+        """Its caller is gone before it was told the result. Who makes the same call again soon is answered by this run."""
+        run = self._runner.current(run_id)
+        if run is None or run.parent is not None:
+            return
+        self._undelivered.put(run.principal, run.session_id, run.workflow, run.arguments, run.id)
 
     async def wait(self, live: Live, seconds: float | None) -> Run:
         """The run when it has ended or asks somebody, or as it is after `seconds`."""
@@ -479,9 +493,30 @@ class Service:
         return known
 
 
+class Undelivered:
+    """Runs whose caller was gone before the end, for two minutes: clients repeat a call whose connection broke."""
+
+    def __init__(self) -> None:
+        self._runs: OrderedDict[tuple[str, str, str, str], tuple[str, float]] = OrderedDict()
+
+    def put(self, principal: str, session_id: str, workflow: str, arguments: str, run_id: str) -> None:
+        self._runs[principal, session_id, workflow, arguments] = run_id, time.monotonic()
+        while len(self._runs) > _MAX_UNDELIVERED:
+            self._runs.popitem(last=False)
+
+    def take(self, principal: str, session_id: str, workflow: str, arguments: str) -> str | None:
+        """Once: the call after that is a new one."""
+        run_id, at = self._runs.pop((principal, session_id, workflow, arguments), ("", 0.0))
+        return run_id if run_id and time.monotonic() - at < _REPEATED_WITHIN_S else None
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def _moment(name: str, text: str) -> float:
     try:
-        return datetime.fromisoformat(text).astimezone().timestamp()
+        return _utc(datetime.fromisoformat(text)).timestamp()
     except ValueError:
         raise BadArguments(f"`{name}` must be a time as in 2026-05-01T12:00:00Z, got {text[:60]!r}.") from None
 

@@ -104,31 +104,28 @@ class Runner:
         if run_id in self._live:
             self._woken.add(run_id)
             return self._live[run_id]
-        run = await self._store.run(run_id)
-        if run is None or run.is_final or run_id in self._live:
+        if (run := await self._store.run(run_id)) is None or run.is_final:
             return None
         version = await self._store.version(run.version)
         point = await self._store.resume_point(run)
-        if run_id in self._live:
-            return self._live[run_id]
+        run = await self._store.run(run_id)  # once more, and last: what it asks may have been answered meanwhile
+        if run is None or run.is_final or run_id in self._live:
+            return self._live.get(run_id)
         if version is None:
             await self._end_unrun(
                 run, point, Fault("version_gone", "VersionGone", "The text of this run's version is gone.")
             )
             return None
+        if point.fingerprint not in (None, fingerprint()) and not forced:
+            why = other_fingerprint(point.fingerprint or "", fingerprint())
+            await self._store.park(run, why, status=run.status, wake_at=None, state=None, held_s=point.held_s)
+            return None
         parent = parent or self._live.get(run.parent or "")
         live = self._made(run, version, env, parent, point)
         live.begun_again = True
-        if parent is not None:
-            parent.forget_questions(run_id)
-        if point.fingerprint not in (None, fingerprint()) and not forced:
-            self._live.pop(run_id)
-            await self._store.park(
-                run, other_fingerprint(point.fingerprint or "", fingerprint()), status=run.status, wake_at=None, state=None,
-                held_s=point.held_s,
-            )  # fmt: skip
-            return None
-        live.announce(status="working", last_event=point.last_event, questions=())
+        live.announce(last_event=point.last_event, waiting_for=None)
+        if run.questions:  # others than that which was answered
+            live.settled.set()
         recorded: asyncio.Future[Place | None] = asyncio.get_running_loop().create_future()
         recorded.set_result(None)
         self._tasks.start_soon(self._carry, live, recorded, None, name=run.id)

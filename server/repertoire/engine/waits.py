@@ -40,6 +40,8 @@ class Waits:
         text = json.dumps(answer)
         if not await self._store.answer(question.id, text):
             raise BadArguments("That question is closed: it was answered before, has expired, or its run has ended.")
+        if (live := self._runner.live(question.run_id)) is not None:
+            live.forget_questions(question.run_id, question.id)
         asked = self._asked.get(question.id)
         if asked is not None and not asked[1].done():
             asked[1].set_result(text)
@@ -97,7 +99,8 @@ class Waits:
 def _show(live: Live | None, question: Question) -> None:
     """A question is that of every run above it too: that is what the person sees who called."""
     while live is not None:
-        live.announce(status="input_required", questions=(*live.run.questions, question))
+        others = (one for one in live.run.questions if one.id != question.id)
+        live.announce(status="input_required", questions=(*others, question))
         live.settled.set()
         live = live.parent
 

@@ -160,9 +160,18 @@ class JournalFacts(Facts):
                 "EXCEPT SELECT path FROM call WHERE run_id = ?1", (run.id,)
             )  # fmt: skip
             return ResumePoint(
-                begun=frozenset(path for (path,) in begun), records=total, last_n=last, clock_s=at, told=dict(told.fetchall()), last_event=last_event or 1,
-                loaded_state=loaded and loaded[0], deaths=deaths, held_s=held_s, fingerprint=fingerprint, calls=calls,
-            )  # fmt: skip
+                records=total,
+                last_n=last,
+                clock_s=at,
+                told=dict(told.fetchall()),
+                last_event=last_event or 1,
+                loaded_state=loaded and loaded[0],
+                deaths=deaths,
+                held_s=held_s,
+                fingerprint=fingerprint,
+                calls=calls,
+                begun=frozenset(path for (path,) in begun),
+            )
 
         return await self.read(query)
 
@@ -176,7 +185,8 @@ class JournalFacts(Facts):
                 "DELETE FROM place WHERE run_id NOT IN (SELECT id FROM run WHERE status IN ('working', 'input_required'))"
             )
             rows = db.execute(
-                "SELECT id, parent, parked IS NOT NULL, wake_at, status = 'input_required' FROM run WHERE status IN ('working', 'input_required') "
+                "SELECT id, parent, parked IS NOT NULL, wake_at, status = 'input_required' FROM run "
+                "WHERE status IN ('working', 'input_required') "
                 "ORDER BY created_at DESC"
             )
             return [

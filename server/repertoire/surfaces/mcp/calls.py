@@ -128,8 +128,6 @@ class Calls:
         else:
             raise BadArguments("`session_id` must be a string.")
         live = await self._service.run(caller, name, arguments, **options)
-        if isinstance(live, Run):  # its key was used before: this request only asks how that run stands
-            return await self._attend(ctx, caller, Stake(live.id, self._later(caller, live.id), is_stopped=False))
         is_stopped = live.version.options.disconnect == "cancel"
         stake = Stake(live.run.id, partial(self._service.wait, live), is_stopped, at_once=live.version.origin == "tool")
         return await self._attend(ctx, caller, stake)
@@ -155,6 +153,8 @@ class Calls:
             with anyio.CancelScope(shield=True):
                 if stake.is_stopped and await self._cancellations.wants_stop(ctx):
                     await self._service.cancel(caller, stake.run_id)
+                else:
+                    self._service.undelivered(stake.run_id)
             raise
         finally:
             if note is not None:
