@@ -326,16 +326,18 @@ CASES: Final = (
     ),
     _function(13, "Three workflows that call one another over a scripted tool give one summary.", "tools"),
     _function(
-        14, "A workflow invoked from another gets its default or the given argument.", "journal", "open",
-        "test_function_style::test_b15_a_parameter_called_name_is_an_ordinary_one",
-        decision="Called by a client it does; calls from body to body come with the journal.",
+        14, "A workflow invoked from another gets its default or the given argument.", "journal", "passes",
+        "test_compose::test_b14_b15_a_body_calls_another_workflow",
     ),
     _function(
-        15, "A workflow whose parameter is called name can be invoked with it.", "journal", "open",
+        15, "A workflow whose parameter is called name can be invoked with it.", "journal", "passes",
+        "test_compose::test_b14_b15_a_body_calls_another_workflow",
         "test_function_style::test_b15_a_parameter_called_name_is_an_ordinary_one",
-        decision="By a client it can; calls from body to body come with the journal.",
     ),
-    _function(16, "An async body invokes others synchronously, three deep.", "journal"),
+    _function(
+        16, "An async body invokes others synchronously, three deep.", "journal", "passes",
+        "test_compose::test_b16_an_async_body_invokes_three_deep",
+    ),
     _function(
         17, "A missing, further or wrong argument is an error naming it, before any of the body runs.", "here", "passes",
         "test_bad_input::test_wrong_arguments_name_the_field_what_came_and_what_is_wanted",
@@ -352,9 +354,9 @@ CASES: Final = (
         "test_worker::test_module_globals_environment_path_and_folder_do_not_reach_the_next_run",
     ),
     _function(
-        20, "Invoking an unknown name names close ones; recursion without end is a bounded error.", "journal", "open",
+        20, "Invoking an unknown name names close ones; recursion without end is a bounded error.", "journal", "passes",
+        "test_compose::test_b20_an_unknown_name_names_close_ones_and_recursion_has_an_end",
         "test_bad_input::test_an_unknown_tool_is_a_protocol_error_that_names_close_ones",
-        decision="Clients are told of close names; recursion needs calls from body to body.",
     ),
     _function(
         21, "A search by intent ranks what fits first, sees new ones at once, deleted ones never, and obeys its limit.", "search",

@@ -178,6 +178,13 @@ class Tick(msgspec.Struct, frozen=True, tag="tick"):
     """Worker to host: the body has slept until now; on replay that time is over. Not answered."""
 
 
+class Late(msgspec.Struct, frozen=True, tag="late"):
+    """Worker to host: the body got the answer `n` after a timer that fired before `at`, because it was still on its way. Not answered."""
+
+    n: int
+    at: float
+
+
 class Idle(msgspec.Struct, frozen=True, tag="idle"):
     """Worker to host: the body does nothing but wait for these calls, so the run can be parked. `state` as JSON text, if it has one."""
 
@@ -225,7 +232,7 @@ class Inspected(msgspec.Struct, frozen=True, tag="inspected"):
     notes: tuple[Note, ...] = ()
 
 
-WorkerFrame = Events | Call | Record | Drop | Tick | Idle | More | Done | Failed | Inspected
+WorkerFrame = Events | Call | Record | Drop | Tick | Late | Idle | More | Done | Failed | Inspected
 
 
 class Fork(msgspec.Struct, frozen=True, tag="fork"):

@@ -118,12 +118,21 @@ def _invocation(name: str, args: tuple[Any, ...], arguments: dict[str, Any]) -> 
     return "workflow", {"name": name, "arguments": arguments}, name
 
 
-def _invoke(name: str, /, *args: Any, **arguments: Any) -> Any:
-    return _in_a_run("workflows.invoke").call(*_invocation(name, args, arguments))
+def _invoke(*name: str, **arguments: Any) -> Any:
+    return _in_a_run("workflows.invoke").call(*_invocation(*_whom(name, arguments)))
 
 
-def _ainvoke(name: str, /, *args: Any, **arguments: Any) -> Awaitable[Any]:
-    return _in_a_run("workflows.invoke").acall(*_invocation(name, args, arguments))
+def _ainvoke(*name: str, **arguments: Any) -> Awaitable[Any]:
+    return _in_a_run("workflows.invoke").acall(*_invocation(*_whom(name, arguments)))
+
+
+def _whom(names: tuple[Any, ...], arguments: dict[str, Any]) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    """The name comes first, without a keyword: `name` may be a parameter of the workflow. `workflow_name=` is taken too."""
+    if not names and "workflow_name" in arguments:
+        names = (arguments.pop("workflow_name"),)
+    if not names or not isinstance(names[0], str):
+        raise TypeError("workflows.invoke(name, **arguments): the workflow's name comes first")
+    return names[0], names[1:], arguments
 
 
 invoke = Door(_invoke, _ainvoke)

@@ -61,8 +61,9 @@ def describe(error: BaseException) -> str:
     """An exception so that `revive` makes one like it, as JSON."""
     kind = type(error)
     try:
-        args = codec.encode({"args": list(error.args)})
-    except (StateError, RecursionError):
+        made = error.__reduce__()
+        args = codec.encode({"args": list(made[1]) if isinstance(made, tuple) else list(error.args)})
+    except Exception:  # what it holds cannot be stored, or it does not say what it is made of
         args = None
     return json.dumps({"module": kind.__module__, "name": kind.__qualname__, "args": args, "text": str(error)})
 
@@ -74,9 +75,21 @@ def revive(text: str) -> BaseException:
         kind: Any = builtins if known["module"] == "builtins" else import_module(known["module"])
         for part in known["name"].split("."):
             kind = getattr(kind, part)
-        error = kind(*codec.decode(known["args"])["args"])
+        args = codec.decode(known["args"])["args"]
+        error = _made(kind, args, known["text"])
         if isinstance(error, BaseException):
             return error
-    except Exception:  # its module is gone, or its constructor is the author's and wants something else
+    except Exception:  # its module is gone, or it was made in a function
         pass
     return CallError(known["text"], code="exception", type=known["name"])
+
+
+def _made(kind: Any, args: list[Any], text: str) -> Any:
+    """As its author makes it, if that says the same; else without asking its constructor, which may want something else."""
+    try:
+        error = kind(*args)
+        if str(error) == text:
+            return error
+    except Exception:  # the constructor is the author's
+        pass
+    return kind.__new__(kind, *args)

@@ -19,7 +19,7 @@ from ..settings import Limits
 from ..store import Store
 from ..store.journal import ResumePoint
 from ..store.runs import NewEvent, Place
-from ..wire import Call, Done, Drop, Events, Failed, Fault, Idle, More, Record, Task, Tick
+from ..wire import Call, Done, Drop, Events, Failed, Fault, Idle, Late, More, Record, Task, Tick
 from .channel import ProtocolViolation
 from .faults import death, too_long
 from .journal import Calls, Door
@@ -62,6 +62,7 @@ class Attempt:
         live = self._live
         calls = Calls(live, worker, self._store, self._doors, self._tasks, point, partial(self._dropped, live))
         live.lease = worker.lease
+        worker.channel.shortcut = calls.take_step
         try:
             with anyio.CancelScope() as scope:
                 live.stopwatch.start(scope)
@@ -71,6 +72,7 @@ class Attempt:
         finally:
             live.stopwatch.stop()
             live.lease = None
+            worker.channel.shortcut = None
             calls.close()
 
     def _send_task(self, worker: Worker, place: Place | None, point: ResumePoint, began: float) -> None:
@@ -101,7 +103,7 @@ class Attempt:
                 return Outcome(status="failed", error=frame.fault, events=tuple(events))
             if events:
                 await self._store_events(events)
-            if isinstance(frame, Call | Record | Drop | Tick | Idle | More):
+            if isinstance(frame, Call | Record | Drop | Tick | Late | Idle | More):
                 await calls.take(frame)
             elif calls.failed is not None:
                 return Outcome(status="failed", error=calls.failed)

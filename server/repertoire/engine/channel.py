@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
+from collections.abc import Callable
 from typing import Final, cast
 
 import msgspec
@@ -28,6 +29,9 @@ class WorkerChannel(asyncio.Protocol):
         self._arrived = asyncio.Event()
         self._paused = False
         self._interrupted = False
+        self._is_awaited = False
+        self.shortcut: Callable[[WorkerFrame], bool] | None = None
+        """Shown each frame for which somebody waits: True when it has dealt with it, at once and without a task's turn."""
         self._transport: asyncio.Transport | None = None
         self.closed = False
 
@@ -43,7 +47,10 @@ class WorkerChannel(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         try:
-            self._frames.extend(worker_decoder.decode(frame) for frame in frames(self._buffer))
+            for frame in frames(self._buffer):
+                self._put(worker_decoder.decode(frame))
+            if not self._frames:
+                return
         except (ValueError, msgspec.MsgspecError) as error:
             self._frames.append(ProtocolViolation(str(error)))
             self.close()
@@ -51,6 +58,11 @@ class WorkerChannel(asyncio.Protocol):
             self._paused = True
             self._transport.pause_reading()
         self._arrived.set()
+
+    def _put(self, frame: WorkerFrame) -> None:
+        direct = self.shortcut is not None and self._is_awaited and not self._frames and not self._interrupted
+        if not (direct and self.shortcut is not None and self.shortcut(frame)):
+            self._frames.append(frame)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
@@ -66,7 +78,11 @@ class WorkerChannel(asyncio.Protocol):
             if self.closed or self._interrupted:
                 return None
             self._arrived.clear()
-            await self._arrived.wait()
+            self._is_awaited = True
+            try:
+                await self._arrived.wait()
+            finally:
+                self._is_awaited = False
         return self._take()
 
     def interrupt(self) -> None:

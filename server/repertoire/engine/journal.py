@@ -21,7 +21,7 @@ from ..errors import LostClaim, OverBudget, RepertoireError
 from ..store import Store
 from ..store.journal import NewRecord, ResumePoint
 from ..store.runs import NewEvent
-from ..wire import Answer, Call, Drop, Fault, Idle, More, Page, Record, Recorded, Tick
+from ..wire import Answer, Call, Drop, Fault, Idle, Late, More, Page, Record, Recorded, Tick, WorkerFrame
 from .live import Live, Parking
 from .pool import Worker
 
@@ -110,14 +110,12 @@ class Calls:
     def records(self) -> int:
         return self._n
 
-    async def take(self, frame: Call | Record | Drop | Tick | Idle | More) -> None:
+    async def take(self, frame: Call | Record | Drop | Tick | Late | Idle | More) -> None:
+        if self.take_step(frame):
+            return
         self._idle = None
-        if isinstance(frame, Record):
-            self._note(frame.clock)
-            if self._allowed(frame.label or frame.op):
-                self._live.budget.end_call()
-                self._record_step(frame)
-        elif isinstance(frame, Call):
+        assert not isinstance(frame, Record)
+        if isinstance(frame, Call):
             self._note(frame.clock)
             if self._allowed(f"{frame.op} {frame.label}".strip()):
                 if self._clock and frame.op in _LONG:
@@ -132,9 +130,22 @@ class Calls:
             self._drop(frame)
         elif isinstance(frame, Tick):
             self._mark("tick")
+        elif isinstance(frame, Late):
+            self._store.delay_record(self._live.run, frame.n, frame.at).add_done_callback(_heard)
         else:
             self._idle = frame
             self._consider_parking()
+
+    def take_step(self, frame: WorkerFrame) -> bool:
+        """Record a step, which needs nothing but that. False: it is something else."""
+        if not isinstance(frame, Record):
+            return False
+        self._idle = None
+        self._note(frame.clock)
+        if self._allowed(frame.label or frame.op):
+            self._live.budget.end_call()
+            self._record_step(frame)
+        return True
 
     def close(self) -> None:
         """The worker is gone, or has answered for good: what is still being done for it is broken off."""
@@ -248,13 +259,10 @@ class Calls:
 
     def _store_record(self, record: NewRecord, events: list[NewEvent], answer: int | None) -> None:
         first = self._live.number(len(events))
-        stored = self._store.record_call(self._live.run, record, first, events)
-        stored.add_done_callback(partial(self._stored, record, answer))
+        self._store.record_call(self._live.run, record, first, events, partial(self._stored, record, answer))
 
-    def _stored(self, record: NewRecord, answer: int | None, stored: asyncio.Future[None]) -> None:
-        if stored.cancelled():
-            return
-        if (error := stored.exception()) is not None:
+    def _stored(self, record: NewRecord, answer: int | None, error: BaseException | None) -> None:
+        if error is not None:
             message = getattr(error, "message", str(error))
             self._fail(
                 Fault(
@@ -319,6 +327,12 @@ class Calls:
 
     def _at(self) -> float:
         return time.monotonic() - self.began
+
+
+def _heard(stored: asyncio.Future[None]) -> None:
+    """What could not be stored shows with the next record, which comes after it."""
+    if not stored.cancelled():
+        stored.exception()
 
 
 _KEPT: Final = 1_000

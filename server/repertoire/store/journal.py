@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
 import time
@@ -18,6 +17,7 @@ from ..wire import Fault, Recorded
 from .base import Facts
 from .runs import NewEvent, Place, check_owner, claim, insert_events, release_place, run_of
 from .sessions import load_state, save_state
+from .writer import Then
 
 PAGE: Final = 256
 """Records of one page of a replay: some 50 KB."""
@@ -77,9 +77,9 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
 
 class JournalFacts(Facts):
     def record_call(
-        self, run: Run, record: NewRecord, first_event: int, events: Sequence[NewEvent]
-    ) -> asyncio.Future[None]:
-        """The call, its events and what state it stores, in one transaction; not waited for here. LostClaim when the run is not ours."""
+        self, run: Run, record: NewRecord, first_event: int, events: Sequence[NewEvent], then: Then
+    ) -> None:
+        """The call, its events and what state it stores, in one transaction; then `then` hears of it. LostClaim when the run is not ours."""
 
         def fact(db: sqlite3.Connection) -> None:
             check_owner(db, run.id, self.epoch)
@@ -88,6 +88,15 @@ class JournalFacts(Facts):
                 save_state(db, run.session_id, run.workflow, record.state, record.ended_at)
             _insert(db, run.id, record)
             insert_events(db, run.id, first_event, events)
+
+        self._writer.tell(fact, then)
+
+    def delay_record(self, run: Run, n: int, at: float) -> asyncio.Future[None]:
+        """The body heard of this record only at `at`, after what else it had waited for."""
+
+        def fact(db: sqlite3.Connection) -> None:
+            check_owner(db, run.id, self.epoch)
+            db.execute("UPDATE call SET at = max(at, ?) WHERE run_id = ? AND n = ?", (at, run.id, n))
 
         return self.submit(fact)
 

@@ -17,6 +17,8 @@ import aiosqlite
 from .trouble import Trouble
 
 T = TypeVar("T")
+Then = Callable[[BaseException | None], None]
+"""Called when a fact is committed, or with why it could not be."""
 Fact = Callable[[sqlite3.Connection], Any]
 
 
@@ -41,7 +43,7 @@ class Writer:
         """`tidy` is called after every so many commits, while nobody waits for it."""
         self._connection = connection
         self._trouble = trouble
-        self._waiting: list[tuple[Fact, asyncio.Future[Any]]] = []
+        self._waiting: list[tuple[Fact, asyncio.Future[Any] | Then]] = []
         self._tidy = tidy
         self._until_tidy = _TIDY_EVERY
         self._committing = False
@@ -58,7 +60,18 @@ class Writer:
         if (refusal := self._trouble.refusal()) is not None:
             future.set_exception(refusal)
             return future
-        self._waiting.append((fact, future))
+        self._put(fact, future, within_s)
+        return future
+
+    def tell(self, fact: Fact, then: Then) -> None:
+        """As `submit`; `then` is called in the very turn of the loop that hears of the commit: a body waits for it."""
+        if (refusal := self._trouble.refusal()) is not None:
+            then(refusal)
+        else:
+            self._put(fact, then)
+
+    def _put(self, fact: Fact, waiter: asyncio.Future[Any] | Then, within_s: float = 0.0) -> None:
+        self._waiting.append((fact, waiter))
         self._idle.clear()
         if not self._committing:
             loop = asyncio.get_running_loop()
@@ -66,7 +79,6 @@ class Writer:
                 self._timer = self._timer or loop.call_later(within_s, self._begin)
             else:
                 self._begin()
-        return future
 
     def _begin(self) -> None:
         self._stop_timer()
@@ -97,17 +109,20 @@ class Writer:
         self._connection._tx.put_nowait((done, work))
 
     def _committed(
-        self, group: list[tuple[Fact, asyncio.Future[Any]]], done: asyncio.Future[list[tuple[bool, Any]]]
+        self, group: list[tuple[Fact, asyncio.Future[Any] | Then]], done: asyncio.Future[list[tuple[bool, Any]]]
     ) -> None:
         error = done.exception()  # the transaction itself failed (disk full, locked): every fact of it did
         outcomes = [(False, error)] * len(group) if error is not None else done.result()
-        for (_, future), (succeeded, value) in zip(group, outcomes, strict=True):
-            if future.done():
+        for (_, waiter), (succeeded, value) in zip(group, outcomes, strict=True):
+            error = None if succeeded else self._trouble.explain(value)
+            if not isinstance(waiter, asyncio.Future):
+                waiter(error)
+            elif waiter.done():
                 continue
-            if succeeded:
-                future.set_result(value)
+            elif error is None:
+                waiter.set_result(value)
             else:
-                future.set_exception(self._trouble.explain(value))
+                waiter.set_exception(error)
         self._until_tidy -= 1
         if self._until_tidy == 0:
             self._until_tidy = _TIDY_EVERY

@@ -17,6 +17,7 @@ Emit = Callable[[dict[str, Any]], Awaitable[None]]
 Verb = Callable[[Service, Caller, dict[str, Any], Emit], Awaitable[Any]]
 
 _LOOK_S = 0.01
+_CATCH_UP_S = 2.0
 
 
 async def _run(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -60,8 +61,9 @@ async def _watch(
             tasks.start_soon(tell)
             run = await _ended_or_asking(service, caller, run_id, asked)
             if run is not None and not run.is_final:
-                while told < run.last_event:
-                    await anyio.sleep(_LOOK_S)
+                with anyio.move_on_after(_CATCH_UP_S):  # a number may have been given to an event that was not needed
+                    while told < run.last_event:
+                        await anyio.sleep(_LOOK_S)
                 tasks.cancel_scope.cancel()
     except anyio.get_cancelled_exc_class():
         with anyio.CancelScope(shield=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import threading
 import time
 import weakref
@@ -20,7 +21,7 @@ from ..authoring import ambient, recorded
 from ..authoring.doors import EventType
 from ..authoring.recorded import CallError
 from ..authoring.refusals import NonDeterminism
-from ..wire import Answer, Call, Drop, Fault, HostFrame, Idle, More, Page, RawEvent, Record, Recorded, Task, Tick
+from ..wire import Answer, Call, Drop, Fault, HostFrame, Idle, Late, More, Page, RawEvent, Record, Recorded, Task, Tick
 from . import paths
 from .channel import Channel
 from .journal import Journal, Reads
@@ -38,6 +39,8 @@ _LOOK_AGAIN_S: Final = 0.005
 _LOST_S: Final = 60.0
 """How long a replay waits for threads, programs or sockets of the body to make the call that is recorded next."""
 _MAX_FAULT_CHARS: Final = 4_000
+_TIMERS: Final = "@"
+"""Behind a node's prefix: its readings of the loop's clock, which are no readings of its own."""
 
 
 class Desk:
@@ -60,6 +63,7 @@ class Desk:
         self._pending: dict[str, Slot] = {}
         self._answers: deque[tuple[Slot, Answer]] = deque()
         self._clock_at = 0.0
+        self._fired_at = -1.0
         self._waited = 0.0
         self._unsettled: paths.Node | None = None
         self._idle_with: list[int] = []
@@ -115,10 +119,11 @@ class Desk:
         try:
             with paths.within(paths.Node(slot.frame.path + ":")):
                 value = perform()
+            done = _success(slot.frame, began, value)
         except Exception as error:
             self._finish_blocking(slot, _failure(slot.frame, began, error))
             raise
-        self._finish_blocking(slot, _success(slot.frame, began, value))
+        self._finish_blocking(slot, done)
         return value
 
     def astep(self, label: str, args: Any, perform: Callable[[], Awaitable[Any]], /) -> Awaitable[Any]:
@@ -135,25 +140,26 @@ class Desk:
         try:
             with paths.within(paths.Node(slot.frame.path + ":")):
                 value = await perform()
+            done = _success(slot.frame, began, value)
         except asyncio.CancelledError:
             self._drop(slot)
             raise
         except Exception as error:
             await self._finish(slot, _failure(slot.frame, began, error))
             raise
-        await self._finish(slot, _success(slot.frame, began, value))
+        await self._finish(slot, done)
         return value
 
     async def _finish(self, slot: Slot, frame: Record) -> None:
         slot.frame = frame
         self._send(slot)
-        _value(await self._outcome(slot))
+        await self._outcome(slot)
 
     def _finish_blocking(self, slot: Slot, frame: Record) -> None:
         slot.frame = frame
         self._send(slot)
         self._wait(lambda: slot.done)
-        _value(slot.outcome)
+        _outcome_of(slot)
 
     def _slot(self, op: str, args: dict[str, Any], label: str) -> Slot:
         self._check()
@@ -206,8 +212,10 @@ class Desk:
         with self._changed:
             self._pass_marks()
             known = self._journal.take(slot.frame.path)
-            if known is None and self._journal.replaying and not self._pending and not foreign():
-                self._diverge(slot.frame, self._journal.front())
+            front = self._journal.front()
+            if known is None and front is not None and not self._pending and not foreign():
+                if not front.path.startswith(slot.frame.path + ":"):  # as in a step that had begun, but not ended
+                    self._diverge(slot.frame, front)
         if known is not None:
             self._compare(slot.frame, known)
             self._clock_at = max(self._clock_at, known.at)
@@ -333,6 +341,18 @@ class Desk:
         """Seconds of the run's clock, as the loop's timers count them. It moves from one thing that happens to the next."""
         return self._clock_at
 
+    def read(self) -> float:
+        """The same for timers that the body sets: they count from now, and not from the last thing that happened."""
+        prefix = paths.current().prefix + _TIMERS
+        known = None
+        if self._journal.replaying:
+            with self._changed:
+                known = self._journal.clock(prefix)
+        if known is None:
+            known = self._reads.note(prefix, max(self._clock_at, self._real()))
+        self._clock_at = max(self._clock_at, known)
+        return known
+
     def interrupted(self) -> None:
         self._clock_at = max(self._clock_at, self._real())
 
@@ -368,6 +388,8 @@ class Desk:
             return 0
         if self._answers and (timer is None or self._answers[0][1].at <= timer):
             slot, answer = self._answers.popleft()
+            if answer.at <= self._fired_at:  # it was on its way while a timer fired: on replay it is to come after that too
+                self._outbox.send(Late(answer.n, math.nextafter(self._fired_at, math.inf)))
             self._clock_at = max(self._clock_at, answer.at)
             slot.resolve(answer)
             return 0
@@ -383,6 +405,10 @@ class Desk:
 
     def _replay(self, timer: float | None, elsewhere: bool) -> float | None:
         with self._changed:
+            record = self._journal.front()
+            if record is not None and record.op == "tick" and timer is not None and timer <= record.at:
+                self._clock_at = max(self._clock_at, timer)
+                return 0
             self._pass_marks()
             record = self._journal.front()
         if record is None:
@@ -394,6 +420,9 @@ class Desk:
             return 0
         slot = None if record.cancelled else self._pending.pop(record.path, None)
         if slot is None:
+            if (step := self._begun_around(record.path)) is not None:
+                self._give(step, _LIVE)
+                return 0
             return self._look_again(record) if elsewhere or foreign() else self._stuck(record)
         self._clock_at = max(self._clock_at, record.at)
         self._waited = 0.0
@@ -403,11 +432,21 @@ class Desk:
         self._give(slot, record)
         return 0
 
+    def _begun_around(self, path: str) -> Slot | None:
+        """The step that this path is in and that had not ended: it is done again, and meets what is recorded below it."""
+        outer, colon, _ = path.rpartition(":")
+        while colon:
+            if (slot := self._pending.pop(outer, None)) is not None:
+                return slot
+            outer, colon, _ = outer.rpartition(":")
+        return None
+
     def _pass_time(self, until: float) -> None:
         """A timer's time has come. Of a long sleep it is recorded, so that it is not slept again."""
         if until - self._clock_at >= _TICK_S:
             self._outbox.send(Tick())
         self._clock_at = max(self._clock_at, until)
+        self._fired_at = max(self._fired_at, until)
 
     def settled(self, node: paths.Node) -> None:
         """The work of this node, in a thread, has ended."""
@@ -453,7 +492,6 @@ class Desk:
     def _pass_marks(self) -> None:
         """Records that answer no call: sleeps that were over, and states that were loaded anew."""
         while (front := self._journal.front()) is not None and front.op in ("tick", "wake"):
-            self._clock_at = max(self._clock_at, front.at)
             self._journal.pop()
             if front.op == "wake" and front.result is not None:
                 ambient.reload(front.result)

@@ -11,7 +11,7 @@ import selectors
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any, Protocol, TypeVarTuple
+from typing import Any, Literal, Protocol, TypeVarTuple
 
 from .paths import make_task
 
@@ -26,6 +26,9 @@ class Conductor(Protocol):
 
     def now(self) -> float:
         """Seconds of the run's clock."""
+
+    def read(self) -> float:
+        """The same, for timers that the body sets."""
 
     def idle(self, timer: float | None, *, elsewhere: bool) -> float | None:
         """The loop would wait, until its next timer at `timer`; `elsewhere`: something outside the run's calls may wake it.
@@ -59,6 +62,12 @@ class _Selector(selectors.DefaultSelector):
     loop: Loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        try:
+            return self._selected(timeout)
+        finally:
+            self.loop.looking = "after"
+
+    def _selected(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         conductor = self.loop.conductor
         if conductor is None:
             return super().select(timeout)
@@ -88,6 +97,8 @@ class Loop(asyncio.SelectorEventLoop):
     """Does not wait at its end for calls still running in threads: the body has given its result, so the caller gets it."""
 
     _threads: Executor | None = None
+    looking: Literal["before", "after"] | None = None
+    """Whether it is asyncio itself that looks at the clock, before or after it waits."""
     own_files = 2
     """Those that the loop and the conductor have registered themselves."""
 
@@ -108,8 +119,18 @@ class Loop(asyncio.SelectorEventLoop):
         finally:
             source.running = before
 
+    def _run_once(self) -> None:
+        self.looking = "before"
+        super()._run_once()  # type: ignore[misc]  # asyncio's own, and as old as asyncio
+
     def time(self) -> float:
-        return super().time() if self.conductor is None else self.conductor.now()
+        if self.conductor is None:
+            return super().time()
+        if self.looking is None:
+            return self.conductor.read()
+        if self.looking == "after":  # asyncio looks once after it has waited; from then on it is the body that asks
+            self.looking = None
+        return self.conductor.now()
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*_Args], Any], *args: *_Args

@@ -1,0 +1,184 @@
+"""Workflows that call others: from sync and async bodies, by every form, each call a run of its own below its caller's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from repertoire.app import App
+from repertoire.model.session import Caller
+from test_service import opened
+
+GREET = 'def run(name: str = "World") -> str:\n    """Greet."""\n    return f"Hello, {name}!"\n'
+COUNT = '''
+def run(by: int = 1) -> int:
+    """Count."""
+    session_state["n"] = session_state.get("n", 0) + by
+    return session_state["n"]
+'''
+
+
+async def made(app: App, **sources: str) -> None:
+    for name, source in sources.items():
+        await app.service.create(Caller(), name, source)
+
+
+async def outcome(app: App, name: str, **arguments: Any) -> dict[str, Any]:
+    live = await app.service.run(Caller(), name, arguments)
+    return app.service.envelope(await app.service.finish(live))
+
+
+async def result(app: App, name: str, **arguments: Any) -> Any:
+    answer = await outcome(app, name, **arguments)
+    assert answer["status"] == "completed", answer
+    return answer["result"]
+
+
+pytestmark = pytest.mark.anyio
+
+BODIES = {
+    "plain": 'def run() -> list:\n    """A."""\n    return [workflows.invoke("greet"), workflows.invoke("greet", name="Ada")]\n',
+    "attribute": 'def run() -> list:\n    """A."""\n    return [workflows.greet(), workflows.greet(name="Ada")]\n',
+    "awaited": 'async def run() -> list:\n    """A."""\n    return [await workflows.invoke("greet"), await workflows.greet(name="Ada")]\n',
+    "bare in async": 'async def run() -> list:\n    """A."""\n    return [workflows.invoke("greet"), workflows.greet(name="Ada")]\n',
+    "gathered": 'import asyncio\nasync def run() -> list:\n    """A."""\n'
+    '    return await asyncio.gather(workflows.invoke("greet"), workflows.greet(name="Ada"))\n',
+    "comprehension": 'import asyncio\nasync def run() -> list:\n    """A."""\n'
+    '    return await asyncio.gather(*[workflows.invoke("greet", **kw) for kw in ({}, {"name": "Ada"})])\n',
+    "task group": 'import asyncio\nasync def run() -> list:\n    """A."""\n    async with asyncio.TaskGroup() as group:\n'
+    '        a = group.create_task(workflows.greet())\n        b = group.create_task(workflows.greet(name="Ada"))\n'
+    "    return [a.result(), b.result()]\n",
+    "threads": 'from concurrent.futures import ThreadPoolExecutor\ndef run() -> list:\n    """A."""\n    with ThreadPoolExecutor() as pool:\n'
+    '        return list(pool.map(lambda kw: workflows.invoke("greet", **kw), [{}, {"name": "Ada"}]))\n',
+    "imported": 'from repertoire import workflows as w\ndef run() -> list:\n    """A."""\n'
+    '    return [w.invoke("greet"), w.invoke("greet", name="Ada")]\n',
+    "by keyword": 'def run() -> list:\n    """A."""\n'
+    '    return [workflows.invoke(workflow_name="greet"), workflows.invoke(workflow_name="greet", name="Ada")]\n',
+    "context": 'async def run(ctx) -> list:\n    """A."""\n    return [await workflows.invoke("greet"), workflows.greet(name="Ada")]\n',
+    "class": 'from repertoire import RunResponse, Workflow, workflows\nclass Caller(Workflow):\n    """A."""\n    def run(self):\n'
+    '        return RunResponse(content=[workflows.invoke("greet"), workflows.greet(name="Ada")])\n',
+}
+
+
+@pytest.mark.parametrize("form", BODIES)
+async def test_b14_b15_a_body_calls_another_workflow(tmp_path: Path, form: str) -> None:
+    async with opened(tmp_path) as app:
+        await made(app, greet=GREET, caller=BODIES[form])
+        assert await result(app, "caller") == ["Hello, World!", "Hello, Ada!"]
+        (top,) = await app.service.runs(Caller(), top=True)
+        below = await app.service.runs(Caller(), parent=top["run_id"])
+        assert len(below) == 2 and {run["workflow"] for run in below} == {"greet"}
+        assert len({top["session_id"], *(run["session_id"] for run in below)}) == 3, "each with a session of its own"
+
+
+async def test_b16_an_async_body_invokes_three_deep(tmp_path: Path) -> None:
+    deeper = 'async def run(n: int) -> int:\n    """D."""\n    return 1 + workflows.invoke("{next}", n=n)\n'
+    async with opened(tmp_path, workers="1") as app:
+        await made(
+            app, last='def run(n: int) -> int:\n    """L."""\n    return n\n', third=deeper.format(next="last"),
+            second=deeper.format(next="third"), first=deeper.format(next="second"),
+        )  # fmt: skip
+        assert await result(app, "first", n=5) == 8
+        top = (await app.service.runs(Caller(), workflow="first"))[0]
+        tree = await app.service.tree(Caller(), top["run_id"])
+        names = []
+        while tree["calls"]:
+            tree = tree["calls"][0]["run"]
+            names.append(tree["workflow"])
+        assert names == ["second", "third", "last"]
+
+
+async def test_b20_an_unknown_name_names_close_ones_and_recursion_has_an_end(tmp_path: Path) -> None:
+    async with opened(tmp_path) as app:
+        await made(
+            app, greet=GREET, wrong='def run() -> str:\n    """W."""\n    return workflows.invoke("gret")\n',
+            endless='def run(n: int = 0) -> int:\n    """E."""\n    return workflows.invoke("endless", n=n + 1)\n',
+        )  # fmt: skip
+        error = (await outcome(app, "wrong"))["error"]
+        assert "gret" in error["message"] and "greet" in error["hint"] and error["line"] == 3
+        error = (await outcome(app, "endless"))["error"]
+        assert "at most 16 are allowed" in error["message"] and "recursion" in error["hint"]
+        assert len(await app.service.runs(Caller(), workflow="endless", limit=100)) == 17
+
+
+async def test_what_a_workflow_raises_reaches_its_caller_as_an_exception(tmp_path: Path) -> None:
+    fails = 'def run() -> int:\n    """F."""\n    raise ValueError("no such page")\n'
+    catches = '''
+from repertoire import CallError
+def run() -> list:
+    """C."""
+    try:
+        return workflows.invoke("fails")
+    except CallError as error:
+        return [str(error), error.type, error.code]
+'''
+    async with opened(tmp_path) as app:
+        await made(app, fails=fails, catches=catches)
+        assert await result(app, "catches") == ["fails: no such page", "ValueError", "exception"]
+
+
+async def test_a_body_reaches_the_registry(tmp_path: Path) -> None:
+    source = '''
+import asyncio
+async def run(source: str) -> dict:
+    """R."""
+    made = workflows.create("shout", source, "Say it loud.")
+    found = await workflows.search("say it loud", limit=3)
+    names = [one["name"] for one in workflows.list()]
+    said = await workflows.shout(text="a")
+    seen = workflows.get("shout")["description"]
+    gone = [await workflows.delete("shout"), workflows.delete("shout"), workflows.get("shout")]
+    return {"made": made["name"], "found": found[0]["name"], "listed": "shout" in names, "said": said, "seen": seen, "gone": gone}
+'''
+    shout = 'def run(text: str) -> str:\n    """S."""\n    return text.upper()\n'
+    async with opened(tmp_path) as app:
+        await made(app, registry=source)
+        assert await result(app, "registry", source=shout) == {
+            "made": "shout", "found": "shout", "listed": True, "said": "A", "seen": "Say it loud.", "gone": [True, False, None],
+        }  # fmt: skip
+
+
+async def test_a_child_has_its_own_state_or_on_request_its_parents_session(tmp_path: Path) -> None:
+    source = '''
+def run() -> list:
+    """C."""
+    own = [workflows.invoke("count"), workflows.invoke("count")]
+    shared = [workflows.invoke("count", session_id="parent"), workflows.invoke("count", session_id="parent", by=5)]
+    return [own, shared]
+'''
+    async with opened(tmp_path) as app:
+        await made(app, count=COUNT, calls=source)
+        assert await result(app, "calls") == [[1, 1], [1, 6]]
+        assert await result(app, "calls") == [[1, 1], [7, 12]]
+        assert await result(app, "count") == 13
+        foreign = 'def run() -> int:\n    """F."""\n    return workflows.invoke("count", session_id="s_of_somebody")\n'
+        await made(app, foreign=foreign)
+        assert "no session" in (await outcome(app, "foreign"))["error"]["message"]
+
+
+async def test_arguments_that_are_no_json_are_named(tmp_path: Path) -> None:
+    source = 'def run() -> str:\n    """W."""\n    return workflows.invoke("greet", name=object())\n'
+    async with opened(tmp_path) as app:
+        await made(app, greet=GREET, wrong=source)
+        error = (await outcome(app, "wrong"))["error"]
+        assert error["type"] == "TypeError" and "must be JSON values" in error["message"]
+        positional = 'def run() -> str:\n    """W."""\n    return workflows.invoke("greet", "Ada")\n'
+        await made(app, positional=positional)
+        assert "name the arguments" in (await outcome(app, "positional"))["error"]["message"]
+
+
+async def test_the_same_key_is_the_same_run(tmp_path: Path) -> None:
+    async with opened(tmp_path) as app:
+        await made(app, count=COUNT)
+        service, caller = app.service, Caller()
+        first = await service.run(caller, "count", {"by": 2}, None, "order-7")
+        done = await service.finish(first)
+        again = await service.run(caller, "count", {"by": 2}, None, "order-7")
+        assert again.run.id == done.id and (await service.finish(again)).result == done.result == json.dumps(2)
+        with pytest.raises(Exception, match="had other arguments"):
+            await service.run(caller, "count", {"by": 3}, None, "order-7")
+        other = await service.finish(await service.run(caller, "count", {"by": 2}, None, "order-8"))
+        assert other.id != done.id and other.result == json.dumps(4)
