@@ -182,3 +182,26 @@ async def test_the_same_key_is_the_same_run(tmp_path: Path) -> None:
             await service.run(caller, "count", {"by": 3}, None, "order-7")
         other = await service.finish(await service.run(caller, "count", {"by": 2}, None, "order-8"))
         assert other.id != done.id and other.result == json.dumps(4)
+
+
+@pytest.mark.parametrize("define", ["def", "async def"])
+async def test_a_cached_function_is_called_once_for_each_session_and_arguments(tmp_path: Path, define: str) -> None:
+    wait = "await " if define == "async def" else ""
+    source = f"""
+@cached
+{define} look_up(word: str) -> dict:
+    log.info("looked up " + word)
+    return {{"word": word, "letters": {{*word}}}}
+
+{define} run() -> list:
+    '''C.'''
+    pairs = [{wait}look_up("ab"), {wait}look_up("ab"), {wait}look_up(word="c")]
+    return [sorted(pair["letters"]) for pair in pairs]
+"""
+    async with opened(tmp_path) as app:
+        await made(app, looks=source)
+        for looked_up in (["looked up ab", "looked up c"], []):
+            live = await app.service.run(Caller(), "looks", {})
+            assert json.loads((await app.service.finish(live)).result or "") == [["a", "b"], ["a", "b"], ["c"]]
+            logs = [event.data["message"] async for event in app.service.follow(live.run.id) if event.type == "log"]
+            assert logs == looked_up

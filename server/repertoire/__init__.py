@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .authoring.ambient import commit_state, log, progress, session_state
+    from .authoring.cache import cached
     from .authoring.context import Context
     from .authoring.durable import ask, now, sleep, workflows
     from .authoring.later import artifacts, tools
@@ -31,6 +32,7 @@ __all__ = [
     "__version__",
     "artifacts",
     "ask",
+    "cached",
     "commit_state",
     "log",
     "now",
@@ -58,6 +60,7 @@ _HOMES = {
     "tools": (".authoring.later", "tools"),
     "workflows": (".authoring.durable", "workflows"),
     "ask": (".authoring.durable", "ask"),
+    "cached": (".authoring.cache", "cached"),
     "now": (".authoring.durable", "now"),
     "sleep": (".authoring.durable", "sleep"),
     "step": (".authoring.steps", "step"),

@@ -55,6 +55,8 @@ class App:
         self.service = service
         self._runner = runner
         self._changes: Changes | None = None
+        self.open_verbs = 0
+        """Of the command line: whoever sent one waits for its answer."""
 
     @property
     def wanted_env(self) -> tuple[str, ...]:
@@ -121,7 +123,11 @@ class App:
     async def control(
         self, verb: str, args: dict[str, Any], hello: Hello, emit: Callable[[dict[str, Any]], Awaitable[None]]
     ) -> Any:
-        return await control(self.service, caller_of(hello), verb, args, emit)
+        self.open_verbs += 1
+        try:
+            return await control(self.service, caller_of(hello), verb, args, emit)
+        finally:
+            self.open_verbs -= 1
 
     async def serve(self, owner: Owner, *, idle_exit_s: float | None = None, stop: anyio.Event | None = None) -> End:
         """Let everybody in through the home's socket until SIGTERM, SIGINT, `stop`, or the daemon's own reasons to end."""

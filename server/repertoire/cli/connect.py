@@ -72,7 +72,7 @@ async def _own(settings: Settings, owner: Owner, hello: Hello, lasting: bool) ->
     """Open the home in this process.
 
     A short command lets nobody in: who comes waits in the socket's backlog and opens the home next, where a run that began in here
-    would end with us. A lasting one lets others in and stays until their runs have ended.
+    would end with us. A lasting one lets others in and stays until their runs have ended and their commands are answered.
     """
     from ..app import open_app
 
@@ -88,7 +88,7 @@ async def _own(settings: Settings, owner: Owner, hello: Hello, lasting: bool) ->
 
         try:
             yield Local()
-            while app.live_runs():
+            while app.live_runs() or app.open_verbs:
                 await anyio.sleep(_LOOK_S)
         finally:
             stop.set()

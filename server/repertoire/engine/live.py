@@ -131,6 +131,9 @@ class Live:
         self.stopwatch = stopwatch
         self.parent = parent
         self.begun_again = False
+        """Its body is to be answered from its journal first."""
+        self.resumed = False
+        """It was begun in another process, or parked."""
         self.cancelled = False
         self.unrecorded: Exception | None = None
         """Why its start could not be stored: such a run is stopped, and nothing of it is kept."""
@@ -197,6 +200,3 @@ class Live:
 
     def ended_with(self, fault: Fault) -> Run:
         return msgspec.structs.replace(self.run, status="failed", result=None, error=fault, ended_at=time.time())
-
-    def next_change(self) -> asyncio.Future[None]:
-        return self._watch.next(self.run.id)

@@ -122,7 +122,7 @@ class Runner:
             return None
         parent = parent or self._live.get(run.parent or "")
         live = self._made(run, version, env, parent, point)
-        live.begun_again = True
+        live.begun_again = live.resumed = live.has_children = True
         live.announce(last_event=point.last_event, waiting_for=None)
         if run.questions:  # others than that which was answered
             live.settled.set()
@@ -351,7 +351,7 @@ class Runner:
             return
 
     async def _perform(self, live: Live, place: Place | None) -> Outcome | Parking:
-        if live.begun_again and live.run.rerun_of is None:
+        if live.resumed:
             place = await self._regain(live)
         while place is not None and place.held_by is not None:
             place = await self._wait_for_place(live, place.held_by)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import keyword
 import re
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -45,10 +45,10 @@ class Finding(msgspec.Struct, frozen=True):
 class BudgetOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a run with all that are below it may use: calls through doors, model tokens, calls at once, runs above each other."""
 
-    calls: int | None = None
-    tokens: int | None = None
-    fan_out: int | None = None
-    depth: int | None = None
+    calls: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    fan_out: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    depth: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

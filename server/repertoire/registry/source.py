@@ -15,7 +15,7 @@ from .classes import ClassWorkflow, class_workflows, unfinished
 
 _PARSING = threading.Lock()
 """CPython 3.11 counts the parser's recursion across threads and then fails with SystemError (gh-106905)."""
-_STATE_NAMES = frozenset({"session_state", "commit_state"})
+_STATE_NAMES = frozenset({"session_state", "commit_state", "cached"})
 
 
 class Analysis(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """The modules `random` and `uuid` as code of workflow files sees them: drawn from generators that the run's seed determines.
 
-A replay draws the same numbers as long as it draws in the same order: tasks that run at the same time share one generator.
+Each task, thread and step draws from generators of its own: what one draws does not depend on how far the others are, and a step
+whose result is recorded, so that a replay leaves it out, takes nothing from what comes after it.
 `SystemRandom`, `secrets` and `os.urandom` stay real, for what must not be guessed: let a step give what they give.
 """
 
@@ -10,27 +11,65 @@ import random as _random
 import uuid as _uuid
 from abc import ABCMeta
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
+from . import paths
 from .clock import RunFunction
+
+T = TypeVar("T")
 
 _TO_1582: Final = 0x01B21DD213814000
 """From the beginning of UUID time to 1970, in 100 ns."""
 
 
+class _PerNode(Generic[T]):
+    """One for each sequence of calls, made from its seed when it is first asked for."""
+
+    def __init__(self, seed: str, make: Callable[[str], T]) -> None:
+        self.seed = seed
+        self._make = make
+
+    def __call__(self) -> T:
+        node = paths.current()
+        found: T | None = node.kept.get(self)
+        if found is None:
+            found = self.keep(self._make(f"{self.seed}:{node.prefix}" if node.prefix else self.seed))
+        return found
+
+    def keep(self, value: T) -> T:
+        """For this sequence from now on."""
+        paths.current().kept[self] = value
+        return value
+
+
 def random_names(seed: str) -> dict[str, Any]:
     """What the module `random` has otherwise during a run."""
-    generator_class = _random_class(_random.Random(f"{seed}:seeds"))
-    generator = generator_class(seed)
-    names: dict[str, Any] = {"Random": generator_class, "_inst": generator}
+    generator_class = _random_class(_PerNode(f"{seed}:seeds", _random.Random))
+    drawn = _PerNode(seed, generator_class)
+    names: dict[str, Any] = {"Random": generator_class, "_inst": drawn()}
     for name, value in vars(_random).items():
         owner = getattr(value, "__self__", None)
         if type(owner) is _random.Random:  # the functions of the module are methods of its one generator
-            names[name] = getattr(generator, name)
+            names[name] = RunFunction(_method(drawn, name), value)
+    names["seed"] = RunFunction(_seeding(drawn), _random.seed)
     return names
 
 
-def _random_class(seeds: _random.Random) -> type[_random.Random]:
+def _method(drawn: _PerNode[_random.Random], name: str) -> Callable[..., Any]:
+    return lambda *args, **kwargs: getattr(drawn(), name)(*args, **kwargs)
+
+
+def _seeding(drawn: _PerNode[_random.Random]) -> Callable[..., None]:
+    """Tasks and threads that begin to draw later do so from this seed too."""
+
+    def seed(a: Any = None, version: int = 2) -> None:
+        drawn().seed(a, version)
+        drawn.seed = f"{a!r}" if a is not None else drawn.seed
+
+    return seed
+
+
+def _random_class(seeds: _PerNode[_random.Random]) -> type[_random.Random]:
     """`random.Random` whose instances, where no seed is given, get one from `seeds`; otherwise it passes for the real class."""
 
     class Kind(ABCMeta):  # of ABCMeta, so that a subclass may be abstract too
@@ -44,7 +83,7 @@ def _random_class(seeds: _random.Random) -> type[_random.Random]:
         __doc__ = _random.Random.__doc__
 
         def seed(self, a: Any = None, version: int = 2) -> None:
-            super().seed(seeds.getrandbits(256) if a is None else a, version)
+            super().seed(seeds().getrandbits(256) if a is None else a, version)
 
         def __reduce__(self) -> Any:
             made_of = (
@@ -57,19 +96,23 @@ def _random_class(seeds: _random.Random) -> type[_random.Random]:
 
 
 def uuid_names(seed: str, read: Callable[[], float]) -> dict[str, Any]:
-    """What the module `uuid` has otherwise during a run; a generator of its own, so that it does not disturb `random`."""
-    ids = _Ids(_random.Random(f"{seed}:uuid"), read)
+    """What the module `uuid` has otherwise during a run; generators of its own, so that it does not disturb `random`."""
+    machine = _random.Random(f"{seed}:uuid").getrandbits(48) | 1 << 40
+    drawn = _PerNode(f"{seed}:uuid", lambda seed: _Ids(_random.Random(seed), read, machine))
     names = ("uuid1", "uuid4", "uuid6", "uuid7", "uuid8")
-    return {name: RunFunction(getattr(ids, name), getattr(_uuid, name)) for name in names if hasattr(_uuid, name)}
+    return {name: RunFunction(_id(drawn, name), getattr(_uuid, name)) for name in names if hasattr(_uuid, name)}
+
+
+def _id(drawn: _PerNode[_Ids], name: str) -> Callable[..., Any]:
+    return lambda *args, **kwargs: getattr(drawn(), name)(*args, **kwargs)
 
 
 class _Ids:
-    def __init__(self, generator: _random.Random, read: Callable[[], float]) -> None:
+    def __init__(self, generator: _random.Random, read: Callable[[], float], machine: int) -> None:
+        """`machine` is no real one, says its bit 40: a run may go on on another."""
         self._bits = generator.getrandbits
         self._read = read
-        self._node = (
-            generator.getrandbits(48) | 1 << 40
-        )  # of no real machine, says this bit: a run may go on on another
+        self._node = machine
         self._last_ticks = 0
         self._last_7 = 0
 

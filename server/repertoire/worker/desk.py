@@ -388,7 +388,9 @@ class Desk:
             return 0
         if self._answers and (timer is None or self._answers[0][1].at <= timer):
             slot, answer = self._answers.popleft()
-            if answer.at <= self._fired_at:  # it was on its way while a timer fired: on replay it is to come after that too
+            if (
+                answer.at <= self._fired_at
+            ):  # it was on its way while a timer fired: on replay it is to come after that too
                 self._outbox.send(Late(answer.n, math.nextafter(self._fired_at, math.inf)))
             self._clock_at = max(self._clock_at, answer.at)
             slot.resolve(answer)

@@ -17,6 +17,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from ..authoring import ambient, durable, later, steps
+from ..authoring.cache import cached
 from ..authoring.entry import Entry
 from ..authoring.schema import Signature
 from ..compat.hook import CompatFinder
@@ -164,6 +165,7 @@ class Library:
             now=durable.now,
             sleep=durable.sleep,
             ask=durable.ask,
+            cached=cached,
         )
         self._place_finder(version)
         version.show_lines()

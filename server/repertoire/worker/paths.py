@@ -21,15 +21,16 @@ from .threads import OUR_PREFIX
 
 
 class Node:
-    """One sequence of calls. `prefix` is what its calls' paths begin with."""
+    """One sequence of calls. `prefix` is what its calls' paths begin with; `kept` is what others keep for it."""
 
-    __slots__ = ("_calls", "_children", "events", "prefix")
+    __slots__ = ("_calls", "_children", "events", "kept", "prefix")
 
     def __init__(self, prefix: str = "") -> None:
         self.prefix = prefix
         self._calls = 0
         self._children = 0
         self.events = 0
+        self.kept: dict[Any, Any] = {}
 
     def next_call(self) -> str:
         path = f"{self.prefix}{self._calls}"

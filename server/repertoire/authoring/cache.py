@@ -1,0 +1,70 @@
+"""`cached`: what a function gave once is kept in the session's state and given again."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from . import ambient
+from .recorded import hash_of, shape_of
+
+_KEY: Final = "cached"
+"""Where session_state keeps what was given: {function: {arguments' hash: {value, at}}}."""
+_MOST: Final = 1_000
+"""Results kept of one function; the oldest go first."""
+
+
+def cached(function: Callable[..., Any] | None = None, /, *, expires_s: float | None = None) -> Any:
+    """`@cached` or `@cached(expires_s=3600)`: the result is kept in `session_state["cached"]` by the function's name and arguments.
+
+    Works on plain and async functions. The result must be what a session's state can hold; it is saved when the run completes.
+    """
+    if function is None:
+        return functools.partial(cached, expires_s=expires_s)
+    if not callable(function):
+        raise TypeError(f"@cached decorates a function, got {type(function).__name__}")
+    name = getattr(function, "__qualname__", "function").replace("<locals>.", "")
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        kept, key = _kept(name), hash_of(name, shape_of([list(args), kwargs]))
+        if (known := _fresh(kept, key, expires_s)) is not None:
+            return known["value"]
+        return _keep(kept, key, function(*args, **kwargs))
+
+    @functools.wraps(function)
+    async def acall(*args: Any, **kwargs: Any) -> Any:
+        kept, key = _kept(name), hash_of(name, shape_of([list(args), kwargs]))
+        if (known := _fresh(kept, key, expires_s)) is not None:
+            return known["value"]
+        return _keep(kept, key, await function(*args, **kwargs))
+
+    return acall if inspect.iscoroutinefunction(function) else call
+
+
+def _kept(name: str) -> dict[str, Any]:
+    kept: dict[str, Any] = ambient.session_state.setdefault(_KEY, {}).setdefault(name, {})
+    return kept
+
+
+def _fresh(kept: dict[str, Any], key: str, expires_s: float | None) -> dict[str, Any] | None:
+    known: dict[str, Any] | None = kept.get(key)
+    if known is None or (expires_s is not None and _now() - known["at"] > expires_s):
+        return None
+    return known
+
+
+def _keep(kept: dict[str, Any], key: str, value: Any) -> Any:
+    kept.pop(key, None)
+    kept[key] = {"value": value, "at": _now()}
+    while len(kept) > _MOST:
+        del kept[next(iter(kept))]
+    return value
+
+
+def _now() -> float:
+    doors = ambient.doors()
+    return time.time() if doors is None else doors.read_clock(time.time)
