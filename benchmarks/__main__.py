@@ -15,7 +15,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from . import calls, listing, load, memory, session, start, styles
+from . import calls, journal, listing, load, memory, session, start, styles, survive
 from .figures import Figure, Plan, Target
 
 BENCHMARKS: Final[dict[str, Callable[[Plan], list[Figure]]]] = {
@@ -26,25 +26,31 @@ BENCHMARKS: Final[dict[str, Callable[[Plan], list[Figure]]]] = {
     "memory": memory.measure,
     "session": session.measure,
     "styles": styles.measure,
+    "journal": journal.measure,
 }
 
 
 def main() -> int:
     gc.disable()  # as timeit does: the client's own collections are no figure of a server
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Repertoire beside a bare MCP server.")
-    parser.add_argument("name", choices=BENCHMARKS)
+    parser.add_argument("name", choices=[*BENCHMARKS, "survive"])
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--pairs", type=int, default=5, help="interleaved pairs per ratio (default 5)")
     parser.add_argument("--quick", action="store_true", help="fewer calls; for a look, not for a record")
     parser.add_argument("--fastmcp-python", metavar="PATH", help="a Python that has FastMCP, to measure it too")
     parser.add_argument("--agno1-python", metavar="PATH", help="a Python that has agno 1.8.4, for `styles`")
     parser.add_argument("--agno3-python", metavar="PATH", help="a Python that has agno 3, for `styles`")
+    parser.add_argument("--dbos-python", metavar="PATH", help="a Python that has dbos 3.4, for `survive` and `journal`")
+    parser.add_argument("--redis-server", metavar="PATH", help="the program, for FastMCP's tasks in `survive`")
     words = parser.parse_args()
     if words.pairs < 1:
         parser.error("--pairs wants at least 1")
     agno = {"agno1": _that_has("agno", words.agno1_python), "agno3": _that_has("agno", words.agno3_python)}
-    plan = Plan(words.pairs, words.quick, _that_has("fastmcp", words.fastmcp_python), agno)
+    fastmcp, dbos = _that_has("fastmcp", words.fastmcp_python), _that_has("dbos", words.dbos_python)
+    plan = Plan(words.pairs, words.quick, fastmcp, agno, dbos, words.redis_server)
     began = time.monotonic()
+    if words.name == "survive":
+        return survive.report(survive.measure(plan), time.monotonic() - began, as_json=words.json)
     figures = BENCHMARKS[words.name](plan)
     taken = time.monotonic() - began
     if words.json:
@@ -95,13 +101,14 @@ def _note(figure: Figure) -> str:
 
 
 def _target(target: Target, unit: str) -> str:
+    sign = ">=" if target.at_least else "<="
     match target.of:
         case "ratio":
-            return f"<= {target.most:g}x"
+            return f"{sign} {target.bound:g}x"
         case "value":
-            return f"<= {target.most:g} {unit}"
+            return f"{sign} {target.bound:g} {unit}"
         case "difference":
-            return f"<= base + {target.most:g} {unit}"
+            return f"{sign} base + {target.bound:g} {unit}"
 
 
 if __name__ == "__main__":

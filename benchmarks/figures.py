@@ -26,14 +26,22 @@ class Plan:
     """A Python that can import fastmcp."""
     agno: Mapping[str, str | None] = field(default_factory=dict)
     """Pythons that can import Agno 1 (`agno1`) and Agno 3 (`agno3`)."""
+    dbos: str | None = None
+    """A Python that can import dbos."""
+    redis: str | None = None
+    """The program redis-server."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """At most this: of the ratio, of what is measured itself, or of its difference from bare."""
+    """At most this, or at least: of the ratio, of what is measured itself, or of its difference from bare."""
 
-    most: float
+    bound: float
     of: Literal["ratio", "value", "difference"] = "ratio"
+    at_least: bool = False
+
+    def met_by(self, value: float) -> bool:
+        return value >= self.bound if self.at_least else value <= self.bound
 
 
 @dataclass(frozen=True)
@@ -54,10 +62,10 @@ class Figure:
         if self.target is None:
             return None
         if self.target.of == "value":
-            return self.value <= self.target.most
+            return self.target.met_by(self.value)
         if self.target.of == "difference":
-            return self.bare is not None and self.value - self.bare <= self.target.most
-        return self.ratio is not None and self.ratio <= self.target.most
+            return self.bare is not None and self.target.met_by(self.value - self.bare)
+        return self.ratio is not None and self.target.met_by(self.ratio)
 
 
 Measures = Mapping[str, Callable[[], Mapping[str, float]]]

@@ -24,8 +24,12 @@ class Client(Protocol):
     def ask(self, method: str, **params: Any) -> dict[str, Any]: ...
 
 
-def request(number: int, method: str, params: dict[str, Any]) -> bytes:
-    body = {"jsonrpc": "2.0", "id": number, "method": method, "params": {**params, "_meta": _META}}
+def request(number: int, method: str, params: dict[str, Any], extensions: Sequence[str] = ()) -> bytes:
+    """`extensions`: those of the protocol that the client declares."""
+    meta = _META
+    if extensions:
+        meta = {**_META, "io.modelcontextprotocol/clientCapabilities": {"extensions": {name: {} for name in extensions}}}
+    body = {"jsonrpc": "2.0", "id": number, "method": method, "params": {**params, "_meta": meta}}
     return json.dumps(body).encode()
 
 
@@ -61,8 +65,9 @@ def good(answer: dict[str, Any]) -> dict[str, Any]:
 class StdioClient:
     """Starts the server as a host does, and ends it as a host does: by closing its input."""
 
-    def __init__(self, command: Sequence[str], environ: dict[str, str]) -> None:
+    def __init__(self, command: Sequence[str], environ: dict[str, str], *, extensions: Sequence[str] = ()) -> None:
         self._number = 0
+        self._extensions = extensions
         self.bytes_read = 0
         """Of all answers together."""
         self.process = subprocess.Popen(
@@ -85,7 +90,7 @@ class StdioClient:
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
         assert self.process.stdin is not None and self.process.stdout is not None
         self._number += 1
-        self.process.stdin.write(request(self._number, method, params) + b"\n")
+        self.process.stdin.write(request(self._number, method, params, self._extensions) + b"\n")
         self.process.stdin.flush()
         while line := self.process.stdout.readline():
             answer = json.loads(line)
@@ -93,6 +98,28 @@ class StdioClient:
                 self.bytes_read += len(line)
                 return good(answer)
         raise Failed(f"the server ended with {self.process.wait(5)}")
+
+    def call_all(self, name: str, each: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Call a tool with each of these arguments, all at once; the structured answers in the order in which they were asked for."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        first = self._number + 1
+        self._number += len(each)
+        for number, arguments in enumerate(each, first):
+            params = {"name": name, "arguments": arguments}
+            self.process.stdin.write(request(number, "tools/call", params, self._extensions) + b"\n")
+        self.process.stdin.flush()
+        answers: dict[int, dict[str, Any]] = {}
+        while len(answers) < len(each) and (line := self.process.stdout.readline()):
+            answer = json.loads(line)
+            if answer.get("id") in range(first, first + len(each)):
+                answers[answer["id"]] = good(answer)["structuredContent"]
+        if len(answers) < len(each):
+            raise Failed(f"the server ended with {self.process.wait(5)}")
+        return [answers[number] for number in sorted(answers)]
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
 
 
 class HttpClient:

@@ -6,13 +6,13 @@ effects remembers that it has, so the body that is begun again goes on.
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import anyio
 
 from repertoire.app import App, open_app
 from repertoire.model.session import Caller
@@ -62,7 +62,7 @@ def repeated(lines: Iterable[str]) -> dict[str, int]:
 @asynccontextmanager
 async def opened(home: Path, **environ: str) -> AsyncIterator[App]:
     """The app of this home, in this process; `environ` are settings."""
-    named = {f"REPERTOIRE_{name.upper()}": value for name, value in environ.items()}
+    named = {f"REPERTOIRE_{name.upper()}": value for name, value in {"ready_workflows": "false", **environ}.items()}
     async with open_app(load(home=str(home), environ=named), watch=False) as app:
         await app.service.settled(Caller())
         yield app
@@ -94,10 +94,9 @@ def said(answer: dict[str, Any], kind: str = "log", key: str = "message") -> lis
     return [event["data"][key] for event in answer["events"] if event["type"] == kind]
 
 
-def texts_of(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A row of the store with its JSON texts read."""
-    return tuple(json.loads(value) if isinstance(value, str) and value[:1] in "[{" else value for value in row)
-
-
-def exists(folder: Path, name: str) -> bool:
-    return os.path.exists(folder / name)
+async def eventually(true: Callable[[], Any]) -> Any:
+    """Poll for what is no event of ours: a body's trace, a row in the store. Bounded."""
+    with anyio.fail_after(20):
+        while not (value := true()):
+            await anyio.sleep(0.005)
+    return value

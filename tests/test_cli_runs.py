@@ -207,6 +207,7 @@ def test_who_leaves_the_question_leaves_the_run_waiting(shell: Shell, typed: str
 
 
 def test_an_answer_from_elsewhere_ends_the_asking(shell: Shell) -> None:
+    """promise: ask-anywhere"""
     terminal = Terminal(shell, "run", "greet", "--payload", '{"name": "Ada"}')
     terminal.until("[y/n] > ")
     assert shell.ok("answer", newest(shell, "greet"), "true") == "answered\n"

@@ -205,3 +205,21 @@ async def test_a_cached_function_is_called_once_for_each_session_and_arguments(t
             assert json.loads((await app.service.finish(live)).result or "") == [["a", "b"], ["a", "b"], ["c"]]
             logs = [event.data["message"] async for event in app.service.follow(live.run.id) if event.type == "log"]
             assert logs == looked_up
+
+
+async def test_who_watches_a_run_hears_of_those_below_it(tmp_path: Path) -> None:
+    speaks = 'def run(word: str) -> str:\n    """S."""\n    progress(1, 2, "says " + word)\n    return word\n'
+    calls = (
+        'def run() -> str:\n    """C."""\n    log.info("first")\n    return workflows.invoke("speaks", word="hello")\n'
+    )
+    async with opened(tmp_path) as app:
+        await made(app, speaks=speaks, calls=calls)
+        live = await app.service.run(Caller(), "calls", {})
+        heard = [event async for event in app.service.follow(live.run.id, nested=True)]
+        (below,) = await app.service.runs(Caller(), workflow="speaks")
+        nested = [
+            (event.type, event.data.get("message")) for event in heard if event.data.get("run_id") == below["run_id"]
+        ]
+        assert nested[:3] == [("call_start", None), ("run_start", None), ("progress", "says hello")]
+        own = [event.n async for event in app.service.follow(live.run.id)]
+        assert own == list(range(1, 6)), "and its own log is its own"

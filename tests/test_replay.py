@@ -5,6 +5,7 @@ In one process, with real workers: bodies kill their own worker once, so that wh
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,8 +15,11 @@ import anyio
 import pytest
 
 from repertoire.app import App
+from repertoire.model.run import Run
 from repertoire.model.session import Caller
-from survive_kit import body, effects, opened, run, said
+from repertoire.store import Store
+from repertoire.store.journal import NewRecord
+from survive_kit import body, effects, eventually, opened, run, said
 
 pytestmark = pytest.mark.anyio
 
@@ -132,6 +136,7 @@ JSON_OF = "import json\njson_of = json.dumps\n"
 async def test_time_chance_and_ids_are_the_same_when_the_body_is_begun_again(
     app: App, traces: Path, source: str
 ) -> None:
+    # promise: clock
     answer = await survived(app, traces, JSON_OF + ASKED + source)
     done = effects(traces)
     assert len(done) == len(set(done)) and set(answer["result"]) <= set(done), "what it saw was what it had seen"
@@ -146,6 +151,7 @@ async def test_items_of_a_generator_come_once_and_in_order(app: App, traces: Pat
 
 
 async def test_sleeps_and_timeouts_that_were_over_are_over_at_once(app: App, traces: Path) -> None:
+    # promise: slept
     """The second time neither is waited for: the limit of the run would not allow it."""
     source = """
 __workflow__ = {"timeout_s": 6}
@@ -186,7 +192,91 @@ async def run() -> str:
     assert answer["result"] == "child" and effects(traces) == ["slow", "child"]
 
 
+async def test_a_sleep_is_as_long_as_it_says_whatever_the_body_did_before(app: App, traces: Path) -> None:
+    source = """
+async def run() -> bool:
+    import time as clock
+    blocks = clock.process_time() + 0.3
+    while clock.process_time() < blocks:
+        pass
+    before = clock.monotonic()
+    await asyncio.sleep(0.25)
+    slept = clock.monotonic() - before
+    step(effect, "slept")
+    die()
+    return slept >= 0.24
+"""
+    assert (await survived(app, traces, source))["result"] is True
+
+
+async def test_an_answer_that_was_on_its_way_while_a_timer_fired_comes_after_it_again(
+    app: App, traces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recorded just before the time was over, heard of after that: a slow disk is enough."""
+    source = """
+async def run() -> list:
+    quick = asyncio.create_task(step(aeffect, "quick", 0.1))
+    nap = asyncio.create_task(asyncio.sleep(0.3, "nap"))
+    order = []
+    pending = {quick, nap}
+    while pending:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        order += [task.result() for task in done]
+    step(effect, " ".join(order))
+    die()
+    return order
+"""
+    commit = Store.record_call
+
+    def slow(store: Store, run: Run, record: NewRecord, first: int, events: Any, then: Any) -> None:
+        def later(error: BaseException | None) -> None:
+            asyncio.get_running_loop().call_later(0.6 if record.call.n == 1 else 0, then, error)
+
+        commit(store, run, record, first, events, later)
+
+    monkeypatch.setattr(Store, "record_call", slow)
+    answer = await survived(app, traces, source)
+    assert answer["result"] == ["nap", "quick"] and effects(traces) == ["quick", "nap quick"]
+
+
+async def test_what_a_step_draws_is_not_missing_when_it_is_not_done_again(app: App, traces: Path) -> None:
+    source = """
+import random, uuid
+def draw():
+    return [str(uuid.uuid4()), random.random(), time.time(), time.monotonic()]
+async def adraw():
+    await asyncio.sleep(0)
+    return draw()
+def more():
+    return [str(uuid.uuid4()), random.random(), random.gauss(0, 1), random.sample(range(99), 3)]
+async def run() -> list:
+    random.seed(5)
+    got = [step(draw), more(), await step(adraw), more()]
+    step(effect, json_of(got))
+    die()
+    return got
+"""
+    answer = await survived(app, traces, JSON_OF + source)
+    assert [json.loads(line) for line in effects(traces)] == [answer["result"]]
+
+
+async def test_a_loop_that_is_blocked_by_waiting_for_a_thread_of_its_own_gets_on(app: App, traces: Path) -> None:
+    source = """
+from concurrent.futures import ThreadPoolExecutor
+
+async def run() -> list:
+    with ThreadPoolExecutor(2) as pool:
+        got = [pool.submit(step, effect, "one").result(), pool.submit(step, effect, "two").result()]
+    got.append(await step(aeffect, "three"))
+    die()
+    return got
+"""
+    answer = await survived(app, traces, source)
+    assert answer["result"] == effects(traces) == ["one", "two", "three"]
+
+
 async def test_who_was_first_is_first_again(app: App, traces: Path) -> None:
+    # promise: order
     source = """
 async def chain(n):
     for k in range(3):
@@ -236,6 +326,7 @@ async def run() -> list:
 
 
 async def test_a_call_that_the_body_cancelled_is_recorded_as_cancelled(app: App, traces: Path) -> None:
+    # promise: dropped
     source = """
 async def run() -> list:
     got = []
@@ -264,6 +355,7 @@ async def run() -> list:
 
 
 async def test_the_error_of_a_step_is_the_same_both_times(app: App, traces: Path) -> None:
+    # promise: errors
     source = """
 class Mine(Exception):
     def __init__(self, code, *, extra=None):
@@ -323,6 +415,7 @@ async def run() -> list:
 
 
 async def test_retries_and_the_timeout_of_each_attempt(app: App, traces: Path) -> None:
+    # promise: retries
     source = """
 tried = []
 
@@ -364,6 +457,7 @@ async def run() -> list:
 
 
 async def test_calls_within_a_step_are_part_of_it(app: App, traces: Path) -> None:
+    # promise: covered
     await publish(app, traces, 'def run(n: int) -> str:\n    return step(effect, f"child {n}")\n', "child")
     source = """
 def both():
@@ -388,6 +482,7 @@ async def run() -> list:
 
 
 async def test_results_of_steps_keep_their_types(app: App, traces: Path) -> None:
+    # promise: types
     source = """
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -477,17 +572,13 @@ DIFFERENT = {
 
 
 @pytest.mark.parametrize("kind", DIFFERENT)
-@pytest.mark.parametrize("reads", ["a file", "the environment"])
 async def test_a_body_that_does_something_else_is_told_what_and_nothing_is_done(
-    app: App, traces: Path, kind: str, reads: str, monkeypatch: pytest.MonkeyPatch
+    app: App, traces: Path, kind: str
 ) -> None:
+    # promise: nondeterminism
     """The usual way there: it branches on something outside that has changed."""
     call, was, came = DIFFERENT[kind]
-    if reads == "the environment" and kind != "another argument":
-        pytest.skip("once is enough: it is the file that tells the two times apart")
     looks = 'not os.path.exists(os.path.join(FOLDER, "died"))'
-    if reads == "the environment":
-        looks = f'(os.environ.update({{"DIED": str(not {looks})}}) or os.environ["DIED"]) == "False"'
     source = f"""
 def other(name):
     return effect("other " + name)
@@ -535,6 +626,7 @@ def run() -> str:
 
 
 async def test_state_of_a_run_that_is_begun_again_counts_once(app: App, traces: Path) -> None:
+    # promise: state
     source = """
 def run() -> list:
     session_state["n"] = session_state.get("n", 0) + 1
@@ -572,6 +664,7 @@ def run(fail: bool) -> int:
 
 
 async def test_a_worker_that_dies_each_time_is_given_up_after_three(app: App, traces: Path) -> None:
+    # promise: worker-thrice
     source = """
 def run() -> None:
     step(effect, "once")
@@ -612,6 +705,7 @@ FINAL = {
 
 @pytest.mark.parametrize("kind", FINAL)
 async def test_an_end_by_the_body_or_by_a_limit_is_final(app: App, traces: Path, kind: str) -> None:
+    # promise: final
     what, code, status = FINAL[kind]
     source = f'__workflow__ = {{"timeout_s": 1}}\n\ndef run() -> None:\n    step(effect, "once")\n    effect("begun")\n    {what}\n'
     await publish(app, traces, source)
@@ -623,13 +717,6 @@ async def test_an_end_by_the_body_or_by_a_limit_is_final(app: App, traces: Path,
 async def test_a_cancel_is_final(app: App, traces: Path) -> None:
     await publish(app, traces, 'def run() -> None:\n    step(effect, "once")\n    step(effect, "never", 60)\n')
     live = await app.service.run(ME, "flow", {})
-    await until_effects(traces, ["once"])
+    await eventually(lambda: effects(traces))
     assert (await app.service.cancel(ME, live.run.id))["status"] == "cancelled"
     assert effects(traces) == ["once"]
-
-
-async def until_effects(folder: Path, lines: list[str]) -> None:
-    """Poll: what a body writes is no event of ours."""
-    with anyio.fail_after(20):
-        while effects(folder)[: len(lines)] != lines:
-            await anyio.sleep(0.01)

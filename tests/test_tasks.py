@@ -166,6 +166,7 @@ async def test_somebody_elses_task_is_refused_in_the_words_of_an_unknown_one(tmp
 
 
 async def test_a_task_is_stored_before_it_is_answered_and_outlives_its_client(modern: Way) -> None:
+    # promise: host-gone
     async with modern.client(extensions=[Tasks()]) as client:
         task = await begun(client, seconds=1.5)
         with sqlite3.connect(modern.home / "repertoire.db") as db:

@@ -431,9 +431,9 @@ class Service:
             raise unknown_run(run_id)
         return run
 
-    def follow(self, run_id: str, after: int = 0) -> AsyncIterator[RunEvent]:
-        """The events of a run that the caller has been shown to own."""
-        return self._runner.follow(run_id, after)
+    def follow(self, run_id: str, after: int = 0, *, nested: bool = False) -> AsyncIterator[RunEvent]:
+        """The events of a run that the caller has been shown to own; `nested`: also of the runs below it."""
+        return self._runner.follow(run_id, after, nested=nested)
 
     async def runs(self, caller: Caller, **filters: Any) -> list[dict[str, Any]]:
         """Newest first; filters: workflow, session_id, status, since and until (ISO 8601), limit, top (those that no run began)."""

@@ -65,10 +65,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """A question that says nothing else expires after this."""
     idempotency_ttl_s: float = 24 * 3600.0
     """For so long the same idempotency key means the same run."""
-    keep_runs_s: float = 0.0
-    """Runs that ended longer ago are deleted. 0: kept."""
+    keep_runs_s: float = 90 * 24 * 3600.0
+    """Runs that ended longer ago are deleted: as long as an unused session lives, which is what they would be asked for with. 0: kept."""
     keep_runs: int = 0
-    """Ended runs beyond this number are deleted, the oldest first. 0: kept."""
+    """Ended runs beyond this number are deleted, the oldest first. 0: no bound, since how much room a run takes (a kilobyte or a
+    hundred megabytes) is not ours to know, and a fresh record must not go because a busy hour came after it."""
     idle_exit_s: float = 900.0
     """A daemon without a connection and without a live run ends after this."""
 

@@ -19,7 +19,7 @@ A run that failed is an answer (`run.status`, `run.error`); a call that was refu
 only the MCP SDK and anyio; the server is a process of its own and nothing of it is imported.
 """
 
-from .answers import Created, Event, Listed, Match, Run, RunError, Workflow
+from .answers import Created, Event, Listed, ListedRun, Match, Question, Run, RunError, Workflow
 from .client import RepertoireClient
 from .errors import RepertoireCallError
 from .sync import SyncRepertoireClient
@@ -30,6 +30,8 @@ __all__ = [
     "RepertoireCallError",
     "Run",
     "RunError",
+    "Question",
+    "ListedRun",
     "Event",
     "Match",
     "Listed",

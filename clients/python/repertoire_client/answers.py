@@ -27,11 +27,40 @@ class RunError:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a run asks. `schema` is a JSON Schema of the answer; times are ISO 8601."""
+
+    id: str
+    question: str
+    schema: dict[str, Any]
+    asked_at: str | None = None
+    expires_at: str | None = None
+
+
+@dataclass(frozen=True)
+class ListedRun:
+    """A run in a list. `parent` is the run that called it; `message` says what it waits for."""
+
+    run_id: str
+    workflow: str
+    version: str
+    session_id: str | None
+    status: str
+    created_at: str
+    started_at: str | None = None
+    ended_at: str | None = None
+    duration_s: float | None = None
+    parent: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True)
 class Run:
     """A run as the server answered. `status` is working, input_required, completed, failed or cancelled.
 
     `runs.get` leaves the result of more than 40,000 characters out: it is null, with `result_preview` and the number of `parts`;
-    `workflows.run` and `runs.result` fetch the parts. `events` is filled by `runs.get` only.
+    `workflows.run` and `runs.result` fetch the parts. `events` is filled by `runs.get` only. With `input_required`, `questions` are what
+    it asks: `runs.answer` answers.
     """
 
     run_id: str
@@ -44,6 +73,7 @@ class Run:
     parts: int | None = None
     events: tuple[Event, ...] = ()
     more_events: bool = False
+    questions: tuple[Question, ...] = ()
 
     @property
     def is_final(self) -> bool:
@@ -116,7 +146,9 @@ def made_run(data: Mapping[str, Any]) -> Run:
     """A run; its result is the workflow's own and stays as it came."""
     known = {field.name: data[field.name] for field in fields(Run) if field.name in data}
     error = data.get("error")
-    ours = {"error": made(RunError, error) if error else None, "events": tuple(data.get("events") or ())}
+    asked = tuple(made(Question, question) for question in data.get("questions") or ())
+    events = tuple(data.get("events") or ())
+    ours = {"error": made(RunError, error) if error else None, "events": events, "questions": asked}
     return Run(**known | ours)
 
 

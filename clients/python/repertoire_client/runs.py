@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import anyio
 
-from .answers import Event, Run, made_run
+from .answers import Event, ListedRun, Run, made, made_run
 from .calls import Calls
 from .errors import RepertoireCallError, of_answer
 
@@ -38,6 +38,24 @@ class Runs:
     async def cancel(self, run_id: str) -> Run:
         """Stop it; one that has ended stays as it is."""
         return made_run(await self._calls("cancel_run", {"run_id": run_id}))
+
+    async def list(
+        self, workflow: str | None = None, session_id: str | None = None, status: str | None = None, since: str | None = None,
+        until: str | None = None, limit: int = 20,
+    ) -> tuple[ListedRun, ...]:  # fmt: skip
+        """The newest runs that fit every filter; `since` and `until` are ISO 8601 times of their beginning."""
+        filters = {"workflow": workflow, "session_id": session_id, "status": status, "since": since, "until": until}
+        answer = await self._calls("list_runs", {**filters, "limit": limit})
+        return tuple(made(ListedRun, row) for row in answer["runs"])
+
+    async def answer(self, run_id: str, answer: Any, question_id: str | None = None) -> Run:
+        """Answer what it asks, with a JSON value that is not null; `question_id` says which question where there are several.
+
+        The run goes on, and is given as it is then; `result` waits for its end.
+        """
+        return made_run(
+            await self._calls("answer_run", {"run_id": run_id, "answer": answer, "question_id": question_id})
+        )
 
     async def result(self, run_id: str) -> Any:
         """Wait for the run's end and give its result, a long one in full.

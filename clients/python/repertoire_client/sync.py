@@ -12,7 +12,7 @@ from typing import Any, Self
 import anyio.to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from .answers import Created, Event, Listed, Match, Run, Workflow
+from .answers import Created, Event, Listed, ListedRun, Match, Run, Workflow
 from .client import RepertoireClient
 from .runs import OnEvent, Runs
 from .workflows import Workflows
@@ -86,10 +86,13 @@ class SyncWorkflows:
         session_id: str | None = None,
         on_event: OnEventSync | None = None,
         wait_s: float | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> Run:
         """`on_event` is called in a thread of its own, one event at a time."""
         hear = None if on_event is None else _in_a_thread(on_event)
-        return self._portal.call(partial(self._workflows.run, name, arguments, session_id, hear, wait_s))
+        run = partial(self._workflows.run, name, arguments, session_id, hear, wait_s, idempotency_key=idempotency_key)
+        return self._portal.call(run)
 
     def list(self) -> tuple[Listed, ...]:
         return self._portal.call(self._workflows.list)
@@ -108,8 +111,17 @@ class SyncRuns:
     def cancel(self, run_id: str) -> Run:
         return self._portal.call(self._runs.cancel, run_id)
 
+    def answer(self, run_id: str, answer: Any, question_id: str | None = None) -> Run:
+        return self._portal.call(self._runs.answer, run_id, answer, question_id)
+
     def result(self, run_id: str) -> Any:
         return self._portal.call(self._runs.result, run_id)
+
+    def list(
+        self, workflow: str | None = None, session_id: str | None = None, status: str | None = None, since: str | None = None,
+        until: str | None = None, limit: int = 20,
+    ) -> tuple[ListedRun, ...]:  # fmt: skip
+        return self._portal.call(self._runs.list, workflow, session_id, status, since, until, limit)
 
 
 def _in_a_thread(on_event: OnEventSync) -> OnEvent:

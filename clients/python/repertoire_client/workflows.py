@@ -51,15 +51,18 @@ class Workflows:
         wait_s: float | None = None,
         *,
         on_progress: OnProgress | None = None,
+        idempotency_key: str | None = None,
     ) -> Run:
         """Run a workflow and wait for its end, however long that takes. A failed run is an answer too: see `status` and `error`.
+        One that asks something is given as it is then, with its `questions`.
 
         The server answers a long run `working` after 45 s and this goes on asking; `wait_s` limits that: after so many more
         seconds, 0 at once, the run is given as it is. `on_event` hears every event once and in order, but not before the server's
         first answer, since the run has no known id before; `on_progress(done, total, message)` hears of progress until then.
-        Cancelling this call cancels the run only until then.
+        Cancelling this call cancels the run only until then. The same `idempotency_key`, within 24 hours, means the same run.
         """
         call = {"name": name, "arguments": dict(arguments or {}), "session_id": session_id}
+        call["idempotency_key"] = idempotency_key
         run = made_run(await self._calls("run_workflow", call, on_progress))
         return await self._runs.follow(run, on_event, wait_s)
 

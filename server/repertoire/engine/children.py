@@ -38,6 +38,7 @@ class Children:
         child = self._runner.start(
             version, json.dumps(arguments), session_id, live.run.principal, live.env, parent=live, path=call.path
         )
+        call.begun({"run_id": child.run.id})
         return await self.wait(call, child.run.id)
 
     async def wait(self, call: DoorCall, run_id: str) -> Done:

@@ -37,6 +37,8 @@ class DoorCall(NamedTuple):
     args: dict[str, Any]
     waits: Callable[[Parking | None], None]
     """Say that the call waits for something that may take days, or that it no longer does."""
+    begun: Callable[[dict[str, Any]], None]
+    """Tell watchers of the call, with what they are to know besides. For a door that knows only later what it has begun."""
 
     @property
     def key(self) -> str:
@@ -168,8 +170,8 @@ class Calls:
         frame, live = call.frame, self._live
         try:
             with call.scope:
-                if frame.op not in _QUIET and frame.path not in self._begun:
-                    self._tell("call_start", {"path": frame.path, "op": frame.op, "name": frame.label})
+                if frame.op != "workflow" and frame.op not in _QUIET:
+                    self._say_begun(frame, {})
                 done, fault = await self._outcome(call)
                 self._record_call(call, done, fault)
         finally:
@@ -182,7 +184,14 @@ class Calls:
             if door is None:
                 raise RepertoireError(f"There is no {frame.op!r} to call.")
             return await door(
-                DoorCall(self._live, frame.op, frame.path, json.loads(frame.args), partial(self._waits, call))
+                DoorCall(
+                    self._live,
+                    frame.op,
+                    frame.path,
+                    json.loads(frame.args),
+                    partial(self._waits, call),
+                    partial(self._say_begun, frame),
+                )
             ), None
         except CallFailed as error:
             return Done(child=error.child), error.fault
@@ -287,6 +296,10 @@ class Calls:
     def _fail(self, fault: Fault) -> None:
         self.failed = self.failed or fault
         self._worker.channel.interrupt()
+
+    def _say_begun(self, frame: Call, more: dict[str, Any]) -> None:
+        if frame.path not in self._begun:
+            self._tell("call_start", {"path": frame.path, "op": frame.op, "name": frame.label, **more})
 
     def _tell(self, kind: Any, data: dict[str, Any]) -> None:
         first = self._live.number(1)

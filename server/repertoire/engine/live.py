@@ -164,7 +164,10 @@ class Live:
     def announce(self, **changes: Any) -> None:
         if changes:
             self.run = msgspec.structs.replace(self.run, **changes)
-        self._watch.announce(self.run.id)
+        live: Live | None = self
+        while live is not None:  # who watches a run may watch those below it too
+            self._watch.announce(live.run.id)
+            live = live.parent
 
     def forget_questions(self, run_id: str, question_id: str | None = None) -> None:
         """That run asks this (or anything) no longer: neither do those above it."""

@@ -17,6 +17,7 @@ from typing import Final
 
 import anyio
 import anyio.abc
+import msgspec
 
 from ..errors import LostClaim, RepertoireError, StorageError, UnknownRun
 from ..model.run import Run, RunEvent
@@ -210,17 +211,25 @@ class Runner:
             await self._end_unrun(run, await self._store.resume_point(run), None)
         await self._cancel_below(run_id)
 
-    async def follow(self, run_id: str, after: int = 0) -> AsyncIterator[RunEvent]:
-        """Events numbered after+1 and on, until run_end or, for a run that nobody will go on with, the end of its log."""
+    async def follow(self, run_id: str, after: int = 0, *, nested: bool = False) -> AsyncIterator[RunEvent]:
+        """Events numbered after+1 and on, until run_end or, for a run that nobody will go on with, the end of its log.
+
+        `nested`: those of runs below it too, from their beginning, each with its run's id as `run_id` in its data.
+        """
+        seen = {run_id: after}
         while True:
             changed = self.watch.next(run_id)
             try:
-                events = await self._store.events(run_id, after)
-                for event in events:
-                    after = event.n
-                    yield event
+                events = [(of, event) for of in list(seen) for event in await self._store.events(of, seen[of])]
+                for of, event in events:
+                    seen[of] = event.n
+                    if nested and event.type == "call_start" and "run_id" in event.data:
+                        seen.setdefault(event.data["run_id"], 0)
+                    yield event if of == run_id else msgspec.structs.replace(event, data={**event.data, "run_id": of})
                     if event.type == "run_end":
-                        return
+                        if of == run_id:
+                            return
+                        del seen[of]
                 if not events:
                     if run_id not in self._live and ((run := await self._store.run(run_id)) is None or run.is_final):
                         return

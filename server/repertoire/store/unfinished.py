@@ -11,8 +11,8 @@ from pathlib import Path
 
 def has_work_left(path: str) -> bool:
     """False too where the file cannot be read, is an older version's, or is none of ours: whoever opens it says so."""
-    if not os.path.exists(path):
-        return False
+    if not os.path.isfile(path) or not os.access(path, os.W_OK) or os.path.getsize(path) == 0:
+        return False  # looking would already leave a log beside it
     statement = (
         "SELECT 1 FROM run WHERE status IN ('working', 'input_required') AND (parked IS NULL OR wake_at <= ?) LIMIT 1"
     )

@@ -36,6 +36,8 @@ MAX_EVENTS: Final = 10_000
 _TICK_S: Final = 1.0
 """A sleep at least this long is recorded when it is over, so that it is not slept again."""
 _LOOK_AGAIN_S: Final = 0.005
+_BLOCKED_S: Final = 0.25
+"""A loop that has not looked for so long is blocked; on replay it looks all the time."""
 _LOST_S: Final = 60.0
 """How long a replay waits for threads, programs or sockets of the body to make the call that is recorded next."""
 _MAX_FAULT_CHARS: Final = 4_000
@@ -64,6 +66,7 @@ class Desk:
         self._answers: deque[tuple[Slot, Answer]] = deque()
         self._clock_at = 0.0
         self._fired_at = -1.0
+        self._looked = 0
         self._waited = 0.0
         self._unsettled: paths.Node | None = None
         self._idle_with: list[int] = []
@@ -205,9 +208,7 @@ class Desk:
         """What is recorded of a call that blocks; None: it is to be made."""
         if not self._journal.replaying:
             return None
-        if threading.current_thread() is not threading.main_thread() and source.running:
-            self._pending[slot.frame.path] = slot
-            self._wait(lambda: slot.done)
+        if threading.current_thread() is not threading.main_thread() and source.running and self._took_its_turn(slot):
             return None if slot.outcome is _LIVE else _outcome_of(slot)
         with self._changed:
             self._pass_marks()
@@ -220,6 +221,22 @@ class Desk:
             self._compare(slot.frame, known)
             self._clock_at = max(self._clock_at, known.at)
         return known
+
+    def _took_its_turn(self, slot: Slot) -> bool:
+        """A thread beside a loop waits until the loop gives it what is recorded, in its order. False: the loop itself is blocked, perhaps
+        by code that waits for this thread."""
+        with self._changed:
+            if not self._journal.replaying:
+                return False
+            self._pending[slot.frame.path] = slot
+            while not slot.done:
+                seen = self._looked
+                if not self._open:
+                    raise RuntimeError("the run has ended")
+                if not self._changed.wait(_BLOCKED_S) and self._looked == seen and not slot.done:
+                    self._pending.pop(slot.frame.path, None)
+                    return False
+            return True
 
     async def _answered(self, slot: Slot) -> Answer | Recorded:
         slot = slot.for_this_task()
@@ -382,6 +399,7 @@ class Desk:
 
     def idle(self, timer: float | None, *, elsewhere: bool) -> float | None:
         """Answers and timers in the order of their times, one after the other: so it was the first time, and so it is on replay."""
+        self._looked += 1
         if self._journal.replaying:
             return self._replay(timer, elsewhere)
         if self._go_live():
@@ -457,7 +475,8 @@ class Desk:
 
     def _go_live(self) -> bool:
         """Everything recorded has been given: what was called and has no record is called now, in the order of the body."""
-        pending, self._pending = self._pending, {}
+        with self._changed:
+            pending, self._pending = self._pending, {}
         for slot in pending.values():
             self._give(slot, _LIVE)
         return bool(pending)

@@ -180,7 +180,7 @@ class Calls:
         progress = Progress(ctx.session.report_progress)
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(progress.watch, self._service.follow(stake.run_id, stake.seen))
+                tasks.start_soon(progress.watch, self._service.follow(stake.run_id, stake.seen, nested=True))
                 run, asked = await self._converse(ctx, caller, stake)
                 if run.is_final:
                     with anyio.move_on_after(_LAST_EVENTS_S):

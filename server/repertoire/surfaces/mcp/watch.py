@@ -55,7 +55,11 @@ class Progress:
             await anyio.sleep(max(0.0, self._times[-1] + _SETTLE_S - time.monotonic()))
 
     def _take(self, event: RunEvent) -> None:
-        if event.type == "progress":
+        if "run_id" in event.data:  # of a run below this one: its words, not its numbers
+            if (message := event.data.get("message")) is None:
+                return
+            self._message = str(message)
+        elif event.type == "progress":
             self._done, self._total = event.data.get("done"), event.data.get("total")
             self._message = event.data.get("message") or self._message
         elif event.type == "text":  # pieces of one text: its latest part

@@ -1,0 +1,3 @@
+from .figures import Figure, Plan
+def measure(plan: Plan) -> list[Figure]:
+    return []
