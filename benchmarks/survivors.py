@@ -288,7 +288,7 @@ class FastMcp:
         if case.meanwhile == "the same replaced":
             self._file.write_text(self._source.replace('"v1"', '"v2"'))
         else:
-            another = 'def six() -> str:\n    return "six"\n\n\nmcp.tool(six, task=True)\n'
+            another = 'async def six() -> str:\n    return "six"\n\n\nmcp.tool(six, task=True)\n'
             self._file.write_text(self._source.replace("# ANOTHER", another))
         if not self._redis:
             return "the task is gone with its server"

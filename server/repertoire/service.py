@@ -378,20 +378,21 @@ class Service:
         """The run with its calls and, below those that are runs, theirs; calls that are still open come last."""
         run = await self.own_run(caller, run_id)
         below = await self._store.runs(caller.principal, parent=run_id, limit=_MAX_CALLS)
-        children = {child.parent_path: child.id for child in reversed(below)}
+        children = {child.parent_path or "": child.id for child in reversed(below)}
         calls, recorded = [], await self._store.calls(run_id)
         for call in recorded[:_MAX_CALLS]:
-            error, child = call.pop("error"), call.pop("child")
-            known = children.pop(call["path"], None)
+            error = call.pop("error")
+            child = call.pop("child") or children.get(call["path"])
+            children.pop(call["path"], None)
             row = {**call, "began_at": iso(call["began_at"]), "ended_at": iso(call["ended_at"])}
             row["duration_s"] = round(call["ended_at"] - call["began_at"], 6)
             row["cancelled"], row["covered"] = bool(call["cancelled"]), bool(call["covered"])
             row["error"] = None if error is None else {"type": error.type, "message": error.message}
-            if child or known:
-                row["run"] = await self.tree(caller, child or known)
+            if child is not None:
+                row["run"] = await self.tree(caller, child)
             calls.append(row)
-        for path, child in sorted(children.items(), key=lambda one: one[1]):
-            inner = await self.tree(caller, child)
+        for path, open_child in sorted(children.items(), key=lambda one: one[1]):
+            inner = await self.tree(caller, open_child)
             calls.append({"path": path, "op": "workflow", "label": inner["workflow"], "ended_at": None, "run": inner})
         left_out = max(len(recorded) - _MAX_CALLS, 0)
         return {**run.summary(), **self.envelope(run), "calls": calls, "calls_left_out": left_out}

@@ -236,9 +236,13 @@ WorkerFrame = Events | Call | Record | Drop | Tick | Late | Idle | More | Done |
 
 
 class Fork(msgspec.Struct, frozen=True, tag="fork"):
-    """Host to zygote: fork a child that serves the socket whose descriptor rides on this frame's first byte. 0: no limit."""
+    """Host to zygote: fork a child that serves the socket whose descriptor rides on this frame's first byte. 0: no limit.
+
+    `is_trusted`: one that will run the operator's own files, many of them, without any limit.
+    """
 
     id: int
+    is_trusted: bool = False
     memory_mb: int = 0
     cpu_s: int = 0
 

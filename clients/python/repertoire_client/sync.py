@@ -112,7 +112,8 @@ class SyncRuns:
         return self._portal.call(self._runs.cancel, run_id)
 
     def answer(self, run_id: str, answer: Any, question_id: str | None = None) -> Run:
-        return self._portal.call(self._runs.answer, run_id, answer, question_id)
+        run: Run = self._portal.call(self._runs.answer, run_id, answer, question_id)
+        return run
 
     def result(self, run_id: str) -> Any:
         return self._portal.call(self._runs.result, run_id)

@@ -9,7 +9,9 @@ def main() -> None:
     """Run the command line; exits with 0, 1 (it failed) or 2 (it was called wrongly)."""
     from ..daemon.control import ControlError, NoDaemon
     from ..errors import RepertoireError
-    from . import commands, render, runs  # noqa: F401  # each adds its commands to the program
+    from . import commands as _commands  # noqa: F401  # each adds its commands to the program
+    from . import render
+    from . import runs as _runs  # noqa: F401
     from .program import app
 
     try:

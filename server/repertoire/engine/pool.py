@@ -56,12 +56,15 @@ class Lease:
 class Worker:
     """A process that runs one body at a time. `known` holds the versions it has loaded."""
 
+    is_pooled: bool
+
     def __init__(self, channel: WorkerChannel, pid: int, *, scratch: str | None = None) -> None:
         self.channel = channel
         self.pid = pid
         self.scratch = scratch
         self.known: set[str] = set()
         self.reusable = False
+        """Whether it has answered for good and is as it was before; only pooled ones are used again then."""
         self.lease: Lease | None = None
 
     async def exit_code(self) -> int | None:
@@ -73,7 +76,11 @@ class Worker:
         raise NotImplementedError
 
 
-class PooledWorker(Worker):
+class StartedWorker(Worker):
+    """A Python of its own, started while no zygote was ready."""
+
+    is_pooled = True
+
     def __init__(self, channel: WorkerChannel, process: asyncio.subprocess.Process) -> None:
         super().__init__(channel, process.pid)
         self._process = process
@@ -92,8 +99,11 @@ class PooledWorker(Worker):
 
 
 class ForkedWorker(Worker):
-    def __init__(self, channel: WorkerChannel, number: int, pid: int, zygote: Zygote, scratch: str) -> None:
+    def __init__(
+        self, channel: WorkerChannel, number: int, pid: int, zygote: Zygote, scratch: str | None, *, is_pooled: bool
+    ) -> None:
         super().__init__(channel, pid, scratch=scratch)
+        self.is_pooled = is_pooled
         self._number = number
         self._zygote = zygote
 
@@ -109,7 +119,8 @@ class ForkedWorker(Worker):
 
     async def end(self) -> None:
         self.stop()
-        await anyio.to_thread.run_sync(lambda: shutil.rmtree(self.scratch or "", ignore_errors=True))
+        if self.scratch is not None:
+            await anyio.to_thread.run_sync(lambda: shutil.rmtree(self.scratch or "", ignore_errors=True))
 
 
 class WorkerPool:
@@ -126,11 +137,13 @@ class WorkerPool:
         self._spare: ForkedWorker | None = None
         self.size = limits.workers or max(_FEWEST, os.cpu_count() or 1)
         self._places = anyio.CapacityLimiter(self.size)
-        self._idle: list[PooledWorker] = []
+        self._idle: list[Worker] = []
         self._environment = worker_environment()
         self._flags = ("--prefer-installed",) if settings.prefer_installed else ()
         self._zygote: Zygote | None = None
         self._zygote_lock = anyio.Lock()
+        self._trusted: Zygote | None = None
+        self._has_started = self._is_warming = False
 
     @property
     def has_room(self) -> bool:
@@ -153,7 +166,7 @@ class WorkerPool:
             try:
                 yield worker
             finally:
-                if isinstance(worker, PooledWorker) and worker.reusable and not worker.channel.closed:
+                if worker.is_pooled and worker.reusable and not worker.channel.closed:
                     self._idle.append(worker)
                 elif isinstance(worker, ForkedWorker):
                     worker.stop()
@@ -169,8 +182,9 @@ class WorkerPool:
             await worker.end()
         self._idle.clear()
         self._spare = None
-        if self._zygote is not None:
-            await self._zygote.close()
+        for zygote in (self._zygote, self._trusted):
+            if zygote is not None:
+                await zygote.close()
 
     async def _bury(self, dead: ForkedWorker) -> None:
         with anyio.CancelScope(shield=True):
@@ -193,14 +207,34 @@ class WorkerPool:
             if not worker.channel.closed:
                 return worker
             await worker.end()
+        if self._trusted is not None and not self._trusted.dead:
+            return await self._child(self._trusted, is_trusted=True)
+        if (
+            self._has_started and not self._is_warming
+        ):  # a second one: more will be wanted, and a fork takes a hundredth of the time
+            self._is_warming = True
+            self._tasks.start_soon(self._warm)
+        self._has_started = True
         ours, theirs = socket.socketpair()
         try:
             with theirs:
                 process = await start_python(theirs, self._environment, *self._flags)
-            return PooledWorker(await WorkerChannel.over(ours), process)
+            return StartedWorker(await WorkerChannel.over(ours), process)
         except BaseException:
             ours.close()
             raise
+
+    async def _warm(self) -> None:
+        try:
+            zygote = await Zygote.start(self._environment, *self._flags)
+            self._idle.append(await self._child(zygote, is_trusted=True))  # it is warm when it has forked one
+            if self._trusted is not None:
+                await self._trusted.close()
+            self._trusted = zygote
+        except OSError:
+            logger.exception("starting what forks workers")  # then each is started by itself
+        finally:
+            self._is_warming = False
 
     async def _forked(self) -> Worker:
         spare, self._spare = self._spare, None
@@ -216,14 +250,19 @@ class WorkerPool:
         async with self._zygote_lock:
             if self._zygote is None or self._zygote.dead:
                 self._zygote = await Zygote.start(self._environment, *self._flags)
-        scratch = tempfile.mkdtemp(prefix="repertoire-run-")
+        return await self._child(self._zygote, is_trusted=False)
+
+    async def _child(self, zygote: Zygote, *, is_trusted: bool) -> ForkedWorker:
+        scratch = None if is_trusted else tempfile.mkdtemp(prefix="repertoire-run-")
+        memory_mb = 0 if is_trusted else self._limits.worker_memory_mb
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                number, pid = await self._zygote.fork(theirs, memory_mb=self._limits.worker_memory_mb)
+                number, pid = await zygote.fork(theirs, is_trusted=is_trusted, memory_mb=memory_mb)
             channel = await WorkerChannel.over(ours)
         except BaseException:
             ours.close()
-            shutil.rmtree(scratch, True)
+            if scratch is not None:
+                shutil.rmtree(scratch, True)
             raise
-        return ForkedWorker(channel, number, pid, self._zygote, scratch)
+        return ForkedWorker(channel, number, pid, zygote, scratch, is_pooled=is_trusted)

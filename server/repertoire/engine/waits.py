@@ -57,17 +57,20 @@ class Waits:
         return Done()
 
     async def _ask(self, call: DoorCall) -> Done:
+        known = await self._store.asked(call.live.run.id, call.path) if call.live.begun_again else None
+        question, answer = known or (await self._put(call), None)
+        if answer is None:
+            answer = await self._answered(call, question)
+        return Done(json.loads(answer))
+
+    async def _put(self, call: DoorCall) -> Question:
         now, ttl = time.time(), call.args.get("expires_s") or self._limits.question_ttl_s
         question = Question(
             new_question_id(), call.live.run.id, str(call.args["question"]), call.args["schema"], now, now + ttl
         )
         told = {"id": question.id, "question": question.question, "schema": question.schema}
-        question, answer = await self._store.ask(
-            call.live.run, call.path, question, ("ask", now, told), call.live.number(1)
-        )
-        if answer is None:
-            answer = await self._answered(call, question)
-        return Done(json.loads(answer))
+        await self._store.ask(call.live.run, call.path, question, ("ask", now, told), call.live.number(1))
+        return question
 
     async def _answered(self, call: DoorCall, question: Question) -> str:
         left = (question.expires_at or float("inf")) - time.time()

@@ -291,28 +291,31 @@ class JournalFacts(Facts):
 
         return await self.write(fact)
 
-    async def ask(
-        self, run: Run, path: str, question: Question, event: NewEvent, first_event: int
-    ) -> tuple[Question, str | None]:
-        """The question, kept under the call's path, and its answer where there is one. Asked once, however often the call is made."""
+    async def asked(self, run_id: str, path: str) -> tuple[Question, str | None] | None:
+        """The question that this call has put before, with its answer where there is one."""
 
-        def fact(db: sqlite3.Connection) -> tuple[Question, str | None]:
+        def query(db: sqlite3.Connection) -> tuple[Question, str | None] | None:
+            row = db.execute(
+                "SELECT id, run_id, question, schema, asked_at, until, answer FROM wait WHERE run_id = ? AND path = ? AND kind = 'ask'",
+                (run_id, path),
+            ).fetchone()
+            return row and (Question(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5]), row[6])
+
+        return await self.read(query)
+
+    async def ask(self, run: Run, path: str, question: Question, event: NewEvent, first_event: int) -> None:
+        """The question, kept under the call's path, and its event."""
+
+        def fact(db: sqlite3.Connection) -> None:
             check_owner(db, run.id, self.epoch)
-            added = db.execute(
-                "INSERT OR IGNORE INTO wait (run_id, path, root, kind, id, question, schema, asked_at, until) "
-                "VALUES (?, ?, ?, 'ask', ?, ?, ?, ?, ?)",
+            db.execute(
+                "INSERT INTO wait (run_id, path, root, kind, id, question, schema, asked_at, until) VALUES (?, ?, ?, 'ask', ?, ?, ?, ?, ?)",
                 (run.id, path, run.top, question.id, question.question, json.dumps(question.schema))
                 + (question.asked_at, question.expires_at),
-            ).rowcount
-            if added:
-                insert_events(db, run.id, first_event, [event])
-            row = db.execute(
-                "SELECT id, run_id, question, schema, asked_at, until, answer FROM wait WHERE run_id = ? AND path = ?",
-                (run.id, path),
-            ).fetchone()
-            return Question(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5]), row[6]
+            )
+            insert_events(db, run.id, first_event, [event])
 
-        return await self.write(fact)
+        await self.write(fact)
 
     async def answer(self, question_id: str, answer: str) -> bool:
         """Keep a person's answer. False: the question is closed."""

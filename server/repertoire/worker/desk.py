@@ -209,7 +209,10 @@ class Desk:
         if not self._journal.replaying:
             return None
         if threading.current_thread() is not threading.main_thread() and source.running and self._took_its_turn(slot):
-            return None if slot.outcome is _LIVE else _outcome_of(slot)
+            if slot.outcome is not _LIVE:
+                return _outcome_of(slot)
+            slot.outcome = None
+            return None
         with self._changed:
             self._pass_marks()
             known = self._journal.take(slot.frame.path)

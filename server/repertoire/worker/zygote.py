@@ -113,7 +113,8 @@ class Zygote:
                 os.close(waiting)
             os.setsid()
             self._die_with_zygote()
-            _limit(command)
+            if not command.is_trusted:
+                _limit(command)
             _rehearse()
             serve(socket.socket(fileno=descriptor), watch=self._libc is None)
         finally:
