@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 import subprocess
 import sys
 import time
@@ -54,7 +55,12 @@ def main() -> int:
     figures = BENCHMARKS[words.name](plan)
     taken = time.monotonic() - began
     if words.json:
-        shown = {"name": words.name, "seconds": round(taken, 1), "figures": [_as_json(figure) for figure in figures]}
+        shown = {
+            "name": words.name,
+            "seconds": round(taken, 1),
+            "load": os.getloadavg()[0],
+            "figures": [_as_json(figure) for figure in figures],
+        }
         sys.stdout.write(json.dumps(shown, indent=1) + "\n")
     else:
         _print(words.name, figures, taken, plan)
@@ -75,7 +81,7 @@ def _as_json(figure: Figure) -> dict[str, object]:
 
 
 def _print(name: str, figures: list[Figure], seconds: float, plan: Plan) -> None:
-    table = Table(title=f"{name} ({seconds:.0f} s)")
+    table = Table(title=f"{name} ({seconds:.0f} s, load {os.getloadavg()[0]:.1f})")
     for heading in ("what", "ratio", "target", "", "measured", "base", "unit", "pairs", "note"):
         table.add_column(heading, justify="left" if heading in ("what", "unit", "note") else "right")
     for figure in figures:

@@ -28,14 +28,14 @@ def _over_stdio(home: Home, embedded: Home, plan: Plan) -> list[Figure]:
         alone = stack.enter_context(embedded.front("--embedded"))
         call(front, "create_workflow", name="made", source=ECHO)
         measures = {
-            BARE: _measure(bare, "echo", plan),
-            "front": _measure(front, "echo", plan),
-            "embedded": _measure(alone, "echo", plan),
-            "created by a tool": _measure(front, "made", plan),
+            BARE: repeated(bare, "echo", plan),
+            "front": repeated(front, "echo", plan),
+            "embedded": repeated(alone, "echo", plan),
+            "created by a tool": repeated(front, "made", plan),
         }
         if plan.fastmcp:
             fast = stack.enter_context(StdioClient(fastmcp_command(plan.fastmcp, "stdio"), home.environ))
-            measures["FastMCP"] = _measure(fast, "echo", plan)
+            measures["FastMCP"] = repeated(fast, "echo", plan)
         series = interleave(plan.pairs, measures, Budget(80))
     targets = {
         ("front", "p50"): Target(1.6),
@@ -58,7 +58,7 @@ def _over_http(home: Home, plan: Plan) -> list[Figure]:
 
             def once() -> Mapping[str, float]:  # a connection of its own: servers close one that rests for some seconds
                 with HttpClient(url) as client:
-                    return _measure(client, "echo", plan, _CALLS_HTTP)()
+                    return repeated(client, "echo", plan, _CALLS_HTTP)()
 
             return once
 
@@ -74,6 +74,6 @@ def _over_http(home: Home, plan: Plan) -> list[Figure]:
     ]
 
 
-def _measure(client: Client, name: str, plan: Plan, calls: int = _CALLS) -> Callable[[], Mapping[str, float]]:
+def repeated(client: Client, name: str, plan: Plan, calls: int = _CALLS) -> Callable[[], Mapping[str, float]]:
     call_times(client, name, _WARM_UP)
     return lambda: latencies(call_times(client, name, calls // 4 if plan.quick else calls))

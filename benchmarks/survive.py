@@ -19,6 +19,7 @@ if not __package__:  # run as a file
     sys.exit()
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .figures import Plan
-from .survivors import CASES, Case, Dbos, FastMcp, Repertoire, Subject, redis_server, until
+from .survivors import CASES, CASES_QUICK, Case, Dbos, FastMcp, Repertoire, Subject, redis_server, until
 
 _PATIENCE_S = 20.0
 """A run that has not ended so long after the restart is left: what has ended took two seconds at most."""
@@ -73,7 +74,7 @@ def measure(plan: Plan) -> list[Outcome]:
     outcomes = []
     with subjects(plan) as made:
         for make in made:
-            for case in CASES:
+            for case in CASES_QUICK if plan.quick else CASES:
                 outcome = attempt(make, case, _PATIENCE_QUICK_S if plan.quick else _PATIENCE_S)
                 if outcome is not None:
                     outcomes.append(outcome)
@@ -101,7 +102,10 @@ def attempt(make: Callable[[Path], Subject], case: Case, patience_s: float) -> O
 
 @contextmanager
 def subjects(plan: Plan) -> Iterator[list[Callable[[Path], Subject]]]:
-    made: list[Callable[[Path], Subject]] = [lambda at: Repertoire(at, by_tool=False), lambda at: Repertoire(at, by_tool=True)]
+    made: list[Callable[[Path], Subject]] = [
+        lambda at: Repertoire(at, by_tool=False),
+        lambda at: Repertoire(at, by_tool=True),
+    ]
     with tempfile.TemporaryDirectory(prefix="rs-") as folder, _redis(plan, folder) as url:
         if (dbos := plan.dbos) is not None:
             made.append(lambda at: Dbos(at, dbos))
@@ -126,14 +130,20 @@ def report(outcomes: list[Outcome], seconds: float, *, as_json: bool) -> int:
     """The process's exit status: 1 when Repertoire itself was not exact."""
     if as_json:
         shown = [{**asdict(outcome), "repeated": outcome.repeated, "verdict": outcome.verdict} for outcome in outcomes]
-        sys.stdout.write(json.dumps({"name": "survive", "seconds": round(seconds, 1), "outcomes": shown}, indent=1) + "\n")
+        sys.stdout.write(
+            json.dumps(
+                {"name": "survive", "seconds": round(seconds, 1), "load": os.getloadavg()[0], "outcomes": shown},
+                indent=1,
+            )
+            + "\n"
+        )
     else:
         _print(outcomes, seconds)
     return 0 if all(outcome.exact for outcome in outcomes if outcome.system.startswith("Repertoire")) else 1
 
 
 def _print(outcomes: list[Outcome], seconds: float) -> None:
-    table = Table(title=f"five steps, kill -9 after three ({seconds:.0f} s)")
+    table = Table(title=f"five steps, kill -9 after three ({seconds:.0f} s, load {os.getloadavg()[0]:.1f})")
     for heading in ("system", "killed", "meanwhile", "effects", "", "its status", "s", "note"):
         table.add_column(heading)
     for outcome in outcomes:

@@ -39,6 +39,7 @@ CASES: Sequence[Case] = (
     Case("worker", "another published"),
     Case("worker", "the same replaced"),
 )
+CASES_QUICK = [case for case in CASES if case.meanwhile == "the same replaced"]
 
 
 class Subject(Protocol):
@@ -227,7 +228,11 @@ class Dbos:
         else:
             another = 'def six() -> str:\n    return "six"\n\n\nsix = DBOS.workflow(name="six")(six)\n'
             self._file.write_text(self._source.replace("# ANOTHER", another))
-        return "the same executor is started by hand" if case.killed == "worker" else "started again with the same executor id"
+        return (
+            "the same executor is started by hand"
+            if case.killed == "worker"
+            else "started again with the same executor id"
+        )
 
     def go_on(self, case: Case, patience_s: float) -> str:
         if case.killed == "worker":

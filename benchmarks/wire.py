@@ -28,7 +28,10 @@ def request(number: int, method: str, params: dict[str, Any], extensions: Sequen
     """`extensions`: those of the protocol that the client declares."""
     meta = _META
     if extensions:
-        meta = {**_META, "io.modelcontextprotocol/clientCapabilities": {"extensions": {name: {} for name in extensions}}}
+        meta = {
+            **_META,
+            "io.modelcontextprotocol/clientCapabilities": {"extensions": {name: {} for name in extensions}},
+        }
     body = {"jsonrpc": "2.0", "id": number, "method": method, "params": {**params, "_meta": meta}}
     return json.dumps(body).encode()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-TRACES = '''
+TRACES = """
 import asyncio, os, signal, time
 
 FOLDER = ""
@@ -36,10 +36,10 @@ def effect(name, after=0.0):
 async def aeffect(name, after=0.0):
     await asyncio.sleep(after)
     return effect(name)
-'''
+"""
 
 SOURCES: dict[str, str] = {
-    "seq": '''
+    "seq": """
 def run(folder: str) -> list:
     here(folder)
     got = []
@@ -47,8 +47,8 @@ def run(folder: str) -> list:
         got.append(step(effect, f"seq {n}", 0.08))
         log(f"did {n}")
     return got
-''',
-    "eight": '''
+""",
+    "eight": """
 async def run(folder: str) -> list:
     here(folder)
     got = []
@@ -56,8 +56,8 @@ async def run(folder: str) -> list:
         got += await asyncio.gather(*(step(aeffect, f"eight {round}.{n}", (n * 5 % 8) * 0.02) for n in range(8)))
         log(f"round {round}")
     return got
-''',
-    "chains": '''
+""",
+    "chains": """
 import random
 
 async def chain(n, length):
@@ -82,22 +82,22 @@ async def run(folder: str) -> list:
             await step(aeffect, f"chains first {len(order)} {order[-1]}")
     step(effect, "chains " + " ".join(map(str, order)))
     return order
-''',
-    "items": '''
+""",
+    "items": """
 def run(folder: str):
     here(folder)
     for n in range(6):
         yield step(effect, f"items {n}", 0.06)
         log(f"gave {n}")
-''',
-    "aitems": '''
+""",
+    "aitems": """
 async def run(folder: str):
     here(folder)
     for n in range(6):
         yield await step(aeffect, f"aitems {n}", 0.06)
         log(f"gave {n}")
-''',
-    "threads": '''
+""",
+    "threads": """
 from concurrent.futures import ThreadPoolExecutor
 
 def pair(n):
@@ -108,8 +108,8 @@ def run(folder: str) -> list:
     with ThreadPoolExecutor(3) as pool:
         got = list(pool.map(pair, range(5)))
     return [name for names in got for name in names] + [step(effect, "threads end")]
-''',
-    "athreads": '''
+""",
+    "athreads": """
 def pair(n):
     return [step(effect, f"athreads {n}a", 0.05 * (n % 3)), step(effect, f"athreads {n}b", 0.05)]
 
@@ -118,8 +118,8 @@ async def run(folder: str) -> list:
     got = await asyncio.gather(*(asyncio.to_thread(pair, n) for n in range(4)), step(aeffect, "athreads beside", 0.1))
     got.append([await step(aeffect, "athreads end")])
     return sorted(name for names in got for name in ([names] if isinstance(names, str) else names))
-''',
-    "group": '''
+""",
+    "group": """
 async def pair(n):
     return [await step(aeffect, f"group {n}a", 0.05 * n), await step(aeffect, f"group {n}b", 0.05)]
 
@@ -129,21 +129,21 @@ async def run(folder: str) -> list:
     async with asyncio.TaskGroup() as tasks:
         inside = [tasks.create_task(pair(n)) for n in (1, 2, 3)]
     return [name for task in (alone, *inside) for name in await task]
-''',
-    "child": '''
+""",
+    "child": """
 def run(folder: str, name: str, deep: bool = False) -> list:
     here(folder)
     got = [step(effect, f"{name} {n}", 0.05) for n in range(3)]
     return got + (workflows.child(folder=folder, name=name + " deep") if deep else [])
-''',
-    "parent": '''
+""",
+    "parent": """
 async def run(folder: str) -> list:
     here(folder)
     first = await workflows.child(folder=folder, name="parent first", deep=True)
     many = await asyncio.gather(*(workflows.invoke("child", folder=folder, name=f"parent {n}") for n in range(3)))
     return [*first, *(name for names in many for name in names), step(effect, "parent end")]
-''',
-    "state": '''
+""",
+    "state": """
 def run(folder: str) -> list:
     here(folder)
     session_state.setdefault("seen", [])
@@ -152,8 +152,8 @@ def run(folder: str) -> list:
         if n == 2:
             commit_state()
     return session_state["seen"]
-''',
-    "asks": '''
+""",
+    "asks": """
 async def run(folder: str) -> list:
     here(folder)
     got = [step(effect, "asks first", 0.05)]
@@ -162,11 +162,40 @@ async def run(folder: str) -> list:
     session_state["answer"] = answer
     again = ask("Sure?", {"type": "boolean"})
     return got + [step(effect, f"asks {again}")]
-''',
+""",
+    "boss": """
+def run(folder: str) -> list:
+    here(folder)
+    return [*workflows.asks(folder=folder), step(effect, "boss end")]
+""",
+    "chance": """
+import random, uuid
+
+def note_pid():
+    with open(os.path.join(FOLDER, "pids"), "a") as file:
+        file.write(f"{os.getpid()}\\n")
+
+async def chain(name, n):
+    for k in range(4):
+        await asyncio.sleep(random.random() * 0.05)
+        await step(aeffect, f"{name} {n}.{k} {uuid.uuid4()}", random.random() * 0.1)
+        log(f"{n}.{k}")
+    return n
+
+async def run(folder: str, name: str) -> list:
+    here(folder)
+    note_pid()
+    order = []
+    for done in asyncio.as_completed([chain(name, n) for n in range(4)]):
+        order.append(await done)
+        step(effect, f"{name} {len(order)} {order[-1]} {time.time()}")
+    got = await asyncio.gather(*(asyncio.to_thread(step, effect, f"{name} thread {n}", 0.05) for n in range(2)))
+    return [order, *got]
+""",
 }
 
 ANSWERS: dict[str, Any] = {"Which?": "this", "Sure?": True}
-TOP = tuple(name for name in SOURCES if name != "child")
+TOP = tuple(name for name in SOURCES if name not in ("child", "boss", "chance"))
 
 RESULTS: dict[str, list[str]] = {
     "seq": [f"seq {n}" for n in range(6)],
@@ -180,6 +209,7 @@ RESULTS: dict[str, list[str]] = {
     + [f"parent {m} {n}" for m in range(3) for n in range(3)] + ["parent end"],
     "state": [f"state {n}" for n in range(5)],
     "asks": ["asks first", "asks beside", "asks this", "asks True"],
+    "boss": ["asks first", "asks beside", "asks this", "asks True", "boss end"],
 }  # fmt: skip
 """Of `chains` the result is an order, which may be any."""
 

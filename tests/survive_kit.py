@@ -18,7 +18,7 @@ from repertoire.app import App, open_app
 from repertoire.model.session import Caller
 from repertoire.settings import load
 
-TRACES = '''
+TRACES = """
 import asyncio, os, signal, time
 
 FOLDER = "@FOLDER@"
@@ -39,7 +39,7 @@ def die(name="died"):
     except FileExistsError:
         return
     os.kill(os.getpid(), signal.SIGKILL)
-'''
+"""
 """Put before a body. Nothing of it may be called `now` or the like, and it is one block, so that lines of bodies stay in order."""
 
 
@@ -86,7 +86,9 @@ def whole(found: list[dict[str, Any]]) -> None:
     assert [event["n"] for event in found] == list(range(1, len(found) + 1)), found
     kinds = [event["type"] for event in found]
     assert kinds[0] == "run_start" and kinds[-1] == "run_end" and kinds.count("run_end") == 1, kinds
-    told = Counter((event["type"], event["data"]["path"]) for event in found if event["type"] in ("call_start", "call_end"))
+    told = Counter(
+        (event["type"], event["data"]["path"]) for event in found if event["type"] in ("call_start", "call_end")
+    )
     assert max(told.values(), default=1) == 1, f"told twice: {told.most_common(3)}"
 
 

@@ -389,7 +389,12 @@ def run() -> list:
     return got
 """
     answer = await survived(app, traces, JSON_OF + source)
-    expected = [["ValueError", ["no such value", 3]], ["KeyError", ["k"]], ["FileNotFoundError", 2], ["Exception", "mine 7"]]
+    expected = [
+        ["ValueError", ["no such value", 3]],
+        ["KeyError", ["k"]],
+        ["FileNotFoundError", 2],
+        ["Exception", "mine 7"],
+    ]
     assert answer["result"] == expected
     assert effects(traces) == ["fails value", "fails key", "fails os", "fails mine", json.dumps(expected)]
 
@@ -595,7 +600,9 @@ async def run() -> str:
     await publish(app, traces, source)
     answer = await run(app, "flow")
     error = answer["error"]
-    assert answer["status"] == "failed" and error["code"] == "non_determinism" and error["type"] == "NonDeterminism", error
+    assert answer["status"] == "failed" and error["code"] == "non_determinism" and error["type"] == "NonDeterminism", (
+        error
+    )
     assert was in error["message"] and came in error["message"], error
     assert "step()" in error["hint"]
     assert effects(traces) == ["one"], "nothing but what was done the first time"
@@ -677,7 +684,9 @@ def run() -> None:
     assert answer["status"] == "failed" and answer["error"]["code"] == "worker_lost", answer
     assert answer["error"]["type"] == "WorkerLost"
     assert effects(traces) == ["once"]
-    assert (traces / "begun").read_text() == "xxx" + "x", "the first time it had got somewhere; then three times it had not"
+    assert (traces / "begun").read_text() == "xxx" + "x", (
+        "the first time it had got somewhere; then three times it had not"
+    )
 
 
 async def test_a_worker_that_dies_often_but_gets_on_is_not_given_up(app: App, traces: Path) -> None:

@@ -23,6 +23,7 @@ from .daemon.channel import LineChannel
 from .daemon.owner import Owner
 from .daemon.serve import End, Hello, serve_home, set_on_signal
 from .doors import WorkflowDoors
+from .encoder.models import candidates
 from .engine.children import Children
 from .engine.pool import WorkerPool
 from .engine.recovery import Recovery
@@ -31,6 +32,8 @@ from .engine.runner import Runner
 from .engine.waits import Waits
 from .model.session import Caller
 from .registry.catalog import Catalog
+from .registry.meaning import Meaning
+from .registry.search import Finder
 from .service import Service
 from .settings import Settings, load
 from .store import open_store
@@ -160,7 +163,12 @@ async def open_app(settings: Settings, *, watch: bool = True) -> AsyncIterator[A
                 await catalog.load()
                 waits = Waits(runner, store, settings.limits)
                 retention = Retention(store, settings.limits)
-                service = Service(settings, store, catalog, runner, waits, retention)
+                choose = partial(candidates, settings.search_model, download=settings.model_download)
+                meaning = Meaning(
+                    store, choose, home, idle_s=settings.limits.encoder_idle_s, download=settings.model_download
+                )
+                tasks.start_soon(meaning.keep, name="encoder")
+                service = Service(settings, store, catalog, runner, waits, retention, Finder(store, meaning))
                 runner.doors |= waits.doors | WorkflowDoors(service, Children(runner, store), store).doors
                 if watch:
                     tasks.start_soon(retention.every_hour, name="retention")

@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,7 +31,7 @@ from .registry.catalog import Catalog
 from .registry.classes import ClassWorkflow
 from .registry.folder import with_schemas
 from .registry.listing import listed
-from .registry.search import search
+from .registry.search import Finder, Match
 from .registry.source import analyse
 from .registry.view import View
 from .settings import Settings
@@ -54,8 +54,9 @@ _LOOK_AGAIN_S = 1.0
 
 class Service:
     def __init__(
-        self, settings: Settings, store: Store, catalog: Catalog, runner: Runner, waits: Waits, retention: Retention
-    ) -> None:
+        self, settings: Settings, store: Store, catalog: Catalog, runner: Runner, waits: Waits, retention: Retention, finder: Finder
+    ) -> None:  # fmt: skip
+        self._finder = finder
         self._waits = waits
         self._undelivered = Undelivered()
         self._retention = retention
@@ -104,11 +105,21 @@ class Service:
             known = self._listed[caller.roots] = (generation, [view.names[name] for name in names])
         return known[1]
 
-    async def search(self, caller: Caller, query: str, limit: int = 5) -> dict[str, Any]:
+    async def search(
+        self, caller: Caller, query: str, limit: int = 5, tags: Sequence[str] | None = None, include_source: bool = False, *,
+        wait_s: float | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """What fits the query, of the workflows with all `tags`. `ranking` is semantic only if the encoder gave every score.
+
+        `wait_s`: how long to wait for an encoder that is starting or indexing, before words have to do.
+        """
         view = self.view(caller)
-        found = await search(self._store, view, query, max(1, min(limit, 100)))
-        matches = [_match(view.names[name], score) for name, score in found]
-        answer: dict[str, Any] = {"matches": matches, "ranking": "lexical"}
+        limit = max(1, min(limit, 100))
+        found = await self._finder.find(caller.roots, view, query, limit, tuple(tags or ()), wait_s=wait_s)
+        matches = [_match(view.names[one.name], one, include_source) for one in found.matches]
+        answer: dict[str, Any] = {"matches": matches, "ranking": found.ranking}
+        if found.note:
+            answer["note"] = found.note
         if not matches:
             answer["hint"] = "Nothing fits. Try other words, or write the workflow and publish it with create_workflow."
         return answer
@@ -560,14 +571,16 @@ def _item(version: WorkflowVersion) -> dict[str, Any]:
     }
 
 
-def _match(version: WorkflowVersion, score: float) -> dict[str, Any]:
-    return {
+def _match(version: WorkflowVersion, found: Match, include_source: bool) -> dict[str, Any]:
+    match = {
         "name": version.name,
         "description": version.description,
-        "score": round(score, 4),
+        "score": found.score,
+        "why": {"meaning": found.meaning, "words": list(found.words)},
         "input_schema": version.input_schema,
         "version": version.short,
     }
+    return {**match, "source": version.source} if include_source else match
 
 
 def _broken(path: str, findings: tuple[Finding, ...]) -> dict[str, Any]:

@@ -72,6 +72,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     hundred megabytes) is not ours to know, and a fresh record must not go because a busy hour came after it."""
     idle_exit_s: float = 900.0
     """A daemon without a connection and without a live run ends after this."""
+    encoder_idle_s: float = 600.0
+    """The encoder, half a gigabyte of memory, ends when nobody has searched for so long."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +90,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     of whoever calls: a host's own environment, or this server's over HTTP."""
     prefer_installed: bool = False
     """`import agno`, `buddy` and `pyflue` in workflows give the installed packages where there are such, not Repertoire's own names."""
+    search_model: str = ""
+    """A folder, or a name at the hub, of the sentence-transformers model for search; "off": by words only. Empty: all-MiniLM-L6-v2,
+    from an installed package or the hub's cache."""
+    model_download: bool = False
+    """The model may be fetched from the hub where it is nowhere on this machine."""
     limits: Limits = Limits()
 
     def own_env(self) -> dict[str, str]:
@@ -115,7 +122,7 @@ def load(
     for name in Limits.__struct_fields__:
         if (text := environ.get(f"REPERTOIRE_{name.upper()}")) is not None:
             limits[name] = text
-    for name in ("ready_workflows", "authoring", "prefer_installed", "worker_env"):
+    for name in ("ready_workflows", "authoring", "prefer_installed", "worker_env", "search_model", "model_download"):
         if (text := environ.get(f"REPERTOIRE_{name.upper()}")) is not None:
             values[name] = [part for part in text.split(",") if part] if name == "worker_env" else text
     values["roots"] = list(roots) or [os.path.expanduser(root) for root in values.get("roots", [])]

@@ -121,7 +121,7 @@ class Calls:
             self._note(frame.clock)
             if self._allowed(f"{frame.op} {frame.label}".strip()):
                 if self._clock and frame.op in _LONG:
-                    self._mark("tick")  # what the body has seen of the clock must not be lost while this goes on
+                    self._mark("clock")  # what the body has seen of the clock must not be lost while this goes on
                 call = self._open[frame.id] = _Open(frame)
                 self._tasks.start_soon(self._do, call, name=f"{self._live.run.id} {frame.path}")
         elif isinstance(frame, More):

@@ -142,7 +142,9 @@ class WorkerPool:
         self._flags = ("--prefer-installed",) if settings.prefer_installed else ()
         self._zygote: Zygote | None = None
         self._zygote_lock = anyio.Lock()
+        self._warming: Zygote | None = None
         self._trusted: Zygote | None = None
+        """As `_warming`, once that has forked its first child."""
         self._has_started = self._is_warming = False
 
     @property
@@ -182,7 +184,7 @@ class WorkerPool:
             await worker.end()
         self._idle.clear()
         self._spare = None
-        for zygote in (self._zygote, self._trusted):
+        for zygote in (self._zygote, self._warming):
             if zygote is not None:
                 await zygote.close()
 
@@ -226,11 +228,12 @@ class WorkerPool:
 
     async def _warm(self) -> None:
         try:
-            zygote = await Zygote.start(self._environment, *self._flags)
-            self._idle.append(await self._child(zygote, is_trusted=True))  # it is warm when it has forked one
-            if self._trusted is not None:
-                await self._trusted.close()
-            self._trusted = zygote
+            with anyio.CancelScope(shield=True):  # whoever closes the pool finds it and ends it
+                before, self._warming = self._warming, await Zygote.start(self._environment, *self._flags)
+            if before is not None:
+                await before.close()
+            self._idle.append(await self._child(self._warming, is_trusted=True))  # it is warm when it has forked one
+            self._trusted = self._warming
         except OSError:
             logger.exception("starting what forks workers")  # then each is started by itself
         finally:

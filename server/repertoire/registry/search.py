@@ -1,23 +1,95 @@
-"""Lexical search: FTS5 over name, description and parameters. Empty when no word of the query means anything here."""
+"""Search: by meaning where the encoder can answer now, else by words (FTS5 over name, description and parameters).
+
+Empty when nothing fits: no word of the query means anything here, or no workflow is near enough to it.
+"""
 
 from __future__ import annotations
 
-import re
+import time
+from collections.abc import Mapping
 
+import msgspec
+
+from ..encoder.words import STOP_WORDS, WORD
+from ..model.workflow import WorkflowVersion
 from ..store import Store
+from ..store.vectors import Standing
+from .meaning import Meaning, Ranked
+from .standing import worth
 from .view import View
 
-_WORD = re.compile(r"[^\W_]+")
 _MAX_WORDS = 64
-_STOP_WORDS = frozenset(
-    """a an and any are as at be but by can could do does for from get give had has have how i if in into is it its let like
-    make me my need of on or our please should so some that the their them then there these they this those to us use want was
-    we what when where which who will with would you your""".split()  # noqa: SIM905  ninety quoted words are no list to read
-)
-"""Words that nearly every description and query hold: alone they would make anything match."""
+_INDEX_WAIT_S = 1.0
+"""A workflow that was just created is indexed in less; who asks in between waits so long for the better answer."""
+_NEVER_RUN = Standing()
 
 
-async def search(store: Store, view: View, query: str, limit: int) -> list[tuple[str, float]]:
+class Match(msgspec.Struct, frozen=True):
+    """`meaning` is the cosine of query and workflow, None by words; `words` those of the query that it has."""
+
+    name: str
+    score: float
+    meaning: float | None = None
+    words: tuple[str, ...] = ()
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """`note` says why the ranking is lexical."""
+
+    matches: list[Match]
+    ranking: str
+    note: str | None = None
+
+
+class Finder:
+    def __init__(self, store: Store, meaning: Meaning | None) -> None:
+        self._store = store
+        self.meaning = meaning
+
+    async def find(
+        self,
+        roots: tuple[str, ...],
+        view: View,
+        query: str,
+        limit: int,
+        tags: tuple[str, ...] = (),
+        *,
+        wait_s: float | None = None,
+    ) -> Answer:
+        """`wait_s`: how long to wait for a starting encoder and for texts that are not indexed yet."""
+        among = _tagged(view, tags) if tags else view.names
+        within = among if tags else None
+        if not among:
+            return Answer([], "semantic" if self.meaning is not None and self.meaning.pid else "lexical")
+        if self.meaning is None or not WORD.search(query):  # emoji, punctuation: no encoder knows what they are to mean
+            return Answer(await self._by_words(among, query, limit), "lexical")
+        if wait_s is None:
+            wait_s = _INDEX_WAIT_S if self.meaning.pid else 0.0
+        found = await self.meaning.find(roots, view, query, limit, within, wait_s=wait_s)
+        if found is None:
+            return Answer(await self._by_words(among, query, limit), "lexical", self.meaning.why_not)
+        return Answer(await self._by_outcome(found, limit, self.meaning.recipe.outcome), "semantic")
+
+    async def _by_outcome(self, found: list[Ranked], limit: int, weight: float) -> list[Match]:
+        """In the order of meaning and outcome: success, use and recency decide between near-ties."""
+        standings = await self._store.standings([one.name for one in found])
+        now = time.time()
+        scored = [(one.score + weight * worth(standings.get(one.name, _NEVER_RUN), now), one) for one in found]
+        scored.sort(key=lambda row: -row[0])  # stable: equals stay in alphabetical order
+        return [Match(one.name, round(max(score, 0.0), 4), one.meaning, one.words) for score, one in scored[:limit]]
+
+    async def _by_words(self, among: Mapping[str, WorkflowVersion], query: str, limit: int) -> list[Match]:
+        by_hash = {version.hash: name for name, version in among.items()}
+        found = await search(self._store, by_hash, query, limit)
+        return [Match(name, round(score, 4)) for name, score in found]
+
+
+def _tagged(view: View, tags: tuple[str, ...]) -> dict[str, WorkflowVersion]:
+    """Those that have every one of the tags."""
+    return {name: version for name, version in view.names.items() if set(tags) <= set(version.options.tags)}
+
+
+async def search(store: Store, by_hash: Mapping[str, str], query: str, limit: int) -> list[tuple[str, float]]:
     """Names of visible workflows, best first, ties in alphabetical order; the score is relative to the best one's, which has 1."""
     expression = match_expression(query)
     if not expression:
@@ -25,7 +97,7 @@ async def search(store: Store, view: View, query: str, limit: int) -> list[tuple
     wanted = limit
     while True:
         rows = await store.match(expression, wanted)
-        visible = [(view.by_hash[hash], score) for hash, score in rows if hash in view.by_hash]
+        visible = [(by_hash[hash], score) for hash, score in rows if hash in by_hash]
         if len(visible) >= limit or len(rows) < wanted:
             best = max((score for _, score in visible), default=1.0) or 1.0
             return sorted(((name, score / best) for name, score in visible), key=lambda row: (-row[1], row[0]))[:limit]
@@ -34,6 +106,6 @@ async def search(store: Store, view: View, query: str, limit: int) -> list[tuple
 
 def match_expression(query: str) -> str:
     """The query's words as an FTS5 OR of quoted strings, so that nothing in it is syntax."""
-    words = dict.fromkeys(word.lower() for word in _WORD.findall(query[:10_000]))
-    telling = [word for word in words if word not in _STOP_WORDS][:_MAX_WORDS]
+    words = dict.fromkeys(word.lower() for word in WORD.findall(query[:10_000]))
+    telling = [word for word in words if word not in STOP_WORDS][:_MAX_WORDS]
     return " OR ".join(f'"{word}"' for word in telling)

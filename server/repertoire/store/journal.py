@@ -33,6 +33,17 @@ _INSERT: Final = (
 )
 
 
+_NEWS: Final = (
+    "EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id AND kind = 'ask' AND answer IS NOT NULL AND NOT EXISTS "
+    "(SELECT 1 FROM call WHERE call.run_id = run.id AND call.path = wait.path)) OR "
+    "EXISTS (SELECT 1 FROM run AS child WHERE child.parent = run.id AND child.ended_at IS NOT NULL AND NOT EXISTS "
+    "(SELECT 1 FROM call WHERE call.run_id = run.id AND call.path = child.parent_path)) OR "
+    "EXISTS (SELECT 1 FROM run AS above WHERE above.id = run.parent AND above.ended_at IS NOT NULL)"
+)
+"""Whether something has happened that a parked run waited for, and it has not gone on: it is answered, a run below it has ended, or the
+one above it, which it is to be cancelled with. Whoever was to wake it died in between."""
+
+
 class NewRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A call that has ended. `child` is the run that gave its result; `replaces` the number under which it was recorded before."""
 
@@ -121,7 +132,7 @@ class JournalFacts(Facts):
         def query(db: sqlite3.Connection) -> list[dict[str, Any]]:
             rows = db.execute(
                 "SELECT n, path, op, label, began_at, ended_at, error, cancelled, child, covered FROM call "
-                "WHERE run_id = ? AND n > 0 AND op NOT IN ('tick', 'wake') ORDER BY n",
+                "WHERE run_id = ? AND n > 0 AND op NOT IN ('tick', 'clock', 'wake') ORDER BY n",
                 (run_id,),
             )
             names = ("n", "path", "op", "label", "began_at", "ended_at", "error", "cancelled", "child", "covered")
@@ -195,9 +206,8 @@ class JournalFacts(Facts):
                 "DELETE FROM place WHERE run_id NOT IN (SELECT id FROM run WHERE status IN ('working', 'input_required'))"
             )
             rows = db.execute(
-                "SELECT id, parent, parked IS NOT NULL, wake_at, status = 'input_required' FROM run "
-                "WHERE status IN ('working', 'input_required') "
-                "ORDER BY created_at DESC"
+                f"SELECT id, parent, parked IS NOT NULL AND NOT ({_NEWS}), wake_at, status = 'input_required' FROM run "
+                "WHERE status IN ('working', 'input_required') ORDER BY created_at DESC"
             )
             return [
                 Unfinished(id, parent, bool(parked), wake_at, bool(asks)) for id, parent, parked, wake_at, asks in rows

@@ -23,10 +23,11 @@ from .runs import RunFacts
 from .schema import examine, prepare
 from .sessions import SessionFacts
 from .trouble import BUSY_S, Trouble
+from .vectors import VectorFacts
 from .writer import Writer, on_thread, raw
 
 
-class Store(CatalogueFacts, RunFacts, JournalFacts, SessionFacts, RetentionFacts):
+class Store(CatalogueFacts, RunFacts, JournalFacts, SessionFacts, RetentionFacts, VectorFacts):
     """Everything that outlives the process. Made by `open_store`."""
 
 

@@ -99,7 +99,10 @@ async def _logs(service: Service, caller: Caller, args: dict[str, Any], emit: Em
 
 
 async def _search(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return await service.search(caller, args["query"], int(args.get("limit", 5)))
+    return await service.search(
+        caller, args["query"], int(args.get("limit", 5)), args.get("tags"), bool(args.get("include_source")),
+        wait_s=float(args["wait_s"]) if args.get("wait_s") is not None else None,
+    )  # fmt: skip
 
 
 async def _list(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:

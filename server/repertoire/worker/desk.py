@@ -395,6 +395,11 @@ class Desk:
     def slept(self, seconds: float) -> None:
         """`time.sleep` of the body: over at once where there are records of what came after it."""
         if self._journal.replaying:
+            with self._changed:
+                front = self._journal.front()
+                if seconds >= _TICK_S and front is not None and front.op == "tick":
+                    self._clock_at = max(self._clock_at, front.at)
+                    self._journal.pop()  # its own: one that comes after it and was not over is slept
             return
         time.sleep(seconds)
         if seconds >= _TICK_S:
@@ -515,7 +520,7 @@ class Desk:
 
     def _pass_marks(self) -> None:
         """Records that answer no call: sleeps that were over, and states that were loaded anew."""
-        while (front := self._journal.front()) is not None and front.op in ("tick", "wake"):
+        while (front := self._journal.front()) is not None and front.op in ("tick", "clock", "wake"):
             self._journal.pop()
             if front.op == "wake" and front.result is not None:
                 ambient.reload(front.result)

@@ -39,6 +39,9 @@ def _problem(value: Any, schema: dict[str, Any]) -> str | None:
     allowed = tuple(kind for name in wanted for kind in _TYPES[name])
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
         return f"wants {' or '.join(wanted)}"
+    items = {kind for branch in branches for kind in _TYPES.get(branch.get("items", {}).get("type", ""), ())}
+    if isinstance(value, list) and items and not all(isinstance(item, tuple(items)) for item in value):
+        return "wants strings in its list"
     words = [word for branch in branches for word in branch.get("enum", ())]
     if words and isinstance(value, str) and value not in words:
         return f"wants one of {', '.join(words)}"

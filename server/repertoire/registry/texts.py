@@ -1,0 +1,39 @@
+"""The texts by which a workflow is found: one for each view of the encoder, and the words that count."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from ..model.workflow import WorkflowVersion
+
+_MAX_CHARS = 1_500
+"""More than the 256 tokens that the model reads; a longer text would only cost time in its tokenizer."""
+
+
+class Texts(msgspec.Struct, frozen=True):
+    """`views` in the order of `recipe.VIEWS`; `words` is what a query's words are looked for in."""
+
+    views: tuple[str, ...]
+    words: str
+
+    def shas(self) -> tuple[str, ...]:
+        return tuple(sha(view) for view in self.views)
+
+
+def texts_of(version: WorkflowVersion) -> Texts:
+    spoken = version.name.replace("_", " ")
+    said = f"{spoken}: {version.description}" if version.description else spoken
+    parameters = "; ".join(
+        f"{name.replace('_', ' ')}: {schema.get('description', '')}"
+        for name, schema in version.input_schema.get("properties", {}).items()
+        if isinstance(schema, dict)
+    )
+    whole = f"{said}. {parameters}" if parameters else said
+    words = " ".join([whole, version.options.title or "", *version.options.tags])
+    return Texts((said[:_MAX_CHARS], whole[:_MAX_CHARS], version.source[:_MAX_CHARS]), words)
+
+
+def sha(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
