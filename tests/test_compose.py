@@ -223,3 +223,23 @@ async def test_who_watches_a_run_hears_of_those_below_it(tmp_path: Path) -> None
         assert nested[:3] == [("call_start", None), ("run_start", None), ("progress", "says hello")]
         own = [event.n async for event in app.service.follow(live.run.id)]
         assert own == list(range(1, 6)), "and its own log is its own"
+
+
+async def test_a_step_knows_its_key_which_is_the_same_each_time(tmp_path: Path) -> None:
+    source = '''
+import asyncio
+def key(_): return step.key
+async def akey(_): return step.key
+def nested(): return [step.key, step(key, 1), step.key]
+async def run() -> list:
+    """K."""
+    found = [step.key, step(key, 1), await step(akey, 2), step(nested)]
+    return found + await asyncio.gather(step(akey, 3), asyncio.create_task(inner()))
+async def inner(): return step(key, 4)
+'''
+    async with opened(tmp_path) as app:
+        await made(app, keys=source)
+        live = await app.service.run(Caller(), "keys", {})
+        found = json.loads((await app.service.finish(live)).result or "")
+        name = live.run.id
+        assert found == ["", f"{name}:0/0", f"{name}:0/1", [f"{name}:0/2", f"{name}:0/2:0", f"{name}:0/2"], f"{name}:0/3", f"{name}:0/1/0"], found

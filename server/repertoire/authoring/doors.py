@@ -32,5 +32,8 @@ class Doors(Protocol):
     def astep(self, label: str, args: Any, perform: Callable[[], Awaitable[Any]], /) -> Awaitable[Any]:
         """The same for something async."""
 
+    def step_key(self) -> str:
+        """`run_id:path` of the step that is being done here; "" outside one."""
+
     def read_clock(self, live: Callable[[], float], /) -> float:
         """`live()`, or what it gave here when the run is begun again."""

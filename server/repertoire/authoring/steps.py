@@ -102,6 +102,12 @@ class Step:
             return functools.partial(self.decorator, retries=retries, timeout=timeout)
         return Decorated(_checked(function), retries, timeout)
 
+    @property
+    def key(self) -> str:
+        """Of the step that is being done: the same each time it is begun, so an idempotency key for what it reaches. "" elsewhere."""
+        doors = ambient.doors()
+        return "" if doors is None else doors.step_key()
+
     def __repr__(self) -> str:
         return "<step>"
 

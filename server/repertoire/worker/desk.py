@@ -153,6 +153,10 @@ class Desk:
         await self._finish(slot, done)
         return value
 
+    def step_key(self) -> str:
+        path, colon, _ = paths.current().prefix.rpartition(":")
+        return f"{self._task.run_id}:{path}" if colon else ""
+
     async def _finish(self, slot: Slot, frame: Record) -> None:
         slot.frame = frame
         self._send(slot)
