@@ -34,7 +34,7 @@ BENCHMARKS: Final[dict[str, Callable[[Plan], list[Figure]]]] = {
 def main() -> int:
     gc.disable()  # as timeit does: the client's own collections are no figure of a server
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Repertoire beside a bare MCP server.")
-    parser.add_argument("name", choices=[*BENCHMARKS, "survive"])
+    parser.add_argument("name", choices=[*BENCHMARKS, "survive", "find"])
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--pairs", type=int, default=5, help="interleaved pairs per ratio (default 5)")
     parser.add_argument("--quick", action="store_true", help="fewer calls; for a look, not for a record")
@@ -43,16 +43,17 @@ def main() -> int:
     parser.add_argument("--agno3-python", metavar="PATH", help="a Python that has agno 3, for `styles`")
     parser.add_argument("--dbos-python", metavar="PATH", help="a Python that has dbos 3.4, for `survive` and `journal`")
     parser.add_argument("--redis-server", metavar="PATH", help="the program, for FastMCP's tasks in `survive`")
+    parser.add_argument("--search-set", metavar="DIR", help="corpus.jsonl and queries.jsonl, for `find`")
     words = parser.parse_args()
     if words.pairs < 1:
         parser.error("--pairs wants at least 1")
     agno = {"agno1": _that_has("agno", words.agno1_python), "agno3": _that_has("agno", words.agno3_python)}
     fastmcp, dbos = _that_has("fastmcp", words.fastmcp_python), _that_has("dbos", words.dbos_python)
-    plan = Plan(words.pairs, words.quick, fastmcp, agno, dbos, words.redis_server)
+    plan = Plan(words.pairs, words.quick, fastmcp, agno, dbos, words.redis_server, words.search_set)
     began = time.monotonic()
     if words.name == "survive":
         return survive.report(survive.measure(plan), time.monotonic() - began, as_json=words.json)
-    figures = BENCHMARKS[words.name](plan)
+    figures = find_figures(plan) if words.name == "find" else BENCHMARKS[words.name](plan)
     taken = time.monotonic() - began
     if words.json:
         shown = {
@@ -65,6 +66,12 @@ def main() -> int:
     else:
         _print(words.name, figures, taken, plan)
     return 0
+
+
+def find_figures(plan: Plan) -> list[Figure]:
+    from .find import measure  # torch: seconds that no other benchmark needs
+
+    return measure(plan)
 
 
 def _that_has(package: str, python: str | None) -> str | None:

@@ -30,6 +30,8 @@ class Plan:
     """A Python that can import dbos."""
     redis: str | None = None
     """The program redis-server."""
+    search_set: str | None = None
+    """A folder with corpus.jsonl and queries.jsonl."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from .yardsticks import STEPS, DbosSteps, commits, recorded_paces, round_trips
 
 _RUNS, _RUNS_QUICK = 32, 8
 """At once."""
+_MORE = 4
+"""Rounds of one run, for each of the others."""
 _EMPTY = '''"""Nothing."""
 
 
@@ -33,28 +35,29 @@ def measure(plan: Plan) -> list[Figure]:
 
 
 def _calls(plan: Plan) -> list[Figure]:
-    alone, each, runs = (300, 40, _RUNS_QUICK) if plan.quick else (2_000, 400, _RUNS)
-
-    def one_and_many(measured: Callable[[int, int], dict[str, float]], part: int = 1) -> dict[str, float]:
-        one, many = measured(1, alone // part), measured(runs, each // part)
-        return {"p50": one["p50"], "rate": one["rate"], "rate of many": many["rate"]}
-
+    alone, each, runs = (200, 40, _RUNS_QUICK) if plan.quick else (500, 400, _RUNS)
     with ExitStack() as stack:
         home = stack.enter_context(a_home())
         home.add("steps", STEPS)
         home.environ["REPERTOIRE_WORKERS"] = str(runs)
         front = stack.enter_context(home.front())
         _recorded(home, front, runs, 40)  # starts the workers
-        measures: dict[str, Measured] = {
-            "journaled": lambda: one_and_many(partial(_recorded, home, front)),
+        one: dict[str, Measured] = {
+            "journaled": lambda: _recorded(home, front, 1, alone),
             "aiosqlite": lambda: {"p50": commits(alone)},
-            "round trip": lambda: one_and_many(round_trips),
+            "round trip": lambda: round_trips(1, alone),
+        }
+        many: dict[str, Measured] = {
+            "journaled": lambda: _recorded(home, front, runs, each),
+            "round trip": lambda: round_trips(runs, each),
         }
         if plan.dbos:
             dbos = stack.enter_context(DbosSteps(plan.dbos))
-            measures["DBOS"] = lambda: one_and_many(dbos.ask, 20)
-        series = interleave(plan.pairs, measures, Budget(120))
-    return _figures_of_calls(series, runs)
+            one["DBOS"] = lambda: dbos.ask(1, alone // 20)
+            many["DBOS"] = lambda: dbos.ask(runs, each // 20)
+        # short and often: what a busy machine does to a tenth of a second it does to the next one too
+        short = interleave(plan.pairs * _MORE, one, Budget(60))
+        return _figures_of_one(short) + _figures_of_many(interleave(plan.pairs, many, Budget(60)), runs)
 
 
 def _recorded(home: Home, front: StdioClient, runs: int, steps: int) -> dict[str, float]:
@@ -62,27 +65,27 @@ def _recorded(home: Home, front: StdioClient, runs: int, steps: int) -> dict[str
     return recorded_paces(database_path(str(home.path)), [answer["run_id"] for answer in answers])
 
 
-def _figures_of_calls(series: Series, many: int) -> list[Figure]:
+def _figures_of_one(series: Series) -> list[Figure]:
     commit, trip = series["aiosqlite"]["p50"], series["round trip"]["p50"]
     series["both"] = {"p50": [one + other for one, other in zip(commit, trip, strict=True)]}
-    figures = [
-        against_bare(
-            series, "journaled", "p50", base="both", unit="us", target=Target(1.5),
-            what="a journaled call, over a commit of aiosqlite and its round trip",
-            note=f"{median(commit):.0f} us and {median(trip):.0f} us",
-        ),
-    ]  # fmt: skip
-    for name, runs in (("rate", "1 run"), ("rate of many", f"{many} runs")):
-        target = Target(5_000, "value", at_least=True) if name == "rate of many" else None
-        what = f"journaled calls of {runs}, over those without a journal"
-        figures.append(
-            against_bare(series, "journaled", name, base="round trip", unit="calls/s", what=what, target=target)
-        )
-        if "DBOS" in series:
-            what, least = f"journaled calls of {runs}, over DBOS's steps", Target(10, at_least=True)
-            figures.append(
-                against_bare(series, "journaled", name, base="DBOS", unit="calls/s", what=what, target=least)
-            )
+    figure = against_bare(
+        series, "journaled", "p50", base="both", unit="us", target=Target(1.5),
+        what="a journaled call, over a commit of aiosqlite and its round trip",
+        note=f"{median(commit):.0f} us and {median(trip):.0f} us",
+    )  # fmt: skip
+    return [figure, *_paces(series, "1 run", None)]
+
+
+def _figures_of_many(series: Series, runs: int) -> list[Figure]:
+    return _paces(series, f"{runs} runs", Target(5_000, "value", at_least=True))
+
+
+def _paces(series: Series, whose: str, target: Target | None) -> list[Figure]:
+    measured = partial(against_bare, series, "journaled", "rate", unit="calls/s")
+    what = f"journaled calls of {whose}, over"
+    figures = [measured(base="round trip", what=f"{what} those without a journal", target=target)]
+    if "DBOS" in series:
+        figures.append(measured(base="DBOS", what=f"{what} DBOS's steps", target=Target(10, at_least=True)))
     return figures
 
 

@@ -96,7 +96,6 @@ class Unfinished:
 
     def resumed(self, runs: int) -> dict[str, float]:
         """Milliseconds until all have ended: `all` from the start of the process, `own` from when it has opened the database."""
-        self._home.stop()
         for end in ("", "-wal", "-shm"):
             Path(f"{self._database}{end}").unlink(missing_ok=True)
         shutil.copy(self._path / "kept.db", self._database)

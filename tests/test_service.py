@@ -100,14 +100,22 @@ async def test_beyond_the_queue_a_run_is_refused(tmp_path: Path) -> None:
             assert (await app.service.cancel(caller, live.run.id))["status"] == "cancelled"
 
 
-async def test_what_is_going_on_when_the_house_closes_is_recorded(tmp_path: Path) -> None:
+async def test_what_is_going_on_when_the_house_closes_goes_on_when_it_opens(tmp_path: Path) -> None:
     caller = Caller()
+    source = NAP.replace("    time.sleep(seconds)", '    step(time.sleep, 0.01)\n    log("slept")\n    time.sleep(seconds)')
     async with opened(tmp_path) as app:
-        await app.service.create(caller, "naps", NAP)
+        await app.service.create(caller, "naps", source)
         live = await app.service.run(caller, "naps", {"seconds": 60})
+        async for event in app.service.follow(live.run.id):
+            if event.type == "log":
+                break
     async with opened(tmp_path) as app:
         answer = await app.service.get_run(caller, live.run.id)
-        assert answer["status"] == "failed" and answer["error"]["code"] == "server_stopped"
+        assert answer["status"] == "working" and [event["n"] for event in answer["events"]] == [1, 2, 3]
+        answer = await app.service.cancel(caller, live.run.id)
+        assert answer["status"] == "cancelled" and answer["error"]["code"] == "cancelled"
+        ended = await app.service.get_run(caller, live.run.id)
+        assert [event["type"] for event in ended["events"]] == ["run_start", "call_end", "log", "run_end"]
 
 
 async def test_each_run_of_created_code_has_a_process_of_its_own_and_leaves_none(tmp_path: Path) -> None:

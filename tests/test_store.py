@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 from repertoire.errors import DamagedStore, LostClaim, NewerSchema
@@ -15,7 +16,9 @@ from repertoire.model.run import Run, envelope, iso, result_part
 from repertoire.model.workflow import Options, WorkflowVersion, name_of_file, name_problem, version_hash
 from repertoire.names import new_run_id
 from repertoire.store import open_store
-from repertoire.wire import Fault
+from repertoire.store.journal import NewRecord
+from repertoire.store.runs import NewEvent
+from repertoire.wire import Fault, Recorded
 
 pytestmark = pytest.mark.anyio
 
@@ -38,9 +41,11 @@ def a_version(name: str = "w", source: str = "def run(): ...", description: str 
 async def test_a_finished_run_has_its_result_its_state_and_its_last_event_together(tmp_path: Path) -> None:
     async with open_store(str(tmp_path / "r.db")) as store:
         run = a_run()
-        place = await store.start_run(run, with_state=True)
+        place = await store.start_run(run, with_state=True, fingerprint="f")
         assert place is not None and place.held_by is None and place.state is None
-        await store.add_events(run.id, [("log", time.time(), {"message": "a"}), ("log", time.time(), {"message": "b"})])
+        said: list[NewEvent] = [("log", time.time(), {"message": "a"}), ("log", time.time(), {"message": "b"}, "0/", 1)]
+        await store.add_events(run.id, 2, said)
+        run = msgspec.structs.replace(run, last_event=3)
         done = await store.finish_run(run, "completed", result="7", state='{"n": 1}')
         assert (done.status, done.last_event) == ("completed", 4)
         assert [event.n for event in await store.events(run.id)] == [1, 2, 3, 4]
@@ -53,7 +58,7 @@ async def test_a_finished_run_has_its_result_its_state_and_its_last_event_togeth
 async def test_a_run_ends_once(tmp_path: Path) -> None:
     async with open_store(str(tmp_path / "r.db")) as store:
         run = a_run()
-        await store.start_run(run, with_state=False)
+        await store.start_run(run, with_state=False, fingerprint="f")
         await store.finish_run(run, "cancelled", error=Fault("cancelled", "Cancelled", "x"))
         with pytest.raises(LostClaim):
             await store.finish_run(run, "completed", result="1", state='{"n": 9}')
@@ -67,32 +72,39 @@ async def test_one_run_at_a_time_holds_the_place_of_a_state(tmp_path: Path) -> N
     async with open_store(str(tmp_path / "r.db")) as store:
         first, second, elsewhere = a_run(), a_run(), a_run(session="s_2")
         for run in (first, second, elsewhere):
-            await store.start_run(run, with_state=run is first)
+            await store.start_run(run, with_state=run is first, fingerprint="f")
         assert (await store.claim_place(second)).held_by == first.id
         assert (await store.claim_place(elsewhere)).held_by is None
         await store.finish_run(first, "completed", result="1", state="{}")
         assert (await store.claim_place(second)).state == "{}"
 
 
-async def test_what_an_earlier_owner_left_is_ended_and_its_place_given_up(tmp_path: Path) -> None:
+async def test_what_an_earlier_owner_left_is_claimed_as_it_is_with_its_place(tmp_path: Path) -> None:
     path = str(tmp_path / "r.db")
-    run = a_run()
+    run, ended = a_run(), a_run(session="s_2")
     async with open_store(path) as store:
-        await store.start_run(run, with_state=True)
-        await store.add_events(run.id, [("log", time.time(), {"message": "a"})])
+        for one in (run, ended):
+            await store.start_run(one, with_state=True, fingerprint="f")
+        await store.add_events(run.id, 2, [("log", time.time(), {"message": "a"}, "0/", 1)])
+        await store.finish_run(ended, "completed", result="1")
         async with open_store(path) as later:
-            assert [left.id for left in await later.abandon_runs()] == [run.id]
-            ended = await later.run(run.id)
-            assert (
-                ended is not None
-                and ended.status == "failed"
-                and ended.error is not None
-                and ended.error.code == "server_lost"
-            )
-            assert [event.n for event in await later.events(run.id)] == [1, 2, 3]
-            assert (await later.claim_place(a_run())).held_by is None
-        with pytest.raises(LostClaim):
-            await store.add_events(run.id, [("log", time.time(), {"message": "too late"})])
+            assert [left.id for left in await later.claim_unfinished()] == [run.id]
+            left = await later.run(run.id)
+            assert left is not None and left.status == "working" and left.error is None
+            point = await later.resume_point(left)
+            assert (point.records, point.told, point.last_event, point.fingerprint) == (0, {"0/": 1}, 2, "f")
+            assert (await later.claim_place(a_run())).held_by == run.id, "it is going on, so the state is still its"
+            assert (await later.claim_place(a_run(session="s_2"))).held_by is None
+            with pytest.raises(LostClaim):
+                await store.add_events(run.id, 3, [("log", time.time(), {"message": "too late"})])
+            with pytest.raises(LostClaim):
+                await store.finish_run(run, "completed", result="7")
+            refused: list[BaseException | None] = []
+            call = Recorded(1, "0/0", "step", "h", 0.1, result="1")
+            store.record_call(run, NewRecord(call=call, began_at=0, ended_at=0), 3, [], refused.append)
+            await store.write(lambda db: None)
+            assert isinstance(refused[0], LostClaim)
+            assert [event.n for event in await later.events(run.id)] == [1, 2]
 
 
 async def test_a_fact_that_fails_takes_nothing_else_of_its_group_with_it(tmp_path: Path) -> None:
@@ -103,7 +115,7 @@ async def test_a_fact_that_fails_takes_nothing_else_of_its_group_with_it(tmp_pat
         async def write(run: Run, known: bool) -> None:
             try:
                 outcomes.append(
-                    await (store.start_run(run, with_state=False) if known else store.add_events(run.id, []))
+                    await (store.start_run(run, with_state=False, fingerprint="f") if known else store.add_events(run.id, 1, []))
                 )
             except LostClaim as error:
                 outcomes.append(error)

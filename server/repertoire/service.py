@@ -124,6 +124,11 @@ class Service:
             answer["hint"] = "Nothing fits. Try other words, or write the workflow and publish it with create_workflow."
         return answer
 
+    @property
+    def indexing(self) -> tuple[int, int] | None:
+        """How many texts of how many the encoder has done, while it has any to do."""
+        return self._finder.meaning.progress if self._finder.meaning is not None else None
+
     async def list_workflows(self, caller: Caller, cursor: str | None = None, limit: int = 50) -> dict[str, Any]:
         """A page of all workflows in alphabetical order; `cursor` is the last name of the page before."""
         view = self.view(caller)

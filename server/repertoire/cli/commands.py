@@ -12,7 +12,7 @@ import typer
 
 from ..errors import BadArguments
 from ..version import VERSION
-from . import render
+from . import finding, render
 from .connect import Calls, carry_out, unwrapped
 from .install import ENTRY, Host, plan
 from .install import carry_out as write_plan
@@ -73,13 +73,22 @@ def list_(home: Home = None, workflows: Folders = None, as_json: Json = False) -
 
 
 @app.command()
-def search(query: str, limit: int = 5, home: Home = None, workflows: Folders = None, as_json: Json = False) -> None:
-    """Find workflows by what they do."""
-    answer = call_verb(home, workflows, "search", query=query, limit=limit)
+def search(
+    query: str,
+    limit: int = 5,
+    tag: Annotated[list[str] | None, typer.Option(help="Only workflows with this tag; repeatable.")] = None,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for the encoder before words have to do.")] = 30.0,
+    home: Home = None,
+    workflows: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Find workflows by what they do, and see why each fits."""
+    args = {"query": query, "limit": limit, "tags": tag or [], "wait_s": wait}
+    answer = carry_out(settings_of(home, workflows), lambda calls: finding.find(calls, args))
     if as_json:
         render.print_json(answer)
-        return
-    render.table({"score": "SCORE", "name": "NAME", "description": "DESCRIPTION"}, answer["matches"], "Nothing fits.")
+    else:
+        finding.show(answer)
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sqlite3
 import sys
@@ -10,6 +9,7 @@ from typing import Any
 
 from .. import home as homes
 from ..daemon.control import ControlError
+from ..encoder.models import NoModel, candidates, problem
 from ..errors import RepertoireError
 from ..settings import Settings
 from .connect import carry_out
@@ -19,7 +19,7 @@ Check = dict[str, Any]
 
 def examine(settings: Settings) -> list[Check]:
     """Every check, the workflow files' own last. Never raises."""
-    checks = [_python(), _sqlite(), _home(settings), _encoder()]
+    checks = [_python(), _sqlite(), _home(settings), _encoder(settings)]
     return checks + _workflows(settings)
 
 
@@ -60,13 +60,19 @@ def _home(settings: Settings) -> Check:
     return _row("home", True, home)
 
 
-def _encoder() -> Check:
-    """Found by name only: importing it takes seconds."""
-    if importlib.util.find_spec("sentence_transformers") is None:
-        return _row("search", True, "lexical: sentence-transformers is not installed")
-    return _row(
-        "search", True, "lexical; sentence-transformers is installed for the semantic search of a coming release"
-    )
+def _encoder(settings: Settings) -> Check:
+    """Which model search would use. Looks at files only: importing the encoder takes seconds."""
+    try:
+        tried = candidates(settings.search_model, download=settings.model_download)
+    except NoModel as none:
+        return _row("search", True, f"by words only: {none}", none.hint)
+    refused: list[str] = []
+    for one in tried:
+        reason = None if one.kind == "hub" else problem(one)
+        if reason is None:
+            return _row("search", True, f"by meaning: {one.where} ({one.kind})", " ".join(refused) or None)
+        refused.append(f"The model at {one.where} ({one.kind}) is not used: {reason}.")
+    return _row("search", False, f"by words only: {' '.join(refused)}", "Name a model's folder in search_model.")
 
 
 def _workflows(settings: Settings) -> list[Check]:

@@ -30,7 +30,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     least_most: float = 0.33
     words_suffice: float = 0.6
     """A workflow that has this share of the query's words fits whatever its cosine: names are looked for too."""
-    slack: float = 0.04
+    slack: float = 0.08
     """What is listed below a best match that fits may be so much worse than `least`."""
     outcome: float = 0.03
     """The most that success, use and recency may add to a score: enough to order near-ties, too little to lift what does not fit."""

@@ -7,6 +7,7 @@ query's vector, treated alike, is the mean of the views' cosines. Words are coun
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,10 @@ from .recipe import Recipe
 from .vectors import Floats, Numbers, Vectors, unit
 from .words import words
 
+Places: TypeAlias = npt.NDArray[np.intp]
+
+_NEAR_TIES = 50
+"""Behind the limit: what the outcome of runs may lift."""
 _CHUNK = 8192
 """Rows worked on at once while a shelf is built: 12 MiB a view."""
 
@@ -56,22 +61,18 @@ class Shelf:
             return []
         allowed = None if within is None else np.isin(self.docs, within)
         shares, told = self._shares(query)
-        chosen = self._chosen(vector, shares, allowed)
-        shares = shares[chosen]
-        scores = self._matrix[chosen] @ self._centred(vector) + self._recipe.words * shares**2
-        fits, meaning = self._fitting(chosen, vector, shares)
-        order = chosen[fits][np.argsort(-scores[fits].round(6), kind="stable")]
-        lookup = {int(place): at for at, place in enumerate(chosen)}
+        places, scores = self._best(self._chosen(vector, shares, allowed), vector, shares)
+        fits, meaning = self._fitting(places, vector, shares[places])
         bound = self._recipe.outcome if outcome is None else outcome
         hits: list[Hit] = []
-        for place in order:
-            at = lookup[int(place)]
-            score = float(scores[at])
-            if len(hits) >= limit and score < hits[limit - 1].score - bound:
+        for place, score, near in zip(
+            places[fits].tolist(), scores[fits].tolist(), meaning[fits].tolist(), strict=True
+        ):
+            if len(hits) >= limit + _NEAR_TIES or (len(hits) >= limit and score < hits[limit - 1].score - bound):
                 break
-            said = [written for written, places in told if _holds(places, int(place))]
-            hits.append(Hit(int(self.docs[place]), round(score, 6), round(float(meaning[at]), 4), said))
-        return hits[: limit + 50]
+            said = [written for written, holders in told if _holds(holders, place)]
+            hits.append(Hit(int(self.docs[place]), round(score, 6), round(near, 4), said))
+        return hits
 
     def scores(self, query: str, vector: Floats) -> tuple[Floats, Floats, Floats]:
         """For measuring: every workflow's score, best cosine and share of words."""
@@ -80,9 +81,22 @@ class Shelf:
         scores = self._matrix @ self._centred(vector) + self._recipe.words * shares**2
         return scores, self._meaning(places, vector), shares
 
-    def _fitting(
-        self, places: npt.NDArray[np.intp], vector: Floats, shares: Floats
-    ) -> tuple[npt.NDArray[np.bool_], Floats]:
+    def _best(self, chosen: Places | None, vector: Floats, shares: Floats) -> tuple[Places, Floats]:
+        """The best places of those chosen, in the order of score and then of the shelf, with their scores."""
+        own = shares if chosen is None else shares[chosen]
+        matrix = self._matrix if chosen is None else self._matrix[chosen]
+        scores = (matrix @ self._centred(vector) + self._recipe.words * own**2).round(6)
+        most = self._recipe.candidates
+        if len(scores) > most:
+            least = np.partition(scores, -most)[-most]
+            above, equal = np.flatnonzero(scores > least), np.flatnonzero(scores == least)
+            kept = np.sort(np.concatenate([above, equal[: most - len(above)]]))
+        else:
+            kept = np.arange(len(scores))
+        order = kept[np.argsort(-scores[kept], kind="stable")]
+        return (order if chosen is None else chosen[order]), scores[order]
+
+    def _fitting(self, places: Places, vector: Floats, shares: Floats) -> tuple[npt.NDArray[np.bool_], Floats]:
         """Which of these fit, and their best cosines: none where the best does not."""
         least, recipe = self._recipe.fits_from(len(self.docs)), self._recipe
         meaning = self._meaning(places, vector)
@@ -91,14 +105,14 @@ class Shelf:
             return np.zeros(len(places), bool), meaning
         return (meaning >= least - recipe.slack) | by_words, meaning
 
-    def _meaning(self, places: npt.NDArray[np.intp], vector: Floats) -> Floats:
+    def _meaning(self, places: Places, vector: Floats) -> Floats:
         """Best cosine over name, description and parameters: plain ones, which mean the same in every library."""
         best = np.full(len(places), -1.0, np.float32)
         for view in range(min(2, self._rows.shape[1])):
             best = np.maximum(best, self._vectors[self._rows[places, view]] @ vector)
         return best
 
-    def _chosen(self, vector: Floats, shares: Floats, allowed: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.intp]:
+    def _chosen(self, vector: Floats, shares: Floats, allowed: npt.NDArray[np.bool_] | None) -> Places:
         """Places that are scored exactly, in order: all, or on a large shelf the candidates by signs and by words."""
         every = np.arange(len(self.docs)) if allowed is None else np.flatnonzero(allowed)
         most = self._recipe.candidates

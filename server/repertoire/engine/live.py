@@ -127,6 +127,8 @@ class Live:
         """The place among workers that it holds now."""
         self._waiting = 0
         self.turn = asyncio.Event()
+        self.queued = asyncio.Event()
+        """Set when it has to wait for the place of its state."""
         self.budget = budget
         self.stopwatch = stopwatch
         self.parent = parent

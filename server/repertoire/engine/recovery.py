@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import anyio
@@ -52,7 +53,7 @@ class Recovery:
         goes_on = [run for run in found if not run.parked and run.parent not in live]
         if goes_on:
             logger.info("%d runs were left unfinished by an earlier server; they go on", len(goes_on))
-        for run in goes_on:
+        for run in _in_turn(goes_on):
             self._tasks.start_soon(self._go_on, run, name=f"recover {run.id}")
         self._tasks.start_soon(self._watch_clock, name="alarms")
 
@@ -72,7 +73,7 @@ class Recovery:
                 return
             await self._resume(found.id)
             if (live := self._runner.live(found.id)) is not None:
-                await live.done.wait()
+                await _either(live.done, live.queued)  # who waits for a state's place must not keep its holder from going on
 
     async def _watch_clock(self) -> None:
         while True:
@@ -89,3 +90,22 @@ class Recovery:
             await self._runner.resume(run_id, env=self._env)
         except RepertoireError:
             logger.exception("going on with %s", run_id)
+
+
+def _in_turn(found: Sequence[Unfinished]) -> list[Unfinished]:
+    """Newest first, but those of one state in the order in which they came: the first of them holds its place."""
+    alike: dict[str, list[Unfinished]] = {}
+    for run in found:
+        alike.setdefault(run.state, []).append(run)
+    return [alike[run.state].pop() for run in found]
+
+
+async def _either(*events: asyncio.Event) -> None:
+    async with anyio.create_task_group() as tasks:
+
+        async def wait(event: asyncio.Event) -> None:
+            await event.wait()
+            tasks.cancel_scope.cancel()
+
+        for event in events:
+            tasks.start_soon(wait, event)

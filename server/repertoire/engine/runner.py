@@ -406,6 +406,7 @@ class Runner:
         """Runs that change one session's state go one after the other, in the order in which they came."""
         waiting = self._turns.setdefault(_key(live.run), deque())
         waiting.append(live)
+        live.queued.set()
         try:
             live.announce(waiting_for=holder, started_at=None)
             told = {"level": "info", "message": f"waiting for {holder}"}

@@ -52,7 +52,8 @@ class EncoderProcess(asyncio.Protocol):
         if self.gone or self._transport is None:
             raise EncoderGone("the encoder is gone")
         number = next(self._numbers)
-        future = self._waiting[number] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
         try:
             self._transport.write(frame(Asked(number, request)))
             with anyio.fail_after(within_s):

@@ -66,6 +66,8 @@ class Unfinished(msgspec.Struct, frozen=True):
     parked: bool
     wake_at: float | None
     asks: bool
+    state: str
+    """Runs that may change the same state have the same."""
 
 
 class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +84,7 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
     held_s: float = 0.0
     fingerprint: str | None = None
     calls: int = 0
-    """Of its whole tree."""
+    """Its own and those of all below it."""
     begun: frozenset[str] = frozenset()
     """Paths of calls that were going on: watchers have heard of them."""
 
@@ -174,7 +176,8 @@ class JournalFacts(Facts):
                 "SELECT deaths, held_s, fingerprint FROM run WHERE id = ?", (run.id,)
             ).fetchone()
             (calls,) = db.execute(
-                "SELECT count(*) FROM call WHERE run_id IN (SELECT id FROM run WHERE root = ?1 OR id = ?1) AND n > 0", (run.top,)
+                "WITH RECURSIVE tree (id) AS (VALUES (?) UNION ALL SELECT run.id FROM run JOIN tree ON run.parent = tree.id) "
+                "SELECT count(*) FROM call WHERE run_id IN tree AND n > 0 AND op NOT IN ('tick', 'wake')", (run.id,),
             ).fetchone()  # fmt: skip
             begun = db.execute(
                 "SELECT data ->> 'path' FROM event WHERE run_id = ?1 AND type = 'call_start' "
@@ -206,11 +209,11 @@ class JournalFacts(Facts):
                 "DELETE FROM place WHERE run_id NOT IN (SELECT id FROM run WHERE status IN ('working', 'input_required'))"
             )
             rows = db.execute(
-                f"SELECT id, parent, parked IS NOT NULL AND NOT ({_NEWS}), wake_at, status = 'input_required' FROM run "
-                "WHERE status IN ('working', 'input_required') ORDER BY created_at DESC"
+                f"SELECT id, parent, parked IS NOT NULL AND NOT ({_NEWS}), wake_at, status = 'input_required', session_id || ' ' || workflow "
+                "FROM run WHERE status IN ('working', 'input_required') ORDER BY created_at DESC"
             )
             return [
-                Unfinished(id, parent, bool(parked), wake_at, bool(asks)) for id, parent, parked, wake_at, asks in rows
+                Unfinished(id, parent, bool(parked), wake_at, bool(asks), state) for id, parent, parked, wake_at, asks, state in rows
             ]
 
         return await self.write(fact)

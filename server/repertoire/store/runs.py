@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..errors import LostClaim
+from ..errors import LostClaim, StorageError
 from ..model.lifecycle import Status, before
 from ..model.run import EventType, Question, Run, RunEvent
 from ..wire import Fault
@@ -97,7 +97,8 @@ class RunFacts(Facts):
             now = time.time()
             kept = _content_so_far(db, run.id) if status == "cancelled" else result
             ending: list[NewEvent] = [*events, ("run_end", now, _end_data(status, error))]
-            last = run.last_event + len(ending)
+            first = run.last_event + 1 if error is None else _last_event(db, run.id) + 1  # some may have been lost: that is why
+            last = first + len(ending) - 1
             allowed = before(status)
             marks = ", ".join("?" * len(allowed))
             row = db.execute(
@@ -116,7 +117,7 @@ class RunFacts(Facts):
             ).fetchone()
             if row is None:
                 raise LostClaim(f"{run.id} has ended already")
-            insert_events(db, run.id, run.last_event + 1, ending)
+            insert_events(db, run.id, first, ending)
             if run.status == "input_required" or run.waiting_for is not None:
                 db.execute("UPDATE wait SET answered_at = ? WHERE run_id = ? AND answered_at IS NULL", (now, run.id))
             if state is not None:
@@ -203,10 +204,17 @@ def check_owner(db: sqlite3.Connection, run_id: str, epoch: int) -> None:
 
 
 def insert_events(db: sqlite3.Connection, run_id: str, first: int, events: Sequence[NewEvent]) -> None:
+    """Raises StorageError when what comes before them is not there: it could not be stored, and numbers have no gaps."""
+    if first > 1 and events and _last_event(db, run_id) != first - 1:
+        raise StorageError("An earlier event of the run could not be stored.")
     db.executemany(
         "INSERT INTO event (run_id, n, type, at, data, path, k) VALUES (?, ?, ?, ?, ?, ?, ?)",
         [(run_id, first + i, kind, at, json.dumps(data), *(place or (None, None))) for i, (kind, at, data, *place) in enumerate(events)],
     )  # fmt: skip
+
+
+def _last_event(db: sqlite3.Connection, run_id: str) -> int:
+    return int(db.execute("SELECT max(n) FROM event WHERE run_id = ?", (run_id,)).fetchone()[0] or 0)
 
 
 def claim(db: sqlite3.Connection, run: Run, kin: Sequence[str]) -> Place:

@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from ..errors import BadArguments, UnknownRun, UnknownWorkflow
+from ..errors import BadArguments, UnknownRun, UnknownWorkflow, cause_of
 from ..model.run import Run
 from ..model.session import Caller
 from ..service import Service
@@ -17,6 +17,7 @@ Emit = Callable[[dict[str, Any]], Awaitable[None]]
 Verb = Callable[[Service, Caller, dict[str, Any], Emit], Awaitable[Any]]
 
 _LOOK_S = 0.01
+_INDEXING_LOOK_S = 0.2
 _CATCH_UP_S = 2.0
 
 
@@ -99,10 +100,26 @@ async def _logs(service: Service, caller: Caller, args: dict[str, Any], emit: Em
 
 
 async def _search(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return await service.search(
-        caller, args["query"], int(args.get("limit", 5)), args.get("tags"), bool(args.get("include_source")),
-        wait_s=float(args["wait_s"]) if args.get("wait_s") is not None else None,
-    )  # fmt: skip
+    """While texts are being indexed, emit how many are: the first time may take minutes."""
+
+    async def tell() -> None:
+        told = None
+        while True:
+            if (indexing := service.indexing) != told and indexing is not None:
+                told = indexing
+                await emit({"done": told[0], "total": told[1]})
+            await anyio.sleep(_INDEXING_LOOK_S)
+
+    wait_s = float(args["wait_s"]) if args.get("wait_s") is not None else None
+    limit, source = int(args.get("limit", 5)), bool(args.get("include_source"))
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(tell)
+            answer = await service.search(caller, args["query"], limit, args.get("tags"), source, wait_s=wait_s)
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise cause_of(group) from None
+    return answer
 
 
 async def _list(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
