@@ -242,4 +242,23 @@ async def inner(): return step(key, 4)
         live = await app.service.run(Caller(), "keys", {})
         found = json.loads((await app.service.finish(live)).result or "")
         name = live.run.id
-        assert found == ["", f"{name}:0/0", f"{name}:0/1", [f"{name}:0/2", f"{name}:0/2:0", f"{name}:0/2"], f"{name}:0/3", f"{name}:0/1/0"], found
+        assert found == [
+            "",
+            f"{name}:0/0",
+            f"{name}:0/1",
+            [f"{name}:0/2", f"{name}:0/2:0", f"{name}:0/2"],
+            f"{name}:0/3",
+            f"{name}:0/1/0",
+        ], found
+
+
+async def test_a_result_too_large_to_be_recorded_is_named(tmp_path: Path) -> None:
+    source = 'def large() -> str:\n    return "x" * 2_000\ndef run() -> str:\n    """L."""\n    return step(large)\n'
+    async with opened(tmp_path, max_record_bytes="1000") as app:
+        await made(app, loud=source)
+        error = (await outcome(app, "loud"))["error"]
+        assert (
+            error["code"] == "result_too_large"
+            and "the step large is 2" in error["message"]
+            and "file" in error["hint"]
+        )

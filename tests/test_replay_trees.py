@@ -474,6 +474,38 @@ def run(asks: bool) -> list:
     assert (await run(app, "flow", first.run.session_id, asks=False))["result"] == [103]
 
 
+async def test_a_run_that_was_parked_sees_the_environment_of_its_caller_again(app: App, traces: Path) -> None:
+    source = """
+def run() -> list:
+    first = os.environ.get("TOKEN")
+    return [first, ask("What?"), os.environ.get("TOKEN")]
+"""
+    await publish(app, traces, flow=source)
+    live = await app.service.run(Caller(env={"TOKEN": "mine"}), "flow", {})
+    await answered(app, live.run.id, "yes")
+    assert (await ended(app, live.run.id))["result"] == ["mine", "yes", "mine"]
+
+
+async def test_a_run_that_cannot_be_parked_is_begun_again(
+    app: App, traces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publish(app, traces, child=ASKS)
+    park = Store.park
+    failed: list[str] = []
+
+    async def full(store: Store, run: Run, parked: str, **more: Any) -> Run:
+        if not failed:
+            failed.append(run.id)
+            raise StorageError("The database is full.")
+        return await park(store, run, parked, **more)
+
+    monkeypatch.setattr(Store, "park", full)
+    live = await app.service.run(ME, "child", {})
+    await eventually(lambda: failed)
+    await answered(app, live.run.id, "yes")
+    assert (await ended(app, live.run.id))["result"] == "child yes" and failed == [live.run.id]
+
+
 async def test_a_question_expires_over_a_restart(home: Path, traces: Path) -> None:
     source = """
 def run() -> str:

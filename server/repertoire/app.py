@@ -158,6 +158,7 @@ async def open_app(settings: Settings, *, watch: bool = True) -> AsyncIterator[A
             async with anyio.create_task_group() as tasks:
                 pool = WorkerPool(settings, tasks)
                 runner = Runner(store, pool, settings.limits, tasks)
+                runner.own_env = settings.own_env()
                 inspect = partial(runner.inspect, env=settings.own_env())
                 catalog = Catalog(store, inspect, settings.limits, tasks, always, watch=watch)
                 await catalog.load()

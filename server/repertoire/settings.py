@@ -53,6 +53,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """A session unused for this long has expired."""
     max_calls: int = 100_000
     """Calls through doors of one run with all that are below it: a replay of so many takes some seconds."""
+    max_record_bytes: int = 4 * 1024 * 1024
+    """A step's recorded result, as JSON. Larger data belongs into a file, and its path into the result."""
+    max_journal_bytes: int = 256 * 1024 * 1024
+    """All that is recorded of one run between two restarts."""
     max_fan_out: int = 1_000
     """Calls through doors that are open at once in one such tree."""
     max_depth: int = 16

@@ -49,6 +49,7 @@ class Task(msgspec.Struct, frozen=True, tag="task"):
     cwd: str | None = None
     max_result_bytes: int = 16 * 1024 * 1024
     max_message_bytes: int = 64 * 1024
+    max_record_bytes: int = 4 * 1024 * 1024
     session_id: str = ""
     env: dict[str, str] = {}
     """Environment variables of the caller that this body may see."""

@@ -60,7 +60,9 @@ class Attempt:
 
     async def run(self, worker: Worker, place: Place | None, point: ResumePoint) -> Outcome | Parking | Death:
         live = self._live
-        calls = Calls(live, worker, self._store, self._doors, self._tasks, point, partial(self._dropped, live))
+        calls = Calls(
+            live, worker, self._store, self._doors, self._tasks, point, self._limits, partial(self._dropped, live)
+        )
         live.lease = worker.lease
         worker.channel.shortcut = calls.take_step
         try:
@@ -84,6 +86,7 @@ class Attempt:
             Task(
                 live.run.id, version.hash, live.run.arguments, code=code, state=state, cwd=folder_of(version) or worker.scratch,
                 max_result_bytes=self._limits.max_result_bytes, max_message_bytes=self._limits.max_event_bytes,
+                max_record_bytes=self._limits.max_record_bytes,
                 session_id=live.run.session_id, env=live.env, began=began, recorded=point.records, told=point.told,
             )
         )  # fmt: skip

@@ -18,6 +18,7 @@ import anyio
 import anyio.abc
 
 from ..errors import LostClaim, OverBudget, RepertoireError
+from ..settings import Limits
 from ..store import Store
 from ..store.journal import NewRecord, ResumePoint
 from ..store.runs import NewEvent
@@ -86,7 +87,7 @@ class _Open:
 class Calls:
     def __init__(
         self, live: Live, worker: Worker, store: Store, doors: Mapping[str, Door], tasks: anyio.abc.TaskGroup, point: ResumePoint,
-        dropped: Callable[[str], None],
+        limits: Limits, dropped: Callable[[str], None],
     ) -> None:  # fmt: skip
         """`dropped(path)` hears of a call that the body has cancelled while it was being done."""
         self._live = live
@@ -94,6 +95,8 @@ class Calls:
         self._store = store
         self._doors = doors
         self._tasks = tasks
+        self._limits = limits
+        self._bytes = 0
         self._dropped = dropped
         self._n = point.last_n
         self._begun = point.begun
@@ -146,7 +149,8 @@ class Calls:
         self._note(frame.clock)
         if self._allowed(frame.label or frame.op):
             self._live.budget.end_call()
-            self._record_step(frame)
+            if self._fits(frame):
+                self._record_step(frame)
         return True
 
     def close(self) -> None:
@@ -157,6 +161,18 @@ class Calls:
     def _waits(self, call: _Open, parking: Parking | None) -> None:
         call.waits_for = parking
         self._consider_parking()
+
+    def _fits(self, frame: Record) -> bool:
+        """The worker keeps to the first limit itself; a body that speaks for its worker might not."""
+        size = len(frame.result or "")
+        self._bytes += size
+        if size <= self._limits.max_record_bytes and self._bytes <= self._limits.max_journal_bytes:
+            return True
+        message = f"What this run records is too large: {size} bytes in one step, {self._bytes} in all."
+        self._fail(
+            Fault("record_too_large", "OverBudget", message, hint="Write large data to a file, and return its path.")
+        )
+        return False
 
     def _allowed(self, what: str) -> bool:
         try:
@@ -325,6 +341,7 @@ class Calls:
             why=(asks or known)[0].why, status="input_required" if asks else "working", wake_at=min(wakes, default=None),
             state=self._idle.state,
         )  # fmt: skip
+        self._live.parking = True
         self._worker.channel.interrupt()
 
     def _note(self, clock: list[list[Any]]) -> None:

@@ -127,6 +127,8 @@ class Live:
         """The place among workers that it holds now."""
         self._waiting = 0
         self.turn = asyncio.Event()
+        self.parking = False
+        """Set when it has been decided that it needs no worker for now: what it waits for is no longer heard here."""
         self.queued = asyncio.Event()
         """Set when it has to wait for the place of its state."""
         self.budget = budget

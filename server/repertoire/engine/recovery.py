@@ -73,7 +73,9 @@ class Recovery:
                 return
             await self._resume(found.id)
             if (live := self._runner.live(found.id)) is not None:
-                await _either(live.done, live.queued)  # who waits for a state's place must not keep its holder from going on
+                await _either(
+                    live.done, live.queued
+                )  # who waits for a state's place must not keep its holder from going on
 
     async def _watch_clock(self) -> None:
         while True:

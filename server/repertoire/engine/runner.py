@@ -58,6 +58,9 @@ class Runner:
         self._live: dict[str, Live] = {}
         self._turns: dict[tuple[str, str], deque[Live]] = {}
         self._woken: set[str] = set()
+        self._envs: dict[str, Mapping[str, str]] = {}
+        self.own_env = _NO_ENV
+        """What a body sees whose caller is gone: a run that an earlier owner of the home has begun."""
         self.on_parked = _nothing
         """Called with each run that has been parked, and with each that ended below a run that is not live here."""
 
@@ -122,6 +125,7 @@ class Runner:
             await self._store.park(run, why, status=run.status, wake_at=None, state=None, held_s=point.held_s)
             return None
         parent = parent or self._live.get(run.parent or "")
+        env = self._envs.pop(run_id, None) or env or self.own_env
         live = self._made(run, version, env, parent, point)
         live.begun_again = live.resumed = live.has_children = True
         live.announce(last_event=point.last_event, waiting_for=None)
@@ -275,17 +279,20 @@ class Runner:
             parked = await self._store.park(
                 run, parking.why, status=parking.status, wake_at=parking.wake_at, state=parking.state, held_s=live.stopwatch.used_s,
             )  # fmt: skip
-        except Exception:  # the disk is full: it stays as it was stored, and the next owner goes on with it
+        except Exception:  # the disk is full: it stays as it was stored, and is begun again
             logger.exception("parking %s", run.id)
             parked = run
+            self._woken.add(run.id)
         self._live.pop(run.id, None)
+        if live.env:
+            self._envs[run.id] = live.env
         live.run = parked
         live.end()
         self._next_turn(run)
         self.on_parked(parked, parking.wake_at)
         if run.id in self._woken:
             self._woken.discard(run.id)
-            self._tasks.start_soon(self.resume, run.id)
+            self._tasks.start_soon(self._wake, run.id)
 
     async def _record(self, live: Live, outcome: Outcome) -> None:
         run = live.run
@@ -318,8 +325,20 @@ class Runner:
         live.run = finished
         live.end()
         self._next_turn(finished)
-        if finished.parent is not None and finished.parent not in self._live:
-            self._tasks.start_soon(self.resume, finished.parent)
+        if finished.parent is not None and ((above := self._live.get(finished.parent)) is None or above.parking):
+            self._tasks.start_soon(self._wake, finished.parent)
+
+    async def _wake(self, run_id: str) -> None:
+        """Go on with it as soon as the store can be used."""
+        while True:
+            try:
+                await self.resume(run_id)
+                return
+            except StorageError:
+                await anyio.sleep(_RECORD_AGAIN_S)
+            except Exception:  # nobody waits for this who could be told
+                logger.exception("going on with %s", run_id)
+                return
 
     async def _cancel_below(self, run_id: str) -> None:
         for child in await self._store.unfinished_below(run_id):
@@ -332,6 +351,7 @@ class Runner:
         if version is None:
             logger.error("%s: its version is gone", run.id)
             return
+        self._envs.pop(run.id, None)
         live = self.handle(run, version)
         live.announce(last_event=point.last_event)
         live.has_children = True

@@ -20,9 +20,10 @@ import msgspec
 from ..encoder.messages import Doc, Docs, Encode, Find, Found, Open, Put, Ready, Reply, Request, Shelf, Vectors
 from ..encoder.models import Candidate, NoModel
 from ..encoder.recipe import Recipe
+from ..errors import RepertoireError
 from ..store import Store
 from .encoder import EncoderGone, EncoderProcess, EncoderRefused, encoder_process
-from .texts import Texts, texts_of
+from .texts import Texts, sendable, texts_of
 from .view import View
 
 logger = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class Meaning:
         self._wanted: dict[tuple[str, ...], View] = {}
         self._shelves: dict[tuple[str, ...], _Shelf] = {}
         self._trouble: str | None = None
+        self._hopeless = False
         self._forget()
         self.encoded = 0
         """Texts encoded since the start: an unchanged restart leaves it at 0."""
@@ -127,7 +129,7 @@ class Meaning:
         if within is not None:
             chosen = array("i", (shelf.docs[name] for name in within if name in shelf.docs)).tobytes()
         try:
-            reply = await process.request(Find(shelf.number, _sendable(query), limit, chosen), within_s=_QUERY_S)
+            reply = await process.request(Find(shelf.number, sendable(query), limit, chosen), within_s=_QUERY_S)
         except (EncoderGone, EncoderRefused) as error:
             logger.warning("a query is answered by words: %s", error)
             self._trouble = f"Ranked by words only: {error}."
@@ -143,7 +145,7 @@ class Meaning:
                 shelf = self._shelves.get(roots)
                 if shelf is not None and shelf.view is view:
                     return shelf
-                if self._trouble is not None and self._process is None:
+                if self._hopeless:
                     return None
                 await self._moved.wait()
         return None
@@ -158,15 +160,19 @@ class Meaning:
                 await self._one_life()
                 continue
             except NoModel as none:
-                self._give_up(f"Ranked by words only: {none} {none.hint}")
+                self._give_up(f"Ranked by words only: {none} {none.hint}", hopeless=True)
                 await anyio.sleep(_REFUSED_FOR_S)
             except EncoderRefused as refused:
                 logger.warning("no semantic search: %s", refused)
-                self._give_up(f"Ranked by words only: {refused}")
+                self._give_up(f"Ranked by words only: {refused}", hopeless=True)
+                await anyio.sleep(_REFUSED_FOR_S)
+            except RepertoireError as error:  # the Store's file or disk
+                logger.warning("no semantic search: %s", error.message)
+                self._give_up(f"Ranked by words only: {error.message}", hopeless=True)
                 await anyio.sleep(_REFUSED_FOR_S)
             except (EncoderGone, OSError) as gone:
                 logger.warning("the encoder ended: %s; it is started again", gone)
-                self._give_up(f"Ranked by words only: {gone}; it is being started again.")
+                self._give_up(f"Ranked by words only: {gone}; it is being started again.", hopeless=False)
                 pause = _FIRST_PAUSE_S if time.monotonic() - began > _STEADY_S else min(2 * pause, _LONGEST_PAUSE_S)
                 await anyio.sleep(pause)
                 self._wake.set()
@@ -185,7 +191,8 @@ class Meaning:
                 logger.info("semantic search: %s", ready.where)
                 self._forget()
                 self._model, self._dimension = ready.model, ready.dimension
-                self._process, self._trouble = process, None
+                self._process, self._trouble, self._hopeless = process, None, False
+                self._needed_at = time.monotonic()  # loading took long, and somebody waits
                 await self._feed(process)
             finally:
                 process.on_gone = None  # what ends it now is we
@@ -225,6 +232,7 @@ class Meaning:
         await self._ask(process, Shelf(number, array("i", numbers.values()).tobytes()))
         names = {doc: name for name, doc in numbers.items()}
         self._shelves[roots] = _Shelf(number, view, names, numbers)
+        self._needed_at = time.monotonic()
         self.progress = None
         self._tell()
 
@@ -248,7 +256,7 @@ class Meaning:
             await self._encode(process, rest[start : start + _BATCH])
 
     async def _encode(self, process: EncoderProcess, some: list[tuple[str, str]]) -> None:
-        reply = await self._ask(process, Encode([_sendable(text) for _, text in some]))
+        reply = await self._ask(process, Encode([text for _, text in some]))
         assert isinstance(reply, Vectors)
         size = 4 * self._dimension
         values = [reply.values[at * size : (at + 1) * size] for at in range(len(some))]
@@ -269,8 +277,9 @@ class Meaning:
         except EncoderRefused as refused:
             raise EncoderGone(f"the encoder failed: {refused}") from refused
 
-    def _give_up(self, reason: str) -> None:
-        self._trouble = reason
+    def _give_up(self, reason: str, *, hopeless: bool) -> None:
+        """`hopeless`: to wait is no use, it will not start by itself."""
+        self._trouble, self._hopeless = reason, hopeless
         self._tell()
 
     def _tell(self) -> None:
@@ -281,8 +290,3 @@ class Meaning:
     async def _woken(self) -> None:
         await self._wake.wait()
         self._wake.clear()
-
-
-def _sendable(text: str) -> str:
-    """Without lone surrogates, which neither the frames nor the tokenizer take."""
-    return text.encode("utf-8", "replace").decode()

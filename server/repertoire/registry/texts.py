@@ -32,8 +32,14 @@ def texts_of(version: WorkflowVersion) -> Texts:
     )
     whole = f"{said}. {parameters}" if parameters else said
     words = " ".join([whole, version.options.title or "", *version.options.tags])
-    return Texts((said[:_MAX_CHARS], whole[:_MAX_CHARS], version.source[:_MAX_CHARS]), words)
+    views = (said, whole, version.source)
+    return Texts(tuple(sendable(view[:_MAX_CHARS]) for view in views), sendable(words))
 
 
 def sha(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sendable(text: str) -> str:
+    """Without lone surrogates, which neither the frames nor the tokenizer take."""
+    return text.encode("utf-8", "replace").decode()

@@ -20,7 +20,7 @@ from typing import Any, Final
 from ..authoring import ambient, recorded
 from ..authoring.doors import EventType
 from ..authoring.recorded import CallError
-from ..authoring.refusals import NonDeterminism
+from ..authoring.refusals import NonDeterminism, ResultTooLarge
 from ..wire import Answer, Call, Drop, Fault, HostFrame, Idle, Late, More, Page, RawEvent, Record, Recorded, Task, Tick
 from . import paths
 from .channel import Channel
@@ -122,7 +122,7 @@ class Desk:
         try:
             with paths.within(paths.Node(slot.frame.path + ":")):
                 value = perform()
-            done = _success(slot.frame, began, value)
+            done = _success(slot.frame, began, value, self._task.max_record_bytes)
         except Exception as error:
             self._finish_blocking(slot, _failure(slot.frame, began, error))
             raise
@@ -143,7 +143,7 @@ class Desk:
         try:
             with paths.within(paths.Node(slot.frame.path + ":")):
                 value = await perform()
-            done = _success(slot.frame, began, value)
+            done = _success(slot.frame, began, value, self._task.max_record_bytes)
         except asyncio.CancelledError:
             self._drop(slot)
             raise
@@ -629,8 +629,14 @@ def _exception(fault: Fault) -> BaseException:
     return CallError(fault.message, code=fault.code, type=fault.type, hint=fault.hint)
 
 
-def _success(frame: Any, began: float, value: Any) -> Record:
-    return Record(frame.id, frame.path, "step", frame.hash, frame.label, recorded.encode(value), None, began)
+def _success(frame: Any, began: float, value: Any, most: int) -> Record:
+    text = recorded.encode(value)
+    if len(text) > most:
+        raise ResultTooLarge(
+            f"the result of the step {frame.label} is {len(text)} bytes of JSON; at most {most} are recorded",
+            hint="Let the step write it to a file, and return the path.",
+        )
+    return Record(frame.id, frame.path, "step", frame.hash, frame.label, text, None, began)
 
 
 def _failure(frame: Any, began: float, error: Exception) -> Record:
