@@ -248,7 +248,7 @@ async def inner(): return step(key, 4)
             f"{name}:0/1",
             [f"{name}:0/2", f"{name}:0/2:0", f"{name}:0/2"],
             f"{name}:0/3",
-            f"{name}:0/1/0",
+            f"{name}:0/0/0",
         ], found
 
 

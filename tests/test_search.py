@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -154,7 +155,7 @@ def test_a_package_is_taken_only_with_the_known_weights_and_no_code_of_its_own(t
 
 
 def test_the_order_in_which_models_are_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models.importlib.util, "find_spec", lambda name: name == "sentence_transformers" or None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "sentence_transformers" or None)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     with pytest.raises(NoModel, match="No model"):
         candidates("", download=False)
@@ -182,18 +183,18 @@ async def test_through_mcp_the_answer_says_why_it_is_lexical(tmp_path: Path) -> 
         server = build_server(app.service, settings.limits, app.changes, lambda ctx: Caller())
         async with Client(server) as client:
 
-            async def search(**arguments: object) -> dict[str, object]:
+            async def search(**arguments: Any) -> dict[str, Any]:
                 answer = await client.call_tool("search_workflows", arguments)
                 assert not answer.is_error, answer
                 return answer.structured_content or {}
 
             answer = await search(query="join documents", include_source=True)
-            (match,) = answer["matches"]  # type: ignore[misc, attr-defined]
+            (match,) = answer["matches"]
             assert match["name"] == "merge_pdfs" and "def run" in match["source"] and answer["ranking"] == "lexical"
             with anyio.fail_after(10):
                 while "off" not in str(answer.get("note")):
                     answer = await search(query="join documents")
-            assert "source" not in answer["matches"][0]  # type: ignore[index]
+            assert "source" not in answer["matches"][0]
             assert (await search(query="join documents", tags=["office"]))["matches"] == []
             empty = await search(query="zebra crossing")
             assert empty["matches"] == [] and "create_workflow" in str(empty["hint"])

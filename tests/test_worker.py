@@ -162,7 +162,7 @@ class Zygote:
         self._numbers = iter(range(1, 1000))
         self.sockets = contextlib.ExitStack()
 
-    def fork(self, **limits: int) -> tuple[int, int, Worker]:
+    def fork(self, **limits: Any) -> tuple[int, int, Worker]:
         number = next(self._numbers)
         ours, theirs = socket.socketpair()
         self.sockets.enter_context(ours)

@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 _NO_ENV: Final[Mapping[str, str]] = MappingProxyType({})
 _RECORD_AGAIN_S: Final = 1.0
 """How often the end of a run that could not be stored is tried again: the disk may have room, the lock may be gone."""
+_CANCEL_TRIES: Final = 5
 _A_WORKER: Final = "a worker: as many runs as the `workers` setting allows are going on"
 
 
@@ -203,16 +204,16 @@ class Runner:
 
     async def cancel(self, run_id: str) -> None:
         """Kill its worker and record it as cancelled, with all below it; returns when that is done. No error when it has ended already."""
-        live = self._live.get(run_id)
-        if live is not None:
-            live.cancelled = True
-            live.scope.cancel()
-            await live.done.wait()
-            if run_id in self._live:
-                return
-        run = await self._store.run(run_id)
-        if run is not None and not run.is_final and run_id not in self._live:  # it was parked, or just has been
-            await self._end_unrun(run, await self._store.resume_point(run), None)
+        for _ in range(_CANCEL_TRIES):  # meanwhile it may be parked, or begun again
+            if (live := self._live.get(run_id)) is not None:
+                live.cancelled = True
+                live.scope.cancel()
+                await live.done.wait()
+            run = await self._store.run(run_id)
+            if run is not None and not run.is_final and run_id not in self._live:
+                await self._end_unrun(run, await self._store.resume_point(run), None)
+            if run_id not in self._live:
+                break
         await self._cancel_below(run_id)
 
     async def follow(self, run_id: str, after: int = 0, *, nested: bool = False) -> AsyncIterator[RunEvent]:
@@ -227,6 +228,8 @@ class Runner:
                 events = [(of, event) for of in list(seen) for event in await self._store.events(of, seen[of])]
                 for of, event in events:
                     seen[of] = event.n
+                    if event.type == "run_end" and (live := self._live.get(of)) is not None:
+                        await live.done.wait()  # whoever hears of the end is to find the run ended
                     if nested and event.type == "call_start" and "run_id" in event.data:
                         seen.setdefault(event.data["run_id"], 0)
                     yield event if of == run_id else msgspec.structs.replace(event, data={**event.data, "run_id": of})

@@ -175,7 +175,14 @@ class Meaning:
                 self._give_up(f"Ranked by words only: {gone}; it is being started again.", hopeless=False)
                 pause = _FIRST_PAUSE_S if time.monotonic() - began > _STEADY_S else min(2 * pause, _LONGEST_PAUSE_S)
                 await anyio.sleep(pause)
-                self._wake.set()
+                if time.monotonic() - self._needed_at < self._idle_s:
+                    self._wake.set()
+            except Exception:  # the edge of a helper: whatever it is, everything but this ranking goes on
+                logger.exception("keeping the encoder")
+                self._give_up(
+                    "Ranked by words only: the encoder failed; the server's log has the details.", hopeless=True
+                )
+                await anyio.sleep(_REFUSED_FOR_S)
 
     async def _one_life(self) -> None:
         """Until it was idle for long. Raises NoModel, EncoderGone, EncoderRefused."""
