@@ -24,7 +24,8 @@ def die(*_: object) -> None:
 
 
 def wrap(home: str, name: str, count: int, when: str) -> None:
-    put: Callable[..., None] = Writer._put
+    writer: Any = Writer
+    put: Callable[..., None] = writer._put
     left = count
 
     def counted(self: Writer, fact: Callable[[sqlite3.Connection], Any], waiter: Any, *more: Any) -> None:
@@ -39,7 +40,7 @@ def wrap(home: str, name: str, count: int, when: str) -> None:
                 waiter.add_done_callback(die)
         put(self, fact, waiter, *more)
 
-    Writer._put = counted  # type: ignore[method-assign]
+    writer._put = counted
 
 
 if __name__ == "__main__":

@@ -65,9 +65,8 @@ class House:
     def start(self, kill: str | None = None) -> subprocess.Popen[bytes]:
         """The daemon; `kill` is where it will."""
         command = [sys.executable, "-P", os.path.join(HERE, "faulty_house.py"), "--home", str(self.home)]
-        log = open(self.folder / "log", "ab")
-        owner = subprocess.Popen([*command, *(["--kill", kill] if kill else [])], stderr=log)
-        log.close()
+        with open(self.folder / "log", "ab") as log:
+            owner = subprocess.Popen([*command, *(["--kill", kill] if kill else [])], stderr=log)
         self.owners.append(owner)
         until(lambda: homes.is_owned(str(self.home)) or owner.poll() is not None)
         return owner

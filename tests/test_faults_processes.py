@@ -177,7 +177,9 @@ def test_a_killed_command_leaves_its_run_to_the_next_owner(home: Path, host: Any
     command.wait()
     until(lambda: not alive(worker))
     kept(home)
-    assert query(home, "SELECT status FROM run WHERE id = ?", run_id) == [("working",)], "a command is no owner to wait for"
+    assert query(home, "SELECT status FROM run WHERE id = ?", run_id) == [("working",)], (
+        "a command is no owner to wait for"
+    )
     host().begin()
     goes_on(home, run_id, tmp_path / "go")
 

@@ -1,12 +1,11 @@
-"""Runs below runs, what is shared among them and what a restart finds: children, budgets, pinned versions, places of states, parking.
+"""Runs below runs, what is shared among them and what a restart finds: children, budgets, pinned versions, places of states.
 
 In one process, with real workers. Opening the home again is a restart: what was going on is begun again.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,7 @@ import anyio
 import pytest
 
 from repertoire.app import App
-from repertoire.errors import StorageError
-from repertoire.model.run import Run
 from repertoire.model.session import Caller
-from repertoire.store import Store
-from repertoire.store.journal import NewRecord
-from repertoire.store.writer import Writer
 from survive_kit import body, effects, events, eventually, opened, run
 
 pytestmark = pytest.mark.anyio
@@ -148,6 +142,31 @@ async def run() -> str:
     assert answer["status"] == "completed" and effects(traces) == ["child begun", "gave up"]
     (child,) = await app.service.runs(ME, parent=answer["run_id"])
     assert (await ended(app, child["run_id"]))["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("what", ["name", "argument", "question"])
+async def test_a_call_in_flight_that_is_another_one_the_second_time_gets_no_answer_of_the_first(
+    app: App, traces: Path, what: str
+) -> None:
+    calls = {
+        "name": 'workflows.child(name="x") if first else workflows.other(name="x")',
+        "argument": 'workflows.child(name="x" if first else "y")',
+        "question": 'ask("One?" if first else "Two?", expires_s=30)',
+    }
+    parent = f"""
+import threading
+def run() -> str:
+    first = not os.path.exists(os.path.join(FOLDER, "died"))
+    threading.Timer(0.4, die).start()
+    return {calls[what]}
+"""
+    await publish(app, traces, child=WAITS, other=WAITS, parent=parent)
+    live = await app.service.run(ME, "parent", {})
+    await eventually((traces / "died").exists)
+    answer = await ended(app, live.run.id)
+    assert answer["status"] == "failed" and answer["error"]["type"] == "NonDeterminism", answer
+    assert "had begun as" in answer["error"]["message"] and "step()" in answer["error"]["hint"]
+    assert "y begun" not in effects(traces)
 
 
 async def test_what_a_failed_child_raised_is_raised_again(app: App, traces: Path) -> None:
@@ -280,7 +299,9 @@ def run(n: int = 5) -> int:
 """
     await publish(app, traces, child=WAITS, wide=wide, deep=deep)
     error = (await run(app, "wide"))["error"]
-    assert error["code"] == "over_budget" and "fan_out = 3" in error["message"] and "workflow child" in error["message"], error
+    assert (
+        error["code"] == "over_budget" and "fan_out = 3" in error["message"] and "workflow child" in error["message"]
+    ), error
     error = (await run(app, "deep"))["error"]
     assert "3 deep (deep < deep < deep < deep)" in error["message"] and "recursion" in error["hint"], error
     rest = await statuses(app)
@@ -383,208 +404,3 @@ async def test_new_work_gets_a_worker_while_old_work_goes_on(home: Path, traces:
         for n, live in enumerate(lives):
             answer = await ended(app, live.run.id)
             assert answer["result"] == f"{n} done", answer
-
-
-# Parking
-
-ASKS = """
-def run() -> str:
-    return step(effect, "child " + ask("What?"))
-"""
-
-
-async def answered(app: App, run_id: str, answer: Any) -> None:
-    with anyio.fail_after(20):
-        while not (row := await app.service.get_run(ME, run_id)).get("questions"):
-            await anyio.sleep(0.01)
-    await app.service.answer(ME, run_id, answer)
-
-
-async def parked(store: Store, run_id: str) -> bool:
-    known = await store.run(run_id)
-    return known is not None and known.waiting_for is not None
-
-
-async def test_a_parent_that_is_being_parked_while_its_child_ends_is_not_forgotten(
-    app: App, traces: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parent = 'def run() -> str:\n    return step(effect, "parent of " + workflows.child())\n'
-    await publish(app, traces, child=ASKS, parent=parent)
-    park = Store.park
-    held = asyncio.Event()
-
-    async def slow(store: Store, run: Run, parked: str, **more: Any) -> Run:
-        if run.workflow == "parent" and not held.is_set():
-            held.set()
-            await eventually(lambda: "child yes" in effects(traces))
-            while not (await app.service.runs(ME, workflow="child"))[0]["status"] == "completed":
-                await anyio.sleep(0.01)
-        return await park(store, run, parked, **more)
-
-    monkeypatch.setattr(Store, "park", slow)
-    live = await app.service.run(ME, "parent", {})
-    with anyio.fail_after(20):
-        await held.wait()
-    (child,) = await app.service.runs(ME, workflow="child")
-    await answered(app, child["run_id"], "yes")
-    answer = await ended(app, live.run.id)
-    assert answer["result"] == "parent of child yes" and effects(traces) == ["child yes", "parent of child yes"]
-
-
-async def test_an_answer_that_comes_while_its_run_is_being_parked_is_heard(
-    app: App, traces: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await publish(app, traces, child=ASKS)
-    park = Store.park
-    given = asyncio.Event()
-
-    async def slow(store: Store, run: Run, parked: str, **more: Any) -> Run:
-        if not given.is_set():
-            given.set()
-            await answered(app, run.id, "yes")
-        return await park(store, run, parked, **more)
-
-    monkeypatch.setattr(Store, "park", slow)
-    live = await app.service.run(ME, "child", {})
-    answer = await ended(app, live.run.id)
-    assert answer["result"] == "child yes" and given.is_set()
-
-
-async def test_state_is_stored_when_a_run_parks_and_loaded_as_others_left_it(app: App, traces: Path) -> None:
-    source = """
-def run(asks: bool) -> list:
-    session_state["n"] = session_state.get("n", 0) + 1
-    seen = [session_state["n"]]
-    if asks:
-        step(effect, ask("On?"))
-        seen.append(session_state["n"])
-        session_state["n"] += 100
-        die()
-    return seen
-"""
-    await publish(app, traces, flow=source)
-    first = await app.service.run(ME, "flow", {"asks": True})
-    with anyio.fail_after(20):
-        while (await app.service.get_run(ME, first.run.id))["status"] != "input_required":
-            await anyio.sleep(0.01)
-    second = await run(app, "flow", first.run.session_id, asks=False)
-    assert second["result"] == [2], "the one that waits has given its place up"
-    await answered(app, first.run.id, "on")
-    assert (await ended(app, first.run.id))["result"] == [1, 2]
-    assert (await run(app, "flow", first.run.session_id, asks=False))["result"] == [103]
-
-
-async def test_a_run_that_was_parked_sees_the_environment_of_its_caller_again(app: App, traces: Path) -> None:
-    source = """
-def run() -> list:
-    first = os.environ.get("TOKEN")
-    return [first, ask("What?"), os.environ.get("TOKEN")]
-"""
-    await publish(app, traces, flow=source)
-    live = await app.service.run(Caller(env={"TOKEN": "mine"}), "flow", {})
-    await answered(app, live.run.id, "yes")
-    assert (await ended(app, live.run.id))["result"] == ["mine", "yes", "mine"]
-
-
-async def test_a_run_that_cannot_be_parked_is_begun_again(
-    app: App, traces: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await publish(app, traces, child=ASKS)
-    park = Store.park
-    failed: list[str] = []
-
-    async def full(store: Store, run: Run, parked: str, **more: Any) -> Run:
-        if not failed:
-            failed.append(run.id)
-            raise StorageError("The database is full.")
-        return await park(store, run, parked, **more)
-
-    monkeypatch.setattr(Store, "park", full)
-    live = await app.service.run(ME, "child", {})
-    await eventually(lambda: failed)
-    await answered(app, live.run.id, "yes")
-    assert (await ended(app, live.run.id))["result"] == "child yes" and failed == [live.run.id]
-
-
-async def test_a_question_expires_over_a_restart(home: Path, traces: Path) -> None:
-    source = """
-def run() -> str:
-    try:
-        return ask("Anybody?", expires_s=1.5)
-    except CallError as error:
-        return step(effect, error.code)
-"""
-    async with opened(home) as app:
-        await publish(app, traces, flow="from repertoire.authoring.durable import CallError\n" + source)
-        live = await app.service.run(ME, "flow", {})
-        with anyio.fail_after(20):
-            while (await app.service.get_run(ME, live.run.id))["status"] != "input_required":
-                await anyio.sleep(0.01)
-    async with opened(home) as app:
-        assert (await ended(app, live.run.id))["result"] == "expired"
-    assert effects(traces) == ["expired"]
-
-
-# A disk that fails
-
-
-async def test_a_call_that_cannot_be_recorded_fails_the_run_and_nothing_stored_is_lost(
-    app: App, traces: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = """
-def run() -> None:
-    session_state["n"] = session_state.get("n", 0) + 1
-    for n in range(4):
-        log(f"before {n}")
-        step(effect, str(n))
-"""
-    await publish(app, traces, flow=source)
-    record = Store.record_call
-
-    def full(store: Store, run: Run, one: NewRecord, first: int, told: Any, then: Callable[[Any], None]) -> None:
-        if one.call.n == 3:
-            asyncio.get_running_loop().call_soon(then, StorageError("The database is full.", "Make room."))
-        else:
-            record(store, run, one, first, told, then)
-
-    monkeypatch.setattr(Store, "record_call", full)
-    answer = await run(app, "flow")  # its events are checked: no gap where those of the lost call would have been
-    assert answer["status"] == "failed" and answer["error"]["code"] == "not_recorded", answer["error"]
-    assert "The database is full." in answer["error"]["message"] and answer["error"]["hint"] == "Make room."
-    assert [call["n"] for call in (await app.service.tree(ME, answer["run_id"]))["calls"]] == [1, 2]
-    monkeypatch.setattr(Store, "record_call", record)
-    assert (await run(app, "flow", answer["session_id"]))["status"] == "completed"
-
-
-async def test_a_slow_disk_and_a_dying_worker_do_nothing_twice(
-    app: App, traces: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What was sent before the worker died is still being stored when it is noticed."""
-    source = """
-def run() -> list:
-    got = []
-    for n in range(5):
-        got.append(step(effect, str(n)))
-        log(f"did {n}")
-        if n == 2:
-            die()
-    return got
-"""
-    await publish(app, traces, flow=source)
-    put: Callable[..., None] = Writer._put
-
-    def slow(self: Writer, fact: Any, waiter: Any, *more: Any) -> None:
-        def later(db: Any) -> Any:
-            if "add_events" in fact.__qualname__:
-                import time
-
-                time.sleep(0.3)
-            return fact(db)
-
-        later.__qualname__ = fact.__qualname__
-        put(self, later, waiter, *more)
-
-    monkeypatch.setattr(Writer, "_put", slow)
-    answer = await run(app, "flow")
-    assert answer["status"] == "completed" and effects(traces) == answer["result"] == [str(n) for n in range(5)]
-    assert [event["data"]["message"] for event in answer["events"] if event["type"] == "log"] == [f"did {n}" for n in range(5)]

@@ -102,7 +102,9 @@ async def test_beyond_the_queue_a_run_is_refused(tmp_path: Path) -> None:
 
 async def test_what_is_going_on_when_the_house_closes_goes_on_when_it_opens(tmp_path: Path) -> None:
     caller = Caller()
-    source = NAP.replace("    time.sleep(seconds)", '    step(time.sleep, 0.01)\n    log("slept")\n    time.sleep(seconds)')
+    source = NAP.replace(
+        "    time.sleep(seconds)", '    step(time.sleep, 0.01)\n    log("slept")\n    time.sleep(seconds)'
+    )
     async with opened(tmp_path) as app:
         await app.service.create(caller, "naps", source)
         live = await app.service.run(caller, "naps", {"seconds": 60})

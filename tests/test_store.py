@@ -115,7 +115,11 @@ async def test_a_fact_that_fails_takes_nothing_else_of_its_group_with_it(tmp_pat
         async def write(run: Run, known: bool) -> None:
             try:
                 outcomes.append(
-                    await (store.start_run(run, with_state=False, fingerprint="f") if known else store.add_events(run.id, 1, []))
+                    await (
+                        store.start_run(run, with_state=False, fingerprint="f")
+                        if known
+                        else store.add_events(run.id, 1, [])
+                    )
                 )
             except LostClaim as error:
                 outcomes.append(error)

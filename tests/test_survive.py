@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from daemon_kit import until
-from faults_kit import COMMAND, owner_of, query, repertoire
+from faults_kit import COMMAND, FileLimit, owner_of, query, repertoire
 from repertoire import home as homes
 from repertoire.daemon.owner import read_info
 from survive_bodies import RESULTS, TOP, TRACES
@@ -209,6 +209,31 @@ def test_an_http_server_that_takes_the_home_over_goes_on_with_its_runs(house: Ho
     house.deaths += 1
     house.attend()
     house.check(*TOP)
+
+
+def test_a_disk_that_is_full_at_a_record_fails_the_run_and_loses_nothing(house: House) -> None:
+    it = house.host()
+    until(lambda: homes.is_owned(str(house.home)))
+    until((house.home / "daemon.json").exists)
+    disk = FileLimit(house.home)
+    number = it.ask("tools/call", name="state", arguments={"folder": str(house.folder)})
+    until(lambda: len(effects(house.folder)) >= 4)
+    disk.fill()
+    while (answer := it.receive()).get("id") != number:
+        pass
+    lost = answer["result"]["structuredContent"]
+    assert lost["status"] == "failed" and lost["error"]["code"] == "not_recorded", lost
+    assert "cannot be used" in lost["error"]["message"] + str(lost["error"]["hint"])
+    disk.free()
+    until(lambda: query(house.home, "SELECT 1 FROM run WHERE status = 'failed'"))
+    house.note()
+    rows = query(house.home, "SELECT n FROM event ORDER BY n")
+    assert [n for (n,) in rows] == list(range(1, len(rows) + 1))
+    again = house.host().call("state", folder=str(house.folder))
+    assert again["status"] == "completed"
+    assert again["result"][-5:] == RESULTS["state"] and again["result"][:-5] in ([], RESULTS["state"][:3]), (
+        "what was committed before is there, and nothing of what could not be"
+    )
 
 
 def test_a_long_sleep_holds_no_worker_and_goes_on_where_it_was(house: House) -> None:

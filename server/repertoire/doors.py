@@ -36,12 +36,21 @@ class WorkflowDoors:
 
     async def _invoke(self, call: DoorCall) -> Done:
         """A run below this one. `session_id`: "parent" (or its id) shares the parent's session; left out, the child has its own."""
-        if (known := await self._children.known(call)) is not None:
-            return await self._children.wait(call, known.id)
         name, arguments = str(call.args["name"]), dict(call.args["arguments"])
-        session_id = self._session(call, arguments.pop("session_id", None))
+        wanted = arguments.pop("session_id", None)
+        if (known := await self._children.known(call)) is not None:
+            self._children.check_same(call, known, self._current_name(call, name), arguments)
+            return await self._children.wait(call, known.id)
+        session_id = self._session(call, wanted)
         version = await self._version(call, name)
         return await self._children.run(call, version, arguments, session_id)
+
+    def _current_name(self, call: DoorCall, name: str) -> str:
+        """What an alias stands for, as long as it does."""
+        try:
+            return self._service.find(_caller(call), name).name
+        except UnknownWorkflow:
+            return name
 
     def _session(self, call: DoorCall, wanted: Any) -> str:
         own = call.live.run.session_id

@@ -126,7 +126,7 @@ class Service:
 
     @property
     def indexing(self) -> tuple[int, int] | None:
-        """How many texts of how many the encoder has done, while it has any to do."""
+        """How many of how many new workflows the encoder has taken in, while it has any to do."""
         return self._finder.meaning.progress if self._finder.meaning is not None else None
 
     async def list_workflows(self, caller: Caller, cursor: str | None = None, limit: int = 50) -> dict[str, Any]:

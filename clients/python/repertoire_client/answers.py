@@ -82,7 +82,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Match:
-    """A workflow that a search found; the best one has score 1."""
+    """A workflow that a search found; a higher score fits better."""
 
     name: str
     description: str

@@ -18,7 +18,7 @@ async def find(calls: Calls, args: dict[str, Any]) -> dict[str, Any]:
             shown = True
             done, total = event["done"], event["total"]
             bar = ("#" * (30 * done // total)).ljust(30)
-            render.err.print(f"\rindexing [{bar}] {done} of {total} texts", end="", markup=False)
+            render.err.print(f"\rindexing [{bar}] {done} of {total} workflows", end="", markup=False)
 
     answer: dict[str, Any] = await calls.call("search", args, show)
     if shown:

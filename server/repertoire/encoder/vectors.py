@@ -6,7 +6,10 @@ in the Store.
 
 from __future__ import annotations
 
+import mmap
+import os
 import tempfile
+import weakref
 from typing import TypeAlias
 
 import numpy as np
@@ -24,12 +27,15 @@ class Vectors:
     def __init__(self, dimension: int, scratch: str | None = None) -> None:
         self.dimension = dimension
         self.count = 0
-        self._file = tempfile.TemporaryFile(dir=scratch, prefix="vectors-")  # noqa: SIM115  kept for the object's life
+        self._fd, path = tempfile.mkstemp(dir=scratch, prefix="vectors-")
+        weakref.finalize(self, os.close, self._fd)
+        os.unlink(path)
         self._rows = self._mapped(_FIRST_ROWS)
 
     def _mapped(self, rows: int) -> Floats:
-        self._file.truncate(rows * self.dimension * 4)
-        return np.memmap(self._file, np.float32, "r+", shape=(rows, self.dimension))
+        size = rows * self.dimension * 4
+        os.ftruncate(self._fd, size)
+        return np.frombuffer(mmap.mmap(self._fd, size), np.float32).reshape(rows, self.dimension)
 
     def append(self, values: Floats) -> None:
         end = self.count + len(values)

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from ..model.run import Run
-from ..model.workflow import WorkflowVersion
+from ..model.workflow import WorkflowVersion, name_of_file
 from ..store import Store
 from ..wire import Fault
-from .journal import CallFailed, Done, DoorCall
+from .journal import CallFailed, Diverged, Done, DoorCall
 from .live import Parking
 from .runner import Runner
 
@@ -22,6 +22,13 @@ class Children:
     async def known(self, call: DoorCall) -> Run | None:
         """The run that this call has begun before the body was begun again."""
         return await self._store.child(call.live.run.id, call.path) if call.live.begun_again else None
+
+    def check_same(self, call: DoorCall, known: Run, name: str, arguments: dict[str, Any]) -> None:
+        """Raises Diverged for a call that is another one now."""
+        if name_of_file(name) != known.workflow or json.loads(known.arguments) != arguments:
+            raise Diverged(
+                call.path, f"{known.workflow} {known.arguments[:200]}", f"{name} {json.dumps(arguments)[:200]}"
+            )
 
     async def pinned(self, call: DoorCall, name: str) -> str | None:
         """The version of that workflow which this run's calls take: that of the first."""

@@ -73,6 +73,18 @@ class CallFailed(RepertoireError):
         self.child = child
 
 
+class Diverged(RepertoireError):
+    """The body has begun something else under this call's path than the first time."""
+
+    code = "non_determinism"
+
+    def __init__(self, path: str, was: str, came: str) -> None:
+        super().__init__(
+            f"call {path} had begun as {was}, and came as {came}",
+            "What decides which calls are made must be the same each time; put anything else into a step().",
+        )
+
+
 class _Open:
     """A call that is being done."""
 
@@ -188,12 +200,13 @@ class Calls:
             with call.scope:
                 if frame.op != "workflow" and frame.op not in _QUIET:
                     self._say_begun(frame, {})
-                done, fault = await self._outcome(call)
-                self._record_call(call, done, fault)
+                if (outcome := await self._outcome(call)) is not None:
+                    self._record_call(call, *outcome)
         finally:
             live.budget.end_call()
 
-    async def _outcome(self, call: _Open) -> tuple[Done, Fault | None]:
+    async def _outcome(self, call: _Open) -> tuple[Done, Fault | None] | None:
+        """None: the run cannot go on."""
         frame = call.frame
         door = self._doors.get(frame.op)
         try:
@@ -211,8 +224,9 @@ class Calls:
             ), None
         except CallFailed as error:
             return Done(child=error.child), error.fault
-        except LostClaim:
-            raise
+        except (LostClaim, Diverged) as error:
+            self._fail(Fault(error.code, _KINDS.get(type(error), "LostClaim"), error.message, hint=error.hint))
+            return None
         except RepertoireError as error:
             return Done(), Fault(error.code, type(error).__name__, error.message, hint=error.hint)
         except Exception:  # the edge of a call
@@ -364,6 +378,8 @@ def _heard(stored: asyncio.Future[None]) -> None:
     if not stored.cancelled():
         stored.exception()
 
+
+_KINDS: Final[dict[type[RepertoireError], str]] = {Diverged: "NonDeterminism"}
 
 _KEPT: Final = 1_000
 """Answers on their way whose call the body may still cancel."""

@@ -229,11 +229,12 @@ class WorkerPool:
     async def _warm(self) -> None:
         try:
             with anyio.CancelScope(shield=True):  # whoever closes the pool finds it and ends it
-                before, self._warming = self._warming, await Zygote.start(self._environment, *self._flags)
+                zygote = await Zygote.start(self._environment, *self._flags)
+                before, self._warming = self._warming, zygote
             if before is not None:
                 await before.close()
-            self._idle.append(await self._child(self._warming, is_trusted=True))  # it is warm when it has forked one
-            self._trusted = self._warming
+            self._idle.append(await self._child(zygote, is_trusted=True))  # it is warm when it has forked one
+            self._trusted = zygote
         except OSError:
             logger.exception("starting what forks workers")  # then each is started by itself
         finally:

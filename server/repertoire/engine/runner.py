@@ -126,7 +126,7 @@ class Runner:
             await self._store.park(run, why, status=run.status, wake_at=None, state=None, held_s=point.held_s)
             return None
         parent = parent or self._live.get(run.parent or "")
-        env = self._envs.pop(run_id, None) or env or self.own_env
+        env = self._envs.pop(run_id, _NO_ENV) or env or self.own_env
         live = self._made(run, version, env, parent, point)
         live.begun_again = live.resumed = live.has_children = True
         live.announce(last_event=point.last_event, waiting_for=None)

@@ -14,7 +14,7 @@ from ..model.run import Question, iso
 from ..names import new_question_id
 from ..settings import Limits
 from ..store import Store
-from .journal import Done, Door, DoorCall
+from .journal import Diverged, Done, Door, DoorCall
 from .live import Live, Parking
 from .runner import Runner
 
@@ -58,6 +58,8 @@ class Waits:
 
     async def _ask(self, call: DoorCall) -> Done:
         known = await self._store.asked(call.live.run.id, call.path) if call.live.begun_again else None
+        if known is not None and known[0].question != str(call.args["question"]):
+            raise Diverged(call.path, f"ask {known[0].question!r}", f"ask {call.args['question']!r}")
         question, answer = known or (await self._put(call), None)
         if answer is None:
             answer = await self._answered(call, question)

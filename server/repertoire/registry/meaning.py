@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from array import array
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Final
 
 import anyio
@@ -21,6 +21,7 @@ from ..encoder.messages import Doc, Docs, Encode, Find, Found, Open, Put, Ready,
 from ..encoder.models import Candidate, NoModel
 from ..encoder.recipe import Recipe
 from ..errors import RepertoireError
+from ..model.workflow import WorkflowVersion
 from ..store import Store
 from .encoder import EncoderGone, EncoderProcess, EncoderRefused, encoder_process
 from .texts import Texts, sendable, texts_of
@@ -35,8 +36,8 @@ _STEP_S: Final = 60.0
 _QUERY_S: Final = 10.0
 _BATCH: Final = 16
 """Texts encoded in one request: a query waits behind at most one, some 200 ms."""
-_PUT_AT_ONCE: Final = 4096
-_DOCS_AT_ONCE: Final = 1000
+_AT_ONCE: Final = 256
+"""Workflows taken in together: all that is done for them between two turns of the loop takes milliseconds."""
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 60.0
 _STEADY_S: Final = 60.0
@@ -108,7 +109,7 @@ class Meaning:
             return self._trouble
         if self.progress is not None:
             done, total = self.progress
-            return f"Ranked by words only: {done} of {total} texts are indexed."
+            return f"Ranked by words only: {done} of {total} workflows are indexed."
         return "Ranked by words only: the encoder is starting."
 
     async def find(
@@ -211,8 +212,10 @@ class Meaning:
         """Index what is wanted until nothing was needed for long."""
         while True:
             while self._wanted:
-                roots, view = self._wanted.popitem()
+                roots, view = next(iter(self._wanted.items()))
                 await self._index(process, roots, view)
+                if self._wanted[roots] is view:  # not sooner: if the child dies of it, the next one has to know
+                    del self._wanted[roots]
             left = self._needed_at + self._idle_s - time.monotonic()
             if left <= 0:
                 return
@@ -224,15 +227,8 @@ class Meaning:
     async def _index(self, process: EncoderProcess, roots: tuple[str, ...], view: View) -> None:
         versions = list(view.names.values())
         new = [version for version in versions if version.hash not in self._docs]
-        texts = await anyio.to_thread.run_sync(
-            lambda: [(texts_of(version), texts_of(version).shas()) for version in new]
-        )
-        await self._bring(process, texts)
-        docs = [Doc(tuple(self._rows[sha] for sha in shas), one.words) for one, shas in texts]
-        for start in range(0, len(docs), _DOCS_AT_ONCE):
-            await self._ask(process, Docs(docs[start : start + _DOCS_AT_ONCE]))
-        for version in new:
-            self._docs[version.hash] = len(self._docs)
+        for start in range(0, len(new), _AT_ONCE):
+            await self._take_in(process, new[start : start + _AT_ONCE], start, len(new))
         numbers = {name: self._docs[version.hash] for name, version in view.names.items()}
         known = self._shelves.pop(roots, None)
         number = known.number if known is not None else len(self._shelves) + 1
@@ -243,23 +239,30 @@ class Meaning:
         self.progress = None
         self._tell()
 
-    async def _bring(self, process: EncoderProcess, texts: list[tuple[Texts, tuple[str, ...]]]) -> None:
-        """Give the child a row for every text: what the Store has, and what has to be encoded."""
+    async def _take_in(self, process: EncoderProcess, some: list[WorkflowVersion], done: int, total: int) -> None:
+        texts = await anyio.to_thread.run_sync(_read, some)
+        async for share in self._bring(process, texts):
+            self.progress = done + int(share * len(some)), total
+            self._tell()
+        await self._ask(process, Docs([Doc(tuple(self._rows[sha] for sha in shas), one.words) for one, shas in texts]))
+        for version in some:
+            self._docs[version.hash] = len(self._docs)
+
+    async def _bring(self, process: EncoderProcess, texts: list[tuple[Texts, tuple[str, ...]]]) -> AsyncIterator[float]:
+        """Give the child a row for every text: what the Store has, and what has to be encoded; of that the share that is done."""
         missing = {
             sha: view for one, shas in texts for sha, view in zip(shas, one.views, strict=True) if sha not in self._rows
         }
         stored = await self._store.vectors(self._model, list(missing))
         good = [(sha, value) for sha, value in stored.items() if len(value) == 4 * self._dimension]
-        for start in range(0, len(good), _PUT_AT_ONCE):
-            some = good[start : start + _PUT_AT_ONCE]
-            await self._ask(process, Put(b"".join(value for _, value in some)))
-            self._number([sha for sha, _ in some])
+        if good:
+            await self._ask(process, Put(b"".join(value for _, value in good)))
+            self._number([sha for sha, _ in good])
         rest = sorted(
             ((sha, view) for sha, view in missing.items() if sha not in self._rows), key=lambda one: len(one[1])
         )
         for start in range(0, len(rest), _BATCH):  # of one length each: a batch is as slow as its longest text
-            self.progress = start, len(rest)
-            self._tell()
+            yield start / len(rest)
             await self._encode(process, rest[start : start + _BATCH])
 
     async def _encode(self, process: EncoderProcess, some: list[tuple[str, str]]) -> None:
@@ -297,3 +300,8 @@ class Meaning:
     async def _woken(self) -> None:
         await self._wake.wait()
         self._wake.clear()
+
+
+def _read(versions: list[WorkflowVersion]) -> list[tuple[Texts, tuple[str, ...]]]:
+    """The texts of each, with their sha256."""
+    return [(texts, texts.shas()) for texts in map(texts_of, versions)]

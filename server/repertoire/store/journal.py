@@ -213,7 +213,8 @@ class JournalFacts(Facts):
                 "FROM run WHERE status IN ('working', 'input_required') ORDER BY created_at DESC"
             )
             return [
-                Unfinished(id, parent, bool(parked), wake_at, bool(asks), state) for id, parent, parked, wake_at, asks, state in rows
+                Unfinished(id, parent, bool(parked), wake_at, bool(asks), state)
+                for id, parent, parked, wake_at, asks, state in rows
             ]
 
         return await self.write(fact)

@@ -97,8 +97,10 @@ class RunFacts(Facts):
             now = time.time()
             kept = _content_so_far(db, run.id) if status == "cancelled" else result
             ending: list[NewEvent] = [*events, ("run_end", now, _end_data(status, error))]
-            first = run.last_event + 1 if error is None else _last_event(db, run.id) + 1  # some may have been lost: that is why
-            last = first + len(ending) - 1
+            before_it = (
+                run.last_event if error is None else _last_event(db, run.id)
+            )  # where it failed, some may be lost
+            first, last = before_it + 1, before_it + len(ending)
             allowed = before(status)
             marks = ", ".join("?" * len(allowed))
             row = db.execute(
@@ -198,9 +200,11 @@ def _content_so_far(db: sqlite3.Connection, run_id: str) -> str | None:
 
 def check_owner(db: sqlite3.Connection, run_id: str, epoch: int) -> None:
     """Raises LostClaim. Asked by every fact about a run that goes on, in its own transaction."""
-    row = db.execute("SELECT epoch FROM run WHERE id = ?", (run_id,)).fetchone()
+    row = db.execute("SELECT epoch, ended_at FROM run WHERE id = ?", (run_id,)).fetchone()
     if row is None or row[0] != epoch:
         raise LostClaim(f"{run_id} is no longer run by this process")
+    if row[1] is not None:
+        raise LostClaim(f"{run_id} has ended already")
 
 
 def insert_events(db: sqlite3.Connection, run_id: str, first: int, events: Sequence[NewEvent]) -> None:

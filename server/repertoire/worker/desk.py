@@ -221,9 +221,9 @@ class Desk:
             self._pass_marks()
             known = self._journal.take(slot.frame.path)
             front = self._journal.front()
-            if known is None and front is not None and not self._pending and not foreign():
-                if not front.path.startswith(slot.frame.path + ":"):  # as in a step that had begun, but not ended
-                    self._diverge(slot.frame, front)
+            alone = not self._pending and not foreign()
+            if known is None and front is not None and alone and not _is_below(front.path, slot.frame.path):
+                self._diverge(slot.frame, front)
         if known is not None:
             self._compare(slot.frame, known)
             self._clock_at = max(self._clock_at, known.at)
@@ -593,6 +593,11 @@ _DETERMINISM: Final = (
     "What decides which calls are made must be the same each time: arguments, results of calls, session_state, step(), "
     "now(), time and random. Put anything else (files, networks, environment) into a step()."
 )
+
+
+def _is_below(path: str, step: str) -> bool:
+    """Whether it was called within this step: that had begun then, but not ended."""
+    return path.startswith(f"{step}:")
 
 
 def _outcome_of(slot: Slot) -> Answer | Recorded:
