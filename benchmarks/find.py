@@ -6,6 +6,7 @@ MiniLM over descriptions, and the formula .7 description + .3 source. Runs of wo
 
 from __future__ import annotations
 
+import random
 import tempfile
 import time
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from statistics import mean, median
 
 import anyio
+import msgspec
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -33,6 +35,7 @@ _DEEP = 100
 """Places of each ranking that count for MRR."""
 _SIZES = (1_000, 10_000, 100_000)
 _AT_MOST = {10_000: 1.5, 100_000: 2.5}
+_WORDS_UP_TO = 10_000
 _QUERIES = 40
 
 
@@ -172,7 +175,37 @@ def _cost(model: SentenceModel, data: SearchSet, plan: Plan) -> list[Figure]:
         note = f"search alone {median(whole) - median(bare):.2f} ms; shelf built in {built:.0f} ms"
         what = f"warm query, {size:,} workflows, beside its encoding"
         figures.append(Figure(what, "CPU ms", median(whole), median(bare), ratio, plan.pairs, target, note))
+        if size <= _WORDS_UP_TO:
+            by_words = anyio.run(_by_words_ms, data, size, texts)
+            figures.append(
+                Figure(f"the same by words (FTS5), {size:,} workflows", "CPU ms", by_words, pairs=plan.pairs)
+            )
     return figures
+
+
+async def _by_words_ms(data: SearchSet, size: int, texts: Sequence[str]) -> float:
+    """Median CPU time of a query in a library of the set's workflows and copies of them with words from others."""
+    chance = random.Random(size)
+    words = sorted({word for one in data.workflows.values() for word in texts_of(one).words.lower().split()})
+    known = dict(data.workflows)
+    like = next(iter(known.values()))
+    for number in range(size - len(known)):
+        made = msgspec.structs.replace(
+            like, name=f"made_{number}", hash=f"{number:064}", description=" ".join(chance.choices(words, k=20))
+        )
+        known[made.name] = made
+    taken: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_store(f"{folder}/search.db") as store:
+            async with anyio.create_task_group() as tasks:
+                for version in known.values():
+                    tasks.start_soon(store.keep_version, version)
+            by_hash = {version.hash: name for name, version in known.items()}
+            for text in texts:
+                began = time.process_time()
+                await search(store, by_hash, text, 5)
+                taken.append((time.process_time() - began) * 1e3)
+    return median(taken)
 
 
 def _padded(model: SentenceModel, data: SearchSet, size: int) -> tuple[Shelf, float]:

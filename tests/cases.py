@@ -361,7 +361,7 @@ CASES: Final = (
     _function(
         21, "A search by intent ranks what fits first, sees new ones at once, deleted ones never, and obeys its limit.", "search",
         "open", "test_mcp::test_a_created_workflow_is_usable_in_the_same_turn_and_then_listed",
-        decision="New and deleted ones are handled; ranking by meaning comes with semantic search.",
+        decision="New and deleted ones are handled, and ranking is by meaning; its abstention is not what it should be yet.",
     ),
     _function(
         22, "Search works without a model, and nonsense finds nothing.", "search", "passes",

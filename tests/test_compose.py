@@ -262,3 +262,16 @@ async def test_a_result_too_large_to_be_recorded_is_named(tmp_path: Path) -> Non
             and "the step large is 2" in error["message"]
             and "file" in error["hint"]
         )
+
+
+async def test_a_call_that_is_made_again_after_its_connection_broke_is_answered_by_its_run(tmp_path: Path) -> None:
+    async with opened(tmp_path) as app:
+        await made(app, count=COUNT)
+        service, caller = app.service, Caller()
+        lost = await service.run(caller, "count", {"by": 2})
+        service.undelivered(lost.run.id)
+        other = await service.finish(await service.run(caller, "count", {"by": 3}))
+        again = await service.finish(await service.run(caller, "count", {"by": 2}))
+        once_more = await service.finish(await service.run(caller, "count", {"by": 2}))
+        assert again.id == lost.run.id and len({again.id, other.id, once_more.id}) == 3
+        assert [run.result for run in (again, other, once_more)] == ["2", "5", "7"]

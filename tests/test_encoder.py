@@ -208,6 +208,25 @@ async def test_tags_are_a_filter_of_the_semantic_ranking(tmp_path: Path) -> None
         assert await seeker.names(HUNGRY, tags=("drink",)) == []
 
 
+async def test_a_killed_server_leaves_no_encoder_behind(tmp_path: Path) -> None:
+    code = """
+import anyio, os, signal, sys
+from pathlib import Path
+from search_kit import HUNGRY, seeking
+async def main():
+    async with seeking(Path(sys.argv[1])) as seeker:
+        assert (await seeker.find(HUNGRY)).ranking == "semantic"
+        print(seeker.meaning.pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+anyio.run(main)
+"""
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    ended = await anyio.run_process([sys.executable, "-c", code, str(tmp_path)], env=environ, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    await gone(int(ended.stdout))
+    assert not list(tmp_path.glob("vectors-*"))
+
+
 async def test_the_host_imports_neither_torch_nor_numpy(tmp_path: Path) -> None:
     code = """
 import anyio, sys

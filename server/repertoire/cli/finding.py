@@ -28,7 +28,7 @@ async def find(calls: Calls, args: dict[str, Any]) -> dict[str, Any]:
 
 def show(answer: dict[str, Any]) -> None:
     """A row for each match: its score, and the cosine and the words that speak for it."""
-    rows = [{**match, "why": _why(match["why"])} for match in answer["matches"]]
+    rows = [{**match, "score": f"{match['score']:.2f}", "why": _why(match["why"])} for match in answer["matches"]]
     columns = {"score": "SCORE", "name": "NAME", "why": "WHY", "description": "DESCRIPTION"}
     render.table(columns, rows, answer.get("hint", "Nothing fits."))
     if answer.get("note"):

@@ -1,7 +1,8 @@
 """How a workflow's score is made of its parts: every weight and threshold of semantic search, in one frozen value.
 
-Tuned on public tool-retrieval queries only and then checked on queries in a user's own words (benchmarks/own_words): the two kinds
-pull in opposite directions, and what is here holds on both. `python -m benchmarks find` measures it again.
+Tuned on public tool-retrieval queries and then checked on queries in a user's own words (benchmarks/own_words): the two kinds pull in
+opposite directions, and what is here holds on both. The public tools have no source, so the weight of that was chosen on the latter.
+`python -m benchmarks find` measures it again.
 """
 
 from __future__ import annotations
