@@ -117,7 +117,11 @@ class Peer:
 
     def __init__(self, home: str, hello: dict[str, Any] | None) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(homes.socket_path(home))
+        try:
+            self.socket.connect(homes.socket_path(home))
+        except OSError:
+            self.socket.close()
+            raise
         self.lines = Lines(self.socket.fileno())
         self.hello: dict[str, Any] | None = None
         if hello is not None:

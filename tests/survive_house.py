@@ -154,7 +154,11 @@ class House:
             else:
                 assert json.loads(result) == RESULTS[name], name
                 expected |= set(RESULTS[name])
-        assert set(done) == expected
+        # What was decided by a timer alone is decided anew where nothing was recorded since: such a call may come as another one.
+        undecided = {name for name in done if name.startswith(("chains as ", "chains first "))}
+        assert expected <= set(done) <= expected | undecided, (
+            f"missing {expected - set(done)}, too many {set(done) - expected}"
+        )
         self.check_events()
         self.check_store(*names)
 

@@ -165,8 +165,8 @@ def test_b19_one_body_cannot_rebind_what_another_is_given() -> None:
     """
     with pooled() as (worker, _):
         for _ in range(2):
-            named = [f"<{name}: comes with a later version of Repertoire>" for name in ("tools", "workflows", "tools")]
-            assert worker.result(look) == [*named, True]
+            tools = "<tools: comes with a later version of Repertoire>"
+            assert worker.result(look) == [tools, "<workflows>", tools, True]
             assert worker.messages == ["said"]
             worker.run(bend)
         for bent in ("tools.curl", "log.info"):

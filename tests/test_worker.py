@@ -77,6 +77,8 @@ class Worker:
                 self.commits.append(json.loads(frame.args)["state"])
                 refusal = self.refuse_commits and wire.Fault("storage", "StorageError", self.refuse_commits)
                 self.line.send(wire.Answer(frame.id, len(self.commits), 0.0, "null", refusal or None))
+            elif isinstance(frame, wire.Record):
+                self.line.send(wire.Answer(frame.id, 1, 0.0, frame.result, frame.error))
             else:
                 return frame
 

@@ -97,9 +97,8 @@ class RunFacts(Facts):
             now = time.time()
             kept = _content_so_far(db, run.id) if status == "cancelled" else result
             ending: list[NewEvent] = [*events, ("run_end", now, _end_data(status, error))]
-            before_it = (
-                run.last_event if error is None else _last_event(db, run.id)
-            )  # where it failed, some may be lost
+            # Where it failed, it may have done so because some could not be stored.
+            before_it = run.last_event if error is None else _last_event(db, run.id)
             first, last = before_it + 1, before_it + len(ending)
             allowed = before(status)
             marks = ", ".join("?" * len(allowed))
