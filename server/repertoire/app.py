@@ -34,7 +34,7 @@ from .model.session import Caller
 from .registry.catalog import Catalog
 from .registry.meaning import Meaning
 from .registry.search import Finder
-from .service import Service
+from .service import Parts, Service
 from .settings import Settings, load
 from .store import open_store
 from .surfaces.control import control
@@ -169,7 +169,7 @@ async def open_app(settings: Settings, *, watch: bool = True) -> AsyncIterator[A
                     store, choose, home, idle_s=settings.limits.encoder_idle_s, download=settings.model_download
                 )
                 tasks.start_soon(meaning.keep, name="encoder")
-                service = Service(settings, store, catalog, runner, waits, retention, Finder(store, meaning))
+                service = Service(Parts(settings, store, catalog, runner, waits, retention, Finder(store, meaning)))
                 runner.doors |= waits.doors | WorkflowDoors(service, Children(runner, store), store).doors
                 if watch:
                     tasks.start_soon(retention.every_hour, name="retention")

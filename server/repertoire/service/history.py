@@ -1,0 +1,82 @@
+"""Verbs about what runs have left: their calls, going on with one, doing one again, deleting old ones."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from ..engine.live import Live
+from ..errors import BadArguments, UnknownWorkflow
+from ..model.run import iso
+from ..model.session import Caller
+from ..names import new_run_id, new_session_id
+from .publishing import Publishing
+from .runs import Runs
+
+_MAX_CALLS: Final = 1_000
+"""Calls of one run in its tree."""
+
+
+class History(Runs, Publishing):
+    async def gc(self, keep_s: float | None = None, keep: int | None = None, dry_run: bool = False) -> dict[str, Any]:
+        """Delete runs that need not be kept and versions that nothing refers to; or say only how much that would be."""
+        gone = await self._retention.now(keep_s, keep, dry_run=dry_run)
+        return {**msgspec.to_builtins(gone), "dry_run": dry_run}
+
+    async def resume(self, caller: Caller, run_id: str) -> dict[str, Any]:
+        """Go on with a run that waits for somebody to decide that."""
+        await self.own_run(caller, run_id)
+        await self._runner.resume(run_id, env=caller.env, forced=True)
+        return self.envelope(await self.own_run(caller, run_id))
+
+    async def rerun(self, caller: Caller, run_id: str, before: str | None = None, source: str | None = None) -> Live:
+        """A new run of the same version and arguments (or of another source) that takes the recorded answers up to call `before`;
+        without it, all of them."""
+        run = await self.own_run(caller, run_id)
+        version = await self._store.version(run.version)
+        if version is None:
+            raise UnknownWorkflow(f"The version of {run_id} is gone.")
+        if source is not None:
+            version = await self._checked(version.name, source, None, version.origin, caller)
+            version = msgspec.structs.replace(version, path=None, root="")
+            await self._store.keep_version(version)
+        number = await self._number_of(run_id, before)
+        new_id = new_run_id(run.workflow)
+        await self._store.copy_calls(run_id, new_id, number)
+        return self._runner.start(
+            version, run.arguments, new_session_id(), caller.principal, caller.env, run_id=new_id, rerun_of=run_id
+        )
+
+    async def _number_of(self, run_id: str, path: str | None) -> int | None:
+        if path is None:
+            return None
+        calls = await self._store.calls(run_id)
+        for call in calls:
+            if call["path"] == path:
+                return int(call["n"])
+        known = ", ".join(call["path"] for call in calls[:20]) or "none"
+        raise BadArguments(f"{run_id} has no recorded call {path!r}.", f"Its calls are: {known}.")
+
+    async def tree(self, caller: Caller, run_id: str) -> dict[str, Any]:
+        """The run with its calls and, below those that are runs, theirs; calls that are still open come last."""
+        run = await self.own_run(caller, run_id)
+        below = await self._store.runs(caller.principal, parent=run_id, limit=_MAX_CALLS)
+        children = {child.parent_path or "": child.id for child in reversed(below)}
+        calls, recorded = [], await self._store.calls(run_id)
+        for call in recorded[:_MAX_CALLS]:
+            error = call.pop("error")
+            child = call.pop("child") or children.get(call["path"])
+            children.pop(call["path"], None)
+            row = {**call, "began_at": iso(call["began_at"]), "ended_at": iso(call["ended_at"])}
+            row["duration_s"] = round(call["ended_at"] - call["began_at"], 6)
+            row["cancelled"], row["covered"] = bool(call["cancelled"]), bool(call["covered"])
+            row["error"] = None if error is None else {"type": error.type, "message": error.message}
+            if child is not None:
+                row["run"] = await self.tree(caller, child)
+            calls.append(row)
+        for path, open_child in sorted(children.items(), key=lambda one: one[1]):
+            inner = await self.tree(caller, open_child)
+            calls.append({"path": path, "op": "workflow", "label": inner["workflow"], "ended_at": None, "run": inner})
+        left_out = max(len(recorded) - _MAX_CALLS, 0)
+        return {**run.summary(), **self.envelope(run), "calls": calls, "calls_left_out": left_out}
