@@ -105,18 +105,30 @@ class WorkflowDoors:
             return Done(None)
 
     async def _create(self, call: DoorCall) -> Done:
+        """The body waits meanwhile, and gives its worker's place up: the new workflow is loaded in one, and its examples run in some."""
         args = call.args
-        created = await self._service.create(
-            _caller(call), str(args.get("name", "")), str(args.get("source", "")), args.get("description") or None
-        )
+        call.live.begin_waiting()
+        try:
+            created = await self._service.create(
+                _caller(call), str(args.get("name", "")), str(args.get("source", "")), args.get("description") or None,
+                bool(args.get("replace")), args.get("examples"), _strings(args.get("tags")),
+            )  # fmt: skip
+        finally:
+            await call.live.end_waiting()
         return Done(created)
 
     async def _delete(self, call: DoorCall) -> Done:
         return Done(await self._service.delete(_caller(call), str(call.args.get("name", ""))))
 
 
+def _strings(value: Any) -> list[str]:
+    if not isinstance(value or [], list) or not all(isinstance(one, str) for one in value or ()):
+        raise BadArguments("`tags` must be a list of strings.")
+    return value or []
+
+
 def _caller(call: DoorCall) -> Caller:
     """A body sees what its caller saw: created workflows and, of a file, those of its own folder."""
     live = call.live
     root = live.version.root
-    return Caller(principal=live.run.principal, roots=(root,) if root else (), env=live.env)
+    return Caller(principal=live.run.principal, roots=(root,) if root else (), env=live.env, client=live.run.id)

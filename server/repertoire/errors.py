@@ -6,7 +6,8 @@ of these is a fault of ours: it is logged with its traceback and the caller hear
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class RepertoireError(Exception):
@@ -45,7 +46,7 @@ class BadArguments(RepertoireError):
 
 
 class Refused(RepertoireError):
-    """A source that cannot be published. `findings` say where and why."""
+    """A source that cannot be published. `details` are JSON values that whoever corrects it needs besides."""
 
     code = "refused"
 
@@ -57,8 +58,10 @@ class Refused(RepertoireError):
         code: str = "refused",
         line: int | None = None,
         column: int | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message, hint)
+        self.details = dict(details or {})
         self.reason = code
         self.line = line
         self.column = column

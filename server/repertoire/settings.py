@@ -37,6 +37,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Tools in one page of tools/list: about 360 KB of JSON."""
     inspect_timeout_s: float = 10.0
     """Loading a module to read its schema: more than any honest import, less than a caller's patience."""
+    examples_timeout_s: float = 30.0
+    """All examples of one version together: whoever publishes waits for them."""
     max_source_bytes: int = 256 * 1024
     """A workflow's source; beyond it, a package to import is the better form."""
     max_bundle_bytes: int = 1024 * 1024
@@ -64,7 +66,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int = 2_000_000
     """Model tokens of one tree of runs."""
     max_deaths: int = 3
-    """A run whose worker dies so often, with nothing recorded in between, is not begun again."""
+    """A run whose worker died is begun again so often with nothing recorded in between; the next death is its end."""
+    max_server_deaths: int = 10
+    """The same for servers that die while it holds a worker. Who of those that did was the cause nobody knows, so this is more patient."""
     question_ttl_s: float = 7 * 24 * 3600.0
     """A question that says nothing else expires after this."""
     idempotency_ttl_s: float = 24 * 3600.0
@@ -88,7 +92,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ready_workflows: bool = True
     """Publish the workflows that come with the product."""
     authoring: Literal["open", "off"] = "open"
-    """`off`: create_workflow and delete_workflow are refused."""
+    """`off`: create_workflow, publish_workflow and delete_workflow are refused."""
+    publish_requires: Literal["nothing", "examples", "approval"] = "nothing"
+    """Of what is created through a tool: `examples` publishes only what has some, `approval` only what a person asks for at the command
+    line; until then nothing of it is run."""
     worker_env: tuple[str, ...] = ()
     """Names of environment variables that bodies may see; PATH, HOME, LANG, TZ and the like are always there. Their values are those
     of whoever calls: a host's own environment, or this server's over HTTP."""
@@ -126,7 +133,7 @@ def load(
     for name in Limits.__struct_fields__:
         if (text := environ.get(f"REPERTOIRE_{name.upper()}")) is not None:
             limits[name] = text
-    for name in ("ready_workflows", "authoring", "prefer_installed", "worker_env", "search_model", "model_download"):
+    for name in ("ready_workflows", "authoring", "publish_requires", "prefer_installed", "worker_env", "search_model", "model_download"):
         if (text := environ.get(f"REPERTOIRE_{name.upper()}")) is not None:
             values[name] = [part for part in text.split(",") if part] if name == "worker_env" else text
     values["roots"] = list(roots) or [os.path.expanduser(root) for root in values.get("roots", [])]

@@ -89,6 +89,8 @@ class Match:
     score: float
     input_schema: dict[str, Any]
     version: str
+    why: dict[str, Any] | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,11 +124,19 @@ class Workflow:
     file: str | None = None
     findings: tuple[dict[str, Any], ...] = ()
     versions: tuple[dict[str, Any], ...] = ()
+    status: str = "published"
+    examples: tuple[dict[str, Any], ...] = ()
+    checked: dict[str, Any] | None = None
+    calls: dict[str, Any] | None = None
+    called_by: tuple[str, ...] = ()
+    history: tuple[dict[str, Any], ...] = ()
+    diff: str | None = None
 
 
 @dataclass(frozen=True)
 class Created:
-    """A workflow that was just published. `findings` are remarks; what is wrong raises instead."""
+    """A workflow that was just published, or kept as a draft. `findings` are remarks; what is wrong raises instead. `examples` says how
+    many hold: {passed, failed}."""
 
     name: str
     version: str
@@ -134,6 +144,8 @@ class Created:
     input_schema: dict[str, Any]
     output_schema: dict[str, Any] | None = None
     findings: tuple[dict[str, Any], ...] = ()
+    status: str = "published"
+    examples: dict[str, int] | None = None
 
 
 def made(kind: type[Answer], data: Mapping[str, Any]) -> Answer:

@@ -30,7 +30,7 @@ class Calls:
             raise of_protocol(error) from error
         answer = _payload(result)
         if result.is_error and answer.get("run_id") is None:
-            raise of_answer(answer.get("error"))
+            raise of_answer(answer.pop("error", None), details=answer)
         return answer
 
 

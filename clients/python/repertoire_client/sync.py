@@ -67,17 +67,32 @@ class SyncWorkflows:
         self._workflows = workflows
         self._portal = portal
 
-    def search(self, query: str, limit: int = 5) -> tuple[Match, ...]:
-        return self._portal.call(self._workflows.search, query, limit)
+    def search(
+        self, query: str, limit: int = 5, *, tags: Sequence[str] = (), include_source: bool = False
+    ) -> tuple[Match, ...]:
+        return self._portal.call(
+            partial(self._workflows.search, query, limit, tags=tags, include_source=include_source)
+        )
 
-    def get(self, name: str) -> Workflow:
-        return self._portal.call(self._workflows.get, name)
+    def get(self, name: str, *, version: str | None = None, diff: str | None = None) -> Workflow:
+        return self._portal.call(partial(self._workflows.get, name, version=version, diff=diff))
 
-    def create(self, name: str, source: str, description: str | None = None, replace: bool = False) -> Created:
-        return self._portal.call(self._workflows.create, name, source, description, replace)
+    def create(
+        self, name: str, source: str | None = None, description: str | None = None, replace: bool = False, *,
+        examples: Sequence[Mapping[str, Any]] | None = None, tags: Sequence[str] = (), publish: bool = True,
+        from_run: str | None = None, force: bool = False,
+    ) -> Created:  # fmt: skip
+        create = partial(
+            self._workflows.create, name, source, description, replace, examples=examples, tags=tags, publish=publish,
+            from_run=from_run, force=force,
+        )  # fmt: skip
+        return self._portal.call(create)
 
-    def delete(self, name: str) -> bool:
-        return self._portal.call(self._workflows.delete, name)
+    def publish(self, name: str, version: str, *, force: bool = False) -> Created:
+        return self._portal.call(partial(self._workflows.publish, name, version, force=force))
+
+    def delete(self, name: str, *, force: bool = False) -> bool:
+        return self._portal.call(partial(self._workflows.delete, name, force=force))
 
     def run(
         self,

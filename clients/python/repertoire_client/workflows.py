@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from .answers import Created, Listed, Match, Run, Workflow, made, made_run
@@ -20,26 +20,44 @@ class Workflows:
         self._calls = calls
         self._runs = runs
 
-    async def search(self, query: str, limit: int = 5) -> tuple[Match, ...]:
-        """Workflows that do what the query says, the best first; empty where nothing fits."""
-        answer = await self._calls("search_workflows", {"query": query, "limit": limit})
+    async def search(
+        self, query: str, limit: int = 5, *, tags: Sequence[str] = (), include_source: bool = False
+    ) -> tuple[Match, ...]:
+        """Workflows that do what the query says and have all `tags`, the best first; empty where nothing fits."""
+        arguments = {"query": query, "limit": limit, "tags": list(tags) or None, "include_source": include_source}
+        answer = await self._calls("search_workflows", arguments)
         return tuple(made(Match, match) for match in answer["matches"])
 
-    async def get(self, name: str) -> Workflow:
-        """Everything about one, its source included."""
-        return made(Workflow, await self._calls("get_workflow", {"name": name}))
+    async def get(self, name: str, *, version: str | None = None, diff: str | None = None) -> Workflow:
+        """Everything about one, its source included; `version` another one of its own, `diff` one to compare with."""
+        return made(Workflow, await self._calls("get_workflow", {"name": name, "version": version, "diff": diff}))
 
-    async def create(self, name: str, source: str, description: str | None = None, replace: bool = False) -> Created:
-        """Publish a module's source; `replace` makes a new version of one that exists.
+    async def create(
+        self, name: str, source: str | None = None, description: str | None = None, replace: bool = False, *,
+        examples: Sequence[Mapping[str, Any]] | None = None, tags: Sequence[str] = (), publish: bool = True,
+        from_run: str | None = None, force: bool = False,
+    ) -> Created:  # fmt: skip
+        """Publish a module's source if its `examples` hold; `replace` makes a new version of one that exists.
 
-        Raises RepertoireCallError with what to correct, and its `line`, where the source is refused.
+        `examples` are objects as docs/publishing.md shows them; `from_run` makes one of a run. Without `publish` it is kept as a draft.
+
+        Raises RepertoireCallError with what to correct, its `line`, and all findings in `details`, where the source is refused.
         """
-        arguments = {"name": name, "source": source, "description": description, "replace": replace}
+        arguments = {
+            "name": name, "source": source, "description": description, "replace": replace, "tags": list(tags) or None,
+            "examples": None if examples is None else [dict(one) for one in examples], "publish": publish, "from_run": from_run,
+            "force": force,
+        }  # fmt: skip
         return made(Created, await self._calls("create_workflow", arguments))
 
-    async def delete(self, name: str) -> bool:
+    async def publish(self, name: str, version: str, *, force: bool = False) -> Created:
+        """Let the name run a draft, whose examples are run first, or a version that was published before."""
+        arguments = {"name": name, "version": version, "force": force}
+        return made(Created, await self._calls("publish_workflow", arguments))
+
+    async def delete(self, name: str, *, force: bool = False) -> bool:
         """Take a created one away; its runs stay readable. False: there was none."""
-        answer = await self._calls("delete_workflow", {"name": name})
+        answer = await self._calls("delete_workflow", {"name": name, "force": force})
         return bool(answer["deleted"])
 
     async def run(

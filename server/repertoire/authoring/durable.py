@@ -64,7 +64,8 @@ After `expires_s` seconds CallError with code `expired` is raised.
 class Workflows:
     """`workflows.invoke(name, **arguments)` runs another workflow and gives its result; `workflows.NAME(**arguments)` does too.
 
-    `search(query, limit=5)`, `list()`, `get(name)`, `create(name, source, description=None)`, `delete(name)` are the registry's.
+    `search(query, limit=5)`, `list()`, `get(name)`, `create(name, source, description=None, replace=False, examples=None, tags=None)`,
+    `delete(name)` are the registry's.
     """
 
     __slots__ = ()
@@ -84,7 +85,7 @@ _VERBS: Final[dict[str, tuple[str, ...]]] = {
     "search": ("query", "limit"),
     "list": (),
     "get": ("name",),
-    "create": ("name", "source", "description"),
+    "create": ("name", "source", "description", "replace", "examples", "tags"),
     "delete": ("name",),
 }
 """The registry's verbs with their parameters in order."""

@@ -10,6 +10,7 @@ def main() -> None:
     from ..daemon.control import ControlError, NoDaemon
     from ..errors import RepertoireError
     from . import commands as _commands  # noqa: F401  # each adds its commands to the program
+    from . import publishing as _publishing  # noqa: F401
     from . import render
     from . import runs as _runs  # noqa: F401
     from .program import app
@@ -18,6 +19,7 @@ def main() -> None:
         app(prog_name="repertoire")
     except (RepertoireError, ControlError) as error:
         render.error(error.message, error.hint)
+        render.findings("", getattr(error, "details", {}).get("findings", []))
         sys.exit(1)
     except (ConnectionError, NoDaemon) as error:
         render.error(f"the daemon cannot be reached: {error}", "`repertoire status` says more.")

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
 import typer
 
-from ..errors import BadArguments
 from ..version import VERSION
 from . import finding, render
 from .connect import Calls, carry_out, unwrapped
 from .install import ENTRY, Host, plan
 from .install import carry_out as write_plan
 from .program import Config, Folders, Home, Json, Session, app, call_verb, settings_of
-from .trees import print_run
 
 
 @app.callback(invoke_without_command=True)
@@ -89,63 +85,6 @@ def search(
         render.print_json(answer)
     else:
         finding.show(answer)
-
-
-@app.command()
-def show(
-    name: Annotated[str, typer.Argument(metavar="NAME|RUN", help="A workflow's name or a run's id.")],
-    home: Home = None,
-    workflows: Folders = None,
-    as_json: Json = False,
-) -> None:
-    """Show a workflow: what it takes and gives, and its source; or a run: its calls, their times, what it waits for."""
-    answer = call_verb(home, workflows, "show", name=name)
-    if as_json:
-        render.print_json(answer)
-        return
-    if "run_id" in answer:
-        print_run(answer)
-        return
-    for key in ("name", "description", "version", "origin", "file"):
-        render.out.print(f"{key}: {answer[key] or ''}", markup=False)
-    for key in ("input_schema", "output_schema"):
-        render.out.print(f"{key}: {json.dumps(answer[key], ensure_ascii=False)}", markup=False)
-    render.out.print("", answer["source"], sep="\n", markup=False)
-
-
-@app.command()
-def create(
-    name: str,
-    file: Annotated[str, typer.Argument(help="The module's source, or - for standard input.")],
-    replace: Annotated[bool, typer.Option("--replace", help="Replace HOME/workflows/NAME.py.")] = False,
-    home: Home = None,
-    workflows: Folders = None,
-    as_json: Json = False,
-) -> None:
-    """Check a source and keep it as HOME/workflows/NAME.py."""
-    try:
-        source = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadArguments(f"Cannot read {file}: {error.strerror}.") from error
-    answer = call_verb(home, workflows, "create", name=name, source=source, replace=replace)
-    if as_json:
-        render.print_json(answer)
-        return
-    render.out.print(f"{answer['name']} {answer['version']} {answer['file']}", markup=False)
-    render.findings(answer["file"], answer["findings"])
-
-
-@app.command()
-def delete(name: str, home: Home = None, workflows: Folders = None, as_json: Json = False) -> None:
-    """Delete a created workflow or a file in HOME/workflows. Its runs stay readable."""
-    answer = call_verb(home, workflows, "delete", name=name)
-    if as_json:
-        render.print_json(answer)
-    elif answer["deleted"]:
-        render.out.print(f"deleted {name}", markup=False)
-    if not answer["deleted"]:
-        render.error(f"There is no workflow {name!r}.")
-        raise typer.Exit(1)
 
 
 @app.command()

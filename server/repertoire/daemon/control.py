@@ -27,10 +27,10 @@ class NoDaemon(Exception):
 
 
 class ControlError(Exception):
-    """The daemon refused or failed a verb. `message` and `hint` are sentences for the person at the terminal."""
+    """The daemon refused or failed a verb. `message` and `hint` are sentences for the person at the terminal, `details` JSON values."""
 
-    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
-        self.code, self.message, self.hint = code, message, hint
+    def __init__(self, code: str, message: str, hint: str | None = None, details: dict[str, Any] | None = None) -> None:
+        self.code, self.message, self.hint, self.details = code, message, hint, details or {}
         super().__init__(message)
 
 

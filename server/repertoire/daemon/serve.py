@@ -316,7 +316,7 @@ class _Daemon:
                 raise
             if isinstance(code := getattr(error, "code", None), str):
                 message, hint = getattr(error, "message", str(error)), getattr(error, "hint", None)
-                return msgspec.json.encode(_failure(request.id, code, str(message), hint))
+                return msgspec.json.encode(_failure(request.id, code, str(message), hint, getattr(error, "details", None)))
             logger.exception("answering the control verb %s", request.verb)
             failure = _failure(request.id, "internal", f"{type(error).__name__}: {error}", "The daemon's log has more.")
             return msgspec.json.encode(failure)
@@ -367,8 +367,10 @@ def _is_gone(error: BaseException) -> bool:
     return isinstance(error, (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, ConnectionError))
 
 
-def _failure(request: str | int | None, code: str, message: str, hint: str | None = None) -> dict[str, Any]:
-    return {"id": request, "error": {"code": code, "message": message, "hint": hint}}
+def _failure(
+    request: str | int | None, code: str, message: str, hint: str | None = None, details: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    return {"id": request, "error": {"code": code, "message": message, "hint": hint, "details": details or {}}}
 
 
 def _now() -> str:

@@ -30,12 +30,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Parking(msgspec.Struct, frozen=True, kw_only=True):
-    """A run needs no worker until something happens. `why` in words; `wake_at`: go on then whatever else happens."""
+    """A run needs no worker until something happens. `why` in words; `wake_at`: go on then whatever else happens; `news`: it is here
+    already when this is done."""
 
     why: str
     status: Status = "working"
     wake_at: float | None = None
     state: str | None = None
+    news: asyncio.Future[Any] | None = None
 
 
 class Watch:
@@ -139,6 +141,8 @@ class Live:
         self.resumed = False
         """It was begun in another process, or parked."""
         self.cancelled = False
+        self.rehearsal: Mapping[str, Any] | None = None
+        """Doors by their names, of an example's run: nothing that it does may be felt outside."""
         self.unrecorded: Exception | None = None
         """Why its start could not be stored: such a run is stopped, and nothing of it is kept."""
         self._watch = watch

@@ -20,14 +20,14 @@ import anyio.abc
 import msgspec
 
 from ..errors import LostClaim, RepertoireError, StorageError, UnknownRun
-from ..model.run import Run, RunEvent
+from ..model.run import Question, Run, RunEvent
 from ..model.workflow import WorkflowVersion
 from ..names import new_run_id
 from ..settings import Limits
 from ..store import Store
 from ..store.journal import ResumePoint
 from ..store.runs import Place
-from ..wire import Fault, Inspect, Inspected
+from ..wire import Failed, Fault, Inspect, Inspected
 from .attempt import Attempt, Death, fingerprint, folder_of, reply
 from .budget import Budget
 from .faults import cancelled, death, lost_start, other_fingerprint
@@ -63,7 +63,7 @@ class Runner:
         self.own_env = _NO_ENV
         """What a body sees whose caller is gone: a run that an earlier owner of the home has begun."""
         self.on_parked = _nothing
-        """Called with each run that has been parked, and with each that ended below a run that is not live here."""
+        """Called with each run that has been parked, and when it goes on by itself; and with each that has ended."""
 
     @property
     def live_runs(self) -> int:
@@ -72,12 +72,15 @@ class Runner:
     def start(
         self, version: WorkflowVersion, arguments: str, session_id: str, principal: str, env: Mapping[str, str] = _NO_ENV, *,
         parent: Live | None = None, path: str | None = None, run_id: str | None = None, rerun_of: str | None = None,
+        rehearsal: Mapping[str, Door] | None = None,
     ) -> Live:  # fmt: skip
         """`arguments` is a JSON object as text, `env` what the body sees of its caller's environment.
 
         Record the run and set it going. Raises Busy when too many wait already, OverBudget when it is too deep below others.
 
         A body without state begins while its start is being stored: what it does through a door is stored after it, in order.
+
+        With `rehearsal` it is an example's run: these doors instead of the house's, for it and whatever it calls.
         """
         if parent is None:
             self._pool.check_room()
@@ -87,14 +90,17 @@ class Runner:
             principal=principal, arguments=arguments, created_at=now, last_event=1, started_at=now if has_room else None,
             waiting_for=None if has_room else _A_WORKER, parent=parent.run.id if parent else None, parent_path=path,
             root=parent.run.top if parent else None, depth=parent.run.depth + 1 if parent else 0, rerun_of=rerun_of,
+            is_example=rehearsal is not None or (parent is not None and parent.run.is_example),
         )  # fmt: skip
         live = self._made(run, version, env, parent, ResumePoint())
+        live.rehearsal = rehearsal or (parent.rehearsal if parent else None)
         live.begun_again = rerun_of is not None
         waiting = self._turns.get(_key(run)) if version.uses_state else None
         behind = waiting[-1].run.id if waiting else None  # who comes while others wait for the place goes behind them
         recorded = self._store.start_run(
-            run, with_state=version.uses_state and not waiting, fingerprint=fingerprint(), kin=live.kin
-        )
+            run, with_state=version.uses_state and not waiting, fingerprint=fingerprint(), kin=live.kin,
+            holds_worker=has_room and not waiting,
+        )  # fmt: skip
         recorded.add_done_callback(live.started)
         self._tasks.start_soon(self._carry, live, recorded, behind, name=run.id)
         return live
@@ -156,10 +162,9 @@ class Runner:
                 if isinstance(frame, Inspected):
                     worker.reusable = True
                     return frame
-                if frame is not None and hasattr(frame, "fault"):
+                if isinstance(frame, Failed):
                     worker.reusable = True
-                    fault: Fault = frame.fault
-                    return fault
+                    return frame.fault
                 return death(await worker.exit_code())[0]
         return Fault(
             "import_timeout", "TimeoutError", f"Loading the module took longer than {self._limits.inspect_timeout_s:g} s.",
@@ -195,6 +200,18 @@ class Runner:
 
     def live(self, run_id: str) -> Live | None:
         return self._live.get(run_id)
+
+    def forget_question(self, question: Question) -> None:
+        """It is asked no longer: not by its run, and not by any above it, of which some may be parked and others go on."""
+        for live in list(self._live.values()):
+            if any(asked.id == question.id for asked in live.run.questions):
+                live.forget_questions(question.run_id, question.id)
+
+    async def give_up(self, run_id: str, fault: Fault) -> None:
+        """Record a run that nobody runs as failed."""
+        run = await self._store.run(run_id)
+        if run is not None and not run.is_final and run_id not in self._live:
+            await self._end_unrun(run, await self._store.resume_point(run), fault)
 
     def handle(self, run: Run, version: WorkflowVersion) -> Live:
         """For a run that is not going on here."""
@@ -323,6 +340,9 @@ class Runner:
     def _ended(self, live: Live, finished: Run) -> None:
         self._live.pop(finished.id, None)
         self._woken.discard(finished.id)
+        self.on_parked(finished, None)
+        for question in live.run.questions:
+            self.forget_question(question)
         if live.parent is not None:
             live.parent.forget_questions(finished.id)
         live.run = finished
@@ -390,11 +410,13 @@ class Runner:
         deaths = 0
         while True:
             point = await self._store.resume_point(live.run) if live.begun_again else ResumePoint()
-            attempt = Attempt(live, self._store, self.doors, self._tasks, self._limits, self._dropped)
+            attempt = Attempt(live, self._store, live.rehearsal or self.doors, self._tasks, self._limits, self._dropped)
             async with self._pool.lease(trusted=live.version.origin == "operator") as worker:
                 if live.run.started_at is None:
                     live.announce(started_at=time.time(), waiting_for=None)
                     await self._store.mark_started(live.run.id, live.run.started_at or 0.0)
+                elif live.resumed:
+                    await self._store.mark_started(live.run.id, live.run.started_at)
                 end = await attempt.run(worker, place, point)
             if not isinstance(end, Death):
                 return end
@@ -418,9 +440,11 @@ class Runner:
 
     def _dropped(self, live: Live, path: str) -> None:
         """The body has cancelled a call: what it has begun is cancelled too."""
-        self._tasks.start_soon(self._cancel_child, live.run.id, path)
+        self._tasks.start_soon(self._withdraw, live.run.id, path)
 
-    async def _cancel_child(self, run_id: str, path: str) -> None:
+    async def _withdraw(self, run_id: str, path: str) -> None:
+        if (asked := await self._store.asked(run_id, path)) is not None:
+            self.forget_question(asked[0])
         child = await self._store.child(run_id, path)
         if child is not None and not child.is_final:
             await self.cancel(child.id)

@@ -27,5 +27,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, str] = {}
     """Of the caller's own environment, the variables that bodies may see (`worker_env`): one host's keys serve no other host."""
 
+    client: str = ""
+    """What the program calls itself through which the call came."""
+
     def __repr__(self) -> str:
         return f"Caller({self.principal!r}, session_name={self.session_name!r})"  # env may hold keys: not for a log

@@ -18,13 +18,12 @@ Origin = Literal["operator", "tool"]
 
 FIXED_TOOLS: Final = (
     "search_workflows", "list_workflows", "get_workflow", "create_workflow", "delete_workflow", "run_workflow", "get_run", "list_runs",
-    "cancel_run", "answer_run",
+    "cancel_run", "answer_run", "publish_workflow",
 )  # fmt: skip
 """In the order in which they are listed."""
 
 RESERVED_NAMES: Final = frozenset(
-    (*FIXED_TOOLS, "publish_workflow", "pin_workflow", "approve_workflow")
-    + ("list", "search", "get", "invoke", "create", "delete")
+    (*FIXED_TOOLS, "pin_workflow", "approve_workflow") + ("list", "search", "get", "invoke", "create", "delete")
 )
 """The fixed tools', those of coming releases, and the names of the `workflows` namespace that bodies use."""
 
@@ -83,6 +82,8 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
     """The class that is run, in class style; None: the module's `run`."""
     author: str = ""
     created_at: float = 0.0
+    is_loaded: bool = True
+    """Created where a person has to agree first, nothing of it has run yet: there are no schemas."""
 
     @property
     def short(self) -> str:

@@ -13,6 +13,7 @@ import anyio.abc
 from ..model.workflow import WorkflowVersion
 from ..settings import Limits
 from ..store import Store
+from ..store.publishing import By
 from .folder import Folder, Inspector
 from .view import View
 
@@ -42,6 +43,8 @@ class Catalog:
         self._ready: dict[str, anyio.Event] = {}
         self._created: dict[str, WorkflowVersion] = {}
         self._published_at: dict[str, float] = {}
+        self.pins: list[str] = []
+        """Names that are always listed, pinned first first; there may be no such workflow now."""
         self._views: dict[tuple[str, ...], View] = {}
         self._listeners: list[Callable[[], Awaitable[None]]] = []
         self._announced_at = time.monotonic()
@@ -52,6 +55,7 @@ class Catalog:
         for version, at in await self._store.published():
             self._created[version.name] = version
             self._published_at[version.name] = at
+        self.pins = await self._store.pins()
         self.open(())
 
     def open(self, roots: tuple[str, ...]) -> None:
@@ -87,6 +91,11 @@ class Catalog:
                     return path
         return None
 
+    def everything(self) -> list[WorkflowVersion]:
+        """What is published in any folder or was created, whoever sees it."""
+        files = [entry for folder in self._folders.values() for _, entry in folder.listed()]
+        return [*self._created.values(), *(entry for entry in files if isinstance(entry, WorkflowVersion))]
+
     def created(self, name: str) -> WorkflowVersion | None:
         return self._created.get(name)
 
@@ -94,19 +103,34 @@ class Catalog:
         """Names of created workflows, last published first."""
         return sorted(self._published_at, key=lambda name: -self._published_at[name])
 
-    async def publish(self, version: WorkflowVersion, at: float) -> None:
-        await self._store.publish(version)
+    async def publish(self, version: WorkflowVersion, by: By) -> None:
+        at = await self._store.publish(version, by)
         self._created[version.name] = version
         self._published_at[version.name] = at
         await self._changed()
 
-    async def unpublish(self, name: str) -> bool:
-        removed = await self._store.unpublish(name)
+    async def unpublish(self, name: str, by: By) -> bool:
+        removed = await self._store.unpublish(name, by)
         if removed:
             self._created.pop(name, None)
             self._published_at.pop(name, None)
             await self._changed()
         return removed
+
+    async def pin(self, name: str) -> bool:
+        """List it always. False: it was pinned before."""
+        if not await self._store.pin(name):
+            return False
+        self.pins.append(name)
+        await self._changed()
+        return True
+
+    async def unpin(self, name: str) -> bool:
+        if not await self._store.unpin(name):
+            return False
+        self.pins.remove(name)
+        await self._changed()
+        return True
 
     def on_change(self, listener: Callable[[], Awaitable[None]]) -> None:
         self._listeners.append(listener)

@@ -38,7 +38,8 @@ class History(Runs, Publishing):
         if version is None:
             raise UnknownWorkflow(f"The version of {run_id} is gone.")
         if source is not None:
-            version = await self._checked(version.name, source, None, version.origin, caller)
+            read = await self._analysed(caller, version.name, source, None, version.origin)
+            version = await self._loaded(caller, read)
             version = msgspec.structs.replace(version, path=None, root="")
             await self._store.keep_version(version)
         number = await self._number_of(run_id, before)

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from ..errors import UnknownWorkflow
-from ..model.run import iso
 from ..model.session import Caller
 from ..model.workflow import Finding, WorkflowVersion
 from ..registry.listing import listed
@@ -54,7 +53,7 @@ class Library(Verbs):
             generation, view = self._catalog.generation, self.view(caller)
             places = max(self._limits.max_listed_tools - fixed, 0)
             usage = await self._store.usage() if len(view.names) > places else {}
-            names = listed(view, places, self._catalog.newest(), usage)
+            names = listed(view, places, self._catalog.pins, self._catalog.newest(), usage)
             known = self._listed[caller.roots] = (generation, [view.names[name] for name in names])
         return known[1]
 
@@ -89,24 +88,9 @@ class Library(Verbs):
         rest = [version for name, version in view.names.items() if cursor is None or name > cursor]
         page = rest[:limit]
         return {
-            "workflows": [_item(version) for version in page],
+            "workflows": [item(version) for version in page],
             "broken": [] if cursor else [_broken(file.path, file.findings) for file in view.broken],
             "next_cursor": page[-1].name if len(rest) > limit else None,
-        }
-
-    async def get(self, caller: Caller, name: str) -> dict[str, Any]:
-        """Everything about one workflow, its source included; `versions` are all that the name ever had, newest first."""
-        version = self.find(caller, name)
-        versions = await self._store.versions_of(version.name)
-        return {
-            **_item(version),
-            "input_schema": version.input_schema,
-            "output_schema": version.output_schema,
-            "options": msgspec.to_builtins(version.options),
-            "file": version.path,
-            "findings": [msgspec.to_builtins(finding) for finding in version.findings],
-            "versions": [{"version": known.short, "created_at": iso(known.created_at)} for known in versions],
-            "source": version.source,
         }
 
     def find(self, caller: Caller, name: str) -> WorkflowVersion:
@@ -127,7 +111,7 @@ class Library(Verbs):
         return [_broken(file.path, file.findings) for file in self.view(caller).broken]
 
 
-def _item(version: WorkflowVersion) -> dict[str, Any]:
+def item(version: WorkflowVersion) -> dict[str, Any]:
     return {
         "name": version.name,
         "title": version.title,

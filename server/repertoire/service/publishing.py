@@ -3,48 +3,90 @@
 from __future__ import annotations
 
 import os
-import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import anyio
-import anyio.to_thread
 import msgspec
 
-from ..errors import NotDeletable, Refused
+from ..errors import BadArguments, NotDeletable, Refused, UnknownRun
+from ..model.example import Checked, Example
 from ..model.session import Caller
-from ..model.workflow import Finding, Origin, WorkflowVersion, name_problem, version_hash
-from ..registry.classes import ClassWorkflow
-from ..registry.folder import with_schemas
-from ..registry.source import analyse
-from ..wire import Fault
+from ..model.workflow import Finding, WorkflowVersion, name_problem
+from ..registry.expect import read_examples
+from ..registry.references import narrowed
+from ..store.publishing import By
 from .base import Parts
-from .library import Library
+from .examples import check, example_of
+from .versions import Versions
 
 _NOT_ISOLATED: Final = Finding(
     "isolation", "info", "Runs in a process of its own with a memory and time limit, but not isolated from this user's files and network.",
 )  # fmt: skip
+_NO_EXAMPLES: Final = Finding(
+    "no_examples", "info", "Published without an example: nothing has shown that it does what it says.",
+    hint='Create it again with examples=[{"arguments": {...}, "expect": ...}], or with from_run=RUN_ID after a run that went well.',
+)  # fmt: skip
 
 
-class Publishing(Library):
+class Publishing(Versions):
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
         self._publishing = anyio.Lock()
 
     async def create(
-        self, caller: Caller, name: str, source: str, description: str | None = None, replace: bool = False
-    ) -> dict[str, Any]:
-        """Check, load once in a fresh process, publish. Raises Refused with what to correct; nothing of a refused source runs."""
-        self._check_authoring()
-        self._check_name(name, replace)
-        version = await self._checked(name, source, description, "tool", caller)
-        async with self._publishing:
-            self._check_name(name, replace)  # another call may have taken it meanwhile
-            await self._catalog.publish(version, version.created_at)
-        answer = _published(version)
-        return {**answer, "findings": [*answer["findings"], msgspec.to_builtins(_NOT_ISOLATED)]}
+        self, caller: Caller, name: str, source: str | None = None, description: str | None = None, replace: bool = False,
+        examples: Any = None, tags: Sequence[str] = (), publish: bool = True, from_run: str | None = None, force: bool = False,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Check, load once in a fresh process, run the examples, publish. Raises Refused with what to correct.
 
-    async def delete(self, caller: Caller, name: str) -> bool:
-        """Take a created workflow away; its runs stay readable. False: there is none. Raises NotDeletable for a file's."""
+        `examples` left out: those of the version that is replaced. `from_run`: a run of the caller as one more example, and its source
+        where none is given. Without `publish`, or where an example does not hold, the version is kept as a draft. `force`: although
+        other workflows call it in a way that no longer fits.
+        """
+        self._check_authoring()
+        self._check_name(name, replace or not publish)
+        wanted, source = await self._wanted(caller, name, examples, from_run, source)
+        version = await self._analysed(caller, name, source, description, "tool", tags)
+        if self._settings.publish_requires == "approval":
+            await self._leave_to_a_person(caller, version, wanted)
+        version = await self._loaded(caller, version)
+        if wanted or not publish:
+            await self._store.keep_draft(version, _by(caller))
+        checked = await self._check(caller, version, wanted)
+        if publish:
+            await self._demand(version, checked)
+            await self._publish(caller, version, replace=replace, force=force)
+        more = [*await self._unmet(caller, version), *([] if wanted else [_NO_EXAMPLES]), _NOT_ISOLATED]
+        return _answer(version, checked, more, status="published" if publish else "draft")
+
+    async def publish(
+        self, caller: Caller, name: str, version: str, force: bool = False, *, approved: bool = False
+    ) -> dict[str, Any]:
+        """Let the name run this version: a draft, whose examples are run first, or one that was published before.
+
+        `approved`: a person has asked for it, which the setting `publish_requires` may demand.
+        """
+        self._check_authoring()
+        self._check_name(name, replace=True)
+        found = await self._version_of(caller, name, version)
+        found = msgspec.structs.replace(found, origin="tool", root="", path=None)
+        checked = await self._store.checked(found.hash)
+        history = await self._store.history(name)
+        if not any(line.action == "published" and line.hash == found.hash for line in history):
+            if self._settings.publish_requires == "approval" and not approved:
+                raise _needs_a_person(found)
+            if not found.is_loaded:
+                found = await self._loaded(caller, found)
+                await self._store.keep_draft(found, _by(caller))
+            checked = await self._check(caller, found, checked.examples)
+            await self._demand(found, checked)
+        await self._publish(caller, found, replace=True, force=force)
+        return _answer(found, checked, await self._unmet(caller, found), status="published")
+
+    async def delete(self, caller: Caller, name: str, force: bool = False) -> bool:
+        """Take a created workflow away; its runs and versions stay. False: there is none. Raises NotDeletable for a file's, Refused
+        where other workflows call it."""
         self._check_authoring()
         if self._catalog.created(name) is None:
             version = self.view(caller).find(name)
@@ -52,9 +94,26 @@ class Publishing(Library):
                 raise NotDeletable(
                     f"{name!r} comes from the file {version.path}.", "Remove or change that file instead."
                 )
-        return await self._catalog.unpublish(name)
+            return False
+        if not force and (callers := sorted({one.name for one, _ in await self._callers(name)})):
+            raise Refused(
+                f"{name!r} is called by {', '.join(callers[:10])}.", "Change those first, or delete it with force=true.", code="in_use",
+                details={"called_by": callers},
+            )  # fmt: skip
+        return await self._catalog.unpublish(name, _by(caller))
 
-    async def add_file(self, caller: Caller, name: str, source: str, replace: bool = False) -> dict[str, Any]:
+    async def pin(self, caller: Caller, name: str) -> bool:
+        """List it as a tool of its own however many others there are. False: it was pinned already."""
+        return await self._catalog.pin(self.find(caller, name).name)
+
+    async def unpin(self, caller: Caller, name: str) -> bool:
+        """False: it was not pinned."""
+        known = self.view(caller).find(name)
+        return await self._catalog.unpin(known.name if known else name)
+
+    async def add_file(
+        self, caller: Caller, name: str, source: str, replace: bool = False, examples: Any = None
+    ) -> dict[str, Any]:
         """The operator's create: checked as above, then kept as HOME/workflows/NAME.py, to be edited there."""
         path = self._own_file(name)
         if problem := name_problem(name):
@@ -65,42 +124,109 @@ class Publishing(Library):
             raise Refused(
                 f"The name {name!r} is taken by {where}.", "Choose another name, or use --replace.", code="name_taken"
             )
-        version = await self._checked(name, source, None, "operator", caller)
+        wanted = read_examples(examples or [])
+        version = await self._loaded(caller, await self._analysed(caller, name, source, None, "operator"))
+        if wanted:
+            await self._store.keep_version(version)
+        checked = await self._check(caller, version, wanted)
+        if not checked.holds:
+            raise _examples_failed(version, checked)
         await anyio.Path(path).parent.mkdir(parents=True, exist_ok=True)
         await anyio.Path(path).write_text(source, encoding="utf-8")
         await self._catalog.rescan(caller.roots)
-        return {**_published(version), "file": path}
+        return {**_answer(version, checked, await self._unmet(caller, version), status="published"), "file": path}
 
-    async def remove(self, caller: Caller, name: str) -> bool:
+    async def remove(self, caller: Caller, name: str, force: bool = False) -> bool:
         """The operator's delete: also a file in HOME/workflows."""
         version = self.view(caller).find(name)
         if version is not None and version.path == self._own_file(name):
             await anyio.Path(version.path).unlink(missing_ok=True)
             await self._catalog.rescan(caller.roots)
             return True
-        return await self.delete(caller, name)
+        return await self.delete(caller, name, force)
 
     def _own_file(self, name: str) -> str:
         return os.path.join(self._settings.home, "workflows", f"{name}.py")
 
-    async def _checked(
-        self, name: str, source: str, description: str | None, origin: Origin, caller: Caller
-    ) -> WorkflowVersion:
-        """Parse, then load once in a worker of the origin's kind. Raises Refused with what to correct."""
-        analysis = await anyio.to_thread.run_sync(
-            lambda: analyse(source, max_bytes=self._limits.max_source_bytes, description=description)
+    async def _wanted(
+        self, caller: Caller, name: str, examples: Any, from_run: str | None, source: str | None
+    ) -> tuple[tuple[Example, ...], str]:
+        """The examples that have to hold, and the source."""
+        before = self._catalog.created(name)
+        if examples is None and from_run is None and before is not None:
+            wanted = (await self._store.checked(before.hash)).examples
+        else:
+            wanted = read_examples([] if examples is None else examples)
+        if from_run is not None:
+            run = await self._store.run(from_run)
+            if run is None or run.principal != caller.principal:
+                raise UnknownRun(f"There is no run {from_run[:100]!r}.", "Use the run_id that a call returned.")
+            recorded = await example_of(self._store, self._runner.doors, run)
+            wanted = read_examples(msgspec.to_builtins((*wanted, recorded)))
+            if source is None:
+                version = await self._store.version(run.version)
+                source = version.source if version is not None else None
+        if source is None:
+            raise BadArguments(
+                "`source`: missing.", "Give the module's Python source, or from_run with the run whose source it is."
+            )
+        return wanted, source
+
+    async def _check(self, caller: Caller, version: WorkflowVersion, examples: Sequence[Example]) -> Checked:
+        """Run the examples and remember what they showed."""
+        if not examples:
+            return Checked()
+        checked = await check(
+            self._runner, caller, self.view(caller), version, examples, self._limits.examples_timeout_s
         )
-        entry = _class_to_run(analysis.classes, name, is_file=origin == "operator")
-        text = (description or "").strip() or (entry.description if entry else "") or analysis.description
-        version = WorkflowVersion(
-            hash=version_hash(name, source, text, analysis.options, ()), name=name, origin=origin, source=source,
-            description=text, options=analysis.options, input_schema={}, output_schema={}, uses_state=analysis.uses_state,
-            entry=entry.entry if entry else None, author=caller.principal, created_at=time.time(),
-        )  # fmt: skip
-        read = await self._runner.inspect(version, caller.env)
-        if isinstance(read, Fault):
-            raise Refused(read.message, read.hint, code=read.code, line=read.line)
-        return with_schemas(version, read)
+        current = self._catalog.created(version.name)
+        if (
+            checked.holds or current is None or current.hash != version.hash
+        ):  # what is published keeps what it was published with
+            await self._store.note_checked(version.hash, checked)
+        return checked
+
+    async def _demand(self, version: WorkflowVersion, checked: Checked) -> None:
+        """Raises Refused where the examples do not allow publishing."""
+        if not checked.holds:
+            raise _examples_failed(version, checked)
+        if self._settings.publish_requires == "examples" and not checked.examples:
+            await self._store.keep_draft(version)
+            raise Refused(
+                "This server publishes only workflows with examples; it is kept as a draft.", _NO_EXAMPLES.hint, code="no_examples",
+                details={"status": "draft", "version": version.short, "findings": _plain(version.findings)},
+            )  # fmt: skip
+
+    async def _publish(self, caller: Caller, version: WorkflowVersion, *, replace: bool, force: bool) -> None:
+        async with self._publishing:
+            self._check_name(version.name, replace)  # another call may have taken it meanwhile
+            if not force:
+                await self._check_callers(version)
+            await self._catalog.publish(version, _by(caller))
+
+    async def _check_callers(self, version: WorkflowVersion) -> None:
+        """Raises Refused where a workflow that calls the present version could not call this one."""
+        before = self._catalog.created(version.name)
+        if before is None or before.input_schema == version.input_schema:
+            return
+        problems = [
+            (caller.name, problem)
+            for caller, call in await self._callers(version.name)
+            if (problem := narrowed(before.input_schema, version.input_schema, call))
+        ]
+        if problems:
+            told = "; ".join(f"{name}: {problem}" for name, problem in problems[:5])
+            raise Refused(
+                f"Other workflows call {version.name!r} and could not any more: {told}.",
+                "Keep its parameters (a new one needs a default), change those workflows first, or use force=true.",
+                code="in_use", details={"called_by": sorted({name for name, _ in problems})},
+            )  # fmt: skip
+
+    async def _leave_to_a_person(self, caller: Caller, version: WorkflowVersion, wanted: tuple[Example, ...]) -> None:
+        """Nothing of it is run before somebody has agreed. Raises Refused, which says so."""
+        await self._store.keep_draft(version, _by(caller))
+        await self._store.note_checked(version.hash, Checked(examples=wanted))
+        raise _needs_a_person(version)
 
     def _check_authoring(self) -> None:
         if self._settings.authoring == "off":
@@ -119,28 +245,43 @@ class Publishing(Library):
             )
 
 
-def _class_to_run(classes: tuple[ClassWorkflow, ...], name: str, *, is_file: bool) -> ClassWorkflow | None:
-    """The one class that the new workflow is; None where the source has a `run`. A file's workflow is called after its class."""
-    if not classes:
-        return None
-    known = {one.name: one for one in classes}
-    if name in known:
-        return known[name]
-    if len(classes) == 1 and not is_file:
-        return classes[0]
-    names = ", ".join(f"{one.entry} ({one.name})" for one in classes)
-    raise Refused(
-        f"The source has the workflow classes {names}, none of them called {name!r}.",
-        f"Call it {' or '.join(known)}.", code="class_name",
-    )  # fmt: skip
+def _by(caller: Caller) -> By:
+    return By(caller.principal, caller.client)
 
 
-def _published(version: WorkflowVersion) -> dict[str, Any]:
+def _plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    return [msgspec.to_builtins(finding) for finding in findings]
+
+
+def _answer(version: WorkflowVersion, checked: Checked, more: Sequence[Finding], *, status: str) -> dict[str, Any]:
     return {
         "name": version.name,
         "version": version.short,
+        "status": status,
         "description": version.description,
         "input_schema": version.input_schema,
         "output_schema": version.output_schema,
-        "findings": [msgspec.to_builtins(finding) for finding in version.findings],
+        "examples": checked.summary(),
+        "findings": _plain([*version.findings, *checked.problems, *more]),
     }
+
+
+def _examples_failed(version: WorkflowVersion, checked: Checked) -> Refused:
+    failed = checked.summary()["failed"]
+    kept = " It is kept as a draft." if version.origin == "tool" else ""
+    return Refused(
+        f"{failed} of {len(checked.examples)} examples do not hold: {checked.problems[0].message}{kept}",
+        checked.problems[0].hint, code="examples_failed", line=checked.problems[0].line,
+        details={
+            "status": "draft", "version": version.short, "examples": checked.summary(),
+            "findings": _plain([*checked.problems, *version.findings]),
+        },
+    )  # fmt: skip
+
+
+def _needs_a_person(version: WorkflowVersion) -> Refused:
+    return Refused(
+        f"This server publishes only what a person has approved; {version.short} is kept as a draft.",
+        f"Ask for: repertoire publish {version.name} {version.short}", code="approval_required",
+        details={"status": "draft", "version": version.short, "findings": _plain(version.findings)},
+    )  # fmt: skip

@@ -22,26 +22,9 @@ Scanned = tuple[str, Entries]
 
 
 class CatalogueFacts(Facts):
-    async def publish(self, version: WorkflowVersion) -> None:
-        """Store the version and let its name point to it."""
-
-        def fact(db: sqlite3.Connection) -> None:
-            _add_version(db, version)
-            db.execute(
-                "INSERT INTO published (name, hash, published_at) VALUES (?, ?, ?) "
-                "ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, published_at = excluded.published_at",
-                (version.name, version.hash, time.time()),
-            )
-
-        await self.write(fact)
-
     async def keep_version(self, version: WorkflowVersion) -> None:
         """Store the version without a name that points to it: for a run of its own."""
-        await self.write(lambda db: _add_version(db, version))
-
-    async def unpublish(self, name: str) -> bool:
-        """Take the name away; versions and runs stay. False: there was none."""
-        return bool(await self.write(lambda db: db.execute("DELETE FROM published WHERE name = ?", (name,)).rowcount))
+        await self.write(lambda db: add_version(db, version))
 
     async def published(self) -> list[tuple[WorkflowVersion, float]]:
         """Created workflows with the time of publishing, oldest first."""
@@ -107,7 +90,7 @@ class CatalogueFacts(Facts):
                 db.execute("INSERT INTO scanned (root, path, fingerprint) VALUES (?, ?, ?)", (root, path, fingerprint))
                 for n, entry in enumerate(entries):
                     if isinstance(entry, WorkflowVersion):
-                        _add_version(db, entry)
+                        add_version(db, entry)
                     hash, broken = (entry.hash, None) if isinstance(entry, WorkflowVersion) else (None, _encode(entry))
                     row = (root, path, n, hash, broken)
                     db.execute("INSERT INTO scanned_entry (root, path, n, hash, broken) VALUES (?, ?, ?, ?, ?)", row)
@@ -131,7 +114,7 @@ class CatalogueFacts(Facts):
     async def usage(self) -> dict[str, int]:
         """How often each workflow has been run."""
         return dict(
-            await self.read(lambda db: db.execute("SELECT workflow, count(*) FROM run GROUP BY workflow").fetchall())
+            await self.read(lambda db: db.execute("SELECT workflow, count(*) FROM run WHERE example = 0 GROUP BY workflow").fetchall())
         )
 
 
@@ -140,16 +123,20 @@ def _found(version: WorkflowVersion, root: str, path: str) -> WorkflowVersion:
     return msgspec.structs.replace(version, origin="operator", root=root, path=path)
 
 
-def _add_version(db: sqlite3.Connection, version: WorkflowVersion) -> None:
-    added = db.execute(
-        "INSERT OR IGNORE INTO version (hash, name, body, created_at) VALUES (?, ?, ?, ?)",
-        (version.hash, version.name, _encode(version), version.created_at or time.time()),
+def add_version(db: sqlite3.Connection, version: WorkflowVersion) -> None:
+    """A hash is stored once; only what was stored before it was loaded is written over when it has been."""
+    row = (version.hash, version.name, _encode(version), version.created_at or time.time())
+    added = db.execute("INSERT OR IGNORE INTO version (hash, name, body, created_at) VALUES (?, ?, ?, ?)", row).rowcount
+    if not added:
+        (body,) = db.execute("SELECT body FROM version WHERE hash = ?", (version.hash,)).fetchone()
+        if not version.is_loaded or _version.decode(body).is_loaded:
+            return
+        db.execute("UPDATE version SET body = ? WHERE hash = ?", (row[2], version.hash))
+        db.execute("DELETE FROM version_text WHERE hash = ?", (version.hash,))
+    db.execute(
+        "INSERT INTO version_text (hash, name, description, parameters) VALUES (?, ?, ?, ?)",
+        (version.hash, version.name.replace("_", " "), version.description, _parameter_text(version)),
     )
-    if added.rowcount:
-        db.execute(
-            "INSERT INTO version_text (hash, name, description, parameters) VALUES (?, ?, ?, ?)",
-            (version.hash, version.name.replace("_", " "), version.description, _parameter_text(version)),
-        )
 
 
 def _parameter_text(version: WorkflowVersion) -> str:

@@ -23,8 +23,12 @@ _ENDED_BEFORE: Final = (
     "FROM run AS top WHERE parent IS NULL AND ended_at > 0 AND ended_at < ? "
     "AND NOT EXISTS (SELECT 1 FROM run WHERE root = top.id AND ended_at IS NULL)"
 )
+_KEPT_DRAFTS_S: Final = 30 * 24 * 3600.0
+"""So long a draft, or what a deleted workflow was, can still be published."""
 _UNUSED: Final = (
     "FROM version WHERE created_at < ? AND hash NOT IN (SELECT hash FROM published) "
+    "AND NOT EXISTS (SELECT 1 FROM publication AS line WHERE line.hash = version.hash AND (line.at > ? OR "
+    "(line.action = 'published' AND line.name IN (SELECT name FROM published)))) "
     "AND hash NOT IN (SELECT hash FROM scanned_entry WHERE hash IS NOT NULL) "
     "AND NOT EXISTS (SELECT 1 FROM run WHERE run.workflow = version.name AND run.version = version.hash)"
 )
@@ -81,7 +85,7 @@ class RetentionFacts(Facts):
                 (found,) = db.execute(f"SELECT count(*) FROM {what} ({runs})", (bound, bound)).fetchone()
                 return int(found)
 
-            (versions,) = db.execute(f"SELECT count(*) {_UNUSED}", (now - _FRESH_S,)).fetchone()
+            (versions,) = db.execute(f"SELECT count(*) {_UNUSED}", _unused_since(now)).fetchone()
             return Gone(
                 runs=count("run WHERE id IN"), events=count("event WHERE run_id IN"), calls=count("call WHERE run_id IN"),
                 versions=versions,
@@ -122,16 +126,21 @@ class RetentionFacts(Facts):
         return await self.write(fact)
 
     async def delete_unused_versions(self, at_most: int) -> int:
-        """Versions that are neither published nor in a file nor of any run: how many were deleted."""
+        """Versions that are neither published, nor were under a name that is, nor in a file, nor of any run, nor drafts of the last
+        month: how many were deleted."""
 
         def fact(db: sqlite3.Connection) -> int:
-            unused = db.execute(f"SELECT hash {_UNUSED} LIMIT ?", (time.time() - _FRESH_S, at_most)).fetchall()
+            unused = db.execute(f"SELECT hash {_UNUSED} LIMIT ?", (*_unused_since(time.time()), at_most)).fetchall()
             marks = ", ".join("?" * len(unused))
-            for table in ("version_text", "version"):
+            for table in ("version_text", "checked", "publication", "version"):
                 db.execute(f"DELETE FROM {table} WHERE hash IN ({marks})", [hash for (hash,) in unused])
             return len(unused)
 
         return await self.write(fact)
+
+
+def _unused_since(now: float) -> tuple[float, float]:
+    return now - _FRESH_S, now - _KEPT_DRAFTS_S
 
 
 def _delete_some(db: sqlite3.Connection, table: str, run_id: str, at_most: int) -> int:

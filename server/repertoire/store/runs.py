@@ -26,7 +26,7 @@ NewEvent = tuple[EventType, float, dict[str, Any]] | tuple[EventType, float, dic
 
 _COLUMNS = (
     "id, workflow, version, session_id, principal, status, arguments, result, error, created_at, started_at, ended_at, last_event, "
-    "parent, parent_path, root, depth, rerun_of, parked"
+    "parent, parent_path, root, depth, rerun_of, parked, example"
 )
 _encode_fault = msgspec.msgpack.Encoder().encode
 _fault = msgspec.msgpack.Decoder(Fault)
@@ -41,27 +41,31 @@ class Place(msgspec.Struct, frozen=True):
 
 class RunFacts(Facts):
     def start_run(
-        self, run: Run, *, with_state: bool, fingerprint: str, kin: Sequence[str] = ()
+        self, run: Run, *, with_state: bool, fingerprint: str, kin: Sequence[str] = (), holds_worker: bool = True
     ) -> asyncio.Future[Place | None]:
         """The run's row, its first event, its session's use, and (with state) the claim of its place, in one transaction.
 
         Not waited for here: facts are committed in the order in which they come, so nothing of a run is stored before this. One that
         claims nothing is stored within a millisecond, and together with the run's next fact if that comes first. `kin` are the runs
-        above it, whose place it shares.
+        above it, whose place it shares. `holds_worker`: it does as soon as it has its place.
         """
 
         def fact(db: sqlite3.Connection) -> Place | None:
+            place = claim(db, run, kin) if with_state else None
+            held_in = self.epoch if holds_worker and (place is None or place.held_by is None) else None
             db.execute(
                 "INSERT INTO run (id, workflow, version, session_id, principal, status, arguments, created_at, started_at, last_event, "
-                "parent, parent_path, root, depth, rerun_of, epoch, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)",
+                "parent, parent_path, root, depth, rerun_of, example, epoch, fingerprint, held_in) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (run.id, run.workflow, run.version, run.session_id, run.principal, run.status, run.arguments)
                 + (run.created_at, run.started_at, run.parent, run.parent_path, run.root, run.depth, run.rerun_of)
-                + (self.epoch, fingerprint),
+                + (run.is_example, self.epoch, fingerprint, held_in),
             )
             start: NewEvent = ("run_start", run.created_at, {"workflow": run.workflow, "version": run.version[:12]})
             insert_events(db, run.id, 1, [start])
-            touch_session(db, run.session_id, run.principal, run.created_at)
-            return claim(db, run, kin) if with_state else None
+            if not run.is_example:
+                touch_session(db, run.session_id, run.principal, run.created_at)
+            return place
 
         return self.submit(fact, within_s=0.0 if with_state else START_WITHIN_S)
 
@@ -69,8 +73,8 @@ class RunFacts(Facts):
         return await self.write(lambda db: claim(db, run, kin))
 
     async def mark_started(self, run_id: str, at: float) -> None:
-        """A run that had to wait holds a worker from now on."""
-        statement = "UPDATE run SET started_at = ? WHERE id = ? AND epoch = ?"
+        """A run that had to wait, or goes on, holds a worker from now on."""
+        statement = "UPDATE run SET started_at = ?, held_in = epoch WHERE id = ? AND epoch = ?"
         await self.write(lambda db: db.execute(statement, (at, run_id, self.epoch)).rowcount)
 
     def add_events(self, run_id: str, first: int, events: Sequence[NewEvent]) -> asyncio.Future[None]:
@@ -104,7 +108,8 @@ class RunFacts(Facts):
             marks = ", ".join("?" * len(allowed))
             row = db.execute(
                 "UPDATE run SET status = ?, result = ?, error = ?, ended_at = ?, last_event = ?, parked = NULL, wake_at = NULL "
-                f"WHERE id = ? AND epoch = ? AND status IN ({marks}) RETURNING 1",
+                f"WHERE id = ? AND epoch = ? AND status IN ({marks}) "
+                "RETURNING EXISTS (SELECT 1 FROM wait WHERE run_id = run.id AND answered_at IS NULL)",
                 (
                     status,
                     kept,
@@ -119,9 +124,11 @@ class RunFacts(Facts):
             if row is None:
                 raise LostClaim(f"{run.id} has ended already")
             insert_events(db, run.id, first, ending)
-            if run.status == "input_required" or run.waiting_for is not None:
+            if row[0]:
                 db.execute("UPDATE wait SET answered_at = ? WHERE run_id = ? AND answered_at IS NULL", (now, run.id))
-            if state is not None:
+            if run.is_example:
+                db.execute("DELETE FROM state WHERE session_id = ?", (run.session_id,))
+            elif state is not None:
                 save_state(db, run.session_id, run.workflow, state, now)
             release_place(db, run.id, run.session_id, run.workflow)
             return msgspec.structs.replace(
@@ -162,7 +169,8 @@ class RunFacts(Facts):
             "created_at >= ?": since, "created_at < ?": until, "parent = ?": parent,
         }  # fmt: skip
         given = {condition: value for condition, value in filters.items() if value is not None}
-        where = " AND ".join([*given, *(["parent IS NULL"] if top else [])])
+        own = [] if parent else ["example = 0"]  # whoever asks what is below an example's run wants to see it
+        where = " AND ".join([*given, *own, *(["parent IS NULL"] if top else [])])
 
         def query(db: sqlite3.Connection) -> list[Run]:
             rows = db.execute(
@@ -242,7 +250,7 @@ def _end_data(status: Status, error: Fault | None) -> dict[str, Any]:
 def _run(row: tuple[Any, ...]) -> Run:
     values = dict(zip(_COLUMNS.split(", "), row, strict=True))
     values["error"] = None if values["error"] is None else _fault.decode(values["error"])
-    return Run(waiting_for=values.pop("parked"), **values)
+    return Run(waiting_for=values.pop("parked"), is_example=bool(values.pop("example")), **values)
 
 
 def run_of(db: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> Run | None:

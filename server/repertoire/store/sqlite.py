@@ -16,8 +16,10 @@ import aiosqlite
 import anyio
 import anyio.to_thread
 
+from ..errors import RepertoireError
 from .catalogue import CatalogueFacts
 from .journal import JournalFacts
+from .publishing import PublishingFacts
 from .retention import RetentionFacts
 from .runs import RunFacts
 from .schema import examine, prepare
@@ -27,7 +29,7 @@ from .vectors import VectorFacts
 from .writer import Writer, on_thread, raw
 
 
-class Store(CatalogueFacts, RunFacts, JournalFacts, SessionFacts, RetentionFacts, VectorFacts):
+class Store(CatalogueFacts, PublishingFacts, RunFacts, JournalFacts, SessionFacts, RetentionFacts, VectorFacts):
     """Everything that outlives the process. Made by `open_store`."""
 
 
@@ -45,10 +47,17 @@ async def open_store(path: str, *, pid: int = 0) -> AsyncIterator[Store]:
         except sqlite3.Error as error:
             raise trouble.explain(error) from error
         writer = Writer(writing, trouble, lambda: _checkpoint(reading))
+        epoch = await _new_epoch(writer, pid)
+        crashed = False
         try:
-            yield Store(writer, reading, await _new_epoch(writer, pid), trouble)
+            yield Store(writer, reading, epoch, trouble)
+        except Exception:
+            crashed = True
+            raise
         finally:
             with anyio.CancelScope(shield=True):
+                if not crashed:
+                    await _went_by_itself(writer, epoch)
                 await writer.drain()
 
 
@@ -65,6 +74,12 @@ def _checkpoint(reading: aiosqlite.Connection) -> None:
             raw(reading).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     reading._tx.put_nowait((asyncio.get_running_loop().create_future(), work))
+
+
+async def _went_by_itself(writer: Writer, epoch: int) -> None:
+    """The runs that it leaves have not killed it."""
+    with contextlib.suppress(sqlite3.Error, RepertoireError):  # where the disk is full, it counts as killed
+        await writer.write(lambda db: db.execute("UPDATE owner SET ended_at = ? WHERE epoch = ?", (time.time(), epoch)))
 
 
 async def _new_epoch(writer: Writer, pid: int) -> int:

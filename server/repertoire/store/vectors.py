@@ -58,7 +58,8 @@ class VectorFacts(Facts):
 
 def _standing(db: sqlite3.Connection, name: str) -> Standing | None:
     rows = db.execute(
-        "SELECT status, created_at FROM run WHERE workflow = ? ORDER BY created_at DESC LIMIT ?", (name, _LAST_RUNS)
+        "SELECT status, created_at FROM run WHERE workflow = ? AND example = 0 ORDER BY created_at DESC LIMIT ?",
+        (name, _LAST_RUNS),
     ).fetchall()
     if not rows:
         return None

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import anyio
+import msgspec
 
 from ..errors import BadArguments, UnknownRun, UnknownWorkflow, cause_of
 from ..model.run import Run
@@ -132,7 +133,7 @@ async def _show(service: Service, caller: Caller, args: dict[str, Any], emit: Em
     if name.startswith("workflow:"):
         return await service.tree(caller, name)
     try:
-        return await service.get(caller, name)
+        return await service.get(caller, name, args.get("version"), args.get("diff"))
     except UnknownWorkflow as unknown:
         try:
             return await service.tree(caller, name)
@@ -141,11 +142,25 @@ async def _show(service: Service, caller: Caller, args: dict[str, Any], emit: Em
 
 
 async def _create(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return await service.add_file(caller, args["name"], args["source"], bool(args.get("replace")))
+    return await service.add_file(caller, args["name"], args["source"], bool(args.get("replace")), args.get("examples"))
+
+
+async def _publish(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Whoever sits at the command line is a person: this is the approval that a server may demand."""
+    force = bool(args.get("force"))
+    return await service.publish(caller, args["name"], args["version"], force, approved=True)
+
+
+async def _pin(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    return {"changed": await service.pin(caller, args["name"])}
+
+
+async def _unpin(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    return {"changed": await service.unpin(caller, args["name"])}
 
 
 async def _delete(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return {"deleted": await service.remove(caller, args["name"])}
+    return {"deleted": await service.remove(caller, args["name"], bool(args.get("force")))}
 
 
 async def _runs(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
@@ -188,8 +203,8 @@ async def _gc(service: Service, caller: Caller, args: dict[str, Any], emit: Emit
 
 _VERBS: dict[str, Verb] = {
     "run": _run, "rerun": _rerun, "attend": _attend, "logs": _logs, "search": _search, "list": _list, "show": _show, "create": _create,
-    "delete": _delete, "runs": _runs, "get": _get, "answer": _answer, "resume": _resume, "cancel": _cancel, "sessions": _sessions,
-    "broken": _broken, "gc": _gc,
+    "publish": _publish, "pin": _pin, "unpin": _unpin, "delete": _delete, "runs": _runs, "get": _get, "answer": _answer,
+    "resume": _resume, "cancel": _cancel, "sessions": _sessions, "broken": _broken, "gc": _gc,
 }  # fmt: skip
 
 
@@ -201,4 +216,5 @@ async def control(service: Service, caller: Caller, verb: str, args: dict[str, A
             f"Unknown command {verb!r}.", "The daemon may be older than this command line: `repertoire stop` ends it."
         )
     await service.refresh(caller)
+    caller = msgspec.structs.replace(caller, client="repertoire command line")
     return await handler(service, caller, args, emit)

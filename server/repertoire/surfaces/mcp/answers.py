@@ -48,7 +48,7 @@ def refusal(name: str, error: RepertoireError) -> Answer:
     }
     if isinstance(error, Refused):
         fault |= {"code": error.reason, "line": error.line, "column": error.column}
-    payload: dict[str, Any] = {"error": fault}
+    payload: dict[str, Any] = {"error": fault, **(error.details if isinstance(error, Refused) else {})}
     if name in _RUNNING or name not in FIXED:
         payload = {"run_id": None, "session_id": None, "status": "failed", "result": None, "error": fault}
     return answer_with(payload, is_error=True)

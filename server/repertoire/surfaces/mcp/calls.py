@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import anyio
 import mcp_types as types
+import msgspec
 from mcp.shared.exceptions import MCPError
 
 from ...errors import BadArguments, RepertoireError, UnknownWorkflow, cause_of
@@ -21,7 +22,7 @@ from .answers import Answer, answer_of_run, answer_with, refusal, what_to_do
 from .checking import checked
 from .definitions import FIXED
 from .questions import Questions
-from .sdk import Cancellations, Context, is_modern, wants_progress
+from .sdk import Cancellations, Context, client_name, is_modern, wants_progress
 from .tasks import GRACE_S, Tasks, declares_tasks
 from .watch import Progress
 
@@ -69,7 +70,7 @@ class Calls:
         self._note_open = note_open
 
     async def __call__(self, ctx: Context, params: types.CallToolRequestParams) -> Answer:
-        caller = self._caller_of(ctx)
+        caller = msgspec.structs.replace(self._caller_of(ctx), client=client_name(ctx))
         arguments = dict(params.arguments or {})
         try:
             if params.name in FIXED and params.name != "run_workflow":
@@ -104,6 +105,8 @@ class Calls:
                 return answer_with(await service.create(caller, **arguments))
             case "delete_workflow":
                 return answer_with({"deleted": await service.delete(caller, **arguments)})
+            case "publish_workflow":
+                return answer_with(await service.publish(caller, **arguments))
             case "get_run":
                 return answer_with(what_to_do(await service.get_run(caller, **arguments)))
             case "list_runs":

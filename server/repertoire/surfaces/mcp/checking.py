@@ -41,7 +41,7 @@ def _problem(value: Any, schema: dict[str, Any]) -> str | None:
         return f"wants {' or '.join(wanted)}"
     items = {kind for branch in branches for kind in _TYPES.get(branch.get("items", {}).get("type", ""), ())}
     if isinstance(value, list) and items and not all(isinstance(item, tuple(items)) for item in value):
-        return "wants strings in its list"
+        return f"wants {' or '.join(sorted(branch['items']['type'] for branch in branches if 'items' in branch))}s in its list"
     words = [word for branch in branches for word in branch.get("enum", ())]
     if words and isinstance(value, str) and value not in words:
         return f"wants one of {', '.join(words)}"

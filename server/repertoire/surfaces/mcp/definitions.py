@@ -45,6 +45,33 @@ _ERROR: Final = {
 }
 
 
+_VERSION: Final = {"type": "string", "description": "A version of it, as `versions` of get_workflow lists them; its first digits will do."}
+_FORCE: Final = {"type": "boolean", "default": False, "description": "Although other workflows call it and could not any more."}
+_MOCK: Final = {
+    "type": "object",
+    "properties": {
+        "call": {"type": "string", "description": "A workflow's name, or `ask`."},
+        "arguments": {"type": "object"},
+        "result": {},
+        "error": {"type": "string"},
+    },
+    "required": ["call"],
+}
+_EXAMPLE: Final = {
+    "type": "object",
+    "properties": {
+        "arguments": {"type": "object"},
+        "expect": {"description": "The result."},
+        "expect_error": {"type": "string", "description": "Part of the error's type or message, where it has to fail."},
+        "match": {
+            "enum": ["exact", "subset", "schema", "approx"],
+            "description": "subset: objects may have more keys. schema: expect is a JSON Schema. approx: numbers may differ by `tolerance`.",
+        },
+        "tolerance": {"type": "number"},
+        "mocks": {"type": "array", "items": _MOCK, "description": "What calls out of the body give, instead of being made."},
+    },
+    "required": ["arguments"],
+}
 _STRINGS: Final = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]}
 
 
@@ -104,8 +131,14 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     ),
     "get_workflow": (
         "Get a workflow",
-        "One workflow's description, schemas and source.",
-        _object(["name"], name=_NAME),
+        ("One workflow: description, schemas, source, examples, findings, what it calls and what calls it, its versions and their history. "
+        "`version` shows another text that it had, `diff` how it came from one."),
+        _object(
+            ["name"],
+            name=_NAME,
+            version={**_or_null("string"), "description": "Left out: the published one. A version's first digits will do."},
+            diff={**_or_null("string"), "description": "A version to compare with."},
+        ),
         types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
         None,
     ),
@@ -114,21 +147,34 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
         ("Publish Python as a workflow, usable at once with run_workflow and later as a tool of its own. The source is a module with "
         "`def run(...)` or `async def run(...)`, typed parameters, a return annotation and a docstring with an Args section. "
         "Inside it `progress(done, total, message)`, `log.info(...)` and the dict `session_state` are there without an import. "
-        "Workflows are immutable: to change one, create it again with replace=true, which makes a new version."),
+        "Give examples: they are run first, in a session of their own, and it is published only if all hold; otherwise it stays a "
+        "draft and the findings say what to correct. Workflows are immutable: to change one, create it again with replace=true, which "
+        "makes a new version."),
         _object(
-            ["name", "source"],
+            ["name"],
             name={"type": "string", "description": "Lower-case letters, digits and underscores, at most 40, a letter first."},
-            source={"type": "string", "description": "The module's Python source, at most 256 KiB."},
+            source={**_or_null("string"), "description": "The module's Python source, at most 256 KiB."},
             description={**_or_null("string"), "description": "Left out: the first paragraph of the docstring."},
             replace={"type": "boolean", "default": False, "description": "Make a new version of one that was created before."},
+            examples={
+                "anyOf": [{"type": "array", "items": _EXAMPLE}, {"type": "null"}],
+                "description": "What it gives for some arguments. Left out with replace: those of the version that is replaced.",
+            },
+            tags={**_STRINGS, "description": "Words to find it by."},
+            publish={"type": "boolean", "default": True, "description": "false: check it and keep it as a draft."},
+            from_run={
+                **_or_null("string"),
+                "description": "A run_id: its arguments and result become an example, and its source is taken where none is given.",
+            },
+            force=_FORCE,
         ),
         types.ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False),
         None,
     ),
     "delete_workflow": (
         "Delete a workflow",
-        "Take a created workflow away. Its runs stay readable. `deleted` is false where there was none.",
-        _object(["name"], name=_NAME),
+        "Take a created workflow away. Its runs stay readable. `deleted` is false where there was none. Refused where other workflows call it.",
+        _object(["name"], name=_NAME, force=_FORCE),
         types.ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False),
         None,
     ),
@@ -194,6 +240,13 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
         ),
         types.ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False),
         envelope_schema({}),
+    ),
+    "publish_workflow": (
+        "Publish a version",
+        "Let a workflow's name run this version: a draft, whose examples are run first, or one that was published before, to go back to it.",
+        _object(["name", "version"], name=_NAME, version=_VERSION, force=_FORCE),
+        types.ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False),
+        None,
     ),
 }  # fmt: skip
 

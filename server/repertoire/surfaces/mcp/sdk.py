@@ -120,6 +120,13 @@ def declares(ctx: Context, extension: str) -> bool:
     return can is not None and extension in (can.extensions or {})
 
 
+def client_name(ctx: Context) -> str:
+    """What the client calls itself, with its version; "" where it does not say."""
+    said = ctx.session.client_params
+    info = None if said is None else said.client_info
+    return "" if info is None else f"{info.name} {info.version}".strip()[:200]
+
+
 def can_fill_forms(ctx: Context) -> bool:
     """Whether the client shows elicitation forms to its user. An empty capability means forms, as before there were URLs."""
     can = ctx.session.client_capabilities

@@ -1,0 +1,58 @@
+"""Example: what a workflow is to give for some arguments. It is published only when its examples hold."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from .workflow import Finding
+
+Match = Literal["exact", "subset", "schema", "approx"]
+"""exact: the same JSON. subset: objects may have more keys. schema: `expect` is a JSON Schema. approx: numbers within `tolerance`."""
+
+
+class Mock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a call out of the body gives in an example instead of being made. `call` is the name of a workflow, or `ask`,
+    `workflows.search` and the like; without `arguments` it stands for every such call."""
+
+    call: str
+    arguments: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    result: Any = None
+    error: str | None = None
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Without `expect` and `expect_error` the run has to complete, whatever it gives. `expect_error` is part of the error's type, code
+    or message. `tolerance` is relative, and for values near zero absolute."""
+
+    arguments: dict[str, Any] = {}
+    expect: Any = msgspec.UNSET
+    expect_error: str | None = None
+    match: Match = "exact"
+    tolerance: Annotated[float, msgspec.Meta(ge=0)] = 1e-6
+    mocks: tuple[Mock, ...] = ()
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """What an example's run has shown. `problem`: why it does not hold."""
+
+    n: int
+    run_id: str | None
+    problem: Finding | None = None
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """The examples of a version, and what came of them when they were last run."""
+
+    examples: tuple[Example, ...] = ()
+    passed: int = 0
+    problems: tuple[Finding, ...] = ()
+    at: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        return self.passed == len(self.examples)
+
+    def summary(self) -> dict[str, int]:
+        return {"passed": self.passed, "failed": len(self.examples) - self.passed}

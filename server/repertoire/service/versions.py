@@ -1,0 +1,118 @@
+"""Verbs that show a workflow whole: a version's text, what checked it, whence it came, what it calls and what calls it."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import anyio.to_thread
+import msgspec
+
+from ..errors import BadArguments, UnknownWorkflow
+from ..model.run import iso
+from ..model.session import Caller
+from ..model.workflow import WorkflowVersion
+from ..registry.references import Reference, References, references
+from ..registry.source import parse
+from ..store.publishing import Publication
+from .checking import Checking
+from .library import item
+
+
+class Versions(Checking):
+    async def get(
+        self, caller: Caller, name: str, version: str | None = None, diff: str | None = None
+    ) -> dict[str, Any]:
+        """Everything about one workflow, its source included; `version`: of another text that the name had, published or not.
+
+        `diff`: another version, to which the answer's `diff` leads from. `versions` are all that the name ever had and `history` what
+        became of them, newest first.
+        """
+        shown = self.find(caller, name) if version is None else await self._version_of(caller, name, version)
+        history = await self._store.history(shown.name)
+        checked = await self._store.checked(shown.hash)
+        calls = await anyio.to_thread.run_sync(self._references, shown)
+        answer = {
+            **item(shown),
+            "input_schema": shown.input_schema,
+            "output_schema": shown.output_schema,
+            "options": msgspec.to_builtins(shown.options),
+            "file": shown.path,
+            "status": await self._status(caller, shown, history),
+            "findings": [msgspec.to_builtins(finding) for finding in (*shown.findings, *checked.problems)],
+            "examples": [msgspec.to_builtins(example) for example in checked.examples],
+            "checked": {**checked.summary(), "at": iso(checked.at or None)},
+            "calls": {
+                "workflows": [one.name for one in calls.workflows],
+                "tools": list(calls.tools),
+                "others": calls.dynamic,
+            },
+            "called_by": sorted({one.name for one, _ in await self._callers(shown.name)}),
+            "versions": await self._versions(caller, shown, history),
+            "history": [_line(line) for line in history],
+            "source": shown.source,
+        }
+        if diff is not None:
+            answer["diff"] = _diff(await self._version_of(caller, name, diff), shown)
+        return answer
+
+    async def _version_of(self, caller: Caller, name: str, prefix: str) -> WorkflowVersion:
+        """Raises UnknownWorkflow where the name never had that version."""
+        current = self.view(caller).find(name)
+        known = current.name if current is not None else name
+        ours = [one for one in await self._store.versions_of(known) if one.hash.startswith(prefix)] if prefix else []
+        if len(ours) > 1:
+            raise BadArguments(f"Several versions of {known!r} begin with {prefix!r}.", "Give more of its digits.")
+        if not ours:
+            raise UnknownWorkflow(
+                f"There is no version {prefix[:64]!r} of {name[:100]!r}.", "`versions` of get_workflow lists them."
+            )
+        if current is not None and current.hash == ours[0].hash:
+            return current
+        return ours[0]
+
+    async def _versions(
+        self, caller: Caller, shown: WorkflowVersion, history: list[Publication]
+    ) -> list[dict[str, Any]]:
+        return [
+            {
+                "version": one.short,
+                "created_at": iso(one.created_at),
+                "status": await self._status(caller, one, history),
+            }
+            for one in await self._store.versions_of(shown.name)
+        ]
+
+    async def _status(self, caller: Caller, version: WorkflowVersion, history: list[Publication]) -> str:
+        """published: it is what its name runs now. former: it was. draft: it never was."""
+        current = self.view(caller).find(version.name)
+        if current is not None and current.hash == version.hash:
+            return "published"
+        ours = [line.action for line in history if line.hash == version.hash]
+        return "draft" if ours and "published" not in ours else "former"
+
+    def _references(self, version: WorkflowVersion) -> References:
+        return references(parse(version.source, self._limits.max_source_bytes))
+
+    async def _callers(self, name: str) -> list[tuple[WorkflowVersion, Reference]]:
+        """Published workflows whose source calls this one by its name, and how. What is named at run time only is not seen."""
+        mentioning = [one for one in self._catalog.everything() if name in one.source and one.name != name]
+
+        def look() -> list[tuple[WorkflowVersion, Reference]]:
+            return [(one, call) for one in mentioning for call in self._references(one).workflows if call.name == name]
+
+        return await anyio.to_thread.run_sync(look)
+
+
+def _line(line: Publication) -> dict[str, Any]:
+    return {
+        "version": line.hash[:12], "action": line.action, "at": iso(line.at), "principal": line.principal, "client": line.client,
+        "from_version": line.based_on and line.based_on[:12],
+    }  # fmt: skip
+
+
+def _diff(before: WorkflowVersion, after: WorkflowVersion) -> str:
+    lines = difflib.unified_diff(
+        before.source.splitlines(), after.source.splitlines(), before.short, after.short, lineterm=""
+    )
+    return "\n".join(lines)

@@ -1,0 +1,126 @@
+"""Facts about how versions came to be published: drafts, what their examples showed, who did what when; and what is pinned."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import Literal
+
+import msgspec
+
+from ..model.example import Checked
+from ..model.workflow import WorkflowVersion
+from .base import Facts
+from .catalogue import add_version
+
+Action = Literal["draft", "published", "deleted"]
+
+_encode = msgspec.msgpack.Encoder().encode
+_checked = msgspec.msgpack.Decoder(Checked)
+
+
+class By(msgspec.Struct, frozen=True):
+    """Who does it, and through which program."""
+
+    principal: str = ""
+    client: str = ""
+
+
+class Publication(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a name's history. `based_on` is the hash that was published before; `at` seconds since the epoch."""
+
+    hash: str
+    action: Action
+    at: float
+    principal: str
+    client: str
+    based_on: str | None = None
+
+
+class PublishingFacts(Facts):
+    async def publish(self, version: WorkflowVersion, by: By = By()) -> float:
+        """Store the version and let its name point to it; gives the time of it."""
+        now = time.time()
+
+        def fact(db: sqlite3.Connection) -> None:
+            add_version(db, version)
+            _note(db, version.name, version.hash, "published", now, by)
+            db.execute(
+                "INSERT INTO published (name, hash, published_at) VALUES (?, ?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, published_at = excluded.published_at",
+                (version.name, version.hash, now),
+            )
+
+        await self.write(fact)
+        return now
+
+    async def unpublish(self, name: str, by: By = By()) -> bool:
+        """Take the name away; versions and runs stay. False: there was none."""
+
+        def fact(db: sqlite3.Connection) -> bool:
+            row = db.execute("DELETE FROM published WHERE name = ? RETURNING hash", (name,)).fetchone()
+            if row is not None:
+                _note(db, name, row[0], "deleted", time.time(), by)
+            return row is not None
+
+        return await self.write(fact)
+
+    async def keep_draft(self, version: WorkflowVersion, by: By = By()) -> None:
+        """Store the version without a name that points to it. What was known of it before it was loaded is written over."""
+
+        def fact(db: sqlite3.Connection) -> None:
+            add_version(db, version)
+            _note(db, version.name, version.hash, "draft", time.time(), by)
+
+        await self.write(fact)
+
+    async def history(self, name: str) -> list[Publication]:
+        """Newest first; the last two hundred lines."""
+
+        def query(db: sqlite3.Connection) -> list[Publication]:
+            rows = db.execute(
+                "SELECT hash, action, at, principal, client, based_on FROM publication WHERE name = ? ORDER BY n DESC LIMIT 200",
+                (name,),
+            )
+            return [
+                Publication(hash=hash, action=action, at=at, principal=principal, client=client, based_on=based_on)
+                for hash, action, at, principal, client, based_on in rows
+            ]
+
+        return await self.read(query)
+
+    async def note_checked(self, hash: str, checked: Checked) -> None:
+        statement = "INSERT OR REPLACE INTO checked (hash, body) VALUES (?, ?)"
+        await self.write(lambda db: db.execute(statement, (hash, _encode(checked))).rowcount)
+
+    async def checked(self, hash: str) -> Checked:
+        """Empty where the version has no examples."""
+
+        def query(db: sqlite3.Connection) -> Checked:
+            row = db.execute("SELECT body FROM checked WHERE hash = ?", (hash,)).fetchone()
+            return Checked() if row is None else _checked.decode(row[0])
+
+        return await self.read(query)
+
+    async def pins(self) -> list[str]:
+        """Names, pinned first first."""
+        return [
+            name for (name,) in await self.read(lambda db: db.execute("SELECT name FROM pin ORDER BY at").fetchall())
+        ]
+
+    async def pin(self, name: str) -> bool:
+        """False: it was pinned before."""
+        statement = "INSERT OR IGNORE INTO pin (name, at) VALUES (?, ?)"
+        return bool(await self.write(lambda db: db.execute(statement, (name, time.time())).rowcount))
+
+    async def unpin(self, name: str) -> bool:
+        return bool(await self.write(lambda db: db.execute("DELETE FROM pin WHERE name = ?", (name,)).rowcount))
+
+
+def _note(db: sqlite3.Connection, name: str, hash: str, action: Action, at: float, by: By) -> None:
+    row = db.execute("SELECT hash FROM published WHERE name = ?", (name,)).fetchone()
+    before = row[0] if row is not None and row[0] != hash else None
+    db.execute(
+        "INSERT INTO publication (name, hash, action, at, principal, client, based_on) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (name, hash, action, at, by.principal, by.client, before),
+    )
