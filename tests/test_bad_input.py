@@ -76,7 +76,7 @@ async def test_wrong_arguments_name_the_field_what_came_and_what_is_wanted(
         ("search_workflows", {"query": 5}, "wants string"),
         ("get_run", {"run_id": "x", "wait_s": "soon"}, "`wait_s`"),
         ("run_workflow", {"name": "x", "arguments": [1]}, "`arguments`"),
-        ("create_workflow", {"name": "x", "source": "y", "publish": True}, "`publish`: unknown argument"),
+        ("create_workflow", {"name": "x", "source": "y", "overwrite": True}, "`overwrite`: unknown argument"),
         ("get_run", {"run_id": "workflow:x:1"}, "no run"),
         ("cancel_run", {"run_id": "../../etc/passwd"}, "no run"),
         ("get_workflow", {"name": "../x"}, "no workflow"),

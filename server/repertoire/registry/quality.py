@@ -127,7 +127,7 @@ class _Text:
     def of(self, node: ast.expr, most: int = 60) -> str:
         """How an expression was written, in one line."""
         end = node.end_lineno or node.lineno
-        if end - node.lineno > 5:
+        if end - node.lineno > 5 or end > len(self.lines):
             return "..."
         lines = [line.encode("utf-8", "surrogatepass") for line in self.lines[node.lineno - 1 : end]]
         lines[-1] = lines[-1][: node.end_col_offset]
@@ -455,7 +455,9 @@ def _is_silent(node: ast.stmt) -> bool:
 def _is_empty(node: ast.expr) -> bool:
     match node:
         case ast.Constant(value=value):
-            return not value or value == -1
+            return not value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=1)):
+            return True
         case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Dict(values=parts):
             return not parts
         case ast.Call(func=ast.Name(id="dict" | "list" | "set" | "tuple" | "str"), args=[], keywords=[]):
@@ -525,7 +527,7 @@ def _local_name(node: ast.Assign | ast.AnnAssign, seen: _Of) -> Iterator[Finding
         seen.names.add(name)
         yield _finding(
             node, "unclear_name", "info", f"The name `{name}` does not say what it holds.",
-            f"Name it by what it holds: `{_by_value(node.value)} = ...`.",
+            f"Name it by what it holds, such as `{_by_value(node.value)} = ...`.",
         )  # fmt: skip
 
 
@@ -711,6 +713,8 @@ def _result(function: _Function, seen: _Of) -> str:
 
 def _type_of(value: ast.expr | None) -> str:
     """The type that a literal has; a text's where nothing shows it."""
+    if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub):
+        value = value.operand
     match value:
         case ast.Constant(value=None):
             return "str | None"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -348,8 +349,8 @@ def _literal(node: ast.AST | None) -> str | None:
 
 
 def _unknown(one: Reference, known: Mapping[str, Schema]) -> Finding:
-    near = [name for name in known if abs(len(name) - len(one.name)) <= 4 and set(name) & set(one.name[:3])]
-    close = difflib.get_close_matches(one.name[:100], near[:_MOST_NAMES], n=3, cutoff=0.6)
+    near = (name for name in known if name[:1] in one.name[:3] and abs(len(name) - len(one.name)) <= 4)
+    close = difflib.get_close_matches(one.name[:100], list(islice(near, _MOST_NAMES)), n=3, cutoff=0.6)
     hint = (
         f"Is it {_either(close)}?"
         if close
