@@ -89,30 +89,30 @@ CASES: Final = (
     _class(
         9, "Eight threads or tasks that count in one session give eight, with eight records, each body knowing its own run.",
         "here", "passes",
-        "test_classes::test_a9_eight_threads_count_to_eight",
-        "test_classes::test_a9_eight_tasks_count_to_eight",
-        "test_classes::test_a9_four_processes_lose_no_count",
-        "test_classes::test_a9_four_processes_may_open_a_new_file_at_once",
+        "test_class_at_once::test_a9_eight_threads_count_to_eight",
+        "test_class_at_once::test_a9_eight_tasks_count_to_eight",
+        "test_class_at_once::test_a9_four_processes_lose_no_count",
+        "test_class_at_once::test_a9_four_processes_may_open_a_new_file_at_once",
     ),
     _class(
         10, "Two interleaved generators of one class carry only their own run and text.",
         "here", "passes",
-        "test_classes::test_a10_interleaved_generators_of_two_sessions_keep_apart",
+        "test_class_at_once::test_a10_interleaved_generators_of_two_sessions_keep_apart",
     ),
     _class(
         11, "A body that caches in the session's state calls its agent once for each new topic and session.",
         "here", "passes",
-        "test_classes::test_a11_what_was_worked_out_is_kept_per_session_and_over_processes",
+        "test_class_streams::test_a11_what_was_worked_out_is_kept_per_session_and_over_processes",
     ),
     _class(
         12, "A cached second run gives the whole text as one item and calls no agent.",
         "here", "passes",
-        "test_classes::test_a12_a_stream_is_cached_after_its_last_item",
+        "test_class_streams::test_a12_a_stream_is_cached_after_its_last_item",
     ),
     _class(
         13, "A stream of a response and a completed event accumulates the text once, and the state is saved after the last item.",
         "here", "passes",
-        "test_classes::test_a13_a_completed_event_is_not_counted_twice_and_state_is_saved_at_the_end",
+        "test_class_streams::test_a13_a_completed_event_is_not_counted_twice_and_state_is_saved_at_the_end",
     ),
     _class(
         14, "The same over MCP gives progress that increases and holds the text, and the whole text as the result.",
@@ -122,49 +122,49 @@ CASES: Final = (
     _class(
         15, "An async body, plain or generating, leaves the same records as its sync twin.",
         "here", "passes",
-        "test_classes::test_a15_every_kind_of_body_leaves_the_same_record_however_it_is_called",
-        "test_classes::test_a15_an_async_body_runs_from_sync_code_that_a_loop_is_waiting_for",
+        "test_class_streams::test_a15_every_kind_of_body_leaves_the_same_record_however_it_is_called",
+        "test_class_streams::test_a15_an_async_body_runs_from_sync_code_that_a_loop_is_waiting_for",
         "test_class_tools::test_a15_coroutines_and_async_generators_are_run_too",
     ),
     _class(
         16, "A class with both run and arun has both stamped and stored.",
         "here", "passes",
-        "test_classes::test_a16_both_are_wrapped_where_both_are_written",
+        "test_class_streams::test_a16_both_are_wrapped_where_both_are_written",
         "test_style_tools::test_a16_of_a_class_with_both_bodies_a_tool_is_its_run",
     ),
     _class(
         17, "A run that returns no RunResponse keeps its state; as a tool its value is the result, None an empty success.",
         "here", "passes",
-        "test_classes::test_a17_what_is_no_response_is_none_to_the_caller_and_kept_in_the_record",
+        "test_class_streams::test_a17_what_is_no_response_is_none_to_the_caller_and_kept_in_the_record",
         "test_class_tools::test_a17_what_is_no_response_is_the_result_and_its_state_is_kept",
     ),
     _class(
         18, "Unknown yielded objects are delivered with a warning and are no part of the accumulated text.",
         "here", "passes",
-        "test_classes::test_a18_unknown_items_are_passed_on_with_a_warning",
+        "test_class_streams::test_a18_unknown_items_are_passed_on_with_a_warning",
     ),
     _class(
         19, "An exception after a change of state reaches the caller, is recorded, and leaves the earlier state for the next run.",
         "here", "passes",
-        "test_classes::test_a19_an_exception_is_raised_recorded_and_changes_no_state",
-        "test_classes::test_a19_a_committed_state_stays",
+        "test_class_ends::test_a19_an_exception_is_raised_recorded_and_changes_no_state",
+        "test_class_ends::test_a19_a_committed_state_stays",
         "test_class_tools::test_a19_a_body_that_raises_leaves_the_state_as_it_was",
     ),
     _class(
         20, "A generator that raises after an item has delivered it, and its record has failed with the text so far.",
         "here", "passes",
-        "test_classes::test_a20_a_stream_that_breaks_keeps_its_part",
+        "test_class_ends::test_a20_a_stream_that_breaks_keeps_its_part",
         "test_class_tools::test_a20_a_generator_that_raises_has_told_what_it_gave_before",
     ),
     _class(
         21, "A consumer that stops, or a client that cancels, ends the body and leaves a cancelled record.",
         "here", "passes",
-        "test_classes::test_a21_a_stream_that_nobody_reads_on_is_cancelled",
-        "test_classes::test_a21_a_cancelled_task_is_a_cancelled_run",
-        "test_classes::test_a21_an_async_stream_that_nobody_reads_on_is_cancelled",
-        "test_classes::test_a21_an_async_stream_that_is_dropped_is_cancelled_too",
-        "test_classes::test_a21_a_sync_stream_read_by_async_code_is_closed_in_its_thread",
-        "test_classes::test_a21_a_task_is_cancelled_though_its_body_is_busy_in_a_thread",
+        "test_class_ends::test_a21_a_stream_that_nobody_reads_on_is_cancelled",
+        "test_class_ends::test_a21_a_cancelled_task_is_a_cancelled_run",
+        "test_class_ends::test_a21_an_async_stream_that_nobody_reads_on_is_cancelled",
+        "test_class_ends::test_a21_an_async_stream_that_is_dropped_is_cancelled_too",
+        "test_class_ends::test_a21_a_sync_stream_read_by_async_code_is_closed_in_its_thread",
+        "test_class_ends::test_a21_a_task_is_cancelled_though_its_body_is_busy_in_a_thread",
         "test_class_tools::test_a21_a_cancelled_call_stops_a_class",
         "test_style_tools::test_a21_a_cancelled_stream_leaves_a_cancelled_record_with_what_it_gave",
     ),
@@ -236,10 +236,10 @@ CASES: Final = (
     _class(
         34, "Agents and teams of class, base class and instance carry the session id of each run.",
         "here", "passes",
-        "test_classes::test_a34_every_agent_carries_the_session_of_the_run_that_uses_it",
-        "test_classes::test_a34_runs_at_the_same_time_see_their_own_session_on_a_shared_agent",
-        "test_classes::test_a34_an_explicit_session_is_on_the_agents_from_the_beginning_and_in_the_next_session",
-        "test_classes::test_a34_agents_that_allow_no_view_are_given_the_session_itself",
+        "test_class_agents::test_a34_every_agent_carries_the_session_of_the_run_that_uses_it",
+        "test_class_agents::test_a34_runs_at_the_same_time_see_their_own_session_on_a_shared_agent",
+        "test_class_agents::test_a34_an_explicit_session_is_on_the_agents_from_the_beginning_and_in_the_next_session",
+        "test_class_agents::test_a34_agents_that_allow_no_view_are_given_the_session_itself",
         "test_style_tools::test_a34_every_agent_of_a_tool_is_in_the_session_of_its_call",
     ),
     _class(
@@ -322,7 +322,7 @@ CASES: Final = (
     ),
     _function(
         12, "Parameters that the system fills are in no schema.", "here", "passes",
-        "test_context::test_b12_what_repertoire_gives_is_in_no_schema",
+        "test_context_outside::test_b12_what_repertoire_gives_is_in_no_schema",
     ),
     _function(13, "Three workflows that call one another over a scripted tool give one summary.", "tools"),
     _function(
@@ -351,7 +351,7 @@ CASES: Final = (
     _function(
         19, "Globals do not reach the next invocation, and no workflow rebinds what another is given.", "here", "passes",
         "test_function_style::test_b19_one_body_cannot_rebind_what_another_is_given",
-        "test_worker::test_module_globals_environment_path_and_folder_do_not_reach_the_next_run",
+        "test_worker_loading::test_module_globals_environment_path_and_folder_do_not_reach_the_next_run",
     ),
     _function(
         20, "Invoking an unknown name names close ones; recursion without end is a bounded error.", "journal", "passes",
@@ -371,7 +371,7 @@ CASES: Final = (
     _function(23, "Searching a hundred and more workflows holds up no other call.", "search"),
     _context(
         24, "Every invocation has an id that sorts by time, and a record of payload, status, outcome, times and events.", "here",
-        "passes", "test_context::test_b24_b26_a_context_workflow_is_a_typed_tool_and_its_run_is_recorded",
+        "passes", "test_context_outside::test_b24_b26_a_context_workflow_is_a_typed_tool_and_its_run_is_recorded",
     ),
     _context(
         25, "Events begin with run_start and end with one run_end, numbered without gaps, readable after a number and by type.", "http",
@@ -381,7 +381,7 @@ CASES: Final = (
     _context(
         26, "A log that is awaited or not is one event with its level and fields, seen by watchers.", "here", "passes",
         "test_context::test_b26_a_log_is_one_event_awaited_or_not",
-        "test_context::test_b24_b26_a_context_workflow_is_a_typed_tool_and_its_run_is_recorded",
+        "test_context_outside::test_b24_b26_a_context_workflow_is_a_typed_tool_and_its_run_is_recorded",
         "test_mcp::test_progress_increases_and_prints_become_log_events",
     ),
     _context(
@@ -420,7 +420,7 @@ CASES: Final = (
     _context(
         36, "ctx.env holds allowed variables only, and errors tell remote clients nothing of the server's paths.", "http", "open",
         "test_context::test_b36_env_holds_what_is_allowed_and_nothing_else",
-        "test_context::test_b36_a_caller_of_the_service_is_shown_allowed_variables_only",
+        "test_context_outside::test_b36_a_caller_of_the_service_is_shown_allowed_variables_only",
         "test_hosts::test_the_keys_of_one_host_serve_no_other",
         decision="The environment is so; there are no remote clients yet, only this machine's, who may see its paths.",
     ),

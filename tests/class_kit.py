@@ -1,18 +1,41 @@
-"""What the tests of the class style share: a stub agent, and scripts that run in processes of their own."""
+"""What the tests of the class style share: storages, a few workflows, a stub agent, and scripts that run in processes of their own.
+
+A test file takes a fixture with `db = class_kit.db`.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from repertoire import RunResponse, Workflow
+import pytest
+
+from repertoire import InMemoryStorage, RunResponse, SqliteStorage, Workflow
 from repertoire.authoring.sessions import Storage
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[SqliteStorage]:
+    storage = SqliteStorage("workflows", db_file=tmp_path / "wf.db")
+    yield storage
+    storage.close()
+
+
+@pytest.fixture(params=["file", "memory"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
+    if request.param == "memory":
+        yield InMemoryStorage()
+        return
+    opened = SqliteStorage("workflows", db_file=tmp_path / "wf.db")
+    yield opened
+    opened.close()
 
 
 class Counter(Workflow):
@@ -25,6 +48,65 @@ class Show(Workflow):
     def run(self, change: dict[Any, Any] | None = None) -> RunResponse:
         self.session_state.update(change or {})
         return RunResponse(content=dict(self.session_state))
+
+
+class Letters(Workflow):
+    """Yields one letter after the other, and what it sees of itself."""
+
+    def run(self, text: str) -> Iterator[RunResponse]:
+        for letter in text:
+            yield RunResponse(content=letter, extra_data=(self.run_id, self.session_id))
+            self.session_state["seen"] = self.session_state.get("seen", "") + letter
+
+
+class AsyncStream(Workflow):
+    async def arun(self, topic: str) -> AsyncIterator[RunResponse]:
+        for letter in topic:
+            await asyncio.sleep(0)
+            yield RunResponse(content=letter)
+        self.session_state["topic"] = topic
+
+
+async def collected(given: Any) -> list[RunResponse]:
+    return [item async for item in given] if hasattr(given, "__aiter__") else [await given]
+
+
+class Breaking(Workflow):
+    def run(self) -> Iterator[RunResponse]:
+        self.session_state["begun"] = True
+        yield RunResponse(content="part")
+        raise ValueError("boom")
+
+    async def arun(self) -> AsyncIterator[RunResponse]:
+        self.session_state["begun"] = True
+        yield RunResponse(content="part")
+        raise ValueError("boom")
+
+
+class Endless(Workflow):
+    closed: list[str]
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.closed = []
+
+    def run(self) -> Iterator[RunResponse]:
+        self.session_state["begun"] = True
+        try:
+            while True:
+                yield RunResponse(content="x")
+        except GeneratorExit:
+            self.closed.append(f"GeneratorExit in {self.session_id}")
+            raise
+
+    async def arun(self) -> RunResponse:
+        self.session_state["begun"] = True
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            self.closed.append(f"CancelledError in {self.session_id}")
+            raise
+        return RunResponse()
 
 
 def state(workflow: Workflow, storage: Storage) -> dict[str, Any]:
@@ -61,6 +143,22 @@ class Stub:
         for piece in (message[:middle], message[middle:]):
             yield RunResponse(content=piece, event="RunResponseContent")
         self._whole(message)
+
+
+COUNTER = """
+    import json, sys
+    from repertoire import RunResponse, SqliteStorage, Workflow
+
+    class Counter(Workflow):
+        def run(self):
+            count = self.session_state.get("count", 0) + 1
+            self.session_state["count"] = count
+            return RunResponse(content=f"Run #{count}")
+
+    state = json.loads(sys.argv[1])
+    storage = SqliteStorage(table_name="workflows", db_file="tmp/wf.db")
+    print(json.dumps(Counter(session_id="user-42", session_state=state, storage=storage).run().content))
+"""
 
 
 def script(folder: Path, name: str, source: str) -> Path:

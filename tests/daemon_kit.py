@@ -143,19 +143,12 @@ class Peer:
         self.socket.close()
 
 
-class Host:
-    """An MCP host with a front as its child."""
+class Spoken:
+    """A child that is spoken with in lines of JSON-RPC, over its standard streams."""
 
-    def __init__(self, home: Home, *words: str, **environment: str) -> None:
-        command = [sys.executable, os.path.join(HERE, "fake_front.py"), "--home", home.path, *words]
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=home.env(**environment),
-        )
-        home.started.append(self.process)
+    def __init__(self, command: list[str], env: dict[str, str] | None = None) -> None:
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=env)
         assert self.process.stdin and self.process.stdout and self.process.stderr
         self.stdin, self.stdout, self.stderr = self.process.stdin, self.process.stdout, self.process.stderr
         self.lines = Lines(self.stdout.fileno())
@@ -165,14 +158,16 @@ class Host:
         self.stdin.write(data)
         self.stdin.flush()
 
+    def say(self, message: Any) -> None:
+        self.write(json.dumps(message).encode() + b"\n")
+
     def ask(self, method: str, **params: Any) -> int:
         self.number += 1
-        message = {"jsonrpc": "2.0", "id": self.number, "method": method, "params": params}
-        self.write(json.dumps(message).encode() + b"\n")
+        self.say({"jsonrpc": "2.0", "id": self.number, "method": method, "params": params})
         return self.number
 
     def tell(self, method: str, **params: Any) -> None:
-        self.write(json.dumps({"jsonrpc": "2.0", "method": method, "params": params}).encode() + b"\n")
+        self.say({"jsonrpc": "2.0", "method": method, "params": params})
 
     def receive(self) -> Any:
         line = self.lines.line()
@@ -184,15 +179,12 @@ class Host:
         assert answer is not None and answer["id"] == number, answer
         return answer
 
-    def begin(self) -> int:
-        """Initialise as a client of 2025 does; gives the daemon's process id."""
-        answer = self.answer("initialize", protocolVersion="2025-11-25", capabilities={}, clientInfo={"name": "t"})
+    def initialize(self) -> Any:
+        """As a client of 2025 does."""
+        client = {"name": "t", "version": "1"}
+        answer = self.answer("initialize", protocolVersion="2025-11-25", capabilities={}, clientInfo=client)
         self.tell("notifications/initialized")
-        return int(answer["result"]["pid"])
-
-    def end(self) -> int:
-        self.stdin.close()
-        return self.process.wait(PATIENCE_S)
+        return answer
 
     def close(self) -> None:
         self.process.kill()
@@ -202,3 +194,20 @@ class Host:
                 stream.close()
             except BrokenPipeError:
                 pass
+
+
+class Host(Spoken):
+    """An MCP host with a front as its child, whose daemon is the fake one."""
+
+    def __init__(self, home: Home, *words: str, **environment: str) -> None:
+        command = [sys.executable, os.path.join(HERE, "fake_front.py"), "--home", home.path, *words]
+        super().__init__(command, home.env(**environment))
+        home.started.append(self.process)
+
+    def begin(self) -> int:
+        """Initialise; gives the daemon's process id."""
+        return int(self.initialize()["result"]["pid"])
+
+    def end(self) -> int:
+        self.stdin.close()
+        return self.process.wait(PATIENCE_S)

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from daemon_kit import Lines
+from daemon_kit import Spoken
 from repertoire import home as homes
 
 COUNT = '''"""Count the calls of a session."""
@@ -78,59 +78,21 @@ def query(home: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
         connection.close()
 
 
-class Host:
+class Host(Spoken):
     """An MCP host with the real `repertoire serve` as its child: lines in, lines out."""
 
     def __init__(self, home: Path, *words: str) -> None:
-        command = [*COMMAND, "serve", "--home", str(home), *words]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        assert self.process.stdin and self.process.stdout and self.process.stderr
-        self.stdin, self.stdout, self.stderr = self.process.stdin, self.process.stdout, self.process.stderr
-        self.lines = Lines(self.stdout.fileno())
-        self.number = 0
+        super().__init__([*COMMAND, "serve", "--home", str(home), *words])
 
     def begin(self) -> Host:
-        client = {"name": "t", "version": "1"}
-        self.answer("initialize", protocolVersion="2025-11-25", capabilities={}, clientInfo=client)
-        self.say({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        self.initialize()
         return self
-
-    def write(self, data: bytes) -> None:
-        self.stdin.write(data)
-        self.stdin.flush()
-
-    def say(self, message: Any) -> None:
-        self.write(json.dumps(message).encode() + b"\n")
-
-    def ask(self, method: str, **params: Any) -> int:
-        self.number += 1
-        self.say({"jsonrpc": "2.0", "id": self.number, "method": method, "params": params})
-        return self.number
-
-    def receive(self) -> Any:
-        line = self.lines.line()
-        return None if line is None else json.loads(line)
-
-    def answer(self, method: str, **params: Any) -> Any:
-        number = self.ask(method, **params)
-        answer = self.receive()
-        assert answer is not None and answer["id"] == number, answer
-        return answer
 
     def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         answer: dict[str, Any] = self.answer("tools/call", name=tool, arguments=arguments)["result"][
             "structuredContent"
         ]
         return answer
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        for stream in (self.stdin, self.stdout, self.stderr):
-            try:
-                stream.close()
-            except BrokenPipeError:
-                pass
 
 
 def database(home: Path) -> Path:

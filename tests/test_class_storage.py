@@ -16,27 +16,12 @@ from pydantic import BaseModel
 
 import class_kit
 from class_kit import Counter, Show, state
-from repertoire import InMemoryStorage, RunResponse, SqliteStorage, Workflow
+from repertoire import RunResponse, SqliteStorage, Workflow
 from repertoire.authoring import codec
 from repertoire.authoring.refusals import StateError
 from repertoire.authoring.sessions import Storage
 
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[SqliteStorage]:
-    storage = SqliteStorage("workflows", db_file=tmp_path / "wf.db")
-    yield storage
-    storage.close()
-
-
-@pytest.fixture(params=["file", "memory"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
-    if request.param == "memory":
-        yield InMemoryStorage()
-        return
-    opened = SqliteStorage("workflows", db_file=tmp_path / "wf.db")
-    yield opened
-    opened.close()
+db, storage = class_kit.db, class_kit.storage
 
 
 # What a state may hold.

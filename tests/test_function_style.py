@@ -15,8 +15,8 @@ from repertoire.model.session import Caller
 from repertoire.surfaces.mcp import build_server
 from test_mcp import call, create
 from test_service import opened, run
-from test_worker import pooled
 from transports import Memory
+from worker_kit import pooled
 
 ASK = '''
 {define} run(url: str, headers: dict = None) -> dict:

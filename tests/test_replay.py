@@ -7,48 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import replay_kit
 from repertoire.app import App
 from repertoire.model.run import Run
-from repertoire.model.session import Caller
 from repertoire.store import Store
 from repertoire.store.journal import NewRecord
-from survive_kit import body, effects, opened, run, said
+from replay_kit import JSON_OF, ME, publish, survived
+from survive_kit import effects, run, said
 
 pytestmark = pytest.mark.anyio
 
-ME = Caller()
-
-
-@pytest.fixture
-async def app(tmp_path: Path) -> AsyncIterator[App]:
-    async with opened(tmp_path / "home", workers="4") as app:
-        yield app
-
-
-@pytest.fixture
-def traces(tmp_path: Path) -> Path:
-    folder = tmp_path / "traces"
-    folder.mkdir()
-    return folder
-
-
-async def publish(app: App, folder: Path, source: str, name: str = "flow") -> None:
-    await app.service.create(ME, name, body(folder, source), replace=True)
-
-
-async def survived(app: App, folder: Path, source: str, **arguments: Any) -> dict[str, Any]:
-    """Publish, run, and see that its worker died once and the run completed all the same."""
-    await publish(app, folder, source)
-    answer = await run(app, "flow", **arguments)
-    assert answer["status"] == "completed", answer["error"]
-    assert (folder / "died").exists(), "the body has not killed its worker"
-    return answer
+home, app, traces = replay_kit.home, replay_kit.app, replay_kit.traces
 
 
 # What is stable over a resume
@@ -125,7 +99,6 @@ TO_THREAD = THREADS.replace(
     results = await asyncio.gather(*(asyncio.to_thread(one, n) for n in range(4)))
 """,
 )
-JSON_OF = "import json\njson_of = json.dumps\n"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +152,7 @@ async def test_a_timeout_counts_from_when_it_is_set_and_not_from_what_the_loop_l
     app: App, traces: Path
 ) -> None:
     """A step that blocks the loop for longer than the timeout which is set after it."""
-    await publish(app, traces, 'def run() -> str:\n    return step(effect, "child", 0.2)\n', "child")
+    await publish(app, traces, child='def run() -> str:\n    return step(effect, "child", 0.2)\n')
     source = """
 async def run() -> str:
     step(effect, "slow", 1.0)
@@ -383,7 +356,7 @@ async def run() -> str:
 """
     if kind == "one less":
         source = source.replace('    return step(effect, "never")', '    return "never"')
-    await publish(app, traces, source)
+    await publish(app, traces, flow=source)
     answer = await run(app, "flow")
     error = answer["error"]
     assert answer["status"] == "failed" and error["code"] == "non_determinism" and error["type"] == "NonDeterminism", (
@@ -409,7 +382,7 @@ def run() -> str:
     die()
     return "as if nothing had happened"
 """
-    await publish(app, traces, source)
+    await publish(app, traces, flow=source)
     answer = await run(app, "flow")
     assert answer["status"] == "failed" and answer["error"]["code"] == "non_determinism", answer
     assert effects(traces) == ["one", "three"]

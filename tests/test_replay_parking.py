@@ -6,13 +6,14 @@ In one process, with real workers. Opening the home again is a restart: what was
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
+import replay_kit
 from repertoire.app import App
 from repertoire.errors import StorageError
 from repertoire.model.run import Run
@@ -20,50 +21,12 @@ from repertoire.model.session import Caller
 from repertoire.store import Store
 from repertoire.store.journal import NewRecord
 from repertoire.store.writer import Writer
-from survive_kit import body, effects, events, eventually, opened, run
+from replay_kit import ME, ended, publish
+from survive_kit import effects, eventually, opened, run
 
 pytestmark = pytest.mark.anyio
 
-ME = Caller()
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-async def app(home: Path) -> AsyncIterator[App]:
-    async with opened(home, workers="4") as app:
-        yield app
-
-
-@pytest.fixture
-def traces(tmp_path: Path) -> Path:
-    folder = tmp_path / "traces"
-    folder.mkdir()
-    return folder
-
-
-async def publish(app: App, folder: Path, **sources: str) -> None:
-    for name, source in sources.items():
-        await app.service.create(ME, name, body(folder, source), replace=True)
-
-
-async def ended(app: App, run_id: str) -> dict[str, Any]:
-    with anyio.fail_after(20):
-        async for _ in app.service.follow(run_id):
-            pass
-    answer = await app.service.get_run(ME, run_id)
-    await events(app, run_id)
-    return answer
-
-
-async def statuses(app: App) -> dict[str, int]:
-    counted: dict[str, int] = {}
-    for row in await app.service.runs(ME, limit=1000):
-        counted[row["status"]] = counted.get(row["status"], 0) + 1
-    return counted
+home, app, traces = replay_kit.home, replay_kit.app, replay_kit.traces
 
 
 # Parking

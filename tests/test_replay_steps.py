@@ -6,46 +6,18 @@ In one process, with real workers: bodies kill their own worker once, so that wh
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+import replay_kit
 from repertoire.app import App
-from repertoire.model.session import Caller
-from survive_kit import body, effects, eventually, opened, run, said
+from replay_kit import JSON_OF, ME, publish, survived
+from survive_kit import effects, eventually, run, said
 
 pytestmark = pytest.mark.anyio
 
-ME = Caller()
-JSON_OF = "import json\njson_of = json.dumps\n"
-
-
-@pytest.fixture
-async def app(tmp_path: Path) -> AsyncIterator[App]:
-    async with opened(tmp_path / "home", workers="4") as app:
-        yield app
-
-
-@pytest.fixture
-def traces(tmp_path: Path) -> Path:
-    folder = tmp_path / "traces"
-    folder.mkdir()
-    return folder
-
-
-async def publish(app: App, folder: Path, source: str, name: str = "flow") -> None:
-    await app.service.create(ME, name, body(folder, source), replace=True)
-
-
-async def survived(app: App, folder: Path, source: str, **arguments: Any) -> dict[str, Any]:
-    """Publish, run, and see that its worker died once and the run completed all the same."""
-    await publish(app, folder, source)
-    answer = await run(app, "flow", **arguments)
-    assert answer["status"] == "completed", answer["error"]
-    assert (folder / "died").exists(), "the body has not killed its worker"
-    return answer
+home, app, traces = replay_kit.home, replay_kit.app, replay_kit.traces
 
 
 # Steps
@@ -160,7 +132,7 @@ async def run() -> list:
 
 async def test_calls_within_a_step_are_part_of_it(app: App, traces: Path) -> None:
     # promise: covered
-    await publish(app, traces, 'def run(n: int) -> str:\n    return step(effect, f"child {n}")\n', "child")
+    await publish(app, traces, child='def run(n: int) -> str:\n    return step(effect, f"child {n}")\n')
     source = """
 def both():
     first = workflows.invoke("child", n=1)
@@ -230,7 +202,7 @@ async def amake():
 async def run() -> None:
     {call}
 """
-    await publish(app, traces, source)
+    await publish(app, traces, flow=source)
     answer = await run(app, "flow")
     error = answer["error"]
     assert answer["status"] == "failed" and "a step's result cannot be recorded" in error["message"], error
@@ -293,7 +265,7 @@ def run(fail: bool) -> int:
         raise ValueError("no")
     return session_state["n"]
 """
-    await publish(app, traces, source)
+    await publish(app, traces, flow=source)
     failed = await run(app, "flow", fail=True)
     assert failed["status"] == "failed" and failed["error"]["type"] == "ValueError"
     assert (await run(app, "flow", failed["session_id"], fail=False))["result"] == 102
@@ -311,7 +283,7 @@ def run() -> None:
         file.write("x")
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    await publish(app, traces, source)
+    await publish(app, traces, flow=source)
     answer = await run(app, "flow")
     assert answer["status"] == "failed" and answer["error"]["code"] == "worker_lost", answer
     assert answer["error"]["type"] == "WorkerLost"
@@ -330,7 +302,7 @@ def run() -> list:
         die(f"died{n}")
     return got
 """
-    await publish(app, traces, source)
+    await publish(app, traces, flow=source)
     answer = await run(app, "flow")
     assert answer["status"] == "completed" and answer["result"] == effects(traces) == [str(n) for n in range(6)]
 
@@ -349,14 +321,14 @@ async def test_an_end_by_the_body_or_by_a_limit_is_final(app: App, traces: Path,
     # promise: final
     what, code, status = FINAL[kind]
     source = f'__workflow__ = {{"timeout_s": 1}}\n\ndef run() -> None:\n    step(effect, "once")\n    effect("begun")\n    {what}\n'
-    await publish(app, traces, source)
+    await publish(app, traces, flow=source)
     answer = await run(app, "flow")
     assert answer["status"] == status and (code is None or answer["error"]["code"] == code), answer
     assert effects(traces) == ["once", "begun"], "not begun again"
 
 
 async def test_a_cancel_is_final(app: App, traces: Path) -> None:
-    await publish(app, traces, 'def run() -> None:\n    step(effect, "once")\n    step(effect, "never", 60)\n')
+    await publish(app, traces, flow='def run() -> None:\n    step(effect, "once")\n    step(effect, "never", 60)\n')
     live = await app.service.run(ME, "flow", {})
     await eventually(lambda: effects(traces))
     assert (await app.service.cancel(ME, live.run.id))["status"] == "cancelled"

@@ -34,7 +34,7 @@ class Journal:
         self.values = list(recorded)
         self.next = 0
 
-    def take(self, live: Callable[[], float], /) -> float:
+    def read_clock(self, live: Callable[[], float], /) -> float:
         if self.next == len(self.values):
             self.values.append(live())
         self.next += 1

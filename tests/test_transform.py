@@ -347,7 +347,7 @@ def test_the_standard_library_compiles_to_the_same_lines() -> None:
 
 
 class Live:
-    def take(self, live: Callable[[], float], /) -> float:
+    def read_clock(self, live: Callable[[], float], /) -> float:
         return live()
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 class Reads(Protocol):
     """What the current task has read so far, in order."""
 
-    def take(self, live: Callable[[], float], /) -> float:
+    def read_clock(self, live: Callable[[], float], /) -> float:
         """The value recorded for the task's next read, or what `live` gives, recorded."""
 
 
@@ -64,7 +64,7 @@ class RunClock:
         self._perf_counter = _Steady(reads, _time.perf_counter)
 
     def time(self) -> float:
-        return self._reads.take(_time.time)
+        return self._reads.read_clock(_time.time)
 
     def functions(self) -> dict[str, RunFunction]:
         """What the module `time` has otherwise during a run."""
@@ -126,7 +126,7 @@ class _Steady:
         self._highest = 0.0
 
     def read(self) -> float:
-        value = self._reads.take(self._live)
+        value = self._reads.read_clock(self._live)
         self._highest = max(self._highest, value)
         return value
 

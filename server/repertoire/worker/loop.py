@@ -19,10 +19,7 @@ _Args = TypeVarTuple("_Args")
 
 
 class Conductor(Protocol):
-    """Who plays the recorded answers: the desk of the run."""
-
-    @property
-    def replaying(self) -> bool: ...
+    """Who plays the recorded answers: the turns of the run."""
 
     def now(self) -> float:
         """Seconds of the run's clock."""

@@ -135,5 +135,5 @@ def follow_threads(settled: Callable[[Node], None]) -> None:
             self.run = partial(_run_in, current().child(), self.run, settled)  # type: ignore[method-assign]  # of this one thread
         start(self)
 
-    ThreadPoolExecutor.submit = submit_with_path  # type: ignore[method-assign, assignment]
-    threading.Thread.start = start_with_path  # type: ignore[method-assign]
+    ThreadPoolExecutor.submit = submit_with_path  # type: ignore[method-assign, assignment]  # of all pools
+    threading.Thread.start = start_with_path  # type: ignore[method-assign]  # of all threads

@@ -96,7 +96,7 @@ class Process:
             return Failed(Fault("unknown_key", "LookupError", "this worker does not have the workflow's code"))
         desk = Desk(self._outbox, self._channel, task)
         frame = self._ended(task, version, desk)
-        return msgspec.structs.replace(frame, pending=True) if desk.has_waiters else frame
+        return msgspec.structs.replace(frame, pending=True) if desk.exchange.has_waiters else frame
 
     def _ended(self, task: Task, version: Version, desk: Desk) -> Done | Failed:
         with contextlib.ExitStack() as stack:
@@ -104,12 +104,13 @@ class Process:
             try:
                 self._begin(desk, task.max_message_bytes, task.cwd, task.env)
                 return self._perform(task, version, desk, stack)
-            except BaseException as error:
-                return Failed(faults.of_run(desk.lost or error, version))
+            except BaseException as error:  # however a body ends, sys.exit too: the worker lives on
+                return Failed(faults.of_run(desk.replay.lost or error, version))
 
     def _begin(self, desk: Desk | None, max_message: int, folder: str | None, environment: dict[str, str]) -> None:
         paths.begin()
-        source.conductor = self._desk = desk
+        self._desk = desk
+        source.conductor = None if desk is None else desk.turns
         ambient.begin(desk)
         self._streams.attach(desk, max_message)
         self._surroundings.enter(folder, environment)
@@ -117,22 +118,23 @@ class Process:
     def _end(self, desk: Desk | None) -> None:
         self._streams.drain()
         if desk is not None:
-            desk.close()
+            desk.exchange.close()
         source.conductor = self._desk = None
         ambient.end()
         self._streams.attach(None)
 
     def _settled(self, node: paths.Node) -> None:
         if self._desk is not None:
-            self._desk.settled(node)
+            self._desk.replay.settled(node)
 
     def _perform(self, task: Task, version: Version, desk: Desk, stack: contextlib.ExitStack) -> Done | Failed:
         """The module stays loaded in `stack`: exceptions of the body are turned into words by code that may live in it."""
         try:
-            module = stack.enter_context(self._library.loaded(version, RunClock(task.run_id, desk, desk.slept)))
+            clock = RunClock(task.run_id, desk.timeline, desk.timeline.sleep)
+            module = stack.enter_context(self._library.loaded(version, clock))
             entry = find_entry(module, version.code.entry)
             read = signature(version, module, entry)
-        except BaseException as error:
+        except BaseException as error:  # whatever its top level does is said, too
             return Failed(faults.of_load(error, version))
         info = RunInfo(task.run_id, version.code.name, task.env, task.session_id, task.state is not None)
         run, positional, keyword = entry.bind(read, info, json.loads(task.arguments))
@@ -141,7 +143,7 @@ class Process:
         mark = None if task.state is None else codec.mark(ambient.session_state)
         call = Call(desk.emit, wants_return=read.gives_return_value)
         value = call(run, positional, keyword)
-        desk.check_end()
+        desk.replay.check_end()
         result = read.dump(value, task.max_result_bytes)
         return Done(result, _changed_state(task, module, desk, mark))
 
@@ -157,7 +159,7 @@ class Process:
                     json.dumps(read.output_schema),
                     tuple(Note(*note) for note in read.notes),
                 )
-        except BaseException as error:
+        except BaseException as error:  # whatever its top level does is said, too
             return Failed(faults.of_load(error, version))
         finally:
             self._end(None)

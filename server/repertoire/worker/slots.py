@@ -13,13 +13,18 @@ from .paths import Node
 PARKABLE: Final = frozenset({"ask", "sleep", "workflow"})
 """What may take days. A run that waits for nothing else needs no worker."""
 
+Outcome = Answer | Recorded
+
+LIVE: Final = RuntimeError("not recorded")
+"""The outcome that says: make the call."""
+
 
 class Slot:
     def __init__(self, node: Node, frame: Call | Record) -> None:
         self.node = node
         self.frame = frame
         self.sent = False
-        self.outcome: Answer | Recorded | BaseException | None = None
+        self.outcome: Outcome | BaseException | None = None
         self.future: asyncio.Future[None] | None = None
         self._thread = 0
 
@@ -34,11 +39,18 @@ class Slot:
     def done(self) -> bool:
         return self.outcome is not None
 
+    def ended(self) -> Outcome:
+        """What it came to. Raises what it was given instead."""
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        assert self.outcome is not None
+        return self.outcome
+
     @property
     def parkable(self) -> bool:
         return self.frame.op in PARKABLE
 
-    def resolve(self, outcome: Answer | Recorded | BaseException) -> None:
+    def resolve(self, outcome: Outcome | BaseException) -> None:
         """From any thread. The first outcome counts."""
         if self.outcome is not None:
             return

@@ -46,7 +46,9 @@ def run(path: str, limit: int = 10) -> list[str]:
 - Optional, a literal: `__workflow__ = {{"title": "...", "tags": ["..."], "timeout_s": 60, "read_only": True}}`.
 - It runs in a process of its own with a time and memory limit. Give it one job; several small workflows compose better than a large one.
 
-Then call create_workflow(name, source), read its findings, and try it with run_workflow(name, arguments).'''
+Then call create_workflow(name, source, examples=[{{"arguments": {{...}}, "expect": ...}}]): it is published if the examples hold, and
+otherwise its findings say what to correct. Or publish it first, try it with run_workflow(name, arguments), and when it went well call
+create_workflow(name, from_run=run_id, replace=true), which makes an example of that run.'''
 
 
 class Reading:

@@ -1,0 +1,162 @@
+"""Calls that are with the host, and what comes back for them.
+
+Threads that wait share the socket: one of them reads it for all, and where a loop runs, that does. An answer for a thread is its own
+at once; one for a coroutine is kept until it is its turn (turns.py).
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from ..authoring import ambient
+from ..wire import Answer, Drop, HostFrame, Idle, More, Page, Recorded, WorkerFrame
+from .channel import Channel
+from .journal import Reads
+from .outbox import Outbox
+from .slots import Outcome, Slot
+from .threads import foreign
+
+_ENDED: Final = "the run has ended"
+
+
+class Exchange:
+    """Of one run. Closed when it ends: threads that still wait are told so."""
+
+    def __init__(self, outbox: Outbox, channel: Channel, *, has_state: bool) -> None:
+        self.changed = threading.Condition()
+        """Guards what is known of the run's calls, here and in the journal; told of everything that threads wait for."""
+        self.reads = Reads()
+        self.answers: deque[tuple[Slot, Answer]] = deque()
+        """For coroutines, in the order in which they came."""
+        self.open = True
+        self.has_waiters = False
+        """Set at the end: whether threads of the body still waited for calls."""
+        self._outbox = outbox
+        self._channel = channel
+        self._has_state = has_state
+        self._ids = itertools.count(1)
+        self._slots: dict[int, Slot] = {}
+        self._reading = False
+        self._page: list[Recorded] | None = None
+        self._idle_with: list[int] = []
+
+    def next_id(self) -> int:
+        return next(self._ids)
+
+    def check_open(self) -> None:
+        if not self.open:
+            raise RuntimeError(_ENDED)
+
+    # To the host
+
+    def tell(self, frame: WorkerFrame) -> None:
+        """What has no answer."""
+        self._outbox.send(frame)
+
+    def send(self, slot: Slot) -> None:
+        if clock := self.reads.take():
+            slot.frame = msgspec.structs.replace(slot.frame, clock=clock)
+        number = slot.frame.id
+        self._slots[number] = slot
+        slot.sent = True
+        try:
+            self._outbox.send(slot.frame)
+        except BaseException:  # whatever it was, nothing was sent that could be answered
+            del self._slots[number]
+            raise
+
+    def forget(self, slot: Slot) -> None:
+        """Its answer, if one comes, is nobody's."""
+        self._slots.pop(slot.frame.id, None)
+
+    def drop(self, slot: Slot) -> None:
+        """The body has cancelled this call."""
+        if self.open:
+            frame = slot.frame
+            self.tell(Drop(frame.id, frame.path, frame.op, frame.hash, frame.label, self.reads.take()))
+
+    def fetch(self, after: int) -> list[Recorded]:
+        """The journal's page after this number."""
+        self._page = None
+        self.tell(More(after))
+        self._wait(lambda: self._page is not None)
+        return self._page or []
+
+    def tell_idle(self) -> None:
+        """If all calls may take days and nothing else goes on, the host may park the run."""
+        slots = list(self._slots.values())  # at once: other threads make calls
+        if slots and all(slot.parkable for slot in slots) and not foreign():
+            self._tell_idle()
+
+    def _tell_idle(self) -> None:
+        ids = sorted(self._slots)
+        if ids == self._idle_with:
+            return
+        self._idle_with = ids
+        try:
+            state = ambient.stored_form() if self._has_state else None
+        except Exception:  # a state that cannot be stored now: the run keeps its worker, and says so when it ends
+            return
+        self.tell(Idle(ids, state))
+
+    # From the host
+
+    def wait_for(self, slot: Slot) -> Outcome:
+        """What a call that was sent came to; blocks this thread."""
+        self._wait(lambda: slot.done)
+        return slot.ended()
+
+    def _wait(self, until: Callable[[], bool]) -> None:
+        """Blocks until it is true. One of the waiting threads reads the socket for all."""
+        with self.changed:
+            while not until():
+                if not self.open and threading.current_thread() is not threading.main_thread():
+                    raise RuntimeError(_ENDED)
+                if self._reading:
+                    self.changed.wait()
+                    continue
+                self._reading = True
+                self.changed.release()
+                try:
+                    frame = self._channel.receive()
+                finally:
+                    self.changed.acquire()
+                    self._reading = False
+                self._take(frame)
+                self.changed.notify_all()
+
+    def arrived(self) -> None:
+        """The loop says that there is something to read."""
+        with self.changed:
+            if self._reading:  # a thread is at it
+                return
+            for frame in self._channel.arrived():
+                self._take(frame)
+            self.changed.notify_all()
+
+    def fileno(self) -> int:
+        return self._channel.fileno()
+
+    def _take(self, frame: HostFrame) -> None:
+        if isinstance(frame, Page):
+            self._page = frame.records
+        elif isinstance(frame, Answer):
+            slot = self._slots.pop(frame.id, None)
+            if slot is None:  # the body has cancelled it meanwhile
+                return
+            if slot.future is None:
+                slot.resolve(frame)
+            else:
+                self.answers.append((slot, frame))
+
+    def close(self) -> None:
+        with self.changed:
+            self.open = False
+            self.has_waiters = self._reading or any(slot.future is None for slot in list(self._slots.values()))
+            self.changed.notify_all()
