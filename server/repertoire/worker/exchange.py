@@ -82,10 +82,14 @@ class Exchange:
             self.tell(Drop(frame.id, frame.path, frame.op, frame.hash, frame.label, self.reads.take()))
 
     def fetch(self, after: int) -> list[Recorded]:
-        """The journal's page after this number."""
+        """The journal's page after this number. Threads may ask for the same one; what comes twice is of an earlier number then."""
+
+        def is_here() -> bool:
+            return self._page is not None and (not self._page or self._page[0].n > after)
+
         self._page = None
         self.tell(More(after))
-        self._wait(lambda: self._page is not None)
+        self._wait(is_here)
         return self._page or []
 
     def tell_idle(self) -> None:

@@ -56,6 +56,7 @@ class Journal:
                 at += 1
             if not self._read_page():
                 return None
+            at = 0  # while the page came, another thread may have taken some
 
     def clock(self, prefix: str) -> float | None:
         """The next clock value that this node has read; None when no more of them is known."""
@@ -71,7 +72,10 @@ class Journal:
     def _read_page(self) -> bool:
         if self._unread <= 0:
             return False
-        page = self._fetch(self._last)
+        after = self._last
+        page = self._fetch(after)
+        if self._last != after:  # meanwhile another thread has read the same one
+            return True
         if not page:  # fewer than were counted: some were taken back
             self._left -= self._unread
             self._unread = 0
