@@ -400,6 +400,8 @@ async def test_pinned_workflows_are_listed_among_many(tmp_path: Path) -> None:
         assert [one.name for one in await app.service.listed(ME, 0)] == ["w5", "w6", "w7"]
         assert await app.service.pin(ME, "w0") and not await app.service.pin(ME, "w0")
         assert [one.name for one in await app.service.listed(ME, 0)] == ["w0", "w6", "w7"]
+        page = await app.service.list_workflows(ME)
+        assert [row["name"] for row in page["workflows"] if row["pinned"]] == ["w0"]
         with pytest.raises(UnknownWorkflow):
             await app.service.pin(ME, "nothing_like_it")
     async with opened(tmp_path, max_listed_tools="3", **OFF) as app:

@@ -65,7 +65,7 @@ class Workflows:
     """`workflows.invoke(name, **arguments)` runs another workflow and gives its result; `workflows.NAME(**arguments)` does too.
 
     `search(query, limit=5)`, `list()`, `get(name)`, `create(name, source, description=None, replace=False, examples=None, tags=None)`,
-    `delete(name)` are the registry's.
+    `delete(name, force=False)` are the registry's.
     """
 
     __slots__ = ()
@@ -86,7 +86,7 @@ _VERBS: Final[dict[str, tuple[str, ...]]] = {
     "list": (),
     "get": ("name",),
     "create": ("name", "source", "description", "replace", "examples", "tags"),
-    "delete": ("name",),
+    "delete": ("name", "force"),
 }
 """The registry's verbs with their parameters in order."""
 

@@ -88,9 +88,20 @@ class Library(Verbs):
         rest = [version for name, version in view.names.items() if cursor is None or name > cursor]
         page = rest[:limit]
         return {
-            "workflows": [item(version) for version in page],
+            "workflows": [self._item(version) for version in page],
             "broken": [] if cursor else [_broken(file.path, file.findings) for file in view.broken],
             "next_cursor": page[-1].name if len(rest) > limit else None,
+        }
+
+    def _item(self, version: WorkflowVersion) -> dict[str, Any]:
+        return {
+            "name": version.name,
+            "title": version.title,
+            "description": version.description,
+            "version": version.short,
+            "origin": version.origin,
+            "tags": list(version.options.tags),
+            "pinned": version.name in self._catalog.pins,
         }
 
     def find(self, caller: Caller, name: str) -> WorkflowVersion:
@@ -109,17 +120,6 @@ class Library(Verbs):
 
     def broken(self, caller: Caller) -> list[dict[str, Any]]:
         return [_broken(file.path, file.findings) for file in self.view(caller).broken]
-
-
-def item(version: WorkflowVersion) -> dict[str, Any]:
-    return {
-        "name": version.name,
-        "title": version.title,
-        "description": version.description,
-        "version": version.short,
-        "origin": version.origin,
-        "tags": list(version.options.tags),
-    }
 
 
 def _match(version: WorkflowVersion, found: Match, include_source: bool) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from ..registry.references import Reference, References, references
 from ..registry.source import parse
 from ..store.publishing import Publication
 from .checking import Checking
-from .library import item
 
 
 class Versions(Checking):
@@ -33,7 +32,7 @@ class Versions(Checking):
         checked = await self._store.checked(shown.hash)
         calls = await anyio.to_thread.run_sync(self._references, shown)
         answer = {
-            **item(shown),
+            **self._item(shown),
             "input_schema": shown.input_schema,
             "output_schema": shown.output_schema,
             "options": msgspec.to_builtins(shown.options),
@@ -95,11 +94,13 @@ class Versions(Checking):
         return references(parse(version.source, self._limits.max_source_bytes))
 
     async def _callers(self, name: str) -> list[tuple[WorkflowVersion, Reference]]:
-        """Published workflows whose source calls this one by its name, and how. What is named at run time only is not seen."""
+        """Published workflows whose source calls this one by its name, and how. What is named at run time only is not seen, and one that
+        creates it itself does not depend on what is there."""
         mentioning = [one for one in self._catalog.everything() if name in one.source and one.name != name]
 
         def look() -> list[tuple[WorkflowVersion, Reference]]:
-            return [(one, call) for one in mentioning for call in self._references(one).workflows if call.name == name]
+            read = [(one, self._references(one)) for one in mentioning]
+            return [(one, call) for one, all in read for call in all.workflows if call.name == name and name not in all.own]
 
         return await anyio.to_thread.run_sync(look)
 
