@@ -52,7 +52,7 @@ _MOCK: Final = {
     "properties": {
         "call": {"type": "string", "description": "A workflow's name, or `ask`."},
         "arguments": {"type": "object"},
-        "result": {},
+        "result": {"anyOf": _ANY_JSON},
         "error": {"type": "string"},
     },
     "required": ["call"],
@@ -61,9 +61,10 @@ _EXAMPLE: Final = {
     "type": "object",
     "properties": {
         "arguments": {"type": "object"},
-        "expect": {"description": "The result."},
+        "expect": {"anyOf": _ANY_JSON, "description": "The result."},
         "expect_error": {"type": "string", "description": "Part of the error's type or message, where it has to fail."},
         "match": {
+            "type": "string",
             "enum": ["exact", "subset", "schema", "approx"],
             "description": "subset: objects may have more keys. schema: expect is a JSON Schema. approx: numbers may differ by `tolerance`.",
         },
