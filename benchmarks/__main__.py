@@ -34,7 +34,7 @@ BENCHMARKS: Final[dict[str, Callable[[Plan], list[Figure]]]] = {
 def main() -> int:
     gc.disable()  # as timeit does: the client's own collections are no figure of a server
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Repertoire beside a bare MCP server.")
-    parser.add_argument("name", choices=[*BENCHMARKS, "survive", "find"])
+    parser.add_argument("name", choices=[*BENCHMARKS, "survive", "search"])
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--pairs", type=int, default=5, help="interleaved pairs per ratio (default 5)")
     parser.add_argument("--quick", action="store_true", help="fewer calls; for a look, not for a record")
@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--agno3-python", metavar="PATH", help="a Python that has agno 3, for `styles`")
     parser.add_argument("--dbos-python", metavar="PATH", help="a Python that has dbos 3.4, for `survive` and `journal`")
     parser.add_argument("--redis-server", metavar="PATH", help="the program, for FastMCP's tasks in `survive`")
-    parser.add_argument("--search-set", metavar="DIR", help="corpus.jsonl and queries.jsonl, for `find`")
+    parser.add_argument("--search-set", metavar="DIR", help="corpus.jsonl and queries.jsonl, for `search`")
     words = parser.parse_args()
     if words.pairs < 1:
         parser.error("--pairs wants at least 1")
@@ -53,7 +53,7 @@ def main() -> int:
     began = time.monotonic()
     if words.name == "survive":
         return survive.report(survive.measure(plan), time.monotonic() - began, as_json=words.json)
-    figures = find_figures(plan) if words.name == "find" else BENCHMARKS[words.name](plan)
+    figures = search_figures(plan) if words.name == "search" else BENCHMARKS[words.name](plan)
     taken = time.monotonic() - began
     if words.json:
         shown = {
@@ -68,7 +68,7 @@ def main() -> int:
     return 0
 
 
-def find_figures(plan: Plan) -> list[Figure]:
+def search_figures(plan: Plan) -> list[Figure]:
     from .find import measure  # torch: seconds that no other benchmark needs
 
     return measure(plan)

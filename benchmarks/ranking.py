@@ -1,4 +1,4 @@
-"""How good a ranking is: nDCG@10, recall, MRR, and by how much one is better than another, with the interval of the paired difference."""
+"""How good a ranking is: nDCG@10, recall, MRR, each with its interval, and by how much one ranking is better than another."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean
+from statistics import fmean
 
 _RESAMPLES = 2_000
 _SEED = 7
@@ -14,15 +14,21 @@ _SEED = 7
 
 @dataclass(frozen=True)
 class Quality:
-    """Per query; `of` gives the means."""
+    """Per query."""
 
     ndcg: tuple[float, ...]
     mrr: tuple[float, ...]
     recall: Mapping[int, tuple[float, ...]]
 
     def told(self) -> str:
-        recalls = " ".join(f"R@{k} {mean(values):.3f}" for k, values in self.recall.items())
-        return f"MRR {mean(self.mrr):.3f} {recalls}"
+        """The means with their 95 % intervals."""
+        recalls = [f"R@{k} {_with_interval(values)}" for k, values in self.recall.items()]
+        return ", ".join([f"nDCG {_with_interval(self.ndcg)}", f"MRR {_with_interval(self.mrr)}", *recalls])
+
+
+def _with_interval(values: Sequence[float]) -> str:
+    low, high = interval(values)
+    return f"{fmean(values):.3f} [{low:.3f}, {high:.3f}]"
 
 
 def quality(rankings: Sequence[Sequence[str]], wanted: Sequence[frozenset[str]]) -> Quality:
@@ -44,7 +50,7 @@ def _mrr(found: Sequence[str], good: frozenset[str]) -> float:
 def interval(values: Sequence[float]) -> tuple[float, float]:
     """95 % of the mean, by resampling the queries; the same every time."""
     chance = random.Random(_SEED)
-    means = sorted(mean(chance.choices(values, k=len(values))) for _ in range(_RESAMPLES))
+    means = sorted(fmean(chance.choices(values, k=len(values))) for _ in range(_RESAMPLES))
     return means[int(0.025 * _RESAMPLES)], means[int(0.975 * _RESAMPLES)]
 
 

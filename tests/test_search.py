@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 from mcp import Client
 
@@ -20,7 +24,8 @@ from repertoire.encoder.words import words
 from repertoire.model.run import Run
 from repertoire.model.session import Caller
 from repertoire.names import new_run_id
-from repertoire.registry.meaning import Ranked
+from repertoire.registry.encoder import _environment as child_environment
+from repertoire.registry.meaning import Ranked, pause_after
 from repertoire.registry.search import Finder
 from repertoire.registry.standing import worth
 from repertoire.registry.texts import texts_of
@@ -30,7 +35,7 @@ from repertoire.store import open_store
 from repertoire.store.vectors import Standing
 from repertoire.surfaces.mcp import build_server
 from repertoire.wire import Fault
-from search_kit import KITCHEN, library, workflow
+from search_kit import KITCHEN, library, need_numpy, workflow
 
 pytestmark = pytest.mark.anyio
 
@@ -120,8 +125,9 @@ def test_the_worth_of_an_outcome_is_bounded_and_grows_with_success() -> None:
 
 def test_a_larger_library_asks_for_a_nearer_match_within_bounds() -> None:
     recipe = Recipe()
-    least = [recipe.fits_from(count) for count in (0, 1, 100, 1_000, 10_000, 10**9)]
-    assert least[0] == least[2] == recipe.least and least == sorted(least) and least[-1] == recipe.least_most
+    least = [recipe.fits_from(count) for count in (0, 1, 5, 20, 100, 1_000, 10_000, 10**9)]
+    assert least[0] == least[2] == recipe.least < least[3] and least == sorted(least)
+    assert least[-1] == recipe.least_most
 
 
 def test_words_lose_their_endings_and_those_that_say_nothing() -> None:
@@ -134,6 +140,21 @@ def test_each_view_of_a_workflow_is_a_text_and_long_source_is_cut() -> None:
     assert texts.views[0] == texts.views[1] == "draft email: Write a mail."
     assert len(texts.views[2]) < 2_000 and "office" in texts.words
     assert len(set(texts.shas())) == 2
+    path = {"type": "string", "description": "The CSV file."}
+    version = msgspec.structs.replace(
+        workflow("profile", "Look at data."), input_schema={"type": "object", "properties": {"csv_path": path}}
+    )
+    said, whole, source = texts_of(version).views
+    assert (said, whole) == ("profile: Look at data.", "profile: Look at data.. csv path: The CSV file.")
+    assert source == version.source
+
+
+def test_a_child_that_keeps_dying_is_started_ever_later_within_bounds() -> None:
+    pauses = [1.0]
+    while len(pauses) < 12:
+        pauses.append(pause_after(pauses[-1], lived_s=0.1))
+    assert pauses[:4] == [1.0, 2.0, 4.0, 8.0] and pauses[-2] == pauses[-1] < 120
+    assert pause_after(pauses[-1], lived_s=3600) == 1.0
 
 
 def _model(folder: Path, kind: str = "sentence_transformers.models.Transformer") -> str:
@@ -159,7 +180,7 @@ def test_the_order_in_which_models_are_tried(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     with pytest.raises(NoModel, match="No model"):
         candidates("", download=False)
-    assert [one.kind for one in candidates("", download=True)] == ["hub"]
+    assert candidates("", download=True) == (Candidate(models.NAME, "hub", None, models.REVISION),)
     _model(tmp_path / "hub" / "models--sentence-transformers--all-MiniLM-L6-v2" / "snapshots" / models.REVISION)
     assert [(one.kind, one.weights) for one in candidates("", download=False)] == [("hub cache", models.WEIGHTS_SHA256)]
     monkeypatch.setattr(models, "_in_package", lambda package: f"/site/{package}")
@@ -171,6 +192,12 @@ def test_the_order_in_which_models_are_tried(tmp_path: Path, monkeypatch: pytest
         with pytest.raises(NoModel):
             candidates(named, download=False)
     assert candidates("owner/unknown-model", download=True) == (Candidate("owner/unknown-model", "hub"),)
+
+
+def test_the_hub_is_asked_only_where_that_is_allowed() -> None:
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    assert offline.items() <= child_environment(download=False).items()
+    assert not offline.keys() & child_environment(download=True).keys()
 
 
 async def test_through_mcp_the_answer_says_why_it_is_lexical(tmp_path: Path) -> None:
@@ -196,7 +223,42 @@ async def test_through_mcp_the_answer_says_why_it_is_lexical(tmp_path: Path) -> 
                     answer = await search(query="join documents")
             assert "source" not in (await search(query="join documents"))["matches"][0]
             assert (await search(query="join documents", tags=["office"]))["matches"] == []
+            assert len((await search(query="pdf speech forecast", limit=2))["matches"]) == 2
             empty = await search(query="zebra crossing")
             assert empty["matches"] == [] and "create_workflow" in str(empty["hint"])
             refused = await client.call_tool("search_workflows", {"query": "x", "tags": [{"a": 1}]})
             assert refused.is_error and "`tags`" in refused.content[0].text  # type: ignore[union-attr]
+
+
+async def test_list_workflows_comes_in_pages_that_hold_each_name_once(tmp_path: Path) -> None:
+    settings = load(
+        home=str(tmp_path), environ={"REPERTOIRE_SEARCH_MODEL": "off", "REPERTOIRE_READY_WORKFLOWS": "false"}
+    )
+    async with open_app(settings) as app:
+        for name in KITCHEN:
+            await app.service.create(Caller(), name, "def run() -> int:\n    return 1\n")
+        server = build_server(app.service, settings.limits, app.changes, lambda ctx: Caller())
+        async with Client(server) as client:
+            pages: list[int] = []
+            names: list[str] = []
+            cursor = None
+            while cursor or not pages:
+                answer = await client.call_tool("list_workflows", {"limit": 2, "cursor": cursor})
+                page = answer.structured_content or {}
+                pages.append(len(page["workflows"]))
+                names += [one["name"] for one in page["workflows"]]
+                cursor = page["next_cursor"]
+    assert pages == [2, 2, 1] and names == sorted(KITCHEN)
+
+
+def test_doctor_says_that_search_is_lexical_and_why(tmp_path: Path) -> None:
+    need_numpy()  # sentence-transformers: without it the reason is another
+    damaged = _model(tmp_path / "damaged")
+    (tmp_path / "damaged" / "modules.json").write_text("{")
+    empty = str(tmp_path / "empty")
+    for model, reason in (("off", '"off"'), (damaged, damaged), (str(tmp_path / "nowhere"), "nowhere")):
+        environ = {**os.environ, "REPERTOIRE_SEARCH_MODEL": model, "REPERTOIRE_READY_WORKFLOWS": "false"}
+        command = [sys.executable, "-P", "-m", "repertoire", "doctor", "--json", "--home", empty]
+        said = subprocess.run(command, capture_output=True, text=True, env=environ, cwd=tmp_path).stdout
+        (row,) = [row for row in json.loads(said) if row["check"] == "search"]
+        assert row["message"].startswith("by words only: ") and reason in row["message"] and row["hint"]

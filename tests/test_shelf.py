@@ -97,6 +97,19 @@ def test_nothing_is_listed_where_the_best_does_not_fit() -> None:
     assert [hit.doc for hit in shelf.find("thing 7", away, 5)][:1] == [7]
 
 
+def test_how_near_the_best_must_be_depends_on_among_how_many_it_was_chosen() -> None:
+    import numpy as np
+
+    matrix = np.eye(DIMENSION, dtype=np.float32)[:50]
+    shelf = shelf_of(matrix, [f"thing {number}" for number in range(50)], Recipe())
+    vague = np.zeros(DIMENSION, np.float32)
+    vague[3], vague[60] = 0.18, (1 - 0.18**2) ** 0.5
+    assert Recipe().fits_from(4) < 0.18 < Recipe().fits_from(50)
+    assert shelf.find("entirely foreign", vague, 5) == []
+    tagged = np.asarray([3, 7, 8, 9], np.int32)
+    assert [hit.doc for hit in shelf.find("entirely foreign", vague, 5, within=tagged)] == [3]
+
+
 def test_an_empty_shelf_and_vectors_that_are_no_numbers_do_no_harm() -> None:
     import numpy as np
 

@@ -2,7 +2,7 @@
 
 Tuned on public tool-retrieval queries and then checked on queries in a user's own words (benchmarks/own_words): the two kinds pull in
 opposite directions, and what is here holds on both. The public tools have no source, so the weight of that was chosen on the latter.
-`python -m benchmarks find` measures it again.
+`python -m benchmarks search` measures it again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import msgspec
 
 VIEWS = ("name and description", "with parameters", "source")
 """What is encoded of each workflow, each as a text of its own."""
+_FEW = 5
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,10 +25,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     words: float = 1.0
     """Weight of the squared share of the query's words, weighed by their rarity, that the workflow's text has. Squared, so that a query
     in other words is not led astray by the one word that happens to agree."""
-    least: float = 0.25
-    """Best cosine with name, description or parameters below which a workflow does not fit, in a library of up to 100."""
-    least_growth: float = 0.02
-    """Added to `least` for each doubling beyond 100: among more texts the nearest is nearer by chance."""
+    least: float = 0.16
+    """Best cosine with name, description or parameters below which a workflow does not fit, in a library of up to five: so low that few
+    answers are lost whose query has none of their words. Losing an answer is worse than showing a poor one."""
+    least_growth: float = 0.018
+    """Added to `least` for each doubling beyond five: among more texts the nearest is nearer by chance."""
     least_most: float = 0.33
     words_suffice: float = 0.6
     """A workflow that has this share of the query's words fits whatever its cosine: names are looked for too."""
@@ -41,5 +43,5 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Of each kind (by signs, by words) that are scored exactly then."""
 
     def fits_from(self, count: int) -> float:
-        """The least cosine of a match in a library of so many."""
-        return min(self.least + self.least_growth * max(math.log2(max(count, 1) / 100), 0.0), self.least_most)
+        """The least cosine of a match among so many."""
+        return min(self.least + self.least_growth * math.log2(max(count, _FEW) / _FEW), self.least_most)

@@ -62,7 +62,8 @@ class Shelf:
         allowed = None if within is None else np.isin(self.docs, within)
         shares, told = self._shares(query)
         places, scores = self._best(self._chosen(vector, shares, allowed), vector, shares)
-        fits, meaning = self._fitting(places, vector, shares[places])
+        among = len(self.docs) if allowed is None else int(allowed.sum())
+        fits, meaning = self._fitting(places, vector, shares[places], self._recipe.fits_from(among))
         bound = self._recipe.outcome if outcome is None else outcome
         hits: list[Hit] = []
         for place, score, near in zip(
@@ -96,9 +97,11 @@ class Shelf:
         order = kept[np.argsort(-scores[kept], kind="stable")]
         return (order if chosen is None else chosen[order]), scores[order]
 
-    def _fitting(self, places: Places, vector: Floats, shares: Floats) -> tuple[npt.NDArray[np.bool_], Floats]:
+    def _fitting(
+        self, places: Places, vector: Floats, shares: Floats, least: float
+    ) -> tuple[npt.NDArray[np.bool_], Floats]:
         """Which of these fit, and their best cosines: none where the best does not."""
-        least, recipe = self._recipe.fits_from(len(self.docs)), self._recipe
+        recipe = self._recipe
         meaning = self._meaning(places, vector)
         by_words = shares >= recipe.words_suffice
         if not (np.any(meaning >= least) or np.any(by_words)):

@@ -174,7 +174,7 @@ class Meaning:
             except (EncoderGone, OSError) as gone:
                 logger.warning("the encoder ended: %s; it is started again", gone)
                 self._give_up(f"Ranked by words only: {gone}; it is being started again.", hopeless=False)
-                pause = _FIRST_PAUSE_S if time.monotonic() - began > _STEADY_S else min(2 * pause, _LONGEST_PAUSE_S)
+                pause = pause_after(pause, time.monotonic() - began)
                 await anyio.sleep(pause)
                 if time.monotonic() - self._needed_at < self._idle_s:
                     self._wake.set()
@@ -300,6 +300,11 @@ class Meaning:
     async def _woken(self) -> None:
         await self._wake.wait()
         self._wake.clear()
+
+
+def pause_after(last: float, lived_s: float) -> float:
+    """Seconds before a child that ended is started again: longer each time, but for one that was well for long."""
+    return _FIRST_PAUSE_S if lived_s > _STEADY_S else min(2 * last, _LONGEST_PAUSE_S)
 
 
 def _read(versions: list[WorkflowVersion]) -> list[tuple[Texts, tuple[str, ...]]]:
