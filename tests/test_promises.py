@@ -100,6 +100,30 @@ async def test_a_step_under_way_at_a_crash_is_done_again_and_a_recorded_one_is_n
 
 
 @pytest.mark.anyio
+async def test_a_step_under_way_may_come_again_with_another_time_but_with_the_same_chance(tmp_path: Path) -> None:
+    """promise: undecided"""
+    source = """
+import random, uuid
+
+def run() -> str:
+    step(effect, "one")
+    time.sleep(0.01)
+    return step(two, f"{random.random()} {uuid.uuid4()}", time.time())
+
+def two(chance, at):
+    effect(f"{chance} {at}")
+    die()
+    return f"{chance} {at}"
+"""
+    async with opened(tmp_path / "home") as app:
+        await app.service.create(ME, "flow", body(tmp_path, source))
+        answer = await run(app, "flow")
+    _, first, second = effects(tmp_path)
+    assert first.split()[:2] == second.split()[:2] and first.split()[2] != second.split()[2]
+    assert answer["result"] == second, "what was recorded in the end is what counts"
+
+
+@pytest.mark.anyio
 async def test_a_sub_workflow_under_way_is_not_begun_twice(tmp_path: Path) -> None:
     """promise: child-once"""
     inner = (

@@ -265,7 +265,7 @@ def run(n: int = 5) -> int:
     error = (await run(app, "deep"))["error"]
     assert "3 deep (deep < deep < deep < deep)" in error["message"] and "recursion" in error["hint"], error
     rest = await statuses(app)
-    assert set(rest) == {"failed", "cancelled"}, "nothing below goes on"
+    assert set(rest) - {"cancelled"} == {"failed"}, "nothing below goes on, or was even begun"
 
 
 # Versions

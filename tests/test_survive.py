@@ -259,3 +259,91 @@ def run(folder: str) -> float:
     house.attend()
     ((status, result),) = query(house.home, "SELECT status, result FROM run")
     assert status == "completed" and float(result) >= 5.99 and effects(house.folder) == ["before", "after"]
+
+
+# What is counted over deaths
+
+
+def test_the_time_a_run_has_held_a_worker_is_carried_over_the_death_of_its_server(house: House) -> None:
+    """promise: wall-time"""
+    text = """
+def run(folder: str) -> list:
+    here(folder)
+    return [step(effect, f"slow {n}", 1.2) for n in range(3)]
+"""
+    owner = house.start()
+    it = house.host()
+    create(it, "slow", f'"""Take long."""\n\n__workflow__ = {{"timeout_s": 3}}\n{TRACES}\n{text}')
+    house.begin(it, "slow")
+    until(lambda: query(house.home, "SELECT 1 FROM call WHERE op = 'step' AND result LIKE '%slow 1%'"))
+    owner.kill()
+    house.died(owner)
+    ((held,),) = query(house.home, "SELECT max(held_s) FROM call")
+    assert held > 2.3
+    house.start()
+    house.attend()
+    ((status, error),) = query(house.home, "SELECT status, error FROM run")
+    assert status == "failed" and b"timeout" in error and effects(house.folder) == ["slow 0", "slow 1"]
+
+
+KILLS_THE_SERVER = """
+import json
+
+def run(home: str, folder: str) -> str:
+    here(folder)
+    step(effect, "before")
+    effect("begun")
+    while True:
+        with open(os.path.join(home, "daemon.json")) as file:
+            os.kill(json.load(file)["pid"], signal.SIGKILL)
+        time.sleep(0.05)
+"""
+
+
+def test_a_run_that_kills_its_server_each_time_is_given_up_and_no_other(house: House) -> None:
+    """promise: server-deaths"""
+    with open(house.home / "repertoire.toml", "a") as file:
+        file.write("max_server_deaths = 2\n")
+    caller = """
+from repertoire.authoring.durable import CallError
+
+def run(home: str, folder: str) -> str:
+    here(folder)
+    try:
+        return workflows.kills(home=home, folder=folder)
+    except CallError as error:
+        return step(effect, error.code)
+"""
+    waits = 'def run(folder: str) -> str:\n    here(folder)\n    return ask("Which?")\n'
+    house.start()
+    it = house.host()
+    create(it, "kills", f'"""Kill the server."""\n{TRACES}\n{KILLS_THE_SERVER}')
+    create(it, "calls", f'"""Call it."""\n{TRACES}\n{caller}')
+    create(it, "waits", f'"""Wait."""\n{TRACES}\n{waits}')
+    house.begin(it, "waits")
+    until(lambda: query(house.home, "SELECT 1 FROM run WHERE parked IS NOT NULL"))
+    it.ask("tools/call", name="calls", arguments={"home": str(house.home), "folder": str(house.folder)})
+    for _ in range(3):
+        house.owners[-1].wait(20)
+        house.start()
+    house.attend()
+    assert dict(query(house.home, "SELECT workflow, status FROM run")) == {
+        "kills": "failed", "calls": "completed", "waits": "completed",
+    }  # fmt: skip
+    ((error,),) = query(house.home, "SELECT error FROM run WHERE workflow = 'kills'")
+    assert b"WorkerLost" in error and b"died 3 times" in error, error
+    assert effects(house.folder) == ["before", "begun", "begun", "begun", "worker_lost"]
+    assert query(house.home, "SELECT server_deaths FROM run WHERE workflow = 'waits'") == [(0,)]
+
+
+def test_a_server_that_goes_by_itself_counts_against_nobody(house: House) -> None:
+    house.start()
+    it = house.host()
+    house.begin(it, "seq")
+    until(lambda: effects(house.folder))
+    assert repertoire(house.home, "stop", "--force").returncode == 0
+    house.note()
+    house.start()
+    assert query(house.home, "SELECT server_deaths FROM run") == [(0,)]
+    house.attend()
+    house.check("seq")

@@ -173,7 +173,8 @@ async def open_app(settings: Settings, *, watch: bool = True) -> AsyncIterator[A
                 runner.doors |= waits.doors | WorkflowDoors(service, Children(runner, store), store).doors
                 if watch:
                     tasks.start_soon(retention.every_hour, name="retention")
-                recovery = Recovery(runner, store, tasks, settings.own_env(), max(1, pool.size - 1))
+                limit = settings.limits.max_server_deaths
+                recovery = Recovery(runner, store, tasks, settings.own_env(), max(1, pool.size - 1), limit)
                 await recovery.begin()
                 try:
                     yield App(settings, service, runner, recovery)

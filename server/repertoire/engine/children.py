@@ -79,7 +79,7 @@ class Children:
                     await live.done.wait()
                 else:  # parked: it goes on when somebody answers, or its time has come
                     why = "an answer" if run.status == "input_required" else f"{run.id} (waiting for {run.waiting_for})"
-                    call.waits(Parking(why=why, status=run.status))
+                    call.waits(Parking(why=why, status=run.status, news=changed))
                     await changed
             finally:
                 self._runner.watch.forget(run_id, changed)

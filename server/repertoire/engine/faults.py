@@ -21,6 +21,15 @@ def death(code: int | None) -> tuple[Fault, bool]:
     ), True  # fmt: skip
 
 
+def server_deaths(count: int) -> Fault:
+    return Fault(
+        "worker_lost", "WorkerLost",
+        f"Repertoire's server died {count} times while this workflow was running, and nothing was recorded in between. It is not begun "
+        "again: it may be what kills the server.",
+        hint="See the server's log for why it died; `repertoire rerun RUN` begins it anew with what was recorded.",
+    )  # fmt: skip
+
+
 def too_long(seconds: float) -> Outcome:
     fault = Fault(
         "timeout", "TimeoutError", f"The run took longer than {seconds:g} s and was stopped.",

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import anyio
 import anyio.abc
+import msgspec
 
 from ..errors import LostClaim, OverBudget, RepertoireError
 from ..settings import Limits
@@ -198,9 +199,13 @@ class Calls:
         frame, live = call.frame, self._live
         try:
             with call.scope:
+                if call.scope.cancel_called:  # before it could begin: whatever needs no wait would be done all the same
+                    return
                 if frame.op != "workflow" and frame.op not in _QUIET:
                     self._say_begun(frame, {})
-                if (outcome := await self._outcome(call)) is not None:
+                outcome = await self._outcome(call)
+                call.waits_for = None  # from here on its answer is on its way to the body
+                if outcome is not None:
                     self._record_call(call, *outcome)
         finally:
             live.budget.end_call()
@@ -298,6 +303,7 @@ class Calls:
 
     def _store_record(self, record: NewRecord, events: list[NewEvent], answer: int | None) -> None:
         first = self._live.number(len(events))
+        record = msgspec.structs.replace(record, held_s=self._live.stopwatch.used_s)
         self._store.record_call(self._live.run, record, first, events, partial(self._stored, record, answer))
 
     def _stored(self, record: NewRecord, answer: int | None, error: BaseException | None) -> None:
@@ -344,11 +350,10 @@ class Calls:
         """Park when the body does nothing but wait, and every call that it waits for may take long."""
         if self._idle is None or self.parking is not None:
             return
-        waiting = [self._open.get(number) for number in self._idle.ids]
-        reasons = [one.waits_for for one in waiting if one is not None]
-        if not reasons or len(reasons) < len(self._open) or any(reason is None for reason in reasons):
-            return
-        known = [reason for reason in reasons if reason is not None]
+        waiting = [self._open[number] for number in self._idle.ids if number in self._open]
+        known = [reason for one in waiting if (reason := one.waits_for) is not None and not _is_here(reason)]
+        if not known or len(known) < max(len(self._idle.ids), len(self._open)):
+            return  # something else goes on, or was answered while the body's word was on its way
         asks = [reason for reason in known if reason.status == "input_required"]
         wakes = [reason.wake_at for reason in known if reason.wake_at is not None]
         self.parking = Parking(
@@ -371,6 +376,10 @@ class Calls:
 
     def _at(self) -> float:
         return time.monotonic() - self.began
+
+
+def _is_here(waited_for: Parking) -> bool:
+    return waited_for.news is not None and waited_for.news.done()
 
 
 def _heard(stored: asyncio.Future[None]) -> None:

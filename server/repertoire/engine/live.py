@@ -175,6 +175,9 @@ class Live:
         live: Live | None = self
         while live is not None:  # who watches a run may watch those below it too
             self._watch.announce(live.run.id)
+            if live.parent is None and live.run.parent is not None:  # that one is parked
+                self._watch.announce(live.run.parent)
+                self._watch.announce(live.run.top)
             live = live.parent
 
     def forget_questions(self, run_id: str, question_id: str | None = None) -> None:

@@ -29,7 +29,8 @@ class Waits:
         self._runner = runner
         self._store = store
         self._limits = limits
-        self._asked: dict[str, tuple[Live, asyncio.Future[str]]] = {}
+        self._asked: dict[str, tuple[DoorCall, asyncio.Future[str]]] = {}
+        """Who waits here for the answer of which question."""
 
     @property
     def doors(self) -> dict[str, Door]:
@@ -40,12 +41,12 @@ class Waits:
         text = json.dumps(answer)
         if not await self._store.answer(question.id, text):
             raise BadArguments("That question is closed: it was answered before, has expired, or its run has ended.")
-        if (live := self._runner.live(question.run_id)) is not None:
-            live.forget_questions(question.run_id, question.id)
-        asked = self._asked.get(question.id)
-        if asked is not None and not asked[1].done():
-            asked[1].set_result(text)
-        await self._runner.resume(question.run_id)
+        self._runner.forget_question(question)
+        call, asked = self._asked.get(question.id, (None, None))
+        if call is not None and asked is not None and not asked.done() and not call.live.parking:
+            asked.set_result(text)
+        else:
+            await self._runner.resume(question.run_id)
 
     async def _sleep(self, call: DoorCall) -> Done:
         until = time.time() + float(call.args["seconds"])
@@ -77,22 +78,18 @@ class Waits:
     async def _answered(self, call: DoorCall, question: Question) -> str:
         left = (question.expires_at or float("inf")) - time.time()
         asked: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._asked[question.id] = call.live, asked
+        self._asked[question.id] = call, asked
         _show(call.live, question)
         try:
-            call.waits(Parking(why="an answer", status="input_required", wake_at=question.expires_at))
+            call.waits(Parking(why="an answer", status="input_required", wake_at=question.expires_at, news=asked))
             call.live.stopwatch.pause()
             with anyio.move_on_after(max(left, 0)):
-                answer = await asked
-                call.live.forget_questions(question.run_id, question.id)
+                return await asked
+            answer = await self._store.close_wait(call.live.run.id, call.path)
+            if answer is not None:  # given in the last moment, and its person was told that it counts
                 return answer
-            await self._store.close_wait(call.live.run.id, call.path)
+            self._runner.forget_question(question)
             raise Expired(f"Nobody answered in time: {question.question}", "Ask again, or go on without an answer.")
-        except asyncio.CancelledError:  # parked, most often: it is asked still
-            raise
-        except BaseException:
-            call.live.forget_questions(question.run_id, question.id)
-            raise
         finally:
             call.live.stopwatch.resume()
             self._asked.pop(question.id, None)

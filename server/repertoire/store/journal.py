@@ -18,8 +18,11 @@ from ..wire import Fault, Recorded
 from .base import Facts
 from .runs import NewEvent, Place, check_owner, claim, insert_events, release_place, run_of
 from .sessions import load_state, save_state
+from .unfinished import NEWS
 from .writer import Then
 
+_LAST: Final = "(SELECT coalesce(max(n), 0) FROM call WHERE call.run_id = run.id)"
+"""The last number of a run's journal."""
 PAGE: Final = 256
 """Records of one page of a replay: some 50 KB."""
 
@@ -28,20 +31,16 @@ _fault = msgspec.msgpack.Decoder(Fault)
 _clock = msgspec.msgpack.Decoder(list[list[Any]])
 
 _INSERT: Final = (
-    "INSERT INTO call (run_id, n, path, op, hash, label, at, began_at, ended_at, result, error, cancelled, clock, child) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO call (run_id, n, path, op, hash, label, at, began_at, ended_at, result, error, cancelled, clock, child, held_s) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
-_NEWS: Final = (
-    "EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id AND kind = 'ask' AND answer IS NOT NULL AND NOT EXISTS "
-    "(SELECT 1 FROM call WHERE call.run_id = run.id AND call.path = wait.path)) OR "
-    "EXISTS (SELECT 1 FROM run AS child WHERE child.parent = run.id AND child.ended_at IS NOT NULL AND NOT EXISTS "
-    "(SELECT 1 FROM call WHERE call.run_id = run.id AND call.path = child.parent_path)) OR "
-    "EXISTS (SELECT 1 FROM run AS above WHERE above.id = run.parent AND above.ended_at IS NOT NULL)"
+_ASK_TOO: Final = (
+    "WITH RECURSIVE above (id) AS (SELECT parent FROM run WHERE id = ? UNION ALL SELECT run.parent FROM run JOIN above ON run.id = above.id) "
+    "UPDATE run SET status = 'input_required' WHERE id IN (SELECT id FROM above) AND parked IS NOT NULL AND status = 'working'"
 )
-"""Whether something has happened that a parked run waited for, and it has not gone on: it is answered, a run below it has ended, or the
-one above it, which it is to be cancelled with. Whoever was to wake it died in between."""
+"""A run that asks may have slept before: those above it were parked then, when nobody was asked."""
 
 
 class NewRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +55,8 @@ class NewRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Calls were recorded below its path: they are part of it, and a replay does not meet them."""
     state: str | None = None
     """The session's state that is stored with it."""
+    held_s: float = 0.0
+    """For how long the run has held a worker until now."""
 
 
 class Unfinished(msgspec.Struct, frozen=True):
@@ -68,6 +69,8 @@ class Unfinished(msgspec.Struct, frozen=True):
     asks: bool
     state: str
     """Runs that may change the same state have the same."""
+    deaths: int
+    """How many servers have died while it held a worker, with nothing recorded in between."""
 
 
 class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +104,8 @@ class JournalFacts(Facts):
                 _keep_loaded_state(db, run)
                 save_state(db, run.session_id, run.workflow, record.state, record.ended_at)
             _insert(db, run.id, record)
+            if record.call.cancelled and record.call.op == "ask":
+                _close_wait(db, run.id, record.call.path)
             insert_events(db, run.id, first_event, events)
 
         self._writer.tell(fact, then)
@@ -163,9 +168,9 @@ class JournalFacts(Facts):
 
     async def resume_point(self, run: Run) -> ResumePoint:
         def query(db: sqlite3.Connection) -> ResumePoint:
-            total, last, at = db.execute(
-                "SELECT count(CASE WHEN covered = 0 AND n > 0 THEN 1 END), coalesce(max(n), 0), coalesce(max(at), 0) "
-                "FROM call WHERE run_id = ?", (run.id,),
+            total, last, at, held_then = db.execute(
+                "SELECT count(CASE WHEN covered = 0 AND n > 0 THEN 1 END), coalesce(max(n), 0), coalesce(max(at), 0), "
+                "coalesce(max(held_s), 0) FROM call WHERE run_id = ?", (run.id,),
             ).fetchone()  # fmt: skip
             told = db.execute(
                 "SELECT path, max(k) FROM event WHERE run_id = ? AND k IS NOT NULL GROUP BY path", (run.id,)
@@ -173,7 +178,8 @@ class JournalFacts(Facts):
             (last_event,) = db.execute("SELECT max(n) FROM event WHERE run_id = ?", (run.id,)).fetchone()
             loaded = db.execute("SELECT result FROM call WHERE run_id = ? AND n = 0", (run.id,)).fetchone()
             deaths, held_s, fingerprint = db.execute(
-                "SELECT deaths, held_s, fingerprint FROM run WHERE id = ?", (run.id,)
+                "SELECT CASE WHEN died_at = ? THEN deaths ELSE 0 END, held_s, fingerprint FROM run WHERE id = ?",
+                (last, run.id),
             ).fetchone()
             (calls,) = db.execute(
                 "WITH RECURSIVE tree (id) AS (VALUES (?) UNION ALL SELECT run.id FROM run JOIN tree ON run.parent = tree.id) "
@@ -191,7 +197,7 @@ class JournalFacts(Facts):
                 last_event=last_event or 1,
                 loaded_state=loaded and loaded[0],
                 deaths=deaths,
-                held_s=held_s,
+                held_s=max(held_s, held_then),
                 fingerprint=fingerprint,
                 calls=calls,
                 begun=frozenset(path for (path,) in begun),
@@ -204,23 +210,37 @@ class JournalFacts(Facts):
 
         def fact(db: sqlite3.Connection) -> list[Unfinished]:
             where = "status IN ('working', 'input_required') AND epoch < ?"
+            held = "parked IS NULL AND held_in = epoch AND epoch IN (SELECT epoch FROM owner WHERE ended_at IS NULL)"
+            db.execute(
+                f"UPDATE run SET server_deaths = CASE WHEN died_at = {_LAST} THEN server_deaths + 1 ELSE 1 END, "
+                f"deaths = CASE WHEN died_at = {_LAST} THEN deaths ELSE 0 END, died_at = {_LAST} WHERE {where} AND {held}",
+                (self.epoch,),
+            )
             db.execute(f"UPDATE run SET epoch = ? WHERE {where}", (self.epoch, self.epoch))
+            # Whoever wanted to know what an example shows is gone.
+            ended = "UPDATE run SET status = 'cancelled', ended_at = ? WHERE example = 1 AND ended_at IS NULL"
+            db.execute(ended, (time.time(),))
             db.execute(
                 "DELETE FROM place WHERE run_id NOT IN (SELECT id FROM run WHERE status IN ('working', 'input_required'))"
             )
             rows = db.execute(
-                f"SELECT id, parent, parked IS NOT NULL AND NOT ({_NEWS}), wake_at, status = 'input_required', session_id || ' ' || workflow "
+                f"SELECT id, parent, parked IS NOT NULL AND NOT ({NEWS}), wake_at, status = 'input_required', session_id || ' ' || workflow, "
+                f"CASE WHEN parked IS NULL AND died_at = {_LAST} THEN server_deaths ELSE 0 END "
                 "FROM run WHERE status IN ('working', 'input_required') ORDER BY created_at DESC"
             )
             return [
-                Unfinished(id, parent, bool(parked), wake_at, bool(asks), state)
-                for id, parent, parked, wake_at, asks, state in rows
+                Unfinished(id, parent, bool(parked), wake_at, bool(asks), state, deaths)
+                for id, parent, parked, wake_at, asks, state, deaths in rows
             ]
 
         return await self.write(fact)
 
     async def note_deaths(self, run_id: str, deaths: int) -> None:
-        statement = "UPDATE run SET deaths = ? WHERE id = ? AND epoch = ?"
+        """How often its worker has died with nothing recorded in between."""
+        statement = (
+            f"UPDATE run SET deaths = ?, server_deaths = CASE WHEN died_at = {_LAST} THEN server_deaths ELSE 0 END, died_at = {_LAST} "
+            "WHERE id = ? AND epoch = ?"
+        )
         await self.write(lambda db: db.execute(statement, (deaths, run_id, self.epoch)).rowcount)
 
     async def park(
@@ -241,6 +261,8 @@ class JournalFacts(Facts):
             ).rowcount
             if not changed:
                 raise LostClaim(f"{run.id} has ended already")
+            if status == "input_required" and run.parent is not None:
+                db.execute(_ASK_TOO, (run.id,))
             return run_of(db, "id = ?", (run.id,)) or run
 
         return await self.write(fact)
@@ -265,7 +287,8 @@ class JournalFacts(Facts):
                 ).fetchone()
                 now = time.time()
                 db.execute(
-                    _INSERT, (run.id, n, "", "wake", "", "", at, now, now, place.state or "{}", None, False, None, None)
+                    _INSERT,
+                    (run.id, n, "", "wake", "", "", at, now, now, place.state or "{}", None, False, None, None, None),
                 )
             return place
 
@@ -336,9 +359,9 @@ class JournalFacts(Facts):
         statement = "UPDATE wait SET answer = ?, answered_at = ? WHERE id = ? AND answered_at IS NULL"
         return bool(await self.write(lambda db: db.execute(statement, (answer, time.time(), question_id)).rowcount))
 
-    async def close_wait(self, run_id: str, path: str) -> None:
-        statement = "UPDATE wait SET answered_at = ? WHERE run_id = ? AND path = ? AND answered_at IS NULL"
-        await self.write(lambda db: db.execute(statement, (time.time(), run_id, path)).rowcount)
+    async def close_wait(self, run_id: str, path: str) -> str | None:
+        """Nobody is asked any more. The answer, where one came before that."""
+        return await self.write(lambda db: _close_wait(db, run_id, path))
 
     async def idempotent(
         self, principal: str, workflow: str, key: str, arguments: str, run_id: str, ttl_s: float
@@ -376,15 +399,21 @@ def _insert(db: sqlite3.Connection, run_id: str, record: NewRecord) -> None:
             None if record.child and call.error is None else call.result,
             None if call.error is None else _encode(call.error),
         )
-        + (call.cancelled, _encode(call.clock) if call.clock else None, record.child),
+        + (call.cancelled, _encode(call.clock) if call.clock else None, record.child, record.held_s),
     )
+
+
+def _close_wait(db: sqlite3.Connection, run_id: str, path: str) -> str | None:
+    statement = "UPDATE wait SET answered_at = coalesce(answered_at, ?) WHERE run_id = ? AND path = ? RETURNING answer"
+    row: tuple[str | None] | None = db.execute(statement, (time.time(), run_id, path)).fetchone()
+    return None if row is None else row[0]
 
 
 def _keep_loaded_state(db: sqlite3.Connection, run: Run) -> None:
     """What the run began with, before it is overwritten for the first time: a replay begins with it too."""
     now = time.time()
     loaded = load_state(db, run.session_id, run.workflow) or "{}"
-    row = (run.id, 0, "", "load", "", "", 0.0, now, now, loaded, None, False, None, None)
+    row = (run.id, 0, "", "load", "", "", 0.0, now, now, loaded, None, False, None, None, None)
     db.execute(_INSERT.replace("INSERT", "INSERT OR IGNORE", 1), row)
 
 

@@ -28,6 +28,11 @@ _COLUMNS = (
     "id, workflow, version, session_id, principal, status, arguments, result, error, created_at, started_at, ended_at, last_event, "
     "parent, parent_path, root, depth, rerun_of, parked, example"
 )
+_BELOW: Final = (
+    "WITH RECURSIVE below (id) AS (VALUES (?) UNION ALL SELECT run.id FROM run JOIN below ON run.parent = below.id) "
+    "SELECT id FROM below"
+)
+"""A run and all below it."""
 _encode_fault = msgspec.msgpack.Encoder().encode
 _fault = msgspec.msgpack.Decoder(Fault)
 
@@ -263,10 +268,11 @@ def _with_questions(db: sqlite3.Connection, run: Run) -> Run:
     """What the run or one below it asks now."""
     if run.status != "input_required":
         return run
+    below = f"AND run_id IN ({_BELOW}) " if run.parent is not None else ""
     rows = db.execute(
         "SELECT id, run_id, question, schema, asked_at, until FROM wait "
-        "WHERE root = ? AND kind = 'ask' AND answered_at IS NULL ORDER BY asked_at, id",
-        (run.top,),
+        f"WHERE root = ? AND kind = 'ask' AND answered_at IS NULL {below}ORDER BY asked_at, id",
+        (run.top, *([run.id] if below else [])),
     )
     open_ones = tuple(Question(row[0], row[1], row[2], json.loads(row[3]), *row[4:]) for row in rows)
     if not open_ones:  # answered: it goes on when those below it have
