@@ -141,13 +141,15 @@ async def test_versions_that_nothing_refers_to_go_with_gc(tmp_path: Path) -> Non
         with sqlite3.connect(tmp_path / "repertoire.db") as db:
             db.execute("UPDATE version SET created_at = created_at - 3600")
         db.close()
+        assert (await app.service.gc())["versions"] == 0  # a deleted workflow can be brought back for a month
+        with sqlite3.connect(tmp_path / "repertoire.db") as db:
+            db.execute("UPDATE publication SET at = at - 31 * 24 * 3600")
+        db.close()
         assert (await app.service.gc(dry_run=True))["versions"] == 1
-        assert (await app.service.gc())[
-            "versions"
-        ] == 1  # ask_it's; the first text of inner has a run, the second is published
+        assert (await app.service.gc())["versions"] == 1  # ask_it's
         age(tmp_path, used["run_id"], days=100)
-        assert (await app.service.gc())["versions"] == 1
-        assert rows(tmp_path, "version") == rows(tmp_path, "version_text") == before - 2
+        assert (await app.service.gc())["versions"] == 0  # inner is published: one can go back to its first text
+        assert rows(tmp_path, "version") == rows(tmp_path, "version_text") == before - 1
         assert (await run(app, "inner", lines=2))["result"] == 2
 
 

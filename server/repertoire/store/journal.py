@@ -16,7 +16,7 @@ from ..model.lifecycle import Status
 from ..model.run import Question, Run
 from ..wire import Fault, Recorded
 from .base import Facts
-from .runs import NewEvent, Place, check_owner, claim, insert_events, release_place, run_of
+from .runs import NewEvent, Place, check_owner, claim, insert_events, last_event, release_place, run_of
 from .sessions import load_state, save_state
 from .unfinished import NEWS
 from .writer import Then
@@ -217,9 +217,7 @@ class JournalFacts(Facts):
                 (self.epoch,),
             )
             db.execute(f"UPDATE run SET epoch = ? WHERE {where}", (self.epoch, self.epoch))
-            # Whoever wanted to know what an example shows is gone.
-            ended = "UPDATE run SET status = 'cancelled', ended_at = ? WHERE example = 1 AND ended_at IS NULL"
-            db.execute(ended, (time.time(),))
+            _end_examples(db)
             db.execute(
                 "DELETE FROM place WHERE run_id NOT IN (SELECT id FROM run WHERE status IN ('working', 'input_required'))"
             )
@@ -423,3 +421,12 @@ def _recorded(row: tuple[Any, ...]) -> Recorded:
         n, path, op, hash, at, result, None if error is None else _fault.decode(error), bool(cancelled),
         [] if clock is None else _clock.decode(clock), label,
     )  # fmt: skip
+
+
+def _end_examples(db: sqlite3.Connection) -> None:
+    """Whoever wanted to know what they show is gone."""
+    now = time.time()
+    statement = "UPDATE run SET status = 'cancelled', ended_at = ? WHERE example = 1 AND ended_at IS NULL RETURNING id, session_id"
+    for run_id, session_id in db.execute(statement, (now,)).fetchall():
+        insert_events(db, run_id, last_event(db, run_id) + 1, [("run_end", now, {"status": "cancelled"})])
+        db.execute("DELETE FROM state WHERE session_id = ?", (session_id,))

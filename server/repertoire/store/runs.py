@@ -107,7 +107,7 @@ class RunFacts(Facts):
             kept = _content_so_far(db, run.id) if status == "cancelled" else result
             ending: list[NewEvent] = [*events, ("run_end", now, _end_data(status, error))]
             # Where it failed, it may have done so because some could not be stored.
-            before_it = run.last_event if error is None else _last_event(db, run.id)
+            before_it = run.last_event if error is None else last_event(db, run.id)
             first, last = before_it + 1, before_it + len(ending)
             allowed = before(status)
             marks = ", ".join("?" * len(allowed))
@@ -221,7 +221,7 @@ def check_owner(db: sqlite3.Connection, run_id: str, epoch: int) -> None:
 
 def insert_events(db: sqlite3.Connection, run_id: str, first: int, events: Sequence[NewEvent]) -> None:
     """Raises StorageError when what comes before them is not there: it could not be stored, and numbers have no gaps."""
-    if first > 1 and events and _last_event(db, run_id) != first - 1:
+    if first > 1 and events and last_event(db, run_id) != first - 1:
         raise StorageError("An earlier event of the run could not be stored.")
     db.executemany(
         "INSERT INTO event (run_id, n, type, at, data, path, k) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -229,7 +229,7 @@ def insert_events(db: sqlite3.Connection, run_id: str, first: int, events: Seque
     )  # fmt: skip
 
 
-def _last_event(db: sqlite3.Connection, run_id: str) -> int:
+def last_event(db: sqlite3.Connection, run_id: str) -> int:
     return int(db.execute("SELECT max(n) FROM event WHERE run_id = ?", (run_id,)).fetchone()[0] or 0)
 
 
