@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from repertoire.cli import doctor
+from repertoire.settings import Settings
+
 ECHO = (
     '"""Echo a number."""\n\ndef run(number: int) -> int:\n    print("hello")\n    progress(1, 2)\n    return number\n'
 )
@@ -118,7 +121,16 @@ def test_list_and_doctor_name_broken_files_with_line_and_reason(shell: Shell) ->
     (shell.home / "workflows" / "broken.py").unlink()
     assert shell.ok("doctor")
     checks = shell.json("doctor")
-    assert {check["check"] for check in checks} >= {"python", "sqlite", "home", "search", "workflows"}
+    assert {check["check"] for check in checks} >= {"python", "sqlite", "home", "search", "ruff", "workflows"}
+
+
+def test_doctor_says_whether_ruff_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(home=str(tmp_path / "home"))
+    (row,) = [one for one in doctor.examine(settings) if one["check"] == "ruff"]
+    assert row["ok"] and os.access(row["message"], os.X_OK) and row["hint"] is None
+    monkeypatch.setattr(doctor, "ruff_path", lambda: None)
+    (row,) = [one for one in doctor.examine(settings) if one["check"] == "ruff"]
+    assert row["ok"] and "not found" in row["message"] and "pip install ruff" in row["hint"]
 
 
 def test_doctor_says_what_is_wrong_with_a_home(shell: Shell) -> None:

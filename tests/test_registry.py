@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from repertoire.errors import BadSettings, Refused
 from repertoire.model.workflow import Options, WorkflowVersion, version_hash
 from repertoire.registry.bundle import Bundle
+from repertoire.registry.classes import class_workflows
 from repertoire.registry.listing import listed
 from repertoire.registry.search import match_expression
 from repertoire.registry.source import analyse
@@ -129,3 +131,29 @@ def test_the_page_on_configuration_names_every_setting_with_its_default() -> Non
     defaults = Limits()
     for name in Limits.__struct_fields__:
         assert float(rows[name]) == float(getattr(defaults, name)), name
+
+
+def test_what_classes_inherit_is_found_with_one_look_at_each() -> None:
+    root = (
+        'class A0(Workflow):\n    """Of all."""\n    @abstractmethod\n    def part(self): ...\n    def run(self): ...\n'
+    )
+    whole = "class A1(A0):\n    def part(self): ...\n"
+    many = 20_000  # with a walk up from each, 200 million steps: the test would not end in its time
+    found = class_workflows(ast.parse(root + whole + "".join(f"class A{n}(A{n - 1}): ...\n" for n in range(2, many))))
+    assert [one.entry for one in found] == [f"A{n}" for n in range(1, many)]
+    assert {one.description for one in found} == {"Of all."}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("class M:\n  def run(self): ...\nclass B(Workflow):\n  @abstractmethod\n  def run(self): ...\nclass C(M, B): ...", ["C"]),
+        ("class B(Workflow):\n  @abstractmethod\n  def run(self): ...\nclass M:\n  def run(self): ...\nclass C(B, M): ...", []),
+        ("class B(Workflow):\n  @abstractmethod\n  def part(self): ...\nclass C(B):\n  part = run = other", ["C"]),
+        ("class A(B, Workflow): ...\nclass B(A):\n  def run(self): ...", ["B"]),
+        ("class A(A):\n  def run(self): ...", []),
+        ("class Workflow(repertoire.Workflow):\n  def run(self): ...", ["Workflow"]),
+    ],
+)  # fmt: skip
+def test_the_first_base_that_has_something_gives_it(source: str, expected: list[str]) -> None:
+    assert [one.entry for one in class_workflows(ast.parse(source))] == expected

@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 from pydantic import TypeAdapter
 
+from repertoire.authoring.docstring import parameter_descriptions
 from repertoire.authoring.plain import plain_schema
 from repertoire.authoring.refusals import (
     ArgumentError,
@@ -182,6 +183,12 @@ def test_descriptions_come_from_the_docstring(style: str) -> None:
     properties = sig.input_schema["properties"]
     assert (properties["a"]["description"], properties["b"]["description"]) == ("The first of all.", "Second.")
     assert properties["c"]["description"] == "own"
+
+
+def test_a_docstring_that_cannot_be_read_describes_nothing() -> None:
+    assert parameter_descriptions("x\n\n: :param x:Args:") == {}, "docstring_parser meets an IndexError"
+    sig = signature('def run(x: int):\n    """x\n\n    : :param x:Args:"""')
+    assert "description" not in sig.input_schema["properties"]["x"]
 
 
 def test_the_module_docstring_serves_when_run_has_none() -> None:

@@ -118,7 +118,9 @@ class WorkflowDoors:
         return Done(created)
 
     async def _delete(self, call: DoorCall) -> Done:
-        return Done(await self._service.delete(_caller(call), str(call.args.get("name", "")), bool(call.args.get("force"))))
+        return Done(
+            await self._service.delete(_caller(call), str(call.args.get("name", "")), bool(call.args.get("force")))
+        )
 
 
 def _strings(value: Any) -> list[str]:

@@ -133,7 +133,15 @@ def load(
     for name in Limits.__struct_fields__:
         if (text := environ.get(f"REPERTOIRE_{name.upper()}")) is not None:
             limits[name] = text
-    for name in ("ready_workflows", "authoring", "publish_requires", "prefer_installed", "worker_env", "search_model", "model_download"):
+    for name in (
+        "ready_workflows",
+        "authoring",
+        "publish_requires",
+        "prefer_installed",
+        "worker_env",
+        "search_model",
+        "model_download",
+    ):
         if (text := environ.get(f"REPERTOIRE_{name.upper()}")) is not None:
             values[name] = [part for part in text.split(",") if part] if name == "worker_env" else text
     values["roots"] = list(roots) or [os.path.expanduser(root) for root in values.get("roots", [])]

@@ -7,11 +7,11 @@ def parameter_descriptions(text: str | None) -> dict[str, str]:
     """Parameter name → its description in one line; empty when the docstring cannot be read."""
     if not text:
         return {}
-    from docstring_parser import ParseError, parse
+    from docstring_parser import parse
 
     try:
         parameters = parse(text).params
-    except ParseError:
+    except Exception:  # ParseError, but an IndexError too where a text looks like several styles at once
         return {}
     return {
         parameter.arg_name.lstrip("*"): " ".join(parameter.description.split())

@@ -11,6 +11,7 @@ from .. import home as homes
 from ..daemon.control import ControlError
 from ..encoder.models import NoModel, candidates, problem
 from ..errors import RepertoireError
+from ..registry.review import ruff_path
 from ..settings import Settings
 from .connect import carry_out
 
@@ -19,7 +20,7 @@ Check = dict[str, Any]
 
 def examine(settings: Settings) -> list[Check]:
     """Every check, the workflow files' own last. Never raises."""
-    checks = [_python(), _sqlite(), _home(settings), _encoder(settings)]
+    checks = [_python(), _sqlite(), _home(settings), _encoder(settings), _ruff()]
     return checks + _workflows(settings)
 
 
@@ -73,6 +74,14 @@ def _encoder(settings: Settings) -> Check:
             return _row("search", True, f"by meaning: {one.where} ({one.kind})", " ".join(refused) or None)
         refused.append(f"The model at {one.where} ({one.kind}) is not used: {reason}.")
     return _row("search", False, f"by words only: {' '.join(refused)}", "Name a model's folder in search_model.")
+
+
+def _ruff() -> Check:
+    """Without it everything works, and a source has fewer remarks."""
+    found = ruff_path()
+    if found is None:
+        return _row("ruff", True, "not found: sources get no remarks of ruff's", "Beside Repertoire: pip install ruff")
+    return _row("ruff", True, found)
 
 
 def _workflows(settings: Settings) -> list[Check]:

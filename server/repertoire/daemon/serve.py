@@ -316,7 +316,9 @@ class _Daemon:
                 raise
             if isinstance(code := getattr(error, "code", None), str):
                 message, hint = getattr(error, "message", str(error)), getattr(error, "hint", None)
-                return msgspec.json.encode(_failure(request.id, code, str(message), hint, getattr(error, "details", None)))
+                return msgspec.json.encode(
+                    _failure(request.id, code, str(message), hint, getattr(error, "details", None))
+                )
             logger.exception("answering the control verb %s", request.verb)
             failure = _failure(request.id, "internal", f"{type(error).__name__}: {error}", "The daemon's log has more.")
             return msgspec.json.encode(failure)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
 
@@ -11,8 +11,9 @@ from ..names import snake_case
 
 _BASES = frozenset({"Workflow"})
 """By their last name, from wherever they were imported: `Workflow`, `repertoire.Workflow`, `agno.workflow.Workflow`."""
-_BODIES = frozenset({"run", "arun"})
 _ABSTRACT = frozenset({"abstractmethod", "abstractproperty"})
+_MOST_ABSTRACT = 50
+"""Names that are followed from class to class. A file with more would be slow to read; loading it finds what is missing."""
 
 
 class ClassWorkflow(msgspec.Struct, frozen=True):
@@ -24,84 +25,118 @@ class ClassWorkflow(msgspec.Struct, frozen=True):
     line: int
 
 
+class _Class(msgspec.Struct, frozen=True):
+    """A class with what it inherits from those above it in the file: a base that gives something hides the bases after it."""
+
+    node: ast.ClassDef
+    is_workflow: bool
+    body: ast.stmt | None
+    description: str
+    abstract: dict[str, bool]
+    """Of names that some class of the file marks as abstract: whether it is so here."""
+
+    @property
+    def lacks(self) -> str | None:
+        """Why the class cannot be run; None if it can, as far as its source in this file shows."""
+        if open_ones := sorted(name for name, is_so in self.abstract.items() if is_so):
+            return f"is abstract: {', '.join(open_ones)} has no body"
+        return None if self.body is not None else "has no run or arun method"
+
+
 def class_workflows(tree: ast.Module) -> tuple[ClassWorkflow, ...]:
     """Classes of the top level that come from Workflow, here or over other classes of the file, and have a body to run.
 
     A class without `run` and `arun` of its own or inherited in the file is a base of others; one with an abstract method too.
     """
-    classes = _classes(tree)
     return tuple(
-        ClassWorkflow(name, snake_case(name), _description(node, classes), node.lineno)
-        for name, node in classes.items()
-        if not name.startswith("_") and _is_workflow(node, classes) and _lacks(node, classes) is None
+        ClassWorkflow(one.node.name, snake_case(one.node.name), one.description, one.node.lineno)
+        for one in _published(tree)
     )
+
+
+def class_bodies(tree: ast.Module) -> list[tuple[ast.ClassDef, ast.FunctionDef | ast.AsyncFunctionDef, str]]:
+    """The same classes with their bodies, where these are functions of the file, and their descriptions."""
+    return [
+        (one.node, one.body, one.description)
+        for one in _published(tree)
+        if isinstance(one.body, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
 
 
 def unfinished(tree: ast.Module) -> tuple[str, int] | None:
     """Of a source without class workflows: what its first class that seems to be one lacks, and where that class is."""
     classes = _classes(tree)
-    for name, node in classes.items():
-        if _is_workflow(node, classes):
-            lacks = _lacks(node, classes) or "has a name that begins with _, and so is not published"
-            return f"{name} comes from Workflow, but {lacks}.", node.lineno
-    for name, node in classes.items():
-        bases = [_last_name(base) for base in node.bases]
-        if bases and not {*bases} & classes.keys() and _lacks(node, classes) is None:
+    for name, one in classes.items():
+        if one.is_workflow:
+            lacks = one.lacks or "has a name that begins with _, and so is not published"
+            return f"{name} comes from Workflow, but {lacks}.", one.node.lineno
+    for name, one in classes.items():
+        bases = [last_name(base) for base in one.node.bases]
+        if bases and not {*bases} & classes.keys() and one.lacks is None:
             written = ", ".join([*bases, "Workflow"])
             return (
                 f"{name} has a run method, but whether {bases[0]} comes from Workflow is not seen in this file: "
                 f"write class {name}({written})."
-            ), node.lineno
+            ), one.node.lineno
     return None
 
 
-def _classes(tree: ast.Module) -> dict[str, ast.ClassDef]:
-    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+def _published(tree: ast.Module) -> list[_Class]:
+    return [
+        one
+        for name, one in _classes(tree).items()
+        if not name.startswith("_") and one.is_workflow and one.lacks is None
+    ]
 
 
-def _lineage(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> Iterator[ast.ClassDef]:
-    """The class and its ancestors in this file, nearest first; a circle of names ends."""
-    waiting, seen = [node], set()
-    while waiting:
-        one = waiting.pop(0)
-        if one.name in seen:
-            continue
-        seen.add(one.name)
-        yield one
-        waiting += [classes[name] for base in one.bases if (name := _last_name(base)) in classes]
+def _classes(tree: ast.Module) -> dict[str, _Class]:
+    """Each after its bases, which stand above it as Python wants it: one look at each class is enough."""
+    nodes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    marked = _marked(nodes)
+    known: dict[str, _Class] = {}
+    for node in nodes:
+        bases = [last_name(base) for base in node.bases]
+        above = [known[base] for base in bases if base in known]
+        is_workflow = any(base in _BASES and base not in known for base in bases)
+        own = _parts(node)
+        abstract = {name: is_so for one in reversed(above) for name, is_so in one.abstract.items()}
+        abstract |= {name: _is_abstract(part) for name, part in own.items() if name in marked}
+        known[node.name] = _Class(
+            node,
+            is_workflow or any(one.is_workflow for one in above),
+            own.get("run") or own.get("arun") or next((one.body for one in above if one.body), None),
+            _description(node) or next((one.description for one in above if one.description), ""),
+            abstract,
+        )
+    return known
 
 
-def _is_workflow(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> bool:
-    return any(
-        _last_name(base) in _BASES and _last_name(base) not in classes
-        for one in _lineage(node, classes)
-        for base in one.bases
-    )
+def _marked(nodes: list[ast.ClassDef]) -> frozenset[str]:
+    found = (name for node in nodes for name, part in _parts(node).items() if _is_abstract(part))
+    return frozenset(islice(found, _MOST_ABSTRACT))
 
 
-def _lacks(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> str | None:
-    """Why the class cannot be run; None if it can, as far as its source in this file shows."""
-    abstract: dict[str, bool] = {}
-    for one in _lineage(node, classes):
-        for part in one.body:
-            if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
-                abstract.setdefault(part.name, any(_last_name(mark) in _ABSTRACT for mark in part.decorator_list))
-            else:
-                abstract |= dict.fromkeys(_names(part) - abstract.keys(), False)  # `part = another_function`
-    if open_ones := sorted(name for name, is_so in abstract.items() if is_so):
-        return f"is abstract: {', '.join(open_ones)} has no body"
-    return None if _BODIES & abstract.keys() else "has no run or arun method"
+def _parts(node: ast.ClassDef) -> dict[str, ast.stmt]:
+    """What gives each name in a class its first value: a function, or `part = another_function`."""
+    found: dict[str, ast.stmt] = {}
+    for part in node.body:
+        names = {part.name} if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) else _names(part)
+        for name in names:
+            found.setdefault(name, part)
+    return found
 
 
-def _description(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> str:
-    """The attribute `description` where it is a text, or the docstring's first paragraph; of the nearest class that has one."""
-    for one in _lineage(node, classes):
-        for part in one.body:
-            if _names(part) == {"description"} and (text := _text(part)):
-                return " ".join(text.split())
-        if doc := ast.get_docstring(one):
-            return " ".join(doc.strip().split("\n\n")[0].split())
-    return ""
+def _is_abstract(part: ast.stmt) -> bool:
+    marks = part.decorator_list if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) else []
+    return any(last_name(mark) in _ABSTRACT for mark in marks)
+
+
+def _description(node: ast.ClassDef) -> str:
+    """The attribute `description` where it is a text, or the docstring's first paragraph."""
+    for part in node.body:
+        if _names(part) == {"description"} and (text := _text(part)):
+            return " ".join(text.split())
+    return " ".join((ast.get_docstring(node) or "").strip().split("\n\n")[0].split())
 
 
 def _names(node: ast.stmt) -> set[str]:
@@ -121,7 +156,7 @@ def _text(node: ast.stmt) -> str | None:
     return read if isinstance(read, str) else None
 
 
-def _last_name(node: ast.expr) -> str:
+def last_name(node: ast.AST | None) -> str:
     """`Workflow` of `agno.workflow.Workflow[State]`."""
     if isinstance(node, ast.Subscript):
         node = node.value

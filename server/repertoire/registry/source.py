@@ -100,9 +100,9 @@ def imports(tree: ast.Module) -> Iterator[str]:
 
 def _find_run(tree: ast.Module) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef | None, bool]:
     """The `def run` of the top level, and whether anything binds the name there at all."""
-    bound = False
+    bound, top = False, set(tree.body)
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "run" and node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "run" and node in top:
             return node, True
         bound = bound or (isinstance(node, ast.Name) and node.id == "run" and isinstance(node.ctx, ast.Store))
         bound = bound or (isinstance(node, ast.alias) and (node.asname or node.name) == "run")

@@ -15,9 +15,7 @@ from ..model.session import Caller
 from ..model.workflow import Finding, Origin, WorkflowVersion, version_hash
 from ..registry.classes import ClassWorkflow
 from ..registry.folder import with_schemas
-from ..registry.lint import lint, merge
-from ..registry.quality import review
-from ..registry.references import missing, references
+from ..registry.review import distinct, lint, merge, missing, references, review
 from ..registry.source import Analysis, analyse, parse
 from ..wire import Fault
 from .library import Library
@@ -57,7 +55,8 @@ class Checking(Library):
         read = await self._runner.inspect(version, caller.env)
         if isinstance(read, Fault):
             raise Refused(read.message, read.hint, code=read.code, line=read.line)
-        return msgspec.structs.replace(with_schemas(version, read), is_loaded=True)
+        new = with_schemas(msgspec.structs.replace(version, findings=()), read)
+        return msgspec.structs.replace(new, is_loaded=True, findings=distinct(version.findings, new.findings))
 
     async def _unmet(self, caller: Caller, version: WorkflowVersion) -> list[Finding]:
         """Calls of workflows that are not there now, or do not take what they are given. They may come later: a remark, no refusal."""

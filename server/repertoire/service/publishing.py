@@ -14,7 +14,7 @@ from ..model.example import Checked, Example
 from ..model.session import Caller
 from ..model.workflow import Finding, WorkflowVersion, name_problem
 from ..registry.expect import read_examples
-from ..registry.references import narrowed
+from ..registry.review import narrowed
 from ..store.publishing import By
 from .base import Parts
 from .examples import check, example_of

@@ -12,7 +12,7 @@ from ..errors import BadArguments, UnknownWorkflow
 from ..model.run import iso
 from ..model.session import Caller
 from ..model.workflow import WorkflowVersion
-from ..registry.references import Reference, References, references
+from ..registry.review import Reference, References, references
 from ..registry.source import parse
 from ..store.publishing import Publication
 from .checking import Checking
@@ -100,7 +100,9 @@ class Versions(Checking):
 
         def look() -> list[tuple[WorkflowVersion, Reference]]:
             read = [(one, self._references(one)) for one in mentioning]
-            return [(one, call) for one, all in read for call in all.workflows if call.name == name and name not in all.own]
+            return [
+                (one, call) for one, all in read for call in all.workflows if call.name == name and name not in all.own
+            ]
 
         return await anyio.to_thread.run_sync(look)
 

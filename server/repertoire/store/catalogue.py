@@ -114,7 +114,11 @@ class CatalogueFacts(Facts):
     async def usage(self) -> dict[str, int]:
         """How often each workflow has been run."""
         return dict(
-            await self.read(lambda db: db.execute("SELECT workflow, count(*) FROM run WHERE example = 0 GROUP BY workflow").fetchall())
+            await self.read(
+                lambda db: db.execute(
+                    "SELECT workflow, count(*) FROM run WHERE example = 0 GROUP BY workflow"
+                ).fetchall()
+            )
         )
 
 

@@ -45,8 +45,15 @@ _ERROR: Final = {
 }
 
 
-_VERSION: Final = {"type": "string", "description": "A version of it, as `versions` of get_workflow lists them; its first digits will do."}
-_FORCE: Final = {"type": "boolean", "default": False, "description": "Although other workflows call it and could not any more."}
+_VERSION: Final = {
+    "type": "string",
+    "description": "A version of it, as `versions` of get_workflow lists them; its first digits will do.",
+}
+_FORCE: Final = {
+    "type": "boolean",
+    "default": False,
+    "description": "Although other workflows call it and could not any more.",
+}
 _MOCK: Final = {
     "type": "object",
     "properties": {
@@ -69,7 +76,11 @@ _EXAMPLE: Final = {
             "description": "subset: objects may have more keys. schema: expect is a JSON Schema. approx: numbers may differ by `tolerance`.",
         },
         "tolerance": {"type": "number"},
-        "mocks": {"type": "array", "items": _MOCK, "description": "What calls out of the body give, instead of being made."},
+        "mocks": {
+            "type": "array",
+            "items": _MOCK,
+            "description": "What calls out of the body give, instead of being made.",
+        },
     },
     "required": ["arguments"],
 }

@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import sysconfig
+from contextlib import suppress
 from subprocess import DEVNULL, PIPE
 from tempfile import TemporaryDirectory
 from typing import Final, Literal
@@ -18,7 +19,8 @@ import anyio
 import msgspec
 from anyio.abc import Process
 
-from ..model.workflow import Finding
+from ...model.workflow import Finding
+from .findings import chosen
 
 GLOBALS: Final = (
     "session_state", "progress", "log", "commit_state", "tools", "workflows", "artifacts", "step", "now", "sleep", "ask", "cached",
@@ -41,18 +43,10 @@ _IGNORE: Final = (
 )  # fmt: skip
 _INFO: Final = ("F401", "F541", "F811", "F841", "E71", "E721", "W", "B904", "RUF013", "ASYNC", "S3", "S6")
 """Codes, or how they begin, of what is untidy or only sometimes wrong; the others are warnings."""
-_OURS: Final = {
-    "E722": ("bare_except", "hidden_failure"),
-    "S110": ("hidden_failure",),
-    "S112": ("hidden_failure",),
-}
-"""What our own rules say with a better form."""
-
 _TIMEOUT_S: Final = 5.0
 """Ruff takes some ten milliseconds; beyond this the source was made to be slow, or the machine has other troubles."""
 _MOST_BYTES: Final = 1024 * 1024
 """Of what ruff writes, a line for each finding: a source of the largest size can have a hundred megabytes of them."""
-_MOST_FINDINGS: Final = 20
 _NEWEST_PYTHON: Final = 14
 """The newest 3.x that every ruff we allow has heard of."""
 
@@ -82,28 +76,17 @@ async def lint(source: str) -> list[Finding]:
     if program is None:
         return []
     written = await _output([program, *_arguments()], source.encode("utf-8", "replace"))
-    found: dict[tuple[str, int | None], Finding] = {}
+    found: list[Finding] = []
     for line in written.splitlines():
-        try:
-            one = _finding(msgspec.json.decode(line, type=_Said))
-        except msgspec.DecodeError:  # the last line, where the output was cut
-            continue
-        found.setdefault((one.rule, one.line), one)
-    worst = sorted(found.values(), key=lambda one: (one.severity == "info", one.line))[:_MOST_FINDINGS]
-    return sorted(worst, key=_place)
+        with suppress(msgspec.DecodeError):  # the last line, where the output was cut
+            found.append(_finding(msgspec.json.decode(line, type=_Said)))
+    return chosen(found)
 
 
 def ruff_path() -> str | None:
     """Where ruff is: beside this Python, as pip puts it there, or on the PATH."""
     folders = [sysconfig.get_path("scripts"), sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user"))]
     return shutil.which("ruff", path=os.pathsep.join(folders)) or shutil.which("ruff")
-
-
-def merge(own: list[Finding], ruff: list[Finding]) -> list[Finding]:
-    """Both in the order of their lines, without what ruff says of a line in which one of our own rules says it."""
-    said = {(one.rule, one.line) for one in own}
-    new = [one for one in ruff if not any((rule, one.line) in said for rule in _OURS.get(_code(one), ()))]
-    return sorted([*own, *new], key=_place)
 
 
 def _arguments() -> list[str]:
@@ -117,9 +100,7 @@ def _arguments() -> list[str]:
 async def _output(command: list[str], source: bytes) -> bytes:
     """What it wrote, as much as there was time and room for. Its own folder and no environment: nothing there configures it."""
     written = bytearray()
-    with TemporaryDirectory(
-        prefix="repertoire-lint-"
-    ) as folder:  # made here and not in a thread: a cancelled one would stay
+    with TemporaryDirectory(prefix="repertoire-lint-") as folder:  # not made in a thread: a cancelled one would stay
         with anyio.move_on_after(_TIMEOUT_S):
             try:
                 process = await anyio.open_process(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, cwd=folder, env={})
@@ -133,31 +114,20 @@ async def _output(command: list[str], source: bytes) -> bytes:
 async def _converse(process: Process, source: bytes, written: bytearray) -> None:
     """Ruff reads all before it writes, so one after the other does."""
     assert process.stdin is not None and process.stdout is not None
-    try:
+    with suppress(anyio.BrokenResourceError):  # it ended early: what it has said by then counts
         await process.stdin.send(source)
         await process.stdin.aclose()
         async for part in process.stdout:
             written += part
             if len(written) > _MOST_BYTES:
                 break
-    except anyio.BrokenResourceError:
-        pass  # it ended early: what it has said by then counts
     if len(written) > _MOST_BYTES:
         process.kill()
 
 
 def _finding(said: _Said) -> Finding:
     code = said.code or "invalid-syntax"
-    hint = (
-        f"{said.fix.message}." if said.fix is not None and said.fix.message else f"See {said.url}" if said.url else None
-    )
+    fix = said.fix.message if said.fix is not None else None
+    hint = f"{fix}." if fix else said.url and f"See {said.url}"
     severity: Literal["warning", "info"] = "info" if code.startswith(_INFO) else "warning"
     return Finding(f"ruff:{code}", severity, said.message, said.location.row, said.location.column, hint)
-
-
-def _code(finding: Finding) -> str:
-    return finding.rule.removeprefix("ruff:")
-
-
-def _place(finding: Finding) -> tuple[int, int]:
-    return finding.line or 0, finding.column or 0

@@ -1,0 +1,199 @@
+"""What a source calls by name: other workflows and tools, read off its syntax tree.
+
+Names are followed through imports, assignments and scopes; what is only known when it runs makes the references `dynamic`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import ChainMap
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from .tree import MOST_NODES, Function, by_scope, dotted, literal, parameters, places, written
+
+_Names = ChainMap[str, str | None]
+"""What names mean: `workflows.invoke`, `tools.curl`, `repertoire`; None: something else than ours."""
+
+_NAMESPACES: Final = {"workflows": "workflows", "tools": "tools"}
+_PACKAGE: Final = "repertoire"
+_VERBS: Final = frozenset({"search", "list", "get", "create", "delete"})
+"""The registry's own, which no workflow is called by; `get` and `create` say that the source looks after a name itself."""
+_OF_THE_CALL: Final = "session_id"
+"""Given with the arguments, and taken out before the workflow sees them."""
+_ANY: Final = frozenset({"", "Any", "Workflows", "object"})
+"""Types of a parameter that is given a namespace by its name."""
+_SCOPES: Final = (
+    ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.ClassDef,
+)  # fmt: skip
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """A workflow that is invoked: by which name, in which line, with which keywords. `open`: with others as well, not seen here."""
+
+    name: str
+    line: int
+    keywords: tuple[str, ...] = ()
+    open: bool = False
+
+
+class References(msgspec.Struct, frozen=True):
+    """`tools` are dotted names in alphabetical order, `own` the workflows that the source itself creates or asks for with `get`."""
+
+    workflows: tuple[Reference, ...] = ()
+    tools: tuple[str, ...] = ()
+    dynamic: bool = False
+    own: tuple[str, ...] = ()
+
+
+def references(tree: ast.Module) -> References:
+    """What the source invokes, in the order of its lines, whether or not it ever gets there."""
+    found = places(tree, _SCOPES)
+    around = {node: scope for node, scope, _ in found if isinstance(node, _SCOPES)}
+    names: dict[ast.AST, _Names] = {}
+    reader = _Reader()
+    for scope, inside in by_scope(found).items():
+        outer = names[around[scope]] if scope in around else ChainMap[str, str | None]({**_NAMESPACES})
+        names[scope] = _within(scope, inside, outer)
+        for node in inside:
+            reader.see(node, names[scope])
+    return References(
+        workflows=tuple(sorted(reader.found, key=lambda one: one.line)),
+        tools=tuple(sorted(reader.tools)),
+        dynamic=reader.dynamic or len(found) >= MOST_NODES,
+        own=tuple(sorted(reader.own)),
+    )
+
+
+def _within(scope: ast.AST, inside: list[ast.AST], around: _Names) -> _Names:
+    """A class's names are not seen by its methods, which costs us nothing. A name with two meanings has none."""
+    names = around.new_child()
+    for name, value in _bindings(scope, inside):
+        means = _path(value, names) if isinstance(value, ast.AST) else value
+        names[name] = means if names.maps[0].get(name, means) == means else None
+    kept = {name: means for name, means in names.maps[0].items() if means is not None or name in around}
+    return around.new_child(kept) if kept else around
+
+
+def _path(node: ast.AST, names: _Names) -> str | None:
+    """The dotted name that an expression means, if it begins with something of ours."""
+    first, *parts = dotted(node)
+    root = names.get(first)
+    if root == _PACKAGE and parts:
+        root = _NAMESPACES.get(parts.pop(0))
+    return ".".join((root, *parts)) if root else None
+
+
+def _bindings(scope: ast.AST, inside: list[ast.AST]) -> Iterator[tuple[str, ast.expr | str | None]]:
+    """Each name that the scope binds, with what to: an expression, a name of ours, or None."""
+    if isinstance(scope, Function | ast.Lambda):
+        yield from _parameters(scope.args)
+    plain: set[ast.AST] = set()
+    for node in inside:
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()) if node not in plain:
+                yield name, None
+            case ast.Assign(value=value) | ast.AnnAssign(value=value) | ast.NamedExpr(value=value):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                named = [target for target in targets if isinstance(target, ast.Name)]
+                plain.update(named)
+                yield from ((target.id, value) for target in named if value is not None)
+            case ast.Import(names=aliases):
+                for alias in aliases:
+                    first, *rest = alias.name.split(".")
+                    yield alias.asname or first, _PACKAGE if first == _PACKAGE and not (alias.asname and rest) else None
+            case ast.ImportFrom(module=module, level=level, names=aliases):
+                ours = _NAMESPACES if not level and (module or "").partition(".")[0] == _PACKAGE else {}
+                yield from ((alias.asname or alias.name, ours.get(alias.name)) for alias in aliases)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name, None
+            case ast.ExceptHandler(name=str(name)):
+                yield name, None
+
+
+def _parameters(arguments: ast.arguments) -> Iterator[tuple[str, str | None]]:
+    """A parameter called like a namespace is given it, unless its type says otherwise."""
+    for one, _ in parameters(arguments):
+        is_any = written(one.annotation).rpartition(".")[2] in _ANY
+        yield one.arg, _NAMESPACES.get(one.arg) if is_any else None
+    yield from ((other.arg, None) for other in (arguments.vararg, arguments.kwarg) if other is not None)
+
+
+class _Reader:
+    """Collects over all scopes. What a call or an alias has already explained is not looked at as an expression of its own."""
+
+    def __init__(self) -> None:
+        self.found: list[Reference] = []
+        self.tools: set[str] = set()
+        self.own: set[str] = set()
+        self.dynamic = False
+        self._explained: set[ast.AST] = set()
+
+    def see(self, node: ast.AST, names: _Names) -> None:
+        match node:
+            case ast.Call(func=ast.Name(id="getattr"), args=[of, name, *_]):
+                if path := self._explain(of, names):
+                    self._hand_on(path, literal(name), node.lineno)
+            case ast.Call() if path := self._explain(node.func, names):
+                self._call(node, *path.split(".", 1))
+            case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value) | ast.NamedExpr(value=value):
+                if isinstance(value, ast.Name | ast.Attribute):
+                    self._explain(value, names)  # an alias; where it is used is seen there
+            case ast.Name(ctx=ast.Load()) | ast.Attribute() if node not in self._explained:
+                if (path := self._explain(node, names)) and isinstance(node.ctx, ast.Load):
+                    namespace, _, attribute = path.partition(".")
+                    self._hand_on(namespace, attribute or None, node.lineno)
+
+    def _explain(self, node: ast.AST, names: _Names) -> str | None:
+        """Its path. Each part of a long chain would be read to its end otherwise."""
+        path = _path(node, names)
+        self._explained.add(node)
+        while isinstance(node, ast.Attribute):
+            node = node.value
+            self._explained.add(node)
+        return path
+
+    def _call(self, node: ast.Call, namespace: str, name: str = "") -> None:
+        if namespace == "tools":
+            self.tools.update([name] if name else [])
+        elif name == "invoke":
+            invoked = _argument(node, "workflow_name")
+            if invoked is None:
+                self.dynamic = True
+            else:
+                self._add(invoked, node, "" if node.args else "workflow_name")
+        elif name in _VERBS:
+            asked = _argument(node, "name")
+            if name in ("create", "get") and asked is not None:
+                self.own.add(asked)
+        elif name and "." not in name and not name.startswith("_"):
+            self._add(name, node)
+
+    def _hand_on(self, path: str, name: str | None, line: int) -> None:
+        """Something of ours that is not called here: what it is called with is not known, without a name not even what it is."""
+        path = f"{path}.{name}" if name else path
+        namespace, _, full = path.partition(".")
+        if name is None or (namespace == "workflows" and full == "invoke"):
+            self.dynamic = self.dynamic or namespace != _PACKAGE
+        elif namespace == "tools":
+            self.tools.add(full)
+        elif full.partition(".")[0] not in _VERBS | {"invoke"} and not full.startswith("_"):
+            self.found.append(Reference(full.partition(".")[0], line, open=True))
+
+    def _add(self, name: str, node: ast.Call, taken: str = "") -> None:
+        given: list[str] = []
+        is_open = False
+        for keyword in node.keywords:
+            inner = list(map(literal, keyword.value.keys)) if isinstance(keyword.value, ast.Dict) else [None]
+            known = [keyword.arg] if keyword.arg is not None else inner
+            given += [one for one in known if one is not None and one not in (taken, _OF_THE_CALL)]
+            is_open = is_open or None in known
+        self.found.append(Reference(name, node.lineno, tuple(given), is_open))
+
+
+def _argument(node: ast.Call, name: str) -> str | None:
+    """The call's first argument, where it is a text."""
+    first = node.args[0] if node.args else next((one.value for one in node.keywords if one.arg == name), None)
+    return literal(first)

@@ -1,0 +1,76 @@
+"""What the docstring of a workflow tells: whoever looks for one has nothing else to go by."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from ...authoring.docstring import parameter_descriptions
+from ...model.workflow import Finding
+from ..classes import last_name
+from .entry import Entry
+from .findings import finding, listed
+from .tree import Function, written
+
+_MOST_CHARS: Final = 10_000
+"""Of a docstring that are read."""
+_MOST_SHOWN: Final = 8
+_VAGUE: Final = re.compile(r"(dict|Dict|list|List|tuple|Any|object)(\[.*\b(Any|object|dict|Dict)\b.*)?")
+
+
+def documentation(entry: Entry, inside: list[ast.AST], tree: ast.Module) -> Iterator[Finding]:
+    function, kind = entry.function, entry.of_class
+    own, module = _docstring(function), _docstring(tree)
+    if not (module or (entry.description if kind else own)):
+        where = f"class {kind.name}" if kind else f"`{function.name}`"
+        arguments = "" if kind else _section("\n\nArgs", [one.arg for one in entry.parameters], "What it is.")
+        yield finding(
+            kind or function, "no_docstring", "There is no docstring: nobody finds this workflow, and nobody knows what it does.",
+            f'Begin {where} with """What it does, in one sentence.{arguments}"""',
+        )  # fmt: skip
+        return
+    doc = own or module
+    described = parameter_descriptions(doc)
+    dark = [one.arg for one in entry.parameters if one.arg not in described and not _describes_itself(one)]
+    if dark:
+        yield finding(
+            function, "undescribed_parameter", f"The docstring says nothing of {listed(dark)}.",
+            _section("Args", dark, "What it is, and what else it may be."),
+        )  # fmt: skip
+    result = "" if kind else written(function.returns)
+    plain = re.sub(r"\s|typing\.|\|None|^Optional\[|^['\"]|['\"]$", "", result)
+    if _VAGUE.fullmatch(plain) and not _has_section(doc, "Returns|Yields"):
+        yield finding(
+            function, "undescribed_result", f"`{result}` does not say what is in the result, nor does the docstring.",
+            "Returns:\n    A dict with `name` and `count`.\nOr return a dataclass: its fields become the output schema.",
+        )  # fmt: skip
+    causes = {last_name(one.exc) for one in inside if isinstance(one, ast.Raise) and one.exc is not None}
+    raised = sorted(name for name in causes if name[:1].isupper())
+    if raised and not _has_section(doc, "Raises"):
+        yield finding(
+            function, "undescribed_error", f"The docstring does not say when {listed(raised)} is raised.",
+            _section("Raises", raised, "When, and what to do then."),
+        )  # fmt: skip
+
+
+def _docstring(node: Function | ast.Module) -> str:
+    text = ast.get_docstring(node, clean=False) or ""
+    return inspect.cleandoc(text[:_MOST_CHARS].lstrip("\n")).strip()
+
+
+def _section(title: str, names: list[str], text: str) -> str:
+    return f"{title}:" + "".join(f"\n    {name}: {text}" for name in names[:_MOST_SHOWN]) if names else ""
+
+
+def _has_section(doc: str, titles: str) -> bool:
+    """`Returns:`, underlined `Returns`, `:returns:`, `:return:`."""
+    fields = "|".join(f"{title.lower()}?" for title in titles.split("|"))
+    return re.search(rf"^[ \t]*(?:{titles})[ \t]*(?::|\n[ \t]*-)|:(?:{fields})\b", doc, re.M) is not None
+
+
+def _describes_itself(parameter: ast.arg) -> bool:
+    """`Annotated[str, Field(description=...)]`."""
+    return isinstance(parameter.annotation, ast.Subscript) and last_name(parameter.annotation) == "Annotated"

@@ -1,0 +1,111 @@
+"""Whether one JSON schema takes less than another did, as far as both say it plainly. In doubt it does not: bounds are not compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+Schema = Mapping[str, Any]
+Within = tuple[Any, Schema]
+"""A schema, and the one that holds its definitions."""
+
+_DEEPEST: Final = 4
+"""Levels of lists that are compared, and of references and unions that are opened."""
+_MOST_CHOICES: Final = 16
+"""Alternatives of a union that are opened; one that goes on is taken as saying nothing."""
+_KINDS: Final = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+"""Of what JSON is read as."""
+_SHOWN: Final = {
+    "string": "a string", "integer": "an integer", "number": "a number", "boolean": "true or false", "array": "a list",
+    "object": "an object",
+}  # fmt: skip
+
+
+class _Choice(msgspec.Struct, frozen=True):
+    """An alternative. `kinds` are JSON types, `values` all that it may be; None: any, or not said."""
+
+    schema: Schema
+    root: Schema
+    kinds: frozenset[str] | None
+    values: list[Any] | None
+
+
+def narrower(before: Within, after: Within, depth: int = 0) -> str | None:
+    """What the old schema allowed and the new one does not, as the end of a sentence."""
+    old, new = _choices(*before), _choices(*after)
+    if depth == _DEEPEST or any(one.kinds is None for one in (*old, *new)):
+        return None
+    for one in old:
+        for kind in sorted(one.kinds or ()):
+            if why := _refused(one, kind, [each for each in new if _takes(each, kind)], depth):
+                return why
+    return None
+
+
+def _refused(one: _Choice, kind: str, takers: list[_Choice], depth: int) -> str | None:
+    """The same for one alternative's values of one JSON type, which `takers` are the new alternatives for."""
+    if not takers:
+        return f"may no longer be {_SHOWN.get(kind, kind)}"
+    allowed = [each.values for each in takers]
+    if None not in allowed:
+        left = [value for values in allowed for value in values or ()]
+        if one.values is None:
+            return f"must now be one of {_listed(left)}"
+        known = set(map(repr, left))
+        if gone := [value for value in one.values if _kind(value) == kind and repr(value) not in known]:
+            return f"may no longer be {_listed(gone)}"
+    forms = {str(each.schema.get("format", "")) for each in takers}
+    if kind == "string" and one.values is None and not forms & {"", one.schema.get("format", "")}:
+        return f"must now be a string in the form {' or '.join(sorted(forms))}"
+    if kind == "array" and len(takers) == 1:
+        was, now = ((each.schema.get("items"), each.root) for each in (one, takers[0]))
+        if why := narrower(was, now, depth + 1):
+            return f"is a list whose items changed: an item {why}"
+    return None
+
+
+def _takes(one: _Choice, kind: str) -> bool:
+    kinds = one.kinds or frozenset()
+    return kind in kinds or (kind == "integer" and "number" in kinds)
+
+
+def _choices(schema: Any, root: Schema) -> list[_Choice]:
+    """The alternatives of a union with references followed and nested unions opened; the schema itself when it is none."""
+    found: list[_Choice] = []
+    waiting = [(schema, 0)]
+    while waiting:
+        one, depth = waiting.pop()
+        one = one if isinstance(one, Mapping) else {}
+        inner = one.get("anyOf") or one.get("oneOf") or []
+        if "$ref" in one:
+            inner = [(root.get("$defs") or {}).get(str(one["$ref"]).removeprefix("#/$defs/"))]
+        if not inner or depth == 2 * _DEEPEST or len(found) > _MOST_CHOICES:
+            values = _values(one)
+            found.append(_Choice(one, root, _kinds(one, values), values))
+        else:
+            waiting += [(each, depth + 1) for each in reversed(inner)]
+    return found
+
+
+def _values(schema: Schema) -> list[Any] | None:
+    if "const" in schema:
+        return [schema["const"]]
+    said = schema.get("enum")
+    return said if isinstance(said, list) else None
+
+
+def _kinds(schema: Schema, values: list[Any] | None) -> frozenset[str] | None:
+    said = schema.get("type")
+    if said:
+        return frozenset([said] if isinstance(said, str) else map(str, said))
+    return None if values is None else frozenset(map(_kind, values))
+
+
+def _kind(value: Any) -> str:
+    return _KINDS.get(type(value), "null")
+
+
+def _listed(values: list[Any]) -> str:
+    return ", ".join(repr(value)[:60] for value in values[:6])

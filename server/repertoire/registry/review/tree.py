@@ -1,0 +1,90 @@
+"""The syntax tree as rules read it: each node with what is around it, and small questions about one.
+
+Nothing recurses: how deep a source is nested is its author's choice.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Final
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Place = tuple[ast.AST, ast.AST, ast.ExceptHandler | None]
+"""A node, the scope in which it stands (the tree itself where in no other), the nearest exception handler in that scope."""
+
+MOST_NODES: Final = 100_000
+"""A third of a second's work. Ordinary code of the largest size that is taken has a third of it; what lies beyond is not read."""
+_MOST_WRITTEN: Final = 60
+"""Bytes; so little cannot be nested too deeply for `ast.unparse`."""
+_NO_NODES: Final = frozenset(
+    {"annotation", "arg", "attr", "ctx", "id", "kind", "level", "module", "name", "op", "ops", "type_comment"}
+)
+_FIELDS: Final = {
+    kind: tuple(field for field in kind._fields if field not in _NO_NODES)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
+"""Of each kind of node the fields with nodes that a rule may want."""
+
+
+def places(tree: ast.Module, scopes: tuple[type[ast.AST], ...]) -> list[Place]:
+    """The nodes in the order of the source, at most MOST_NODES. What makes a scope stands in the one around it."""
+    found: list[Place] = []
+    stack: list[Place] = [(tree, tree, None)]
+    while stack and len(found) < MOST_NODES:
+        place = node, scope, handler = stack.pop()
+        found.append(place)
+        if isinstance(node, scopes):
+            scope, handler = node, None
+        elif isinstance(node, ast.ExceptHandler):
+            handler = node
+        inside: list[Place] = []
+        for field in _FIELDS[type(node)]:
+            value = getattr(node, field, None)
+            if type(value) is list:
+                inside += [(one, scope, handler) for one in value if isinstance(one, ast.AST)]
+            elif isinstance(value, ast.AST):
+                inside.append((value, scope, handler))
+        stack += reversed(inside)
+    return found
+
+
+def by_scope(found: list[Place]) -> dict[ast.AST, list[ast.AST]]:
+    """The nodes of each scope, scopes before those within them."""
+    scopes: dict[ast.AST, list[ast.AST]] = {}
+    for node, scope, _ in found:
+        scopes.setdefault(scope, []).append(node)
+    return scopes
+
+
+def parameters(arguments: ast.arguments) -> list[tuple[ast.arg, ast.expr | None]]:
+    """Those with a name of their own, each with its default."""
+    listed = [*arguments.posonlyargs, *arguments.args]
+    defaults = [*[None] * (len(listed) - len(arguments.defaults)), *arguments.defaults]
+    return [*zip(listed, defaults, strict=True), *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+
+
+def literal(node: ast.AST | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def dotted(node: ast.AST) -> list[str]:
+    """`a.b.c` as its names; the first is "" where it does not begin with a name."""
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    return [node.id if isinstance(node, ast.Name) else "", *reversed(names)]
+
+
+def written(node: ast.expr | None) -> str:
+    """An expression as text: "" where there is none, dots where it is long."""
+    if node is None:
+        return ""
+    is_short = node.end_lineno == node.lineno and (node.end_col_offset or 0) - node.col_offset <= _MOST_WRITTEN
+    return ast.unparse(node) if is_short else "..."
+
+
+def header(function: Function, name: str = "") -> str:
+    """`async def name`."""
+    return f"{'async ' if isinstance(function, ast.AsyncFunctionDef) else ''}def {name or function.name}"
