@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import SocketAttribute, SocketStream
 
 from repertoire.app import App
 from repertoire.errors import BadArguments, Refused, UnknownRun, UnknownWorkflow
@@ -71,7 +76,7 @@ async def test_examples_that_fail_leave_a_draft_and_say_which_and_why(tmp_path: 
             "ValueError: too large" in wrong[1]["message"]
             and wrong[1]["line"] == source.split("\n").index('        raise ValueError("too large")') + 1
         )
-        run_id = wrong[0]["hint"].split("'")[1]
+        run_id = re.findall(r"get_run\('(.+)'\)", wrong[0]["hint"])[0]
         assert (await app.service.get_run(ME, run_id))["result"] == 4, "the hint leads to the run"
         with pytest.raises(UnknownWorkflow):
             app.service.find(ME, "double")
@@ -109,8 +114,11 @@ async def test_the_examples_of_the_version_before_hold_the_next_one_too(tmp_path
         lines = [(line["action"], line["version"], line["from_version"]) for line in shown["history"]]
         one, two = first["version"], second["version"]
         assert lines == [
-            ("published", one, two), ("published", two, one), ("draft", two, one), ("published", one, None), ("draft", one, None),
-        ]  # fmt: skip
+            ("published", one, two),
+            ("published", two, one),
+            ("draft", two, None),
+            ("published", one, None),
+        ]
         assert shown["history"][0]["client"] == "a test 1.0"
         await app.service.delete(ME, "double")
         await app.service.publish(ME, "double", one)
@@ -162,7 +170,7 @@ async def test_how_a_result_is_held_against_what_is_expected(
         ([{"arguments": []}], "Example 1 is not what it should be"),
         ([{"arguments": {}, "wanted": 1}], "unknown field `wanted`"),
         ([{"arguments": {}, "expect": 1, "expect_error": "x"}], "expects a result and an error"),
-        ([{"arguments": {}, "expect": float("nan")}], "Example 1 is not JSON"),
+        ([{"arguments": {}, "expect": float("nan")}], "The examples are not JSON"),
         ([{"arguments": {}, "expect": {"type": 5}, "match": "schema"}], "is no JSON Schema"),
         ([{"arguments": {}, "match": "schema"}], "must be a JSON Schema"),
         ([{"arguments": {}}] * 21, "At most 20"),
@@ -193,7 +201,7 @@ async def test_examples_that_never_end_and_patterns_that_never_do(tmp_path: Path
         examples = [{"arguments": {}, "expect": {"pattern": "^(a+)+$"}, "match": "schema"}]
         with anyio.fail_after(20):
             error = await refused(app, "says", words, examples=examples)
-        assert "took too long" in error.message
+        assert "took more than" in error.message
 
 
 CALLS = '''"""Ask around."""
@@ -219,7 +227,7 @@ async def test_what_an_example_calls_is_mocked_or_refused(tmp_path: Path) -> Non
         await app.service.create(ME, "double", DOUBLE)
         example = {"arguments": {"n": 2}, "expect": {"doubled": 4, "more": 6, "name": "Ada", "found": True}}
         error = await refused(app, "asks_around", CALLS, examples=[example])
-        assert "calls ask, which may change something" in error.message and '"call": "ask"' in (error.hint or "")
+        assert "it calls ask, which is not done in an example" in error.message and '"call": "ask"' in error.message
         mocks: list[dict[str, Any]] = [{"call": "ask", "result": "Ada"}]
         error = await refused(app, "asks_around", CALLS, examples=[{**example, "mocks": mocks}])
         assert "calls the workflow 'double'" in error.message
@@ -421,3 +429,249 @@ def test_a_stored_example_is_read_again() -> None:
     again = msgspec.msgpack.decode(msgspec.msgpack.encode(checked), type=Checked)
     assert again == checked and again.examples[0].expect is msgspec.UNSET and again.examples[1].expect is None
     assert json.loads(msgspec.json.encode(again.examples[1])) == {"expect": None}
+
+
+async def test_what_an_example_says_is_never_fetched(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+
+    async def serve(stream: SocketStream) -> None:
+        async with stream:
+            asked.append(await stream.receive())
+
+    (tmp_path / "schema.json").write_text('{"type": "string"}')
+    async with (
+        opened(tmp_path / "home", **OFF) as app,
+        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+    ):
+        port = listener.extra(SocketAttribute.local_port)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, serve)
+            for url in (f"http://127.0.0.1:{port}/x", (tmp_path / "schema.json").as_uri()):
+                for key in ("$ref", "$dynamicRef"):
+                    example = {"arguments": {"n": 1}, "match": "schema", "expect": {key: url}}
+                    assert (
+                        "cannot be held against the schema"
+                        in (await refused(app, "double", DOUBLE, examples=[example])).message
+                    )
+            tasks.cancel_scope.cancel()
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("result", "example", "what"),
+    [
+        ("1", {"expect": {"$ref": "#/$defs/nope"}, "match": "schema"}, "cannot be held against the schema"),
+        (
+            "10**400",
+            {"expect": {"multipleOf": 0.1}, "match": "schema"},
+            "cannot be held against the schema: OverflowError",
+        ),
+        ("10**400", {"expect": 1.5, "match": "approx"}, "the result cannot be compared"),
+        ("1.5", {"expect": 10**400}, "Example 1 cannot be stored"),
+        ("1", {"arguments": {"n": 10**30}, "expect": 1}, "Example 1 cannot be stored"),
+        ("1", {"expect": json.loads('{"not":' * 400 + "{}" + "}" * 400), "match": "schema"}, "nested too deeply"),
+        ("[" * 90 + "]" * 90, {"expect": []}, "result has 1 elements, expected 0"),
+        ("1", {"expect_error": ""}, "is empty"),
+        ("1", {"mocks": [{"call": "x", "result": 1, "error": "y"}]}, "a mock with a result and an error"),
+    ],
+)
+async def test_what_cannot_be_compared_is_a_sentence(
+    tmp_path: Path, result: str, example: dict[str, Any], what: str
+) -> None:
+    source = f'"""Give it."""\n\ndef run(n: int = 0) -> object:\n    return {result}\n'
+    async with opened(tmp_path, **OFF) as app:
+        assert what in (await refused(app, "gives", source, examples=[{"arguments": {}, **example}])).message
+
+
+async def test_a_large_expectation_holds_up_nobody(tmp_path: Path) -> None:
+    schema = {"properties": {f"p{n}": {"type": "object", "properties": {"a": {"type": "string"}}} for n in range(6000)}}
+    example = {"arguments": {"n": 1}, "match": "schema", "expect": schema}
+    longest = 0.0
+
+    async with opened(tmp_path, **OFF) as app:
+
+        async def look() -> None:
+            nonlocal longest
+            while True:
+                begun = time.monotonic()
+                await anyio.sleep(0.01)
+                longest = max(longest, time.monotonic() - begun)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(look)
+            begun = time.monotonic()
+            await refused(app, "double", DOUBLE, examples=[example] * 15)
+            answer = await app.service.create(ME, "double", DOUBLE, examples=[example])
+            assert answer["examples"]["passed"] == 1
+            took = time.monotonic() - begun
+            tasks.cancel_scope.cancel()
+    assert longest < took / 2, "the loop went on turning meanwhile"
+
+
+async def test_the_examples_of_a_version_are_those_it_was_published_with(tmp_path: Path) -> None:
+    wrong, right = {"arguments": {"n": 1}, "expect": 99}, {"arguments": {"n": 1}, "expect": 2}
+    async with opened(tmp_path, **OFF) as app:
+        await refused(app, "double", DOUBLE, examples=[wrong])
+        await app.service.create(ME, "double", DOUBLE)
+        assert (await app.service.get(ME, "double"))["examples"] == []
+        await app.service.create(ME, "double", DOUBLE, replace=True, examples=[right])
+        await refused(app, "double", DOUBLE, replace=True, examples=[wrong])
+        shown = await app.service.get(ME, "double")
+        assert shown["examples"] == [right] and shown["checked"]["failed"] == 0
+        await app.service.create(ME, "double", DOUBLE, replace=True, examples=[])
+        assert (await app.service.get(ME, "double"))["examples"] == []
+    async with opened(tmp_path / "b", publish_requires="approval", **OFF) as app:
+        error = await refused(app, "double", DOUBLE, examples=[right])
+        assert error.details["examples"] == {"not_run": 1}
+        for examples in ([], [wrong]):
+            await refused(app, "double", DOUBLE, examples=examples)
+        answer = await app.service.publish(ME, "double", error.details["version"], approved=True)
+        assert answer["examples"] == {"passed": 1, "failed": 0}, "what a person has looked at is what is run"
+        await app.service.delete(ME, "double")
+        assert (await app.service.create(ME, "double", DOUBLE, examples=[right]))["status"] == "published", (
+            "it was approved once"
+        )
+
+
+async def test_old_and_unpublished_versions_are_found_however_many_there_are(tmp_path: Path) -> None:
+    async with opened(tmp_path, **OFF) as app:
+        first = await app.service.create(ME, "double", DOUBLE)
+        await app.service.create(ME, "double", TRIPLE, replace=True)
+        for n in range(120):
+            await app.service.create(ME, "double", f"{DOUBLE}# {n}\n", publish=False)
+        assert (await app.service.get(ME, "double", version=first["version"]))["status"] == "former"
+        assert (await app.service.publish(ME, "double", first["version"]))["status"] == "published"
+        await app.service.create(ME, "only_a_draft", DOUBLE, publish=False)
+        shown = await app.service.get(ME, "only_a_draft")
+        assert shown["status"] == "draft" and shown["source"] == DOUBLE
+        assert (await app.service.drafts())[0]["name"] == "only_a_draft"
+        await app.service.delete(ME, "double")
+        assert (await app.service.get(ME, "double"))["status"] in ("former", "draft")
+
+
+async def test_a_create_that_is_given_up_while_it_is_stored_leaves_no_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path, **OFF) as app:
+        catalog, store = app.service._catalog, app.service._store
+        published = store.publish
+
+        async def slow(*args: Any) -> float:
+            at = await published(*args)
+            await anyio.sleep(0.3)
+            return at
+
+        monkeypatch.setattr(store, "publish", slow)  # the commit takes long
+        with anyio.move_on_after(0.2):
+            await app.service.create(ME, "double", DOUBLE)
+        stored = {version.name for version, _ in await store.published()}
+        assert ("double" in stored) == (catalog.created("double") is not None)
+
+
+async def test_a_run_of_many_calls_is_an_example_with_all_of_them_or_none(tmp_path: Path) -> None:
+    source = '''"""Add up."""
+
+
+def run(n: int) -> int:
+    for _ in range(n):
+        step(float, 1)
+    return sum(workflows.double(n=i) for i in range(n))
+'''
+    async with opened(tmp_path, **OFF) as app:
+        await app.service.create(ME, "double", DOUBLE)
+        await app.service.create(ME, "adds", source)
+        ended = await app.service.finish(await app.service.run(ME, "adds", {"n": 150}))
+        assert (await app.service.create(ME, "saved", from_run=ended.id))["examples"]["passed"] == 1
+        ended = await app.service.finish(await app.service.run(ME, "adds", {"n": 210}))
+        with pytest.raises(Refused, match="more than 200 calls"):
+            await app.service.create(ME, "saved_too", from_run=ended.id)
+
+
+async def test_what_calls_itself_is_checked_with_itself(tmp_path: Path) -> None:
+    source = '"""N!"""\n\ndef run(n: int) -> int:\n    return BASE if n < 2 else n * workflows.fact(n=n - 1)\n'
+    async with opened(tmp_path, **OFF) as app:
+        await app.service.create(
+            ME, "fact", source.replace("BASE", "2"), examples=[{"arguments": {"n": 3}, "expect": 12}]
+        )
+        right = [{"arguments": {"n": 3}, "expect": 6}]
+        await app.service.create(ME, "fact", source.replace("BASE", "1"), replace=True, examples=right)
+        assert (await run(app, ME, "fact", n=4))["result"] == 24
+
+
+async def test_a_mock_that_is_missing_is_no_matter_of_taste(tmp_path: Path) -> None:
+    source = '''"""Try."""
+
+
+def run() -> int:
+    try:
+        workflows.invoke("double", n=1)
+    except Exception as error:
+        log.warning(str(error))
+    return 1
+'''
+    async with opened(tmp_path, **OFF) as app:
+        await app.service.create(ME, "double", DOUBLE)
+        assert "has no" in (await refused(app, "tries", source, examples=[{"arguments": {}, "expect": 1}])).message
+        mocks = [{"call": "workflows.double", "result": 2}, {"call": "nobody", "result": 1}]
+        answer = await app.service.create(
+            ME, "tries", source, examples=[{"arguments": {}, "expect": 1, "mocks": mocks}]
+        )
+        (unused,) = [one["message"] for one in answer["findings"] if one["rule"] == "unused_mock"]
+        assert unused == "Example 1 has mocks that no call has taken: nobody."
+
+
+async def test_what_is_refused_for_others_is_kept_as_a_draft(tmp_path: Path) -> None:
+    caller = '"""Use it."""\n\ndef run() -> int:\n    return workflows.invoke("double", n=1)\n'
+    other = DOUBLE.replace("n: int", "number: int").replace("n: The", "number: The").replace("n * 2", "number * 2")
+    async with opened(tmp_path, **OFF) as app:
+        await app.service.create(ME, "double", DOUBLE)
+        await app.service.create(ME, "uses", caller)
+        error = await refused(app, "double", other, replace=True)
+        assert (error.reason, error.details["status"]) == ("in_use", "draft")
+        answer = await app.service.publish(ME, "double", error.details["version"], force=True)
+        assert answer["status"] == "published"
+
+
+async def test_an_examples_run_says_so_and_is_not_done_again(tmp_path: Path) -> None:
+    async with opened(tmp_path, **OFF) as app:
+        error = await refused(app, "double", DOUBLE, examples=[{"arguments": {"n": 1}, "expect": 3}])
+        run_id = re.findall(r"get_run\('(.+)'\)", error.hint or "")[0]
+        assert (await app.service.get_run(ME, run_id))["example"] is True
+        with pytest.raises(BadArguments, match="check an example"):
+            await app.service.rerun(ME, run_id)
+
+
+def test_a_look_at_a_schema_ends_by_itself_whoever_has_died(tmp_path: Path) -> None:
+    script = """
+import anyio
+from repertoire.model.example import Example
+from repertoire.model.run import Run
+from repertoire.registry.expect import problem_of
+
+run = Run(id="r", workflow="w", version="v", session_id="s", principal="p", created_at=0.0, status="completed", result='"' + "a" * 40 + '!"')
+anyio.run(problem_of, Example(expect={"pattern": "^(a+)+$"}, match="schema"), run)
+"""
+
+    def looking() -> list[str]:
+        found = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+        return [line for line in found.splitlines() if "anyio.to_process" in line and line.split()[1] in parents]
+
+    host = subprocess.Popen([sys.executable, "-c", script])
+    parents = [str(host.pid)]
+    deadline = time.monotonic() + 20
+    while not looking():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    (child,) = [line.split()[0] for line in looking()]
+    time.sleep(0.5)  # until it is within the pattern
+    host.kill()
+    host.wait()
+    while _is_there(int(child)):
+        assert time.monotonic() < deadline, "it goes on for ever"
+        time.sleep(0.1)
+
+
+def _is_there(pid: int) -> bool:
+    """Where nobody reaps orphans, a zombie is what is left of one."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return bool(state) and not state.startswith("Z")

@@ -47,7 +47,7 @@ async def test_an_agent_is_told_what_to_correct_and_corrects_it(way: Way) -> Non
         assert (await call(client, name, {"n": 4}))["result"] == 8
         shown = await call(client, "get_workflow", {"name": name, "diff": refused["version"]})
         assert "+    return n * 2" in shown["diff"]
-        assert [line["action"] for line in shown["history"]] == ["published", "draft", "draft"]
+        assert [line["action"] for line in shown["history"]] == ["published", "draft"]
         assert shown["history"][0]["client"], "which client has done it"
         still = await call(client, "publish_workflow", {"name": name, "version": refused["version"]})
         assert still["is_error"] and still["error"]["code"] == "examples_failed"
@@ -84,6 +84,14 @@ def test_publishing_from_the_command_line(shell: Shell, tmp_path: Path) -> None:
     refused = shell("create", "double", str(tmp_path / "double.py"), "--examples", str(tmp_path / "none.json"))
     assert refused.returncode == 1 and "none.json is not JSON" in refused.stderr
     shell.ok("create", "double", str(tmp_path / "double.py"), "--examples", str(tmp_path / "good.json"))
+    (tmp_path / "triple.py").write_text(DOUBLE.replace("* 2", "* 3"))
+    refused = shell("create", "double", str(tmp_path / "triple.py"), "--replace")
+    assert refused.returncode == 1 and "expected 4, got 6" in refused.stderr, (
+        "its examples hold for what takes its place"
+    )
+    (shell.home / "workflows" / "mine.py").write_text("def run(")
+    refused = shell("create", "mine", str(tmp_path / "double.py"))
+    assert refused.returncode == 1 and (shell.home / "workflows" / "mine.py").read_text() == "def run("
     assert "pinned" in shell.ok("pin", "double") and "already" in shell.ok("pin", "double")
     assert "no longer" in shell.ok("unpin", "double") and "was not" in shell.ok("unpin", "double")
 
@@ -98,6 +106,7 @@ with SyncRepertoireClient.stdio({str(shell.home)!r}) as repertoire:
     said = subprocess.run([sys.executable, "-c", script], env=shell.environ, capture_output=True, text=True, timeout=60)
     code, version = said.stdout.split()
     assert code == "approval_required"
+    assert version in shell.ok("list", "--drafts")
     assert shell("run", "triple", "--payload", '{"n": 1}').returncode == 1
     assert "is published" in shell.ok("publish", "triple", version)
     assert shell.ok("run", "triple", "--payload", '{"n": 1}') == "3\n"

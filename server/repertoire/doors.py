@@ -9,6 +9,7 @@ from typing import Any
 
 from .engine.children import Children
 from .engine.journal import Done, Door, DoorCall
+from .engine.live import Live
 from .errors import BadArguments, UnknownWorkflow
 from .model.session import Caller
 from .model.workflow import WorkflowVersion
@@ -64,7 +65,10 @@ class WorkflowDoors:
         )
 
     async def _version(self, call: DoorCall, name: str) -> WorkflowVersion:
-        """The run's first call of a name decides for all its later ones, whatever is published meanwhile."""
+        """The run's first call of a name decides for all its later ones, whatever is published meanwhile. An example that calls itself
+        calls the version that is being checked."""
+        if call.live.run.is_example and (checked := _checked_version(call.live)).name == name:
+            return checked
         caller = _caller(call)
         try:
             found = self._service.find(caller, name)
@@ -100,9 +104,10 @@ class WorkflowDoors:
     async def _get(self, call: DoorCall) -> Done:
         """None where there is no such workflow."""
         try:
-            return Done(await self._service.get(_caller(call), str(call.args.get("name", ""))))
+            known = await self._service.get(_caller(call), str(call.args.get("name", "")))
         except UnknownWorkflow:
             return Done(None)
+        return Done(known if known["status"] == "published" else None)
 
     async def _create(self, call: DoorCall) -> Done:
         """The body waits meanwhile, and gives its worker's place up: the new workflow is loaded in one, and its examples run in some."""
@@ -121,6 +126,12 @@ class WorkflowDoors:
         return Done(
             await self._service.delete(_caller(call), str(call.args.get("name", "")), bool(call.args.get("force")))
         )
+
+
+def _checked_version(live: Live) -> WorkflowVersion:
+    while live.parent is not None:
+        live = live.parent
+    return live.version
 
 
 def _strings(value: Any) -> list[str]:

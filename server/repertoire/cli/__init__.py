@@ -19,7 +19,8 @@ def main() -> None:
         app(prog_name="repertoire")
     except (RepertoireError, ControlError) as error:
         render.error(error.message, error.hint)
-        render.findings("", getattr(error, "details", {}).get("findings", []))
+        told = getattr(error, "details", {}).get("findings", [])
+        render.findings("", [finding for finding in told if finding["message"] not in error.message])
         sys.exit(1)
     except (ConnectionError, NoDaemon) as error:
         render.error(f"the daemon cannot be reached: {error}", "`repertoire status` says more.")

@@ -47,8 +47,18 @@ def serve(
 
 
 @app.command("list")
-def list_(home: Home = None, workflows: Folders = None, as_json: Json = False) -> None:
+def list_(
+    drafts: Annotated[bool, typer.Option("--drafts", help="List what was created and never published.")] = False,
+    home: Home = None,
+    workflows: Folders = None,
+    as_json: Json = False,
+) -> None:
     """List all workflows, and the files that are broken."""
+    if drafts:
+        rows = call_verb(home, workflows, "drafts")
+        headings = {"name": "NAME", "version": "VERSION", "at": "CREATED", "description": "DESCRIPTION"}
+        render.print_json(rows) if as_json else render.table(headings, rows, "No drafts.")
+        return
 
     async def work(calls: Calls) -> dict[str, Any]:
         answer: dict[str, Any] = await calls.call("list", {"limit": 1000})

@@ -39,10 +39,11 @@ def table(columns: dict[str, str], rows: Iterable[dict[str, Any]], empty: str) -
 
 
 def findings(path: str, found: Iterable[dict[str, Any]]) -> None:
-    """A broken file: where and why."""
+    """A broken file, or a source that has no name yet: where and why."""
     for finding in found:
         line = f":{finding['line']}" if finding.get("line") else ""
-        err.print(f"{path}{line}: {finding['message']}", style="yellow", markup=False)
+        place = f"{path}{line}: " if path else f"line {finding['line']}: " if line else ""
+        err.print(f"{place}{finding['message']}", style="yellow", markup=False)
         if finding.get("hint"):
             err.print(f"    {finding['hint']}", markup=False)
 

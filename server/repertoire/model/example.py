@@ -18,7 +18,7 @@ class Mock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     call: str
     arguments: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
-    result: Any = None
+    result: Any = msgspec.UNSET
     error: str | None = None
 
 
@@ -55,4 +55,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         return self.passed == len(self.examples)
 
     def summary(self) -> dict[str, int]:
+        """{passed, failed}, or {not_run} where nobody was allowed to run them yet."""
+        if self.examples and not self.at:
+            return {"not_run": len(self.examples)}
         return {"passed": self.passed, "failed": len(self.examples) - self.passed}

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import anyio.abc
 
+from ..model.example import Checked
 from ..model.workflow import WorkflowVersion
 from ..settings import Limits
 from ..store import Store
@@ -103,34 +104,37 @@ class Catalog:
         """Names of created workflows, last published first."""
         return sorted(self._published_at, key=lambda name: -self._published_at[name])
 
-    async def publish(self, version: WorkflowVersion, by: By) -> None:
-        at = await self._store.publish(version, by)
-        self._created[version.name] = version
-        self._published_at[version.name] = at
-        await self._changed()
+    async def publish(self, version: WorkflowVersion, by: By, checked: Checked | None = None) -> None:
+        with anyio.CancelScope(
+            shield=True
+        ):  # what is stored is to be known here too, whoever has stopped waiting for it
+            at = await self._store.publish(version, by, checked)
+            self._created[version.name] = version
+            self._published_at[version.name] = at
+            await self._changed()
 
     async def unpublish(self, name: str, by: By) -> bool:
-        removed = await self._store.unpublish(name, by)
-        if removed:
-            self._created.pop(name, None)
-            self._published_at.pop(name, None)
-            await self._changed()
+        with anyio.CancelScope(shield=True):
+            removed = await self._store.unpublish(name, by)
+            if self._created.pop(name, None) is not None:
+                self._published_at.pop(name, None)
+                await self._changed()
         return removed
 
     async def pin(self, name: str) -> bool:
         """List it always. False: it was pinned before."""
-        if not await self._store.pin(name):
-            return False
-        self.pins.append(name)
-        await self._changed()
-        return True
+        return await self._set_pins(self._store.pin(name))
 
     async def unpin(self, name: str) -> bool:
-        if not await self._store.unpin(name):
-            return False
-        self.pins.remove(name)
-        await self._changed()
-        return True
+        return await self._set_pins(self._store.unpin(name))
+
+    async def _set_pins(self, change: Awaitable[bool]) -> bool:
+        with anyio.CancelScope(shield=True):
+            changed = await change
+            if changed:
+                self.pins = await self._store.pins()
+                await self._changed()
+        return changed
 
     def on_change(self, listener: Callable[[], Awaitable[None]]) -> None:
         self._listeners.append(listener)

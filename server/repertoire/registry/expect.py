@@ -1,12 +1,20 @@
-"""Whether a run's end is what an example expects; if not, where the two differ, in a sentence."""
+"""Whether a run's end is what an example expects; if not, where the two differ, in a sentence.
+
+What an example says comes from a client and may be large or evil, so nothing of it is compared on the loop: plain values in a thread,
+JSON Schemas, whose patterns may take for ever and hold the interpreter meanwhile, in a process that ends itself.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import signal
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+import anyio
 import anyio.to_process
+import anyio.to_thread
 import msgspec
 
 from ..errors import Refused
@@ -16,58 +24,64 @@ from ..model.run import Run
 _SHOWN_CHARS: Final = 300
 _MAX_EXAMPLES: Final = 20
 _MAX_BYTES: Final = 1024 * 1024
-
-
-def read_examples(given: Any) -> tuple[Example, ...]:
-    """From JSON values. Raises Refused naming the example and what is wrong with it."""
-    if not isinstance(given, list | tuple):
-        raise Refused("`examples` must be a list of objects.", _FORM, code="bad_example")
-    if len(given) > _MAX_EXAMPLES:
-        raise Refused(f"At most {_MAX_EXAMPLES} examples are allowed, not {len(given)}.", code="bad_example")
-    examples = tuple(_read(n, value) for n, value in enumerate(given, 1))
-    try:
-        size = len(msgspec.json.encode(examples))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise Refused(f"The examples are not JSON: {error}.", _FORM, code="bad_example") from None
-    if size > _MAX_BYTES:
-        raise Refused(f"The examples are {size} bytes of JSON; at most {_MAX_BYTES} are allowed.", code="bad_example")
-    return examples
-
-
+_SCHEMA_S: Final = 3
+"""For one look at a schema, in a process of its own: an honest one takes milliseconds."""
 _FORM: Final = (
     'Each is {"arguments": {...}, "expect": value} or {"arguments": {...}, "expect_error": "part of its message"}; also '
     '"match": exact, subset, schema or approx, and "mocks": [{"call": name, "result": value}].'
 )
 
 
+async def read_examples(given: Any) -> tuple[Example, ...]:
+    """From JSON values. Raises Refused naming the example and what is wrong with it."""
+    if not isinstance(given, list | tuple):
+        raise Refused("`examples` must be a list of objects.", _FORM, code="bad_example")
+    if len(given) > _MAX_EXAMPLES:
+        raise Refused(f"At most {_MAX_EXAMPLES} examples are allowed, not {len(given)}.", code="bad_example")
+    examples = await anyio.to_thread.run_sync(_read_all, list(given))
+    for n, example in enumerate(examples, 1):
+        if example.match == "schema" and (problem := await _apart(_schema_problem, example.expect)):
+            raise Refused(f"Example {n}: {problem}.", _FORM, code="bad_example")
+    return examples
+
+
+def _read_all(given: list[Any]) -> tuple[Example, ...]:
+    _check_size(given)
+    examples = tuple(_read(n, value) for n, value in enumerate(given, 1))
+    for n, example in enumerate(examples, 1):
+        try:
+            msgspec.msgpack.encode(example)
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise Refused(f"Example {n} cannot be stored: {_plain(error)}.", code="bad_example") from None
+    return examples
+
+
+def _check_size(given: list[Any]) -> None:
+    try:
+        size = len(json.dumps(given, allow_nan=False))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Refused(f"The examples are not JSON: {_plain(error)}.", _FORM, code="bad_example") from None
+    if size > _MAX_BYTES:
+        raise Refused(
+            f"The examples are {size} bytes of JSON; at most {_MAX_BYTES} are allowed.",
+            "Say with match=schema or match=subset what matters of a large result.", code="bad_example",
+        )  # fmt: skip
+
+
 def _read(n: int, value: Any) -> Example:
     try:
         example = msgspec.convert(value, Example)
-        _check_numbers(value)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise Refused(f"Example {n} is not what it should be: {error}.", _FORM, code="bad_example") from None
-    except ValueError as error:
-        raise Refused(f"Example {n} is not JSON: {error}.", _FORM, code="bad_example") from None
+        raise Refused(f"Example {n} is not what it should be: {_plain(error)}.", _FORM, code="bad_example") from None
     if example.expect is not msgspec.UNSET and example.expect_error is not None:
         raise Refused(f"Example {n} expects a result and an error: give one of them.", _FORM, code="bad_example")
-    if example.match == "schema":
-        _check_schema(n, example.expect)
-    return example
-
-
-def _check_numbers(value: Any) -> None:
-    json.dumps(value, allow_nan=False)
-
-
-def _check_schema(n: int, schema: Any) -> None:
-    from jsonschema import Draft202012Validator, SchemaError  # 40 ms: with the first example that has one
-
-    if not isinstance(schema, dict | bool):
+    if example.expect_error == "":
+        raise Refused(f"Example {n}: `expect_error` is empty, and would hold for any error.", _FORM, code="bad_example")
+    if any(mock.error is not None and mock.result is not msgspec.UNSET for mock in example.mocks):
+        raise Refused(f"Example {n} has a mock with a result and an error: give one.", _FORM, code="bad_example")
+    if example.match == "schema" and not isinstance(example.expect, dict | bool):
         raise Refused(f"Example {n}: with match=schema `expect` must be a JSON Schema.", _FORM, code="bad_example")
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise Refused(f"Example {n}: `expect` is no JSON Schema: {error.message}.", _FORM, code="bad_example") from None
+    return example
 
 
 async def problem_of(example: Example, run: Run) -> str | None:
@@ -80,34 +94,44 @@ async def problem_of(example: Example, run: Run) -> str | None:
         return None if example.expect_error in known else f"expected an error with {example.expect_error!r}, got {text}"
     if run.status != "completed":
         return f"it was {run.status}"
-    result = json.loads(run.result or "null")
-    if example.expect_error is not None:
-        return f"expected an error with {example.expect_error!r}, got the result {shown(result)}"
-    if example.expect is msgspec.UNSET:
-        return None
-    try:
-        if example.match == "schema":
-            # In a process of its own: a pattern may take for ever, and holds the interpreter meanwhile.
-            return await anyio.to_process.run_sync(_unfit, example.expect, result, cancellable=True)
-        return _difference(example.expect, result, "result", example)
-    except RecursionError:
-        return "the result is nested too deeply to be compared"
+    if example.match == "schema":
+        return await _apart(_unfit, example.expect, run.result or "null")
+    return await anyio.to_thread.run_sync(_compared, example, run.result or "null")
 
 
 def shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 3] + "..."
+    """Its first characters: a large value is not written out for them."""
+    text = ""
+    for piece in _pieces(value):
+        text += piece
+        if len(text) > _SHOWN_CHARS:
+            return text[: _SHOWN_CHARS - 3] + "..."
+    return text
 
 
-def _unfit(schema: Any, result: Any) -> str | None:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
+def _pieces(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        return iter([json.dumps(value[: _SHOWN_CHARS + 1], ensure_ascii=False)])
+    return json.JSONEncoder(ensure_ascii=False).iterencode(value)
 
-    error = best_match(Draft202012Validator(schema).iter_errors(result))
-    if error is None:
-        return None
-    where = "result" + "".join(f"[{part!r}]" for part in error.absolute_path)
-    return f"{where} does not fit the schema: {error.message[:_SHOWN_CHARS]}"
+
+def _plain(error: BaseException) -> str:
+    return str(error).rstrip(".")[:_SHOWN_CHARS] or type(error).__name__
+
+
+# Values
+
+
+def _compared(example: Example, text: str) -> str | None:
+    try:
+        result = json.loads(text)
+        if example.expect_error is not None:
+            return f"expected an error with {example.expect_error!r}, got the result {shown(result)}"
+        return None if example.expect is msgspec.UNSET else _difference(example.expect, result, "result", example)
+    except RecursionError:
+        return "the result is nested too deeply to be compared"
+    except (ValueError, OverflowError) as error:  # integers of thousands of digits
+        return f"the result cannot be compared: {_plain(error)}"
 
 
 def _difference(expected: Any, got: Any, at: str, example: Example) -> str | None:
@@ -130,7 +154,7 @@ def _difference(expected: Any, got: Any, at: str, example: Example) -> str | Non
     return f"{at}: expected {shown(expected)}, got {shown(got)}"
 
 
-def _first(differences: Any) -> str | None:
+def _first(differences: Iterator[str | None]) -> str | None:
     return next((difference for difference in differences if difference is not None), None)
 
 
@@ -140,3 +164,58 @@ def _same(expected: Any, got: Any, example: Example) -> bool:
     if example.match == "approx" and isinstance(expected, int | float) and isinstance(got, int | float):
         return math.isclose(expected, got, rel_tol=example.tolerance, abs_tol=example.tolerance)
     return bool(expected == got)
+
+
+# Schemas, in a process of their own
+
+
+async def _apart(look: Callable[..., str | None], *args: Any) -> str | None:
+    limiter = anyio.CapacityLimiter(1)  # its own: who brings an evil pattern must not keep others waiting
+    with anyio.move_on_after(_SCHEMA_S):
+        try:
+            return await anyio.to_process.run_sync(look, *args, cancellable=True, limiter=limiter)
+        except anyio.BrokenWorkerProcess:
+            pass
+    return f"its schema took more than {_SCHEMA_S} s to look at"
+
+
+def _schema_problem(schema: Any) -> str | None:
+    from jsonschema import Draft202012Validator, SchemaError
+
+    _end_soon()
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        return f"`expect` is no JSON Schema: {_plain(error.__class__(error.message))}"
+    except RecursionError:
+        return "`expect` is nested too deeply"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return None
+
+
+def _unfit(schema: Any, text: str) -> str | None:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+    from referencing import Registry
+
+    _end_soon()
+    try:
+        # Without a registry that fetches: a reference must not make this machine open an address or a file.
+        error = best_match(Draft202012Validator(schema, registry=Registry()).iter_errors(json.loads(text)))
+    except (
+        Exception
+    ) as error:  # of a reference to nothing, numbers too large, depth: whatever it is, it is the example's
+        return f"the result cannot be held against the schema: {type(error).__name__}: {_plain(error)}"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    if error is None:
+        return None
+    where = "result" + "".join(f"[{part!r}]" for part in error.absolute_path)
+    return f"{where} does not fit the schema: {error.message[:_SHOWN_CHARS]}"
+
+
+def _end_soon() -> None:
+    """SIGALRM ends a process even within a pattern, and whether or not anybody is left who would."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, 2 * _SCHEMA_S)

@@ -33,36 +33,35 @@ _MAX_CALLS: Final = 200
 
 async def check(
     runner: Runner, caller: Caller, view: View, version: WorkflowVersion, examples: Sequence[Example], seconds: float
-) -> Checked:
-    """Run them one after the other, for at most `seconds` in all."""
+) -> tuple[Checked, list[Finding]]:
+    """Run them one after the other, for at most `seconds` in all. What they show, and remarks on the examples themselves."""
     deadline = time.monotonic() + seconds
-    problems = []
+    problems, remarks = [], []
     for n, example in enumerate(examples, 1):
-        left = deadline - time.monotonic()
-        rehearsal = Rehearsal(runner.doors, view, example.mocks)
-        problem = await _problem(runner, caller, version, example, rehearsal, left)
+        rehearsal = Rehearsal(runner.doors, view, version.name, example.mocks)
+        problem = await _problem(runner, caller, version, example, rehearsal, deadline - time.monotonic())
         if problem is not None:
             problems.append(_finding(n, example, *problem, seconds))
-    return Checked(
+        elif unused := rehearsal.unused:
+            remarks.append(_unused(n, unused))
+    checked = Checked(
         examples=tuple(examples), passed=len(examples) - len(problems), problems=tuple(problems), at=time.time()
     )
+    return checked, remarks
 
 
 async def _problem(
     runner: Runner, caller: Caller, version: WorkflowVersion, example: Example, rehearsal: Rehearsal, left: float
 ) -> tuple[str, Run | None] | None:
     if left <= 0:
-        return _TOO_LONG, None
+        return "it was not run: those before it took all the time", None
     run = await _ended(runner, caller, version, example, rehearsal, left)
     if not run.is_final:
-        return _TOO_LONG, run
-    with anyio.move_on_after(max(left, 1.0)):
-        why = await problem_of(example, run)
-        return None if why is None else (why, run)
-    return "comparing its result with `expect` took too long", run
-
-
-_TOO_LONG: Final = "it did not end in time"
+        return "it did not end in time", run
+    if rehearsal.refused:  # whatever the body made of that
+        return rehearsal.refused[0], run
+    why = await problem_of(example, run)
+    return None if why is None else (why, run)
 
 
 async def _ended(
@@ -86,32 +85,49 @@ async def _ended(
                 await runner.cancel(live.run.id)
 
 
+_HINT: Final = (
+    "Correct the source, or the example. What differs from run to run (time, chance, a session's state) is left out by match=subset, "
+    "schema or approx."
+)
+
+
 def _finding(n: int, example: Example, why: str, run: Run | None, seconds: float) -> Finding:
     error = run.error if run is not None else None
-    if why == _TOO_LONG:
+    if run is None or not run.is_final:
         hint = f"All examples together may take {seconds:g} s: smaller arguments, or mocks for what takes long."
     else:
-        hint = (
-            error.hint if error is not None else None
-        ) or "Correct the source, or the example if that is what is wrong."
+        hint = (error.hint if error is not None else None) or _HINT
     if run is not None:
         hint += f" get_run({run.id!r}) shows what it did."
     line = error.line if error is not None else None
-    return Finding("example", "error", f"Example {n}, arguments {shown(example.arguments)}: {why}.", line, hint=hint)
+    message = f"Example {n}, arguments {shown(example.arguments)}: {why.rstrip('.')}."
+    return Finding("example", "error", message, line, hint=hint)
+
+
+def _unused(n: int, unused: Sequence[Mock]) -> Finding:
+    calls = ", ".join(dict.fromkeys(mock.call for mock in unused))
+    return Finding("unused_mock", "info", f"Example {n} has mocks that no call has taken: {calls}.")
 
 
 class Rehearsal:
-    """The doors of an example's run: its mocks, what only reads, and for everything else a sentence that says what to do."""
+    """The doors of an example's run: its mocks, what only reads, itself, and for everything else a sentence that says what to do."""
 
-    def __init__(self, doors: Mapping[str, Door], view: View, mocks: Sequence[Mock]) -> None:
+    def __init__(self, doors: Mapping[str, Door], view: View, own_name: str, mocks: Sequence[Mock]) -> None:
         self._doors = doors
         self._view = view
-        self._unused = list(mocks)
-        self._mocks = list(mocks)
+        self._own_name = own_name
+        self._mocks = mocks
+        self._taken: set[int] = set()
+        self.refused: list[str] = []
+        """What a mock was missing for."""
 
     @property
     def doors(self) -> dict[str, Door]:
         return dict.fromkeys(self._doors, self._answer)
+
+    @property
+    def unused(self) -> list[Mock]:
+        return [mock for n, mock in enumerate(self._mocks) if n not in self._taken]
 
     async def _answer(self, call: DoorCall) -> Done:
         name = str(call.args["name"]) if call.op == "workflow" else call.op
@@ -121,32 +137,36 @@ class Rehearsal:
                 call.begun({})
             if mock.error is not None:
                 raise CallFailed(Fault("mocked", "CallError", mock.error))
-            return Done(mock.result)
+            return Done(None if mock.result is msgspec.UNSET else mock.result)
         if call.op == "sleep":  # an example does not wait
             return Done()
-        if call.op in _ONLY_READ or (call.op == "workflow" and self._only_reads(name)):
+        if call.op in _ONLY_READ or (call.op == "workflow" and self._may_run(name)):
             return await self._doors[call.op](call)
-        what = f"calls the workflow {name!r}" if call.op == "workflow" else f"calls {name}"
+        called = f"the workflow {name!r}" if call.op == "workflow" else name
+        mock_text = f'"mocks": [{{"call": "{name}", "result": ...}}]'
+        self.refused.append(f"it calls {called}, which is not done in an example, and has no {mock_text}")
         raise Refused(
-            f"An example {what}, which may change something.",
-            f'Say in the example what it gives: "mocks": [{{"call": "{name}", "result": ...}}].', code="no_mock",
-        )  # fmt: skip
+            f"The example calls {called}, which is not done in an example.", f"Give it {mock_text}.", code="no_mock"
+        )
 
     def _mock(self, name: str, call: DoorCall) -> Mock | None:
         """Those that fit are taken in their order; the last of them for all further calls."""
         given = call.args.get("arguments", {}) if call.op == "workflow" else call.args
         arguments = {key: value for key, value in given.items() if key != "session_id"}
-        for mocks in (self._unused, reversed(self._mocks)):
-            for mock in mocks:
-                if mock.call == name and mock.arguments in (msgspec.UNSET, arguments):
-                    if mock in self._unused:
-                        self._unused.remove(mock)
-                    return mock
-        return None
+        fitting = [
+            n for n, mock in enumerate(self._mocks)
+            if mock.call in (name, f"workflows.{name}") and mock.arguments in (msgspec.UNSET, arguments)
+        ]  # fmt: skip
+        if not fitting:
+            return None
+        chosen = next((n for n in fitting if n not in self._taken), fitting[-1])
+        self._taken.add(chosen)
+        return self._mocks[chosen]
 
-    def _only_reads(self, name: str) -> bool:
+    def _may_run(self, name: str) -> bool:
+        """Itself, which is what is to be checked, and what declares that it only reads."""
         version = self._view.find(name)
-        return version is not None and version.options.read_only is True
+        return name == self._own_name or (version is not None and version.options.read_only is True)
 
 
 async def example_of(store: Store, doors: Collection[str], run: Run) -> Example:
@@ -154,22 +174,35 @@ async def example_of(store: Store, doors: Collection[str], run: Run) -> Example:
     was cancelled or goes on. Its own steps are not taken over: they are what an example is there to check."""
     if run.status not in ("completed", "failed"):
         raise Refused(
-            f"{run.id} is {run.status}: only a completed or failed run can be an example.", code="bad_example"
-        )
+            f"{run.id} is {run.status}: only a completed or failed run can be an example.",
+            "get_run(run_id, wait_s) waits for its end.", code="bad_example",
+        )  # fmt: skip
+    records = await _calls_of(store, doors, run)
     children = {child.parent_path: child for child in await store.runs(run.principal, parent=run.id, limit=_MAX_CALLS)}
-    records = await store.page(run.id, 0, _MAX_CALLS)
-    made = [record for record in records if record.op in doors and record.op not in _OWN and not record.cancelled]
-    mocks = tuple(_mock_of(record, children.get(record.path)) for record in made)
+    mocks = tuple(_mock_of(record, children.get(record.path)) for record in records)
     arguments = json.loads(run.arguments)
     if run.error is not None:
         return Example(arguments=arguments, expect_error=run.error.message, mocks=mocks)
     return Example(arguments=arguments, expect=json.loads(run.result or "null"), mocks=mocks)
 
 
+async def _calls_of(store: Store, doors: Collection[str], run: Run) -> list[Recorded]:
+    found: list[Recorded] = []
+    last = 0
+    while page := await store.page(run.id, last):
+        last = page[-1].n
+        found += [one for one in page if one.op in doors and one.op not in _OWN and not one.cancelled]
+        if len(found) > _MAX_CALLS:
+            raise Refused(
+                f"{run.id} has made more than {_MAX_CALLS} calls out of its body, too many for an example.",
+                "Make an example of a smaller run, or write one.", code="bad_example",
+            )  # fmt: skip
+    return found
+
+
 def _mock_of(record: Recorded, child: Run | None) -> Mock:
-    return Mock(
-        call=child.workflow if child else record.label if record.op == "workflow" else record.op,
-        arguments=json.loads(child.arguments) if child else msgspec.UNSET,
-        result=json.loads(record.result or "null"),
-        error=record.error.message if record.error else None,
-    )
+    name = child.workflow if child else record.label if record.op == "workflow" else record.op
+    arguments = json.loads(child.arguments) if child else msgspec.UNSET
+    if record.error is not None:
+        return Mock(call=name, arguments=arguments, error=record.error.message)
+    return Mock(call=name, arguments=arguments, result=json.loads(record.result or "null"))

@@ -34,6 +34,8 @@ class History(Runs, Publishing):
         """A new run of the same version and arguments (or of another source) that takes the recorded answers up to call `before`;
         without it, all of them."""
         run = await self.own_run(caller, run_id)
+        if run.is_example:
+            raise BadArguments(f"{run_id} was made to check an example.", "Run the workflow itself.")
         version = await self._store.version(run.version)
         if version is None:
             raise UnknownWorkflow(f"The version of {run_id} is gone.")

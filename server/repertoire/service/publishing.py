@@ -9,7 +9,8 @@ from typing import Any, Final
 import anyio
 import msgspec
 
-from ..errors import BadArguments, NotDeletable, Refused, UnknownRun
+from ..engine.runner import unknown_run
+from ..errors import BadArguments, NotDeletable, Refused
 from ..model.example import Checked, Example
 from ..model.session import Caller
 from ..model.workflow import Finding, WorkflowVersion, name_problem
@@ -23,10 +24,7 @@ from .versions import Versions
 _NOT_ISOLATED: Final = Finding(
     "isolation", "info", "Runs in a process of its own with a memory and time limit, but not isolated from this user's files and network.",
 )  # fmt: skip
-_NO_EXAMPLES: Final = Finding(
-    "no_examples", "info", "Published without an example: nothing has shown that it does what it says.",
-    hint='Create it again with examples=[{"arguments": {...}, "expect": ...}], or with from_run=RUN_ID after a run that went well.',
-)  # fmt: skip
+_GIVE_SOME: Final = 'Create it again with examples=[{"arguments": {...}, "expect": ...}], or with from_run=RUN_ID after a run that went well.'
 
 
 class Publishing(Versions):
@@ -41,24 +39,23 @@ class Publishing(Versions):
         """Check, load once in a fresh process, run the examples, publish. Raises Refused with what to correct.
 
         `examples` left out: those of the version that is replaced. `from_run`: a run of the caller as one more example, and its source
-        where none is given. Without `publish`, or where an example does not hold, the version is kept as a draft. `force`: although
-        other workflows call it in a way that no longer fits.
+        where none is given. Without `publish`, or where it is refused after it was loaded, the version is kept as a draft. `force`:
+        although other workflows call it in a way that no longer fits.
         """
         self._check_authoring()
         self._check_name(name, replace or not publish)
         wanted, source = await self._wanted(caller, name, examples, from_run, source)
         version = await self._analysed(caller, name, source, description, "tool", tags)
-        if self._settings.publish_requires == "approval":
+        if self._settings.publish_requires == "approval" and not await self._store.was_published(version.hash):
             await self._leave_to_a_person(caller, version, wanted)
         version = await self._loaded(caller, version)
-        if wanted or not publish:
-            await self._store.keep_draft(version, _by(caller))
-        checked = await self._check(caller, version, wanted)
+        checked, remarks = await self._check(caller, version, wanted)
         if publish:
-            await self._demand(version, checked)
-            await self._publish(caller, version, replace=replace, force=force)
-        more = [*await self._unmet(caller, version), *([] if wanted else [_NO_EXAMPLES]), _NOT_ISOLATED]
-        return _answer(version, checked, more, status="published" if publish else "draft")
+            await self._publish_or_keep(caller, version, checked, replace=replace, force=force)
+        else:
+            await self._store.keep_draft(version, _by(caller), checked)
+        remarks += [*await self._unmet(caller, version), *([] if wanted else [_no_examples(publish)]), _NOT_ISOLATED]
+        return _answer(version, checked, remarks, status="published" if publish else "draft")
 
     async def publish(
         self, caller: Caller, name: str, version: str, force: bool = False, *, approved: bool = False
@@ -68,21 +65,21 @@ class Publishing(Versions):
         `approved`: a person has asked for it, which the setting `publish_requires` may demand.
         """
         self._check_authoring()
-        self._check_name(name, replace=True)
+        if path := self._catalog.file_of(name):
+            raise Refused(f"{name!r} comes from the file {path}.", "Change that file instead.", code="from_a_file")
         found = await self._version_of(caller, name, version)
         found = msgspec.structs.replace(found, origin="tool", root="", path=None)
-        checked = await self._store.checked(found.hash)
-        history = await self._store.history(name)
-        if not any(line.action == "published" and line.hash == found.hash for line in history):
+        checked, remarks = await self._store.checked(found.hash), await self._unmet(caller, found)
+        if await self._store.was_published(found.hash):
+            await self._publish(caller, found, None, replace=True, force=force)
+        else:
             if self._settings.publish_requires == "approval" and not approved:
-                raise _needs_a_person(found)
-            if not found.is_loaded:
-                found = await self._loaded(caller, found)
-                await self._store.keep_draft(found, _by(caller))
-            checked = await self._check(caller, found, checked.examples)
-            await self._demand(found, checked)
-        await self._publish(caller, found, replace=True, force=force)
-        return _answer(found, checked, await self._unmet(caller, found), status="published")
+                raise _needs_a_person(found, checked)
+            found = found if found.is_loaded else await self._loaded(caller, found)
+            checked, more = await self._check(caller, found, checked.examples)
+            remarks += more
+            await self._publish_or_keep(caller, found, checked, replace=True, force=force)
+        return _answer(found, checked, remarks, status="published")
 
     async def delete(self, caller: Caller, name: str, force: bool = False) -> bool:
         """Take a created workflow away; its runs and versions stay. False: there is none. Raises NotDeletable for a file's, Refused
@@ -95,12 +92,13 @@ class Publishing(Versions):
                     f"{name!r} comes from the file {version.path}.", "Remove or change that file instead."
                 )
             return False
-        if not force and (callers := sorted({one.name for one, _ in await self._callers(name)})):
-            raise Refused(
-                f"{name!r} is called by {', '.join(callers[:10])}.", "Change those first, or delete it with force=true.", code="in_use",
-                details={"called_by": callers},
-            )  # fmt: skip
-        return await self._catalog.unpublish(name, _by(caller))
+        async with self._publishing:
+            if not force and (callers := sorted({one.name for one, _ in await self._callers(name)})):
+                raise Refused(
+                    f"{name!r} is called by {', '.join(callers[:10])}.", "Change those first, or delete it with force=true.",
+                    code="in_use", details={"called_by": callers},
+                )  # fmt: skip
+            return await self._catalog.unpublish(name, _by(caller))
 
     async def pin(self, caller: Caller, name: str) -> bool:
         """List it as a tool of its own however many others there are. False: it was pinned already."""
@@ -124,17 +122,25 @@ class Publishing(Versions):
             raise Refused(
                 f"The name {name!r} is taken by {where}.", "Choose another name, or use --replace.", code="name_taken"
             )
-        wanted = read_examples(examples or [])
+        if not replace and await anyio.Path(path).exists():
+            raise Refused(
+                f"There is a file {path} that is no workflow yet.", "Use --replace to write over it.", code="name_taken"
+            )
+        wanted = await self._wanted_of(known) if examples is None else await read_examples(examples)
         version = await self._loaded(caller, await self._analysed(caller, name, source, None, "operator"))
         if wanted:
             await self._store.keep_version(version)
-        checked = await self._check(caller, version, wanted)
+        checked, remarks = await self._check(caller, version, wanted)
         if not checked.holds:
-            raise _examples_failed(version, checked)
+            raise _examples_failed(version, checked, None)
         await anyio.Path(path).parent.mkdir(parents=True, exist_ok=True)
         await anyio.Path(path).write_text(source, encoding="utf-8")
         await self._catalog.rescan(caller.roots)
-        return {**_answer(version, checked, await self._unmet(caller, version), status="published"), "file": path}
+        if wanted:
+            kept = self.view(caller).find(name) or version  # with the modules beside it, it is a version of its own
+            await self._store.note_checked(kept.hash, checked)
+        remarks += await self._unmet(caller, version)
+        return {**_answer(version, checked, remarks, status="published"), "file": path}
 
     async def remove(self, caller: Caller, name: str, force: bool = False) -> bool:
         """The operator's delete: also a file in HOME/workflows."""
@@ -153,16 +159,16 @@ class Publishing(Versions):
     ) -> tuple[tuple[Example, ...], str]:
         """The examples that have to hold, and the source."""
         before = self._catalog.created(name)
-        if examples is None and from_run is None and before is not None:
-            wanted = (await self._store.checked(before.hash)).examples
+        if examples is None and from_run is None:
+            wanted = await self._wanted_of(before)
         else:
-            wanted = read_examples([] if examples is None else examples)
+            wanted = await read_examples([] if examples is None else examples)
         if from_run is not None:
             run = await self._store.run(from_run)
             if run is None or run.principal != caller.principal:
-                raise UnknownRun(f"There is no run {from_run[:100]!r}.", "Use the run_id that a call returned.")
+                raise unknown_run(from_run)
             recorded = await example_of(self._store, self._runner.doors, run)
-            wanted = read_examples(msgspec.to_builtins((*wanted, recorded)))
+            wanted = await read_examples(msgspec.to_builtins((*wanted, recorded)))
             if source is None:
                 version = await self._store.version(run.version)
                 source = version.source if version is not None else None
@@ -172,37 +178,45 @@ class Publishing(Versions):
             )
         return wanted, source
 
-    async def _check(self, caller: Caller, version: WorkflowVersion, examples: Sequence[Example]) -> Checked:
-        """Run the examples and remember what they showed."""
+    async def _wanted_of(self, before: WorkflowVersion | None) -> tuple[Example, ...]:
+        """What holds for a version is to hold for the one that takes its place."""
+        return () if before is None else (await self._store.checked(before.hash)).examples
+
+    async def _check(
+        self, caller: Caller, version: WorkflowVersion, examples: Sequence[Example]
+    ) -> tuple[Checked, list[Finding]]:
+        """What its examples show. They are runs, and a run's version is stored before it."""
         if not examples:
-            return Checked()
-        checked = await check(
-            self._runner, caller, self.view(caller), version, examples, self._limits.examples_timeout_s
-        )
-        current = self._catalog.created(version.name)
-        if (
-            checked.holds or current is None or current.hash != version.hash
-        ):  # what is published keeps what it was published with
-            await self._store.note_checked(version.hash, checked)
-        return checked
+            return Checked(), []
+        await self._store.keep_version(version)
+        return await check(self._runner, caller, self.view(caller), version, examples, self._limits.examples_timeout_s)
 
-    async def _demand(self, version: WorkflowVersion, checked: Checked) -> None:
-        """Raises Refused where the examples do not allow publishing."""
-        if not checked.holds:
-            raise _examples_failed(version, checked)
-        if self._settings.publish_requires == "examples" and not checked.examples:
-            await self._store.keep_draft(version)
-            raise Refused(
-                "This server publishes only workflows with examples; it is kept as a draft.", _NO_EXAMPLES.hint, code="no_examples",
-                details={"status": "draft", "version": version.short, "findings": _plain(version.findings)},
-            )  # fmt: skip
+    async def _publish_or_keep(
+        self, caller: Caller, version: WorkflowVersion, checked: Checked, *, replace: bool, force: bool
+    ) -> None:
+        """Raises Refused, and keeps it as a draft then, where its examples or those who call it do not allow publishing."""
+        try:
+            if not checked.holds:
+                raise _examples_failed(version, checked, self._catalog.created(version.name))
+            if self._settings.publish_requires == "examples" and not checked.examples:
+                raise Refused("This server publishes only workflows with examples.", _GIVE_SOME, code="no_examples")
+            await self._publish(caller, version, checked, replace=replace, force=force)
+        except Refused as error:
+            await self._store.keep_draft(version, _by(caller), checked)
+            error.details = {
+                "status": "draft", "version": version.short, "examples": checked.summary(),
+                "findings": _plain([*checked.problems, *version.findings]), **error.details,
+            }  # fmt: skip
+            raise
 
-    async def _publish(self, caller: Caller, version: WorkflowVersion, *, replace: bool, force: bool) -> None:
+    async def _publish(
+        self, caller: Caller, version: WorkflowVersion, checked: Checked | None, *, replace: bool, force: bool
+    ) -> None:
         async with self._publishing:
             self._check_name(version.name, replace)  # another call may have taken it meanwhile
             if not force:
                 await self._check_callers(version)
-            await self._catalog.publish(version, _by(caller))
+            await self._catalog.publish(version, _by(caller), checked)
 
     async def _check_callers(self, version: WorkflowVersion) -> None:
         """Raises Refused where a workflow that calls the present version could not call this one."""
@@ -215,7 +229,7 @@ class Publishing(Versions):
             if (problem := narrowed(before.input_schema, version.input_schema, call))
         ]
         if problems:
-            told = "; ".join(f"{name}: {problem}" for name, problem in problems[:5])
+            told = "; ".join(f"{name}: {problem.rstrip('.')}" for name, problem in problems[:5])
             raise Refused(
                 f"Other workflows call {version.name!r} and could not any more: {told}.",
                 "Keep its parameters (a new one needs a default), change those workflows first, or use force=true.",
@@ -223,14 +237,18 @@ class Publishing(Versions):
             )  # fmt: skip
 
     async def _leave_to_a_person(self, caller: Caller, version: WorkflowVersion, wanted: tuple[Example, ...]) -> None:
-        """Nothing of it is run before somebody has agreed. Raises Refused, which says so."""
-        await self._store.keep_draft(version, _by(caller))
-        await self._store.note_checked(version.hash, Checked(examples=wanted))
-        raise _needs_a_person(version)
+        """Nothing of it is run before somebody has agreed. Raises Refused, which says so.
+
+        Brought again, it keeps the examples that it had: a person may have looked at them.
+        """
+        before = await self._store.checked(version.hash)
+        checked = before if before.examples else Checked(examples=wanted)
+        await self._store.keep_draft(version, _by(caller), checked)
+        raise _needs_a_person(version, checked)
 
     def _check_authoring(self) -> None:
         if self._settings.authoring == "off":
-            raise Refused("This server does not let clients create or delete workflows.", code="authoring_off")
+            raise Refused("This server does not let clients create, publish or delete workflows.", code="authoring_off")
 
     def _check_name(self, name: str, replace: bool) -> None:
         if problem := name_problem(name):
@@ -266,22 +284,28 @@ def _answer(version: WorkflowVersion, checked: Checked, more: Sequence[Finding],
     }
 
 
-def _examples_failed(version: WorkflowVersion, checked: Checked) -> Refused:
-    failed = checked.summary()["failed"]
-    kept = " It is kept as a draft." if version.origin == "tool" else ""
+def _no_examples(published: bool) -> Finding:
+    begin = "Published without an example" if published else "It has no example"
+    return Finding("no_examples", "info", f"{begin}: nothing has shown that it does what it says.", hint=_GIVE_SOME)
+
+
+def _examples_failed(version: WorkflowVersion, checked: Checked, published: WorkflowVersion | None) -> Refused:
+    failed, first = len(checked.problems), checked.problems[0]
+    if version.origin == "operator":
+        kept = "Nothing was written."
+    elif published is not None:
+        kept = "What is published stays as it is, and this is kept as a draft."
+    else:
+        kept = "It is kept as a draft."
     return Refused(
-        f"{failed} of {len(checked.examples)} examples do not hold: {checked.problems[0].message}{kept}",
-        checked.problems[0].hint, code="examples_failed", line=checked.problems[0].line,
-        details={
-            "status": "draft", "version": version.short, "examples": checked.summary(),
-            "findings": _plain([*checked.problems, *version.findings]),
-        },
+        f"{failed} of {len(checked.examples)} examples do not hold: {first.message} {kept}", first.hint, code="examples_failed",
+        line=first.line, details={"findings": _plain([*checked.problems, *version.findings])},
     )  # fmt: skip
 
 
-def _needs_a_person(version: WorkflowVersion) -> Refused:
+def _needs_a_person(version: WorkflowVersion, checked: Checked) -> Refused:
     return Refused(
         f"This server publishes only what a person has approved; {version.short} is kept as a draft.",
         f"Ask for: repertoire publish {version.name} {version.short}", code="approval_required",
-        details={"status": "draft", "version": version.short, "findings": _plain(version.findings)},
+        details={"status": "draft", "version": version.short, "examples": checked.summary(), "findings": _plain(version.findings)},
     )  # fmt: skip

@@ -167,6 +167,8 @@ class Runs(Library):
         events = await self._store.events(run_id, max(after_event, 0), _MAX_EVENTS + 1)
         answer["events"] = [event.public() for event in events[:_MAX_EVENTS]]
         answer["more_events"] = len(events) > _MAX_EVENTS
+        if run.is_example:
+            answer["example"] = True
         return answer
 
     async def cancel(self, caller: Caller, run_id: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Versions(Checking):
         `diff`: another version, to which the answer's `diff` leads from. `versions` are all that the name ever had and `history` what
         became of them, newest first.
         """
-        shown = self.find(caller, name) if version is None else await self._version_of(caller, name, version)
+        shown = await (self._shown(caller, name) if version is None else self._version_of(caller, name, version))
         history = await self._store.history(shown.name)
         checked = await self._store.checked(shown.hash)
         calls = await anyio.to_thread.run_sync(self._references, shown)
@@ -37,7 +37,7 @@ class Versions(Checking):
             "output_schema": shown.output_schema,
             "options": msgspec.to_builtins(shown.options),
             "file": shown.path,
-            "status": await self._status(caller, shown, history),
+            "status": await self._status(caller, shown),
             "findings": [msgspec.to_builtins(finding) for finding in (*shown.findings, *checked.problems)],
             "examples": [msgspec.to_builtins(example) for example in checked.examples],
             "checked": {**checked.summary(), "at": iso(checked.at or None)},
@@ -47,7 +47,10 @@ class Versions(Checking):
                 "others": calls.dynamic,
             },
             "called_by": sorted({one.name for one, _ in await self._callers(shown.name)}),
-            "versions": await self._versions(caller, shown, history),
+            "versions": [
+                {"version": one.short, "created_at": iso(one.created_at), "status": await self._status(caller, one)}
+                for one in await self._store.versions_of(shown.name)
+            ],
             "history": [_line(line) for line in history],
             "source": shown.source,
         }
@@ -55,11 +58,35 @@ class Versions(Checking):
             answer["diff"] = _diff(await self._version_of(caller, name, diff), shown)
         return answer
 
+    async def drafts(self) -> list[dict[str, Any]]:
+        """Versions that were kept and never published, newest first."""
+        found = await self._store.drafts()
+        return [
+            {
+                "name": one.name,
+                "version": one.short,
+                "at": iso(at),
+                "description": one.description,
+                "loaded": one.is_loaded,
+            }
+            for one, at in found
+        ]
+
+    async def _shown(self, caller: Caller, name: str) -> WorkflowVersion:
+        """The published version; where there is none, the newest that the name had: it can be published."""
+        try:
+            return self.find(caller, name)
+        except UnknownWorkflow:
+            versions = await self._store.versions_of(name)
+            if not versions:
+                raise
+            return versions[0]
+
     async def _version_of(self, caller: Caller, name: str, prefix: str) -> WorkflowVersion:
         """Raises UnknownWorkflow where the name never had that version."""
         current = self.view(caller).find(name)
         known = current.name if current is not None else name
-        ours = [one for one in await self._store.versions_of(known) if one.hash.startswith(prefix)] if prefix else []
+        ours = await self._store.versions_like(known, prefix) if prefix else []
         if len(ours) > 1:
             raise BadArguments(f"Several versions of {known!r} begin with {prefix!r}.", "Give more of its digits.")
         if not ours:
@@ -70,25 +97,13 @@ class Versions(Checking):
             return current
         return ours[0]
 
-    async def _versions(
-        self, caller: Caller, shown: WorkflowVersion, history: list[Publication]
-    ) -> list[dict[str, Any]]:
-        return [
-            {
-                "version": one.short,
-                "created_at": iso(one.created_at),
-                "status": await self._status(caller, one, history),
-            }
-            for one in await self._store.versions_of(shown.name)
-        ]
-
-    async def _status(self, caller: Caller, version: WorkflowVersion, history: list[Publication]) -> str:
-        """published: it is what its name runs now. former: it was. draft: it never was."""
+    async def _status(self, caller: Caller, version: WorkflowVersion) -> str:
+        """published: it is what its name runs now. former: it was, or its file is gone. draft: it never was."""
         current = self.view(caller).find(version.name)
         if current is not None and current.hash == version.hash:
             return "published"
-        ours = [line.action for line in history if line.hash == version.hash]
-        return "draft" if ours and "published" not in ours else "former"
+        drafts_only = await self._store.is_draft(version.hash)
+        return "draft" if drafts_only else "former"
 
     def _references(self, version: WorkflowVersion) -> References:
         return references(parse(version.source, self._limits.max_source_bytes))

@@ -127,6 +127,10 @@ def _found(version: WorkflowVersion, root: str, path: str) -> WorkflowVersion:
     return msgspec.structs.replace(version, origin="operator", root=root, path=path)
 
 
+def decode_version(body: bytes) -> WorkflowVersion:
+    return _version.decode(body)
+
+
 def add_version(db: sqlite3.Connection, version: WorkflowVersion) -> None:
     """A hash is stored once; only what was stored before it was loaded is written over when it has been."""
     row = (version.hash, version.name, _encode(version), version.created_at or time.time())

@@ -11,7 +11,7 @@ import msgspec
 from ..model.example import Checked
 from ..model.workflow import WorkflowVersion
 from .base import Facts
-from .catalogue import add_version
+from .catalogue import add_version, decode_version
 
 Action = Literal["draft", "published", "deleted"]
 
@@ -38,12 +38,14 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublishingFacts(Facts):
-    async def publish(self, version: WorkflowVersion, by: By = By()) -> float:
-        """Store the version and let its name point to it; gives the time of it."""
+    async def publish(self, version: WorkflowVersion, by: By = By(), checked: Checked | None = None) -> float:
+        """Store the version and what its examples have shown, and let its name point to it; gives the time of it."""
         now = time.time()
 
         def fact(db: sqlite3.Connection) -> None:
             add_version(db, version)
+            if checked is not None:
+                _note_checked(db, version.hash, checked)
             _note(db, version.name, version.hash, "published", now, by)
             db.execute(
                 "INSERT INTO published (name, hash, published_at) VALUES (?, ?, ?) "
@@ -65,11 +67,13 @@ class PublishingFacts(Facts):
 
         return await self.write(fact)
 
-    async def keep_draft(self, version: WorkflowVersion, by: By = By()) -> None:
-        """Store the version without a name that points to it. What was known of it before it was loaded is written over."""
+    async def keep_draft(self, version: WorkflowVersion, by: By, checked: Checked) -> None:
+        """Store the version without a name that points to it. What was ever published keeps the examples that it was published with."""
 
         def fact(db: sqlite3.Connection) -> None:
             add_version(db, version)
+            if not _was_published(db, version.hash):
+                _note_checked(db, version.hash, checked)
             _note(db, version.name, version.hash, "draft", time.time(), by)
 
         await self.write(fact)
@@ -89,9 +93,44 @@ class PublishingFacts(Facts):
 
         return await self.read(query)
 
+    async def was_published(self, hash: str) -> bool:
+        return await self.read(lambda db: _was_published(db, hash))
+
+    async def is_draft(self, hash: str) -> bool:
+        """Kept, and never published. A file's versions are neither."""
+        return await self.read(
+            lambda db: (
+                db.execute("SELECT 1 FROM publication WHERE hash = ?", (hash,)).fetchone() is not None
+                and not _was_published(db, hash)
+            )
+        )
+
+    async def drafts(self) -> list[tuple[WorkflowVersion, float]]:
+        """Versions that were kept and never published, with the time, newest first; the last hundred."""
+
+        def query(db: sqlite3.Connection) -> list[tuple[WorkflowVersion, float]]:
+            rows = db.execute(
+                "SELECT version.body, max(at) FROM publication AS line JOIN version USING (hash) WHERE action = 'draft' AND NOT EXISTS "
+                "(SELECT 1 FROM publication WHERE hash = line.hash AND action = 'published') GROUP BY hash ORDER BY 2 DESC LIMIT 100"
+            )
+            return [(decode_version(body), at) for body, at in rows]
+
+        return await self.read(query)
+
+    async def versions_like(self, name: str, prefix: str) -> list[WorkflowVersion]:
+        """Of this name's versions those whose hash begins so; at most two."""
+
+        def query(db: sqlite3.Connection) -> list[WorkflowVersion]:
+            rows = db.execute(
+                "SELECT body FROM version WHERE name = ? AND hash >= ? AND hash < ? LIMIT 2",
+                (name, prefix, prefix + "g"),
+            )
+            return [decode_version(body) for (body,) in rows]
+
+        return await self.read(query)
+
     async def note_checked(self, hash: str, checked: Checked) -> None:
-        statement = "INSERT OR REPLACE INTO checked (hash, body) VALUES (?, ?)"
-        await self.write(lambda db: db.execute(statement, (hash, _encode(checked))).rowcount)
+        await self.write(lambda db: _note_checked(db, hash, checked))
 
     async def checked(self, hash: str) -> Checked:
         """Empty where the version has no examples."""
@@ -119,8 +158,18 @@ class PublishingFacts(Facts):
 
 def _note(db: sqlite3.Connection, name: str, hash: str, action: Action, at: float, by: By) -> None:
     row = db.execute("SELECT hash FROM published WHERE name = ?", (name,)).fetchone()
-    before = row[0] if row is not None and row[0] != hash else None
+    before = row[0] if action == "published" and row is not None and row[0] != hash else None
     db.execute(
         "INSERT INTO publication (name, hash, action, at, principal, client, based_on) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (name, hash, action, at, by.principal, by.client, before),
+    )
+
+
+def _note_checked(db: sqlite3.Connection, hash: str, checked: Checked) -> None:
+    db.execute("INSERT OR REPLACE INTO checked (hash, body) VALUES (?, ?)", (hash, _encode(checked)))
+
+
+def _was_published(db: sqlite3.Connection, hash: str) -> bool:
+    return (
+        db.execute("SELECT 1 FROM publication WHERE hash = ? AND action = 'published'", (hash,)).fetchone() is not None
     )

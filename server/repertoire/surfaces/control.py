@@ -151,6 +151,10 @@ async def _publish(service: Service, caller: Caller, args: dict[str, Any], emit:
     return await service.publish(caller, args["name"], args["version"], force, approved=True)
 
 
+async def _drafts(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
+    return await service.drafts()
+
+
 async def _pin(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     return {"changed": await service.pin(caller, args["name"])}
 
@@ -203,7 +207,7 @@ async def _gc(service: Service, caller: Caller, args: dict[str, Any], emit: Emit
 
 _VERBS: dict[str, Verb] = {
     "run": _run, "rerun": _rerun, "attend": _attend, "logs": _logs, "search": _search, "list": _list, "show": _show, "create": _create,
-    "publish": _publish, "pin": _pin, "unpin": _unpin, "delete": _delete, "runs": _runs, "get": _get, "answer": _answer,
+    "publish": _publish, "drafts": _drafts, "pin": _pin, "unpin": _unpin, "delete": _delete, "runs": _runs, "get": _get, "answer": _answer,
     "resume": _resume, "cancel": _cancel, "sessions": _sessions, "broken": _broken, "gc": _gc,
 }  # fmt: skip
 

@@ -82,7 +82,6 @@ _EXAMPLE: Final = {
             "description": "What calls out of the body give, instead of being made.",
         },
     },
-    "required": ["arguments"],
 }
 _STRINGS: Final = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]}
 
