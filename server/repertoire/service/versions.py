@@ -73,14 +73,15 @@ class Versions(Checking):
         ]
 
     async def _shown(self, caller: Caller, name: str) -> WorkflowVersion:
-        """The published version; where there is none, the newest that the name had: it can be published."""
+        """The published version; where there is none, what was last done under the name: that can be published."""
         try:
             return self.find(caller, name)
         except UnknownWorkflow:
-            versions = await self._store.versions_of(name)
-            if not versions:
+            history = await self._store.history(name)
+            version = await self._store.version(history[0].hash) if history else None
+            if version is None:
                 raise
-            return versions[0]
+            return version
 
     async def _version_of(self, caller: Caller, name: str, prefix: str) -> WorkflowVersion:
         """Raises UnknownWorkflow where the name never had that version."""
