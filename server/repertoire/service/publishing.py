@@ -47,7 +47,10 @@ class Publishing(Versions):
         wanted, source = await self._wanted(caller, name, examples, from_run, source)
         version = await self._analysed(caller, name, source, description, "tool", tags)
         if self._settings.publish_requires == "approval" and not await self._store.was_published(version.hash):
-            await self._leave_to_a_person(caller, version, wanted)
+            checked = await self._keep_unseen(caller, version, wanted)
+            if publish:
+                raise _needs_a_person(version, checked)
+            return _answer(version, checked, [_NOT_ISOLATED], status="draft")
         version = await self._loaded(caller, version)
         checked, remarks = await self._check(caller, version, wanted)
         if publish:
@@ -128,8 +131,6 @@ class Publishing(Versions):
             )
         wanted = await self._wanted_of(known) if examples is None else await read_examples(examples)
         version = await self._loaded(caller, await self._analysed(caller, name, source, None, "operator"))
-        if wanted:
-            await self._store.keep_version(version)
         checked, remarks = await self._check(caller, version, wanted)
         if not checked.holds:
             raise _examples_failed(version, checked, None)
@@ -236,15 +237,13 @@ class Publishing(Versions):
                 code="in_use", details={"called_by": sorted({name for name, _ in problems})},
             )  # fmt: skip
 
-    async def _leave_to_a_person(self, caller: Caller, version: WorkflowVersion, wanted: tuple[Example, ...]) -> None:
-        """Nothing of it is run before somebody has agreed. Raises Refused, which says so.
-
-        Brought again, it keeps the examples that it had: a person may have looked at them.
-        """
+    async def _keep_unseen(self, caller: Caller, version: WorkflowVersion, wanted: tuple[Example, ...]) -> Checked:
+        """Nothing of it is run before somebody has agreed. Brought again, it keeps the examples that it had: a person may have looked at
+        them."""
         before = await self._store.checked(version.hash)
         checked = before if before.examples else Checked(examples=wanted)
         await self._store.keep_draft(version, _by(caller), checked)
-        raise _needs_a_person(version, checked)
+        return checked
 
     def _check_authoring(self) -> None:
         if self._settings.authoring == "off":
