@@ -499,7 +499,6 @@ async def test_a_large_expectation_holds_up_nobody(tmp_path: Path) -> None:
 
     async with opened(tmp_path, **OFF) as app, anyio.create_task_group() as tasks:
         tasks.start_soon(look)
-        await anyio.sleep(0)
         assert "bytes of JSON" in (await refused(app, "double", DOUBLE, examples=[example] * 20)).message
         before = turns
         with contextlib.suppress(Refused):  # on a busy machine it takes longer than it may
