@@ -489,22 +489,23 @@ async def test_what_cannot_be_compared_is_a_sentence(
 async def test_a_large_expectation_holds_up_nobody(tmp_path: Path) -> None:
     schema = {"properties": {f"p{n}": {"type": "object", "properties": {"a": {"type": "string"}}} for n in range(2000)}}
     example = {"arguments": {"n": 1}, "match": "schema", "expect": schema}
-    turns = 0
+    gaps: list[float] = []
 
     async def look() -> None:
-        nonlocal turns
         while True:
+            begun = time.monotonic()
             await anyio.sleep(0.01)
-            turns += 1
+            gaps.append(time.monotonic() - begun)
 
     async with opened(tmp_path, **OFF) as app, anyio.create_task_group() as tasks:
+        begun = time.monotonic()
         tasks.start_soon(look)
         assert "bytes of JSON" in (await refused(app, "double", DOUBLE, examples=[example] * 20)).message
-        before = turns
         with contextlib.suppress(Refused):  # on a busy machine it takes longer than it may
-            await app.service.create(ME, "double", DOUBLE, examples=[example] * 4)
-        assert turns > before + 10, "the loop went on turning meanwhile"
+            await app.service.create(ME, "double", DOUBLE, examples=[example] * 5)
         tasks.cancel_scope.cancel()
+    took = time.monotonic() - begun
+    assert len(gaps) > 3 and max(gaps) < took / 3, "the loop went on turning meanwhile"
 
 
 async def test_the_examples_of_a_version_are_those_it_was_published_with(tmp_path: Path) -> None:
@@ -551,20 +552,21 @@ async def test_old_and_unpublished_versions_are_found_however_many_there_are(tmp
 async def test_a_create_that_is_given_up_while_it_is_stored_leaves_no_doubt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened(tmp_path, **OFF) as app:
+    async with opened(tmp_path, **OFF) as app, anyio.create_task_group() as tasks:
         catalog, store = app.service._catalog, app.service._store
-        published = store.publish
+        published, reached = store.publish, anyio.Event()
 
         async def slow(*args: Any) -> float:
             at = await published(*args)
+            reached.set()
             await anyio.sleep(0.3)
             return at
 
         monkeypatch.setattr(store, "publish", slow)  # the commit takes long
-        with anyio.move_on_after(0.2):
-            await app.service.create(ME, "double", DOUBLE)
-        stored = {version.name for version, _ in await store.published()}
-        assert ("double" in stored) == (catalog.created("double") is not None)
+        tasks.start_soon(app.service.create, ME, "double", DOUBLE)
+        await reached.wait()
+        tasks.cancel_scope.cancel()
+    assert catalog.created("double") is not None, "it is stored, so it is known"
 
 
 async def test_a_run_of_many_calls_is_an_example_with_all_of_them_or_none(tmp_path: Path) -> None:
@@ -674,3 +676,125 @@ def _is_there(pid: int) -> bool:
     """Where nobody reaps orphans, a zombie is what is left of one."""
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
     return bool(state) and not state.startswith("Z")
+
+
+async def test_two_texts_that_have_nothing_in_common_hold_up_nobody(tmp_path: Path) -> None:
+    def text(sign: str) -> str:
+        return DOUBLE + "".join(
+            f"#{(sign + str(n))} {n * n % 101}\n" if n % 7 else f"#{n % 101}{sign}\n" for n in range(14_000)
+        )
+
+    def chosen(sign: int) -> str:
+        return DOUBLE + "".join(f"#{sign * n % 101}\n" for n in range(40_000))
+
+    async with opened(tmp_path, **OFF) as app:
+        for one, other in ((chosen(1), chosen(-1)), (text("a"), text("b"))):
+            first = await app.service.create(ME, "double", one, publish=False)
+            second = await app.service.create(ME, "double", other, publish=False)
+            with anyio.fail_after(60):
+                shown = await app.service.get(ME, "double", version=second["version"], diff=first["version"])
+            assert shown["diff"]
+        assert "too different" in (
+            await app.service.get(
+                ME, "double",
+                version=(await app.service.create(ME, "double", chosen(1), publish=False))["version"],
+                diff=(await app.service.create(ME, "double", chosen(-1), publish=False))["version"],
+            )
+        )["diff"]  # fmt: skip
+
+
+async def test_a_file_with_the_text_of_a_draft_that_waits_is_loaded(tmp_path: Path) -> None:
+    async with opened(tmp_path, publish_requires="approval", **OFF) as app:
+        await refused(app, "double", DOUBLE, examples=[{"arguments": {"n": 1}, "expect": 2}])
+        (tmp_path / "workflows" / "double.py").write_text(DOUBLE)
+        await app.service.refresh(ME)
+        assert app.service.find(ME, "double").input_schema["properties"]["n"]
+
+
+async def test_from_run_adds_to_what_there_is(tmp_path: Path) -> None:
+    first = {"arguments": {"n": 1}, "expect": 2}
+    async with opened(tmp_path, **OFF) as app:
+        await app.service.create(ME, "double", DOUBLE, "My words.", examples=[first], tags=["numbers"])
+        ended = await app.service.finish(await app.service.run(ME, "double", {"n": 21}))
+        for _ in range(2):
+            answer = await app.service.create(ME, "double", from_run=ended.id, replace=True)
+            assert answer["examples"]["passed"] == 2
+        shown = await app.service.get(ME, "double")
+        assert (shown["description"], shown["tags"]) == ("My words.", ["numbers"])
+        assert shown["examples"] == [first, {"arguments": {"n": 21}, "expect": 42}]
+
+
+async def test_calls_within_steps_and_a_session_that_is_shared_are_as_in_the_run(tmp_path: Path) -> None:
+    counts = '''"""Count."""
+
+__workflow__ = {"read_only": True}
+
+
+def run() -> int:
+    session_state["n"] = session_state.get("n", 0) + 1
+    return session_state["n"]
+'''
+    outer = '''"""Call from everywhere."""
+
+
+def inner(n: int) -> int:
+    return workflows.double(n=n)
+
+
+def run() -> list[int]:
+    counted = [workflows.counts(session_id="parent") for _ in range(3)]
+    return [step(inner, 4), *counted]
+'''
+    async with opened(tmp_path, **OFF) as app:
+        await app.service.create(ME, "double", DOUBLE)
+        await app.service.create(ME, "counts", counts)
+        example = {"arguments": {}, "expect": [8, 1, 2, 3], "mocks": [{"call": "double", "result": 8}]}
+        answer = await app.service.create(ME, "outer", outer, examples=[example])
+        assert answer["examples"]["passed"] == 1
+        ended = await app.service.finish(await app.service.run(ME, "outer", {}))
+        assert json.loads(ended.result or "") == [8, 1, 2, 3]
+        assert (await app.service.create(ME, "saved", from_run=ended.id))["examples"]["passed"] == 1
+        left = await app.service._store.read(lambda db: db.execute("SELECT count(*) FROM state").fetchone())
+        assert left == (1,), "that of the run; none of the examples'"
+
+
+async def test_files_that_others_call_are_not_taken_away_either(tmp_path: Path) -> None:
+    caller = '"""Use it."""\n\ndef run() -> int:\n    return workflows.invoke("double", n=1)\n'
+    other = DOUBLE.replace("n: int", "number: int").replace("n: The", "number: The").replace("n * 2", "number * 2")
+    async with opened(tmp_path, **OFF) as app:
+        await app.service.add_file(ME, "double", DOUBLE)
+        await app.service.create(ME, "uses", caller)
+        with pytest.raises(Refused, match="could not any more"):
+            await app.service.add_file(ME, "double", other, replace=True)
+        with pytest.raises(Refused, match="called by uses"):
+            await app.service.remove(ME, "double")
+        await app.service.add_file(ME, "double", other, replace=True, force=True)
+        assert await app.service.remove(ME, "double", force=True)
+
+
+async def test_a_published_text_that_is_created_again_is_told_as_what_it_is(tmp_path: Path) -> None:
+    async with opened(tmp_path, **OFF) as app:
+        await app.service.create(ME, "double", DOUBLE)
+        assert (await app.service.create(ME, "double", DOUBLE, publish=False))["status"] == "published"
+        error = await refused(app, "double", DOUBLE, replace=True, examples=[{"arguments": {"n": 1}, "expect": 5}])
+        assert error.details["status"] == "published" and "keeps the examples" in error.message
+
+
+@pytest.mark.parametrize("text", ["\ud800", "", "..", "a" * 5000, "%", "*"])
+async def test_names_versions_and_tags_that_are_none(tmp_path: Path, text: str) -> None:
+    async with opened(tmp_path, **OFF) as app:
+        await app.service.create(ME, "double", DOUBLE)
+        with pytest.raises(UnknownWorkflow):
+            await app.service.get(ME, text)
+        with pytest.raises(UnknownWorkflow):
+            await app.service.get(ME, "double", version=text)
+        with pytest.raises(UnknownWorkflow):
+            await app.service.publish(ME, "double", text)
+        if text not in ("..", "%", "*"):
+            assert (await refused(app, "other", DOUBLE, tags=[text])).reason == "bad_tags"
+
+
+def test_a_source_cannot_hide_from_whoever_looks_at_it() -> None:
+    from repertoire.cli.render import visible
+
+    assert visible("a\x1b[8mhidden\x1b[0m\tb\nc \u202e d\x9b") == "a\\x1b[8mhidden\\x1b[0m\tb\nc \\u202e d\\x9b"

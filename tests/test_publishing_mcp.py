@@ -107,6 +107,7 @@ with SyncRepertoireClient.stdio({str(shell.home)!r}) as repertoire:
     code, version = said.stdout.split()
     assert code == "approval_required"
     assert version in shell.ok("list", "--drafts")
+    assert "examples: 1, not run yet" in shell.ok("show", "triple", "--version", version)
     assert shell("run", "triple", "--payload", '{"n": 1}').returncode == 1
     assert "is published" in shell.ok("publish", "triple", version)
     assert shell.ok("run", "triple", "--payload", '{"n": 1}') == "3\n"

@@ -136,7 +136,7 @@ class Workflow:
 @dataclass(frozen=True)
 class Created:
     """A workflow that was just published, or kept as a draft. `findings` are remarks; what is wrong raises instead. `examples` says how
-    many hold: {passed, failed}."""
+    many hold: {passed, failed}, or {not_run}."""
 
     name: str
     version: str

@@ -24,7 +24,12 @@ class Workflows:
         self, query: str, limit: int = 5, *, tags: Sequence[str] = (), include_source: bool = False
     ) -> tuple[Match, ...]:
         """Workflows that do what the query says and have all `tags`, the best first; empty where nothing fits."""
-        arguments = {"query": query, "limit": limit, "tags": list(tags) or None, "include_source": include_source}
+        arguments = {
+            "query": query,
+            "limit": limit,
+            "tags": list(tags) or None,
+            "include_source": include_source or None,
+        }
         answer = await self._calls("search_workflows", arguments)
         return tuple(made(Match, match) for match in answer["matches"])
 
@@ -45,19 +50,19 @@ class Workflows:
         """
         arguments = {
             "name": name, "source": source, "description": description, "replace": replace, "tags": list(tags) or None,
-            "examples": None if examples is None else [dict(one) for one in examples], "publish": publish, "from_run": from_run,
-            "force": force,
+            "examples": None if examples is None else [dict(one) for one in examples], "from_run": from_run,
+            "publish": None if publish else False, "force": force or None,
         }  # fmt: skip
         return made(Created, await self._calls("create_workflow", arguments))
 
     async def publish(self, name: str, version: str, *, force: bool = False) -> Created:
         """Let the name run a draft, whose examples are run first, or a version that was published before."""
-        arguments = {"name": name, "version": version, "force": force}
+        arguments = {"name": name, "version": version, "force": force or None}
         return made(Created, await self._calls("publish_workflow", arguments))
 
     async def delete(self, name: str, *, force: bool = False) -> bool:
         """Take a created one away; its runs stay readable. False: there was none."""
-        answer = await self._calls("delete_workflow", {"name": name, "force": force})
+        answer = await self._calls("delete_workflow", {"name": name, "force": force or None})
         return bool(answer["deleted"])
 
     async def run(

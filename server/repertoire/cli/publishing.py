@@ -51,6 +51,7 @@ def create(
     examples: Annotated[
         str | None, typer.Option(help="A JSON file: a list of {arguments, expect}, all of which must hold.")
     ] = None,
+    force: Force = False,
     home: Home = None,
     workflows: Folders = None,
     as_json: Json = False,
@@ -64,6 +65,7 @@ def create(
         name=name,
         source=source,
         replace=replace,
+        force=force,
         examples=_json(examples) if examples else None,
     )
     if as_json:
@@ -141,11 +143,9 @@ def _json(file: str) -> Any:
 def _print_workflow(answer: dict[str, Any]) -> None:
     for key in ("name", "description", "version", "status", "origin", "file"):
         render.out.print(f"{key}: {answer[key] or ''}", markup=False)
-    calls = answer["calls"]
+    calls, checked = answer["calls"], answer["checked"]
     lines = {
-        "examples": f"{answer['checked']['passed']} hold, {answer['checked']['failed']} do not"
-        if answer["examples"]
-        else "",
+        "examples": _examples(checked) if answer["examples"] else "",
         "calls": ", ".join([*calls["workflows"], *(f"tools.{name}" for name in calls["tools"])]),
         "called by": ", ".join(answer["called_by"]),
     }
@@ -156,6 +156,12 @@ def _print_workflow(answer: dict[str, Any]) -> None:
         render.out.print(f"{key}: {json.dumps(answer[key], ensure_ascii=False)}", markup=False)
     render.findings(answer["file"] or answer["name"], answer["findings"])
     render.out.print("", answer["source"], sep="\n", markup=False)
+
+
+def _examples(checked: dict[str, Any]) -> str:
+    if "not_run" in checked:
+        return f"{checked['not_run']}, not run yet: nothing of it is before it is published"
+    return f"{checked['passed']} hold, {checked['failed']} do not"
 
 
 def _print_history(answer: dict[str, Any]) -> None:

@@ -34,14 +34,6 @@ class Example(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     mocks: tuple[Mock, ...] = ()
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """What an example's run has shown. `problem`: why it does not hold."""
-
-    n: int
-    run_id: str | None
-    problem: Finding | None = None
-
-
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
     """The examples of a version, and what came of them when they were last run."""
 

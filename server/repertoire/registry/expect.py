@@ -8,24 +8,20 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-import anyio
-import anyio.to_process
 import anyio.to_thread
 import msgspec
 
 from ..errors import Refused
 from ..model.example import Example
 from ..model.run import Run
+from .apart import LOOK_S, TooLong, apart
 
 _SHOWN_CHARS: Final = 300
 _MAX_EXAMPLES: Final = 20
 _MAX_BYTES: Final = 1024 * 1024
-_SCHEMA_S: Final = 3
-"""For one look at a schema, in a process of its own: an honest one takes milliseconds."""
 _FORM: Final = (
     'Each is {"arguments": {...}, "expect": value} or {"arguments": {...}, "expect_error": "part of its message"}; also '
     '"match": exact, subset, schema or approx, and "mocks": [{"call": name, "result": value}].'
@@ -40,7 +36,7 @@ async def read_examples(given: Any) -> tuple[Example, ...]:
         raise Refused(f"At most {_MAX_EXAMPLES} examples are allowed, not {len(given)}.", code="bad_example")
     examples = await anyio.to_thread.run_sync(_read_all, list(given))
     for n, example in enumerate(examples, 1):
-        if example.match == "schema" and (problem := await _apart(_schema_problem, example.expect)):
+        if example.match == "schema" and (problem := await _of_schema(_schema_problem, example.expect)):
             raise Refused(f"Example {n}: {problem}.", _FORM, code="bad_example")
     return examples
 
@@ -95,7 +91,7 @@ async def problem_of(example: Example, run: Run) -> str | None:
     if run.status != "completed":
         return f"it was {run.status}"
     if example.match == "schema":
-        return await _apart(_unfit, example.expect, run.result or "null")
+        return await _of_schema(_unfit, example.expect, run.result or "null")
     return await anyio.to_thread.run_sync(_compared, example, run.result or "null")
 
 
@@ -169,28 +165,22 @@ def _same(expected: Any, got: Any, example: Example) -> bool:
 # Schemas, in a process of their own
 
 
-async def _apart(look: Callable[..., str | None], *args: Any) -> str | None:
-    limiter = anyio.CapacityLimiter(1)  # its own: who brings an evil pattern must not keep others waiting
-    with anyio.move_on_after(_SCHEMA_S):
-        try:
-            return await anyio.to_process.run_sync(look, *args, cancellable=True, limiter=limiter)
-        except anyio.BrokenWorkerProcess:
-            pass
-    return f"its schema took more than {_SCHEMA_S} s to look at"
+async def _of_schema(look: Callable[..., str | None], *args: Any) -> str | None:
+    try:
+        return await apart(look, *args)
+    except TooLong:
+        return f"its schema took more than {LOOK_S} s to look at, or is nested too deeply"
 
 
 def _schema_problem(schema: Any) -> str | None:
     from jsonschema import Draft202012Validator, SchemaError
 
-    _end_soon()
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        return f"`expect` is no JSON Schema: {_plain(error.__class__(error.message))}"
+        return f"`expect` is no JSON Schema: {error.message[:_SHOWN_CHARS].rstrip('.')}"
     except RecursionError:
         return "`expect` is nested too deeply"
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
     return None
 
 
@@ -199,7 +189,6 @@ def _unfit(schema: Any, text: str) -> str | None:
     from jsonschema.exceptions import best_match
     from referencing import Registry
 
-    _end_soon()
     try:
         # Without a registry that fetches: a reference must not make this machine open an address or a file.
         error = best_match(Draft202012Validator(schema, registry=Registry()).iter_errors(json.loads(text)))
@@ -207,15 +196,7 @@ def _unfit(schema: Any, text: str) -> str | None:
         Exception
     ) as error:  # of a reference to nothing, numbers too large, depth: whatever it is, it is the example's
         return f"the result cannot be held against the schema: {type(error).__name__}: {_plain(error)}"
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
     if error is None:
         return None
     where = "result" + "".join(f"[{part!r}]" for part in error.absolute_path)
     return f"{where} does not fit the schema: {error.message[:_SHOWN_CHARS]}"
-
-
-def _end_soon() -> None:
-    """SIGALRM ends a process even within a pattern, and whether or not anybody is left who would."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, 2 * _SCHEMA_S)

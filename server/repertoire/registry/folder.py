@@ -111,7 +111,7 @@ class Folder:
                 what = f"the class {version.entry}" if version.entry else relative
                 raise Refused(problem, f"Rename {what}.", code="bad_name")
             known = await self._store.version(version.hash)
-            if known is not None:
+            if known is not None and known.is_loaded:
                 return msgspec.structs.replace(known, origin="operator", root=self.root, path=version.path)
             outcome = await self._inspect(version)
             if isinstance(outcome, Fault):

@@ -80,9 +80,10 @@ def _advice(look: Callable[[], list[Finding]]) -> list[Finding]:
 
 
 def _check_tags(tags: Sequence[str]) -> None:
-    if len(tags) > _MAX_TAGS or any(not 0 < len(tag) <= _MAX_TAG_CHARS for tag in tags):
+    if len(tags) > _MAX_TAGS or any(not 0 < len(tag) <= _MAX_TAG_CHARS or not tag.isprintable() for tag in tags):
         raise Refused(
-            f"At most {_MAX_TAGS} tags are allowed, each of 1 to {_MAX_TAG_CHARS} characters.", code="bad_tags"
+            f"At most {_MAX_TAGS} tags are allowed, each of 1 to {_MAX_TAG_CHARS} printable characters.",
+            code="bad_tags",
         )
 
 

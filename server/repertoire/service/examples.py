@@ -153,9 +153,11 @@ class Rehearsal:
         """Those that fit are taken in their order; the last of them for all further calls."""
         given = call.args.get("arguments", {}) if call.op == "workflow" else call.args
         arguments = {key: value for key, value in given.items() if key != "session_id"}
+        known = self._view.find(name) if call.op == "workflow" else None
+        names = (name, f"workflows.{name}", known.name if known else name)
         fitting = [
             n for n, mock in enumerate(self._mocks)
-            if mock.call in (name, f"workflows.{name}") and mock.arguments in (msgspec.UNSET, arguments)
+            if mock.call in names and mock.arguments in (msgspec.UNSET, arguments)
         ]  # fmt: skip
         if not fitting:
             return None
@@ -187,16 +189,12 @@ async def example_of(store: Store, doors: Collection[str], run: Run) -> Example:
 
 
 async def _calls_of(store: Store, doors: Collection[str], run: Run) -> list[Recorded]:
-    found: list[Recorded] = []
-    last = 0
-    while page := await store.page(run.id, last):
-        last = page[-1].n
-        found += [one for one in page if one.op in doors and one.op not in _OWN and not one.cancelled]
-        if len(found) > _MAX_CALLS:
-            raise Refused(
-                f"{run.id} has made more than {_MAX_CALLS} calls out of its body, too many for an example.",
-                "Make an example of a smaller run, or write one.", code="bad_example",
-            )  # fmt: skip
+    found = await store.answers(run.id, sorted(set(doors) - _OWN), _MAX_CALLS + 1)
+    if len(found) > _MAX_CALLS:
+        raise Refused(
+            f"{run.id} has made more than {_MAX_CALLS} calls out of its body, too many for an example.",
+            "Make an example of a smaller run, or write one.", code="bad_example",
+        )  # fmt: skip
     return found
 
 

@@ -38,13 +38,22 @@ class Publishing(Versions):
     ) -> dict[str, Any]:  # fmt: skip
         """Check, load once in a fresh process, run the examples, publish. Raises Refused with what to correct.
 
-        `examples` left out: those of the version that is replaced. `from_run`: a run of the caller as one more example, and its source
-        where none is given. Without `publish`, or where it is refused after it was loaded, the version is kept as a draft. `force`:
+        `examples` left out: those of the version that is replaced. `from_run`: a run of the caller as one more example, and its text
+        where no `source` is given. Without `publish`, or where it is refused after it was loaded, the version is kept as a draft. `force`:
         although other workflows call it in a way that no longer fits.
         """
         self._check_authoring()
         self._check_name(name, replace or not publish)
-        wanted, source = await self._wanted(caller, name, examples, from_run, source)
+        wanted = await self._wanted(self._catalog.created(name), examples)
+        if from_run is not None:
+            shown, ran = await self._shown_by(caller, from_run)
+            wanted = await read_examples(msgspec.to_builtins((*(one for one in wanted if one != shown), shown)))
+            if source is None:  # the very text of that run, under this name
+                source, description, tags = ran.source, description or ran.description, [*ran.options.tags, *tags]
+        if source is None:
+            raise BadArguments(
+                "`source`: missing.", "Give the module's Python source, or from_run with the run whose source it is."
+            )
         version = await self._analysed(caller, name, source, description, "tool", tags)
         if self._settings.publish_requires == "approval" and not await self._store.was_published(version.hash):
             checked = await self._keep_unseen(caller, version, wanted)
@@ -58,7 +67,7 @@ class Publishing(Versions):
         else:
             await self._store.keep_draft(version, _by(caller), checked)
         remarks += [*await self._unmet(caller, version), *([] if wanted else [_no_examples(publish)]), _NOT_ISOLATED]
-        return _answer(version, checked, remarks, status="published" if publish else "draft")
+        return _answer(version, checked, remarks, status=await self._status(caller, version))
 
     async def publish(
         self, caller: Caller, name: str, version: str, force: bool = False, *, approved: bool = False
@@ -96,11 +105,8 @@ class Publishing(Versions):
                 )
             return False
         async with self._publishing:
-            if not force and (callers := sorted({one.name for one, _ in await self._callers(name)})):
-                raise Refused(
-                    f"{name!r} is called by {', '.join(callers[:10])}.", "Change those first, or delete it with force=true.",
-                    code="in_use", details={"called_by": callers},
-                )  # fmt: skip
+            if not force:
+                await self._check_nobody_calls(name)
             return await self._catalog.unpublish(name, _by(caller))
 
     async def pin(self, caller: Caller, name: str) -> bool:
@@ -113,7 +119,7 @@ class Publishing(Versions):
         return await self._catalog.unpin(known.name if known else name)
 
     async def add_file(
-        self, caller: Caller, name: str, source: str, replace: bool = False, examples: Any = None
+        self, caller: Caller, name: str, source: str, replace: bool = False, examples: Any = None, force: bool = False
     ) -> dict[str, Any]:
         """The operator's create: checked as above, then kept as HOME/workflows/NAME.py, to be edited there."""
         path = self._own_file(name)
@@ -129,11 +135,13 @@ class Publishing(Versions):
             raise Refused(
                 f"There is a file {path} that is no workflow yet.", "Use --replace to write over it.", code="name_taken"
             )
-        wanted = await self._wanted_of(known) if examples is None else await read_examples(examples)
+        wanted = await self._wanted(known, examples)
         version = await self._loaded(caller, await self._analysed(caller, name, source, None, "operator"))
         checked, remarks = await self._check(caller, version, wanted)
         if not checked.holds:
-            raise _examples_failed(version, checked, None)
+            raise _examples_failed(version, checked, "Nothing was written.")
+        if known is not None and not force:
+            await self._check_callers(known, version)
         await anyio.Path(path).parent.mkdir(parents=True, exist_ok=True)
         await anyio.Path(path).write_text(source, encoding="utf-8")
         await self._catalog.rescan(caller.roots)
@@ -147,6 +155,8 @@ class Publishing(Versions):
         """The operator's delete: also a file in HOME/workflows."""
         version = self.view(caller).find(name)
         if version is not None and version.path == self._own_file(name):
+            if not force:
+                await self._check_nobody_calls(version.name)
             await anyio.Path(version.path).unlink(missing_ok=True)
             await self._catalog.rescan(caller.roots)
             return True
@@ -155,33 +165,19 @@ class Publishing(Versions):
     def _own_file(self, name: str) -> str:
         return os.path.join(self._settings.home, "workflows", f"{name}.py")
 
-    async def _wanted(
-        self, caller: Caller, name: str, examples: Any, from_run: str | None, source: str | None
-    ) -> tuple[tuple[Example, ...], str]:
-        """The examples that have to hold, and the source."""
-        before = self._catalog.created(name)
-        if examples is None and from_run is None:
-            wanted = await self._wanted_of(before)
-        else:
-            wanted = await read_examples([] if examples is None else examples)
-        if from_run is not None:
-            run = await self._store.run(from_run)
-            if run is None or run.principal != caller.principal:
-                raise unknown_run(from_run)
-            recorded = await example_of(self._store, self._runner.doors, run)
-            wanted = await read_examples(msgspec.to_builtins((*wanted, recorded)))
-            if source is None:
-                version = await self._store.version(run.version)
-                source = version.source if version is not None else None
-        if source is None:
-            raise BadArguments(
-                "`source`: missing.", "Give the module's Python source, or from_run with the run whose source it is."
-            )
-        return wanted, source
-
-    async def _wanted_of(self, before: WorkflowVersion | None) -> tuple[Example, ...]:
-        """What holds for a version is to hold for the one that takes its place."""
+    async def _wanted(self, before: WorkflowVersion | None, examples: Any) -> tuple[Example, ...]:
+        """What holds for a version is to hold for the one that takes its place, unless others are given."""
+        if examples is not None:
+            return await read_examples(examples)
         return () if before is None else (await self._store.checked(before.hash)).examples
+
+    async def _shown_by(self, caller: Caller, run_id: str) -> tuple[Example, WorkflowVersion]:
+        """What a run of the caller has shown, and the version that it ran."""
+        run = await self._store.run(run_id)
+        version = None if run is None else await self._store.version(run.version)
+        if run is None or version is None or run.principal != caller.principal:
+            raise unknown_run(run_id)
+        return await example_of(self._store, self._runner.doors, run), version
 
     async def _check(
         self, caller: Caller, version: WorkflowVersion, examples: Sequence[Example]
@@ -198,14 +194,14 @@ class Publishing(Versions):
         """Raises Refused, and keeps it as a draft then, where its examples or those who call it do not allow publishing."""
         try:
             if not checked.holds:
-                raise _examples_failed(version, checked, self._catalog.created(version.name))
+                raise _examples_failed(version, checked, await self._what_becomes_of(version))
             if self._settings.publish_requires == "examples" and not checked.examples:
                 raise Refused("This server publishes only workflows with examples.", _GIVE_SOME, code="no_examples")
             await self._publish(caller, version, checked, replace=replace, force=force)
         except Refused as error:
             await self._store.keep_draft(version, _by(caller), checked)
             error.details = {
-                "status": "draft", "version": version.short, "examples": checked.summary(),
+                "status": await self._status(caller, version), "version": version.short, "examples": checked.summary(),
                 "findings": _plain([*checked.problems, *version.findings]), **error.details,
             }  # fmt: skip
             raise
@@ -215,14 +211,27 @@ class Publishing(Versions):
     ) -> None:
         async with self._publishing:
             self._check_name(version.name, replace)  # another call may have taken it meanwhile
-            if not force:
-                await self._check_callers(version)
+            if not force and (before := self._catalog.created(version.name)) is not None:
+                await self._check_callers(before, version)
             await self._catalog.publish(version, _by(caller), checked)
 
-    async def _check_callers(self, version: WorkflowVersion) -> None:
-        """Raises Refused where a workflow that calls the present version could not call this one."""
-        before = self._catalog.created(version.name)
-        if before is None or before.input_schema == version.input_schema:
+    async def _what_becomes_of(self, version: WorkflowVersion) -> str:
+        if await self._store.was_published(version.hash):
+            return "This text was published before, and keeps the examples that it had then."
+        if self._catalog.created(version.name) is not None:
+            return "What is published stays as it is, and this is kept as a draft."
+        return "It is kept as a draft."
+
+    async def _check_nobody_calls(self, name: str) -> None:
+        if callers := sorted({one.name for one, _ in await self._callers(name)}):
+            raise Refused(
+                f"{name!r} is called by {', '.join(callers[:10])}.", "Change those first, or delete it with force=true.", code="in_use",
+                details={"called_by": callers},
+            )  # fmt: skip
+
+    async def _check_callers(self, before: WorkflowVersion, version: WorkflowVersion) -> None:
+        """Raises Refused where a workflow that calls the version before could not call this one."""
+        if before.input_schema == version.input_schema:
             return
         problems = [
             (caller.name, problem)
@@ -288,14 +297,8 @@ def _no_examples(published: bool) -> Finding:
     return Finding("no_examples", "info", f"{begin}: nothing has shown that it does what it says.", hint=_GIVE_SOME)
 
 
-def _examples_failed(version: WorkflowVersion, checked: Checked, published: WorkflowVersion | None) -> Refused:
+def _examples_failed(version: WorkflowVersion, checked: Checked, kept: str) -> Refused:
     failed, first = len(checked.problems), checked.problems[0]
-    if version.origin == "operator":
-        kept = "Nothing was written."
-    elif published is not None:
-        kept = "What is published stays as it is, and this is kept as a draft."
-    else:
-        kept = "It is kept as a draft."
     return Refused(
         f"{failed} of {len(checked.examples)} examples do not hold: {first.message} {kept}", first.hint, code="examples_failed",
         line=first.line, details={"findings": _plain([*checked.problems, *version.findings])},
@@ -304,7 +307,7 @@ def _examples_failed(version: WorkflowVersion, checked: Checked, published: Work
 
 def _needs_a_person(version: WorkflowVersion, checked: Checked) -> Refused:
     return Refused(
-        f"This server publishes only what a person has approved; {version.short} is kept as a draft.",
+        f"This server publishes only what a person has approved, and {version.short} waits for that.",
         f"Ask for: repertoire publish {version.name} {version.short}", code="approval_required",
         details={"status": "draft", "version": version.short, "examples": checked.summary(), "findings": _plain(version.findings)},
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Any
 
 import anyio.to_thread
@@ -11,7 +12,8 @@ import msgspec
 from ..errors import BadArguments, UnknownWorkflow
 from ..model.run import iso
 from ..model.session import Caller
-from ..model.workflow import WorkflowVersion
+from ..model.workflow import NAME, WorkflowVersion
+from ..registry.apart import LOOK_S, TooLong, apart
 from ..registry.review import Reference, References, references
 from ..registry.source import parse
 from ..store.publishing import Publication
@@ -55,7 +57,11 @@ class Versions(Checking):
             "source": shown.source,
         }
         if diff is not None:
-            answer["diff"] = _diff(await self._version_of(caller, name, diff), shown)
+            before = await self._version_of(caller, name, diff)
+            try:
+                answer["diff"] = await apart(_diff, before.source, shown.source, before.short, shown.short)
+            except TooLong:
+                answer["diff"] = f"The two texts are too different to be compared: it took more than {LOOK_S} s."
         return answer
 
     async def drafts(self) -> list[dict[str, Any]]:
@@ -77,7 +83,7 @@ class Versions(Checking):
         try:
             return self.find(caller, name)
         except UnknownWorkflow:
-            history = await self._store.history(name)
+            history = await self._store.history(name) if NAME.fullmatch(name) else []
             version = await self._store.version(history[0].hash) if history else None
             if version is None:
                 raise
@@ -87,7 +93,8 @@ class Versions(Checking):
         """Raises UnknownWorkflow where the name never had that version."""
         current = self.view(caller).find(name)
         known = current.name if current is not None else name
-        ours = await self._store.versions_like(known, prefix) if prefix else []
+        asked = NAME.fullmatch(known) and re.fullmatch("[0-9a-f]{1,64}", prefix)
+        ours = await self._store.versions_like(known, prefix) if asked else []
         if len(ours) > 1:
             raise BadArguments(f"Several versions of {known!r} begin with {prefix!r}.", "Give more of its digits.")
         if not ours:
@@ -103,8 +110,8 @@ class Versions(Checking):
         current = self.view(caller).find(version.name)
         if current is not None and current.hash == version.hash:
             return "published"
-        drafts_only = await self._store.is_draft(version.hash)
-        return "draft" if drafts_only else "former"
+        was_published = version.origin == "operator" or await self._store.was_published(version.hash)
+        return "former" if was_published else "draft"
 
     def _references(self, version: WorkflowVersion) -> References:
         return references(parse(version.source, self._limits.max_source_bytes))
@@ -130,8 +137,7 @@ def _line(line: Publication) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _diff(before: WorkflowVersion, after: WorkflowVersion) -> str:
-    lines = difflib.unified_diff(
-        before.source.splitlines(), after.source.splitlines(), before.short, after.short, lineterm=""
+def _diff(before: str, after: str, name_before: str, name_after: str) -> str:
+    return "\n".join(
+        difflib.unified_diff(before.splitlines(), after.splitlines(), name_before, name_after, lineterm="")
     )
-    return "\n".join(lines)

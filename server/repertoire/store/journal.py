@@ -133,6 +133,21 @@ class JournalFacts(Facts):
 
         return await self.read(query)
 
+    async def answers(self, run_id: str, ops: Sequence[str], limit: int) -> list[Recorded]:
+        """What calls through these doors gave, those within steps too, in the order in which they were made."""
+
+        def query(db: sqlite3.Connection) -> list[Recorded]:
+            marks = ", ".join("?" * len(ops))
+            rows = db.execute(
+                "SELECT n, path, call.op, hash, at, CASE WHEN call.child IS NULL THEN call.result ELSE run.result END, "
+                "call.error, cancelled, clock, label FROM call LEFT JOIN run ON run.id = call.child "
+                f"WHERE call.run_id = ? AND n > 0 AND cancelled = 0 AND op IN ({marks}) ORDER BY began_at, n LIMIT ?",
+                (run_id, *ops, limit),
+            )
+            return [_recorded(row) for row in rows]
+
+        return await self.read(query)
+
     async def calls(self, run_id: str) -> list[dict[str, Any]]:
         """Every recorded call, in the order in which they ended, with its times."""
 
@@ -253,7 +268,7 @@ class JournalFacts(Facts):
                 save_state(db, run.session_id, run.workflow, state, time.time())
                 release_place(db, run.id, run.session_id, run.workflow)
             changed = db.execute(
-                "UPDATE run SET status = ?, parked = ?, wake_at = ?, last_event = ?, held_s = ? "
+                "UPDATE run SET status = ?, parked = ?, wake_at = ?, last_event = ?, held_s = ?, held_in = NULL "
                 "WHERE id = ? AND status IN ('working', 'input_required')",
                 (status, parked, wake_at, run.last_event, held_s, run.id),
             ).rowcount

@@ -96,15 +96,6 @@ class PublishingFacts(Facts):
     async def was_published(self, hash: str) -> bool:
         return await self.read(lambda db: _was_published(db, hash))
 
-    async def is_draft(self, hash: str) -> bool:
-        """Kept, and never published. A file's versions are neither."""
-        return await self.read(
-            lambda db: (
-                db.execute("SELECT 1 FROM publication WHERE hash = ?", (hash,)).fetchone() is not None
-                and not _was_published(db, hash)
-            )
-        )
-
     async def drafts(self) -> list[tuple[WorkflowVersion, float]]:
         """Versions that were kept and never published, with the time, newest first; the last hundred."""
 

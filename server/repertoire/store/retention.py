@@ -44,9 +44,7 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
         """Runs that ended before this time go."""
         bounds = [now - self.seconds] if self.seconds else []
         if self.runs:
-            statement = (
-                "SELECT ended_at FROM run WHERE parent IS NULL AND ended_at > 0 ORDER BY ended_at DESC LIMIT 1 OFFSET ?"
-            )
+            statement = "SELECT ended_at FROM run WHERE parent IS NULL AND ended_at > 0 AND example = 0 ORDER BY ended_at DESC LIMIT 1 OFFSET ?"
             row = db.execute(statement, (self.runs - 1,)).fetchone()
             bounds += [row[0]] if row else []
         return max(bounds, default=0.0)

@@ -131,10 +131,11 @@ class RunFacts(Facts):
             insert_events(db, run.id, first, ending)
             if row[0]:
                 db.execute("UPDATE wait SET answered_at = ? WHERE run_id = ? AND answered_at IS NULL", (now, run.id))
-            if run.is_example:
-                db.execute("DELETE FROM state WHERE session_id = ?", (run.session_id,))
-            elif state is not None:
+            if state is not None:
                 save_state(db, run.session_id, run.workflow, state, now)
+            if run.is_example and run.parent is None:
+                sessions = "SELECT session_id FROM run WHERE id = ? OR root = ?"
+                db.execute(f"DELETE FROM state WHERE session_id IN ({sessions})", (run.id, run.id))
             release_place(db, run.id, run.session_id, run.workflow)
             return msgspec.structs.replace(
                 run,

@@ -142,7 +142,8 @@ async def _show(service: Service, caller: Caller, args: dict[str, Any], emit: Em
 
 
 async def _create(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return await service.add_file(caller, args["name"], args["source"], bool(args.get("replace")), args.get("examples"))
+    replace, force = bool(args.get("replace")), bool(args.get("force"))
+    return await service.add_file(caller, args["name"], args["source"], replace, args.get("examples"), force)
 
 
 async def _publish(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:

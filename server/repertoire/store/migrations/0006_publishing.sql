@@ -11,6 +11,10 @@ CREATE TABLE publication (
 );
 CREATE INDEX publication_name ON publication (name);
 CREATE INDEX publication_hash ON publication (hash);
+-- Of what was stored before, which were published is not known: whatever a name has now, it may go back to.
+INSERT INTO publication (name, hash, action, at, principal, client)
+  SELECT name, version.hash, 'published', created_at, '', '' FROM version JOIN published USING (name)
+  WHERE version.hash <> published.hash ORDER BY created_at;
 INSERT INTO publication (name, hash, action, at, principal, client)
   SELECT name, hash, 'published', published_at, '', '' FROM published;
 
