@@ -5,6 +5,8 @@ In one process, with real workers. Opening the home again is a restart: what was
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import anyio
@@ -39,7 +41,7 @@ async def run() -> list:
     async with opened(home) as app:
         await publish(app, traces, child=WAITS, parent=parent)
         live = await app.service.run(ME, "parent", {})
-        await eventually(lambda: len(effects(traces)) == 3)
+        await eventually(lambda: len(effects(traces)) == 3 and _steps_recorded(home) == 3)
         children = {row["run_id"] for row in await app.service.runs(ME, parent=live.run.id)}
     (traces / "go").touch()
     async with opened(home) as app:
@@ -175,13 +177,20 @@ async def run(depth: int = 0) -> list:
     async with opened(home) as app:
         await publish(app, traces, shares=source)
         live = await app.service.run(ME, "shares", {"depth": 2})
-        await eventually(lambda: len(effects(traces)) == 3)
+        await eventually(
+            lambda: len(effects(traces)) == 3 and _steps_recorded(home) == 3
+        )  # one under way may be done again
     (traces / "go").touch()
     async with opened(home) as app:
         assert (await ended(app, live.run.id))["result"] == [1, 2, 3]
         again = await app.service.run(ME, "shares", {}, live.run.session_id)
         assert (await app.service.finish(again)).status == "completed", "the place is free"
     assert effects(traces)[:3] == ["2", "1", "0"] and len(effects(traces)) == 4
+
+
+def _steps_recorded(home: Path) -> int:
+    with contextlib.closing(sqlite3.connect(home / "repertoire.db")) as db:
+        return int(db.execute("SELECT count(*) FROM call WHERE op = 'step'").fetchone()[0])
 
 
 # Budgets
