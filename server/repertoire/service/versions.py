@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import anyio.to_thread
@@ -32,6 +33,8 @@ class Versions(Checking):
         shown = await (self._shown(caller, name) if version is None else self._version_of(caller, name, version))
         history = await self._store.history(shown.name)
         checked = await self._store.checked(shown.hash)
+        versions = await self._store.versions_of(shown.name)
+        statuses = await self._statuses(caller, [shown, *versions])
         calls = await anyio.to_thread.run_sync(self._references, shown)
         answer = {
             **self._item(shown),
@@ -39,7 +42,7 @@ class Versions(Checking):
             "output_schema": shown.output_schema,
             "options": msgspec.to_builtins(shown.options),
             "file": shown.path,
-            "status": await self._status(caller, shown),
+            "status": statuses[0],
             "findings": [msgspec.to_builtins(finding) for finding in (*shown.findings, *checked.problems)],
             "examples": [msgspec.to_builtins(example) for example in checked.examples],
             "checked": {**checked.summary(), "at": iso(checked.at or None)},
@@ -50,8 +53,8 @@ class Versions(Checking):
             },
             "called_by": sorted({one.name for one, _ in await self._callers(shown.name)}),
             "versions": [
-                {"version": one.short, "created_at": iso(one.created_at), "status": await self._status(caller, one)}
-                for one in await self._store.versions_of(shown.name)
+                {"version": one.short, "created_at": iso(one.created_at), "status": status}
+                for one, status in zip(versions, statuses[1:], strict=True)
             ],
             "history": [_line(line) for line in history],
             "source": shown.source,
@@ -106,12 +109,19 @@ class Versions(Checking):
         return ours[0]
 
     async def _status(self, caller: Caller, version: WorkflowVersion) -> str:
-        """published: it is what its name runs now. former: it was, or its file is gone. draft: it never was."""
-        current = self.view(caller).find(version.name)
-        if current is not None and current.hash == version.hash:
-            return "published"
-        was_published = version.origin == "operator" or await self._store.was_published(version.hash)
-        return "former" if was_published else "draft"
+        return (await self._statuses(caller, [version]))[0]
+
+    async def _statuses(self, caller: Caller, versions: Sequence[WorkflowVersion]) -> list[str]:
+        """Of versions of one name. published: it is what the name runs now. former: it was, or its file is gone. draft: it never was."""
+        name = versions[0].name
+        current, ever = self.view(caller).find(name), await self._store.ever_published(name)
+
+        def status(version: WorkflowVersion) -> str:
+            if current is not None and current.hash == version.hash:
+                return "published"
+            return "former" if version.origin == "operator" or version.hash in ever else "draft"
+
+        return [status(version) for version in versions]
 
     def _references(self, version: WorkflowVersion) -> References:
         return references(parse(version.source, self._limits.max_source_bytes))

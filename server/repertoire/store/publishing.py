@@ -96,6 +96,11 @@ class PublishingFacts(Facts):
     async def was_published(self, hash: str) -> bool:
         return await self.read(lambda db: _was_published(db, hash))
 
+    async def ever_published(self, name: str) -> frozenset[str]:
+        """Hashes of the versions that the name has ever run."""
+        statement = "SELECT DISTINCT hash FROM publication WHERE name = ? AND action = 'published'"
+        return frozenset(await self.read(lambda db: [hash for (hash,) in db.execute(statement, (name,))]))
+
     async def drafts(self) -> list[tuple[WorkflowVersion, float]]:
         """Versions that were kept and never published, with the time, newest first; the last hundred."""
 
