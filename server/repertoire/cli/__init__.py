@@ -10,9 +10,9 @@ def main() -> None:
     from ..daemon.control import ControlError, NoDaemon
     from ..errors import RepertoireError
     from . import commands as _commands  # noqa: F401  # each adds its commands to the program
-    from . import publishing as _publishing  # noqa: F401
+    from . import publishing as _publishing  # noqa: F401  # likewise
     from . import render
-    from . import runs as _runs  # noqa: F401
+    from . import runs as _runs  # noqa: F401  # likewise
     from .program import app
 
     try:

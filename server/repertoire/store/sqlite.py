@@ -51,7 +51,7 @@ async def open_store(path: str, *, pid: int = 0) -> AsyncIterator[Store]:
         crashed = False
         try:
             yield Store(writer, reading, epoch, trouble)
-        except Exception:
+        except Exception:  # not a cancellation: that is how a house is closed
             crashed = True
             raise
         finally:
