@@ -18,7 +18,7 @@ class Case(NamedTuple):
 
     id: str
     says: str
-    source: Literal["Agno v1 and buddy", "py-code-mode", "PyFlue"]
+    source: Literal["Agno v1 and buddy", "py-code-mode", "PyFlue", "real use"]
     owner: Owner = "here"
     status: Status = "open"
     tests: tuple[str, ...] = ()
@@ -41,6 +41,11 @@ def _context(
     number: int, says: str, owner: Owner = "here", status: Status = "open", *tests: str, decision: str = ""
 ) -> Case:
     return Case(f"B{number}", says, "PyFlue", owner, status, tests, decision)
+
+
+def used(id: str, says: str, status: Status = "open", *tests: str, decision: str = "") -> Case:
+    """A case from real use: cases_reliability.py, cases_workloads.py, cases_hosts.py."""
+    return Case(id, says, "real use", "here", status, tests, decision)
 
 
 CASES: Final = (

@@ -9,12 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from cases import CASES, Case
+from cases import CASES as STYLES
+from cases import Case
+from cases_hosts import HOSTS
+from cases_reliability import RELIABILITY
+from cases_workloads import WORKLOADS
+
+CASES = (*STYLES, *RELIABILITY, *WORKLOADS, *HOSTS)
 
 TESTS = Path(__file__).parent
-NAMED = re.compile(r"test_((?:[ab]\d+_)+)")
+NAMED = re.compile(r"test_((?:[abmrw]\d+_)+)")
 """A test called `test_b4_...` or `test_b3_b9_...` says which cases it shows."""
-MARKED = re.compile(r"#\s*[Cc]ases?:?\s+([AB]\d+(?:[\s,]+(?:and\s+)?[AB]\d+)*)")
+MARKED = re.compile(r"#\s*[Cc]ases?:?\s+([ABMRW]\d+(?:[\s,]+(?:and\s+)?[ABMRW]\d+)*)")
 """So does a comment `# Case B4` or `# Cases A1, A2` right above a test or at its decorators."""
 
 
@@ -33,7 +39,7 @@ def named_cases(path: Path) -> dict[str, set[str]]:
                 above -= 1
             for line in lines[above + 1 : node.body[0].lineno - 1]:
                 for marked in MARKED.findall(line):
-                    ids |= set(re.findall(r"[AB]\d+", marked))
+                    ids |= set(re.findall(r"[ABMRW]\d+", marked))
             found[f"{path.stem}::{node.name}"] = ids
     return found
 
@@ -47,7 +53,10 @@ def all_tests() -> dict[str, set[str]]:
 
 
 def test_every_id_is_there_once_and_in_order() -> None:
-    assert [case.id for case in CASES] == [f"{letter}{number}" for letter in "AB" for number in range(1, 39)]
+    ranges = {"A": 38, "B": 38, "R": 22, "W": 27, "M": 18}
+    assert [case.id for case in CASES] == [
+        f"{letter}{number}" for letter, last in ranges.items() for number in range(1, last + 1)
+    ]
     assert len({case.says for case in CASES}) == len(CASES) and all(case.says.endswith(".") for case in CASES)
 
 

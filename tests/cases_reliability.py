@@ -1,0 +1,134 @@
+"""Cases from real use, under load and faults: R1-R22. tests/test_cases.py compares this with the tests, in both directions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cases import Case, used
+
+RELIABILITY: Final[tuple[Case, ...]] = (
+    used(
+        "R1",
+        "Load only: runs that await sub-workflows in chains under gather, 1 to 4 workers: one owner of a run's lease, "
+        "counted waits: given back when nothing but waits is open, taken again before the body goes on; any tree of "
+        "runs ends with one worker. Property test over random trees.",
+        "open",
+    ),
+    used(
+        "R2",
+        "One idempotency key from several clients at once: the claim is one transaction; all callers get the one run.",
+        "open",
+    ),
+    used(
+        "R3",
+        "Kill -9 of the process that workers are forked from, while runs wait for a fork; just after a restart: "
+        "infrastructure is started again and the fork repeated; only the body's own doing ends a run.",
+        "open",
+    ),
+    used(
+        "R4",
+        'Too few file descriptors (ulimit -n 52): the run waits ("no file descriptors"), the log says what to raise.',
+        "open",
+    ),
+    used(
+        "R5",
+        "Disk full, file immutable, database locked for 30 s: never say final what is not recorded: answer `working` or "
+        'an error without a status, "its record could not be written; ask get_run"; a lock of 30 s ends no durable run.',
+        "open",
+    ),
+    used(
+        "R6",
+        "`create_workflow` while its inspecting worker or zygote is killed: tried again.",
+        "open",
+    ),
+    used(
+        "R7",
+        "`stop`, SIGTERM, hand-over to a newer version, under load: each open call is answered `working` with its run "
+        "id before the close; fronts learn the new version.",
+        "open",
+    ),
+    used(
+        "R8",
+        "Home deleted while the daemon runs: noticed (inode of the database and lock) within seconds: no more answers, "
+        "a clear error, end.",
+        "open",
+    ),
+    used(
+        "R9",
+        "Clock set back 1 h, then right again: woken within a second of the due time by either clock; forward jumps as "
+        "well.",
+        "open",
+    ),
+    used(
+        "R10",
+        "After restarts: a question that is open in the record can be answered at any time.",
+        "open",
+    ),
+    used(
+        "R11",
+        "The daemon that a front starts is killed once while starting: tried again, bounded.",
+        "open",
+    ),
+    used(
+        "R12",
+        'Daemon killed before a run was stored: say "may not have begun"; the same call made again with its key finds '
+        "it or begins it.",
+        "open",
+    ),
+    used(
+        "R13",
+        "Kill -9 of daemons: below the home or named by it, swept at start.",
+        "open",
+    ),
+    used(
+        "R14",
+        "`lambda: workflows.invoke(...)` awaited later; functools.partial; a call stored and awaited later: awaiting "
+        "works wherever the call was written.",
+        "open",
+    ),
+    used(
+        "R15",
+        "Start on a full disk: names the file and what to do.",
+        "open",
+    ),
+    used(
+        "R16",
+        "200,000 log events, 200,000 yielded items in a run: documented; the message names the limit's setting.",
+        "open",
+    ),
+    used(
+        "R17",
+        "500 clients at once: fair: an interactive call beside 500 clients is answered within 5 x its undisturbed time "
+        "or says its place in the queue.",
+        "open",
+    ),
+    used(
+        "R18",
+        "`workflows.create()` or `.delete()` of a body in flight at a kill: the host's own effects are exactly once: "
+        "recorded in the same transaction as the call.",
+        "open",
+    ),
+    used(
+        "R19",
+        "After a restart, a run that asks while another of its calls goes on: the open question is in the record: shown "
+        "and answerable at once.",
+        "open",
+    ),
+    used(
+        "R20",
+        "An established front whose daemon dies and cannot be started once (file locked for 5 s): stays, tries again "
+        "with back-off, answers each call with the reason meanwhile.",
+        "open",
+    ),
+    used(
+        "R21",
+        "A run that calls `commit_state`: what only a resume needs goes when the run has ended; states are stored once "
+        "(content-addressed).",
+        "open",
+    ),
+    used(
+        "R22",
+        "3,000 abandoned legacy HTTP sessions: bounded (oldest idle ones go), SIGTERM stays within 2 s.",
+        "open",
+    ),
+)

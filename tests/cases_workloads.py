@@ -1,0 +1,164 @@
+"""Cases from real use, Python as people write it: W1-W27. tests/test_cases.py compares this with the tests, in both directions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cases import Case, used
+
+WORKLOADS: Final[tuple[Case, ...]] = (
+    used(
+        "W1",
+        '`seen = session_state.setdefault("seen", []); sleep(6); seen.append("x")` (list, dict, object; all three '
+        "styles; `ask` too): objects that the body holds stay the state's: the reload updates them in place, or the "
+        "state is not reloaded where nobody else changed it.",
+        "open",
+    ),
+    used(
+        "W2",
+        "A forked child (`Process`, `Pool`) that prints, logs, warns, sleeps a second, calls `progress`, or raises: as "
+        "in plain Python; a child's print becomes a log line, its frames never reach the parent's socket.",
+        "open",
+    ),
+    used(
+        "W3",
+        "`Pool(4).map(pi, range(4))` with `random`: children get seeds of their own, deterministic by their order.",
+        "open",
+    ),
+    used(
+        "W4",
+        "A pydantic model with a validator that multiplies by 100 in `session_state`: state is restored, not validated: "
+        "values come back as they were, types included, or storing is refused with the key path. Codec rule: "
+        "`load(dump(x)) == x` or an error, never a near miss; property test.",
+        "open",
+    ),
+    used(
+        "W5",
+        "`SecretStr` in state: the secret, or refused.",
+        "open",
+    ),
+    used(
+        "W6",
+        "`@dataclass class D(dict)` in state: refused when stored.",
+        "open",
+    ),
+    used(
+        "W7",
+        "One workflow sets `decimal` precision; another multiplies (same worker): a run has its own surroundings: what "
+        "is process-wide is snapshotted and restored, or the worker is replaced after a run that changed it; scanning a "
+        "file never runs it in a worker that serves others.",
+        "open",
+    ),
+    used(
+        "W8",
+        "A file in the folder, never run, whose top level sets `ssl._create_default_https_context` to the unverified "
+        "one: as W7.",
+        "open",
+    ),
+    used(
+        "W9",
+        "`loop = asyncio.get_event_loop(); loop.run_until_complete(main()); loop.close()` twice: works each time.",
+        "open",
+    ),
+    used(
+        "W10",
+        "A step raises `RateLimited(msg, retry_after)` (own `__init__`); the body sleeps `error.retry_after`: the same "
+        "error again, with attributes, notes, cause; what cannot be restored is refused when recorded.",
+        "open",
+    ),
+    used(
+        "W11",
+        "`as_completed([asyncio.to_thread(step, work, i) ...])` and `await step(...)` in the loop: one reader; every "
+        "answer wakes who waits for it.",
+        "open",
+    ),
+    used(
+        "W12",
+        "A pool's thread runs `asyncio.run(main())` with `await step(...)`; anyio portal; `uvloop.run`: works, or a "
+        "sentence at once.",
+        "open",
+    ),
+    used(
+        "W13",
+        "`concurrent.futures.as_completed` over `pool.submit(step, ...)`, then `sleep(6)`: threads get their paths at "
+        "submission and their answers in recorded order.",
+        "open",
+    ),
+    used(
+        "W14",
+        "A step (closure) fills a dict of the body: `pages[url] = ...`; then a park: said in docs and, where the source "
+        "shows it (closure, nonlocal, global, mutated argument), a finding at publishing; a state change inside a step "
+        "is recorded with it.",
+        "open",
+    ),
+    used(
+        "W15",
+        "`asyncio.run(main())` whose main starts 20 `run_in_executor` jobs: as Python.",
+        "open",
+    ),
+    used(
+        "W16",
+        "`@step` methods: at replay the body calls `refund` where `charge` was recorded: NonDeterminism: the step's "
+        "identity is its qualified name.",
+        "open",
+    ),
+    used(
+        "W17",
+        "`step(f, timeout=5)` under `decimal.localcontext()`, a ContextVar, sqlite3: the context is carried; the time "
+        "limit does not change what is computed.",
+        "open",
+    ),
+    used(
+        "W18",
+        "`sys.path.append(dirname(__file__))`, `import lib_rates`, then edit it: helpers found by any path below the "
+        "file's folder are part of the version, and fresh in each run.",
+        "open",
+    ),
+    used(
+        "W19",
+        "`rel/a.py: from .b import B`, used by `from rel.a import a`: packages are bundled with their relative imports, "
+        "`importlib.resources`, `import_module` of siblings.",
+        "open",
+    ),
+    used(
+        "W20",
+        "Joblib, `ProcessPoolExecutor` with spawn: see M12.",
+        "open",
+    ),
+    used(
+        "W21",
+        "`return math.factorial(2000)`: any int is readable everywhere, as a number or as text by rule.",
+        "open",
+    ),
+    used(
+        "W22",
+        "An exception whose attribute access raises: its type, and what could be read.",
+        "open",
+    ),
+    used(
+        "W23",
+        'Workflow named `package`; ":book:" in a source: verbatim.',
+        "open",
+    ),
+    used(
+        "W24",
+        "`TZ=Asia/Tokyo repertoire run`: TZ is part of the caller's environment.",
+        "open",
+    ),
+    used(
+        "W25",
+        "Tqdm, subprocess output, `os.system`: lines as they come; children's output is log lines.",
+        "open",
+    ),
+    used(
+        "W26",
+        "Unseeded numpy, torch, faker, `secrets`: numpy's global generator is seeded per run too; the hint names the "
+        "likely source and `step`.",
+        "open",
+    ),
+    used(
+        "W27",
+        "Created code: 100 threads; 300 open files: named limit and setting.",
+        "open",
+    ),
+)
