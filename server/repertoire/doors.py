@@ -110,16 +110,11 @@ class WorkflowDoors:
         return Done(known if known["status"] == "published" else None)
 
     async def _create(self, call: DoorCall) -> Done:
-        """The body waits meanwhile, and gives its worker's place up: the new workflow is loaded in one, and its examples run in some."""
         args = call.args
-        call.live.begin_waiting()
-        try:
-            created = await self._service.create(
-                _caller(call), str(args.get("name", "")), str(args.get("source", "")), args.get("description") or None,
-                bool(args.get("replace")), args.get("examples"), _strings(args.get("tags")),
-            )  # fmt: skip
-        finally:
-            await call.live.end_waiting()
+        created = await self._service.create(
+            _caller(call), str(args.get("name", "")), str(args.get("source", "")), args.get("description") or None,
+            bool(args.get("replace")), args.get("examples"), _strings(args.get("tags")),
+        )  # fmt: skip
         return Done(created)
 
     async def _delete(self, call: DoorCall) -> Done:

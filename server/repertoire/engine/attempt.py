@@ -23,7 +23,7 @@ from ..wire import Call, Done, Drop, Events, Failed, Fault, Idle, Late, More, Re
 from .channel import ProtocolViolation
 from .faults import death, too_long
 from .journal import Calls, Door
-from .live import Live, Outcome, Parking
+from .live import Live, Outcome, Parking, Stopwatch
 from .pool import Worker
 
 logger = logging.getLogger(__name__)
@@ -33,11 +33,12 @@ _JOURNAL_FORMAT: Final = 1
 
 
 class Death(msgspec.Struct, frozen=True):
-    """The worker is gone. `progressed`: something was recorded before that."""
+    """The worker is gone. `progressed`: something was recorded before that. `with_zygote`: what had forked it is gone too."""
 
     fault: Fault
     may_go_on: bool
     progressed: bool
+    with_zygote: bool = False
 
 
 def fingerprint() -> str:
@@ -63,7 +64,7 @@ class Attempt:
         calls = Calls(
             live, worker, self._store, self._doors, self._tasks, point, self._limits, partial(self._dropped, live)
         )
-        live.lease = worker.lease
+        worker.lease.on_change = partial(_count_time, live.stopwatch)
         worker.channel.shortcut = calls.take_step
         try:
             with anyio.CancelScope() as scope:
@@ -73,7 +74,6 @@ class Attempt:
             return too_long(live.stopwatch.limit_s)
         finally:
             live.stopwatch.stop()
-            live.lease = None
             worker.channel.shortcut = None
             calls.close()
 
@@ -114,7 +114,8 @@ class Attempt:
                 return calls.parking
             elif frame is not None or worker.channel.closed:
                 fault, explained = death(await worker.exit_code())
-                return Death(fault, not explained and live.unrecorded is None, calls.records > point.last_n)
+                may_go_on = live.unrecorded is None and (worker.lost_zygote or not explained)
+                return Death(fault, may_go_on, calls.records > point.last_n, worker.lost_zygote)
 
     async def _store_events(self, events: list[NewEvent]) -> None:
         """Not waited for, but the group before it is: a body that talks faster than the disk writes is slowed down."""
@@ -126,6 +127,13 @@ class Attempt:
     def _announce(self, stored: asyncio.Future[None]) -> None:
         if not stored.cancelled() and stored.exception() is None:
             self._live.announce()
+
+
+def _count_time(stopwatch: Stopwatch, held: bool) -> None:
+    if held:
+        stopwatch.resume()
+    else:
+        stopwatch.pause()
 
 
 async def reply(worker: Worker) -> Any:

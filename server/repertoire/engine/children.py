@@ -39,7 +39,7 @@ class Children:
         )
 
     async def run(self, call: DoorCall, version: WorkflowVersion, arguments: dict[str, Any], session_id: str) -> Done:
-        """Begin it and wait for its end. The run that waits gives its worker's place to others meanwhile."""
+        """Begin it and wait for its end."""
         live = call.live
         live.has_children = True
         child = self._runner.start(
@@ -51,11 +51,7 @@ class Children:
     async def wait(self, call: DoorCall, run_id: str) -> Done:
         live = call.live
         live.has_children = True
-        live.begin_waiting()
-        try:
-            run = await self._ended(call, run_id)
-        finally:
-            await live.end_waiting()
+        run = await self._ended(call, run_id)
         if run.status == "completed":
             return Done(child=run.id, result=run.result)
         fault = run.error or Fault("failed", "Failed", "It failed.")

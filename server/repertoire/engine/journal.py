@@ -63,6 +63,8 @@ _LONG: Final = frozenset({"ask", "sleep", "workflow"})
 """Calls that may take longer than this process lives."""
 _QUIET: Final = frozenset({"commit_state"})
 """Calls that are no news to watchers."""
+_BRIEF: Final = frozenset({"commit_state", "workflows.search", "workflows.list", "workflows.get", "workflows.delete"})
+"""Calls that this process answers by itself, soon: a run keeps its place among the workers meanwhile. During any other it gives it back."""
 
 
 class CallFailed(RepertoireError):
@@ -93,6 +95,8 @@ class _Open:
         self.frame = frame
         self.began = time.time()
         self.scope = anyio.CancelScope()
+        self.waits = frame.op not in _BRIEF
+        """Whether it may need a worker, or long."""
         self.waits_for: Parking | None = None
         """Set while nothing but this is to happen: then the run needs no worker."""
 
@@ -105,6 +109,7 @@ class Calls:
         """`dropped(path)` hears of a call that the body has cancelled while it was being done."""
         self._live = live
         self._worker = worker
+        self._lease = worker.lease
         self._store = store
         self._doors = doors
         self._tasks = tasks
@@ -139,6 +144,8 @@ class Calls:
                 if self._clock and frame.op in _LONG:
                     self._mark("clock")  # what the body has seen of the clock must not be lost while this goes on
                 call = self._open[frame.id] = _Open(frame)
+                if call.waits:
+                    self._lease.begin_wait()
                 self._tasks.start_soon(self._do, call, name=f"{self._live.run.id} {frame.path}")
         elif isinstance(frame, More):
             records = await self._store.page(self._live.run.id, frame.after)
@@ -152,6 +159,7 @@ class Calls:
             self._store.delay_record(self._live.run, frame.n, frame.at).add_done_callback(_heard)
         else:
             self._idle = frame
+            self._lease.settle()
             self._consider_parking()
 
     def take_step(self, frame: WorkerFrame) -> bool:
@@ -267,7 +275,7 @@ class Calls:
         )  # fmt: skip
 
     def _drop(self, frame: Drop) -> None:
-        call = self._open.pop(frame.id, None)
+        call = self._closed(frame.id)
         if call is not None:
             call.scope.cancel()
             self._dropped(frame.path)
@@ -323,11 +331,18 @@ class Calls:
             return
         self._idle = None
         self._recorded[answer] = record.call.n
-        self._open.pop(answer, None)
+        self._closed(answer)
         call = record.call
-        self._worker.channel.send(Answer(answer, call.n, call.at, call.result, call.error))
+        given = Answer(answer, call.n, call.at, call.result, call.error)
+        self._lease.go_on(partial(self._worker.channel.send, given))
         while len(self._recorded) > _KEPT:
             del self._recorded[next(iter(self._recorded))]
+
+    def _closed(self, number: int) -> _Open | None:
+        call = self._open.pop(number, None)
+        if call is not None and call.waits:
+            self._lease.end_wait()
+        return call
 
     def _fail(self, fault: Fault) -> None:
         self.failed = self.failed or fault

@@ -16,7 +16,6 @@ from ..model.workflow import WorkflowVersion
 from ..store.runs import NewEvent, Place
 from ..wire import Fault
 from .budget import Budget
-from .pool import Lease
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +66,7 @@ class Watch:
 
 
 class Stopwatch:
-    """For how long a run has held a worker: it does not run while the run waits for another, or is parked."""
+    """For how long a run has held a place among the workers: it does not run while the run waits, or is parked."""
 
     def __init__(self, limit_s: float, used_s: float) -> None:
         self.limit_s = limit_s
@@ -125,9 +124,6 @@ class Live:
         self.settled = asyncio.Event()
         """Set then too, and while somebody is asked."""
         self.has_children = False
-        self.lease: Lease | None = None
-        """The place among workers that it holds now."""
-        self._waiting = 0
         self.turn = asyncio.Event()
         self.parking = False
         """Set when it has been decided that it needs no worker for now: what it waits for is no longer heard here."""
@@ -191,21 +187,6 @@ class Live:
                 if not rest and not live.done.is_set():
                     live.settled.clear()
             live = live.parent
-
-    def begin_waiting(self) -> None:
-        """It waits for another run: time does not count, and its place is for others."""
-        self._waiting += 1
-        self.stopwatch.pause()
-        if self._waiting == 1 and self.lease is not None:
-            self.lease.give_up()
-
-    async def end_waiting(self) -> None:
-        self._waiting -= 1
-        try:
-            if self._waiting == 0 and self.lease is not None:
-                await self.lease.take()
-        finally:
-            self.stopwatch.resume()
 
     def end(self) -> None:
         self.done.set()

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -25,32 +27,34 @@ from ..errors import Busy
 from ..settings import Settings
 from .channel import WorkerChannel
 from .launch import start_python, worker_environment
+from .places import Lease, Places
 from .zygote import Zygote
 
 logger = logging.getLogger(__name__)
 
 _FEWEST: Final = 4
 """Workers on a small machine, where the settings do not say."""
+_TRIES: Final = 5
+"""How often a process that forks workers is started again for one run, when it dies while the run waits for its worker."""
+_TRY_AGAIN_S: Final = 0.1
+"""Before the first new try; doubled up to the next number."""
+_LOOK_AGAIN_S: Final = 2.0
+_TELL_AGAIN_S: Final = 30.0
+"""How often the log hears that the machine has no room for a worker."""
+_SHORT_OF: Final = {
+    errno.EMFILE: "file descriptors (this server has as many files open as it may: raise `ulimit -n`)",
+    errno.ENFILE: "file descriptors (the machine has as many files open as it may)",
+    errno.EAGAIN: "processes (raise `ulimit -u`, or the limit of the container)",
+    errno.ENOMEM: "memory for another process",
+}
+"""What passes: the run waits for it."""
+
+Told = Callable[[str | None], None]
+"""Hears what a run waits for before it has a worker, in words; None: for nothing any more."""
 
 
-class Lease:
-    """One of the places that `workers` counts. A run that waits for another gives its place up meanwhile, though not its process."""
-
-    def __init__(self, places: anyio.CapacityLimiter) -> None:
-        self._places = places
-        self._held = False
-
-    async def take(self) -> None:
-        try:
-            self._places.acquire_on_behalf_of_nowait(self)  # where there is room, not a turn of the loop is lost
-        except anyio.WouldBlock:
-            await self._places.acquire_on_behalf_of(self)
-        self._held = True
-
-    def give_up(self) -> None:
-        if self._held:
-            self._held = False
-            self._places.release_on_behalf_of(self)
+def _nobody(what: str | None) -> None:
+    pass
 
 
 class Worker:
@@ -65,7 +69,13 @@ class Worker:
         self.known: set[str] = set()
         self.reusable = False
         """Whether it has answered for good and is as it was before; only pooled ones are used again then."""
-        self.lease: Lease | None = None
+        self.lease: Lease
+        """The place of the run that has this worker now."""
+
+    @property
+    def lost_zygote(self) -> bool:
+        """Whether what had forked it is gone: it died of that."""
+        return False
 
     async def exit_code(self) -> int | None:
         """As subprocess has it (negative: a signal); None when it is not known within a second."""
@@ -107,6 +117,10 @@ class ForkedWorker(Worker):
         self._number = number
         self._zygote = zygote
 
+    @property
+    def lost_zygote(self) -> bool:
+        return self._zygote.dead
+
     async def exit_code(self) -> int | None:
         with anyio.move_on_after(1):
             return await self._zygote.ended(self._number)
@@ -136,7 +150,8 @@ class WorkerPool:
         self._tasks = tasks
         self._spare: ForkedWorker | None = None
         self.size = limits.workers or max(_FEWEST, os.cpu_count() or 1)
-        self._places = anyio.CapacityLimiter(self.size)
+        self._places = Places(self.size)
+        self._told_at = float("-inf")
         self._idle: list[Worker] = []
         self._environment = worker_environment()
         self._flags = ("--prefer-installed",) if settings.prefer_installed else ()
@@ -149,25 +164,26 @@ class WorkerPool:
 
     @property
     def has_room(self) -> bool:
-        return self._places.available_tokens > 0
+        return self._places.has_room
 
     def check_room(self) -> None:
-        waiting = self._places.statistics().tasks_waiting
-        if waiting >= self._limits.max_queued:
+        if (waiting := self._places.waiting) >= self._limits.max_queued:
             raise Busy(f"{waiting} runs wait for a worker already.", retry_after_s=5)
 
     @asynccontextmanager
-    async def lease(self, *, trusted: bool) -> AsyncIterator[Worker]:
-        """A worker for one run or one inspection. Set its `reusable` once it has answered for good."""
-        place = Lease(self._places)
-        await place.take()
+    async def lease(self, *, trusted: bool, told: Told = _nobody) -> AsyncIterator[Worker]:
+        """A worker for one run or one inspection. Set its `reusable` once it has answered for good.
+
+        What starts workers may die, and the machine may be out of descriptors or processes for a while: neither is the run's doing,
+        so it waits, and `told` hears for what. Raises OSError when no worker could be started in several tries.
+        """
+        worker, lease = await self._leased(trusted, told)
         try:
-            worker = await self._pooled() if trusted else await self._forked()
             worker.reusable = False
-            worker.lease = place
+            worker.lease = lease
+            yield worker
+        finally:
             try:
-                yield worker
-            finally:
                 if worker.is_pooled and worker.reusable and not worker.channel.closed:
                     self._idle.append(worker)
                 elif isinstance(worker, ForkedWorker):
@@ -176,8 +192,44 @@ class WorkerPool:
                 else:
                     with anyio.CancelScope(shield=True):
                         await worker.end()
-        finally:
-            place.give_up()
+            finally:
+                lease.end()
+
+    async def _leased(self, trusted: bool, told: Told) -> tuple[Worker, Lease]:
+        tries, pause = 0, _TRY_AGAIN_S
+        while True:
+            await self._places.take()
+            try:
+                worker = await (self._pooled() if trusted else self._forked())
+            except OSError as error:
+                self._places.give_back()
+                if (lacks := _SHORT_OF.get(error.errno or 0)) is not None:
+                    await self._free_descriptors()
+                    self._tell_operator(lacks)
+                    told(lacks)
+                elif (tries := tries + 1) >= _TRIES:
+                    raise
+                else:
+                    logger.warning("no worker could be started (%s); another try", error)
+                await anyio.sleep(pause)
+                pause = min(2 * pause, _LOOK_AGAIN_S)
+            except BaseException:
+                self._places.give_back()
+                raise
+            else:
+                told(None)
+                return worker, Lease(self._places)
+
+    async def _free_descriptors(self) -> None:
+        """Workers that nobody uses now have some, and processes too."""
+        idle, self._idle = self._idle, []
+        for worker in idle:
+            await worker.end()
+
+    def _tell_operator(self, lacks: str) -> None:
+        if time.monotonic() - self._told_at >= _TELL_AGAIN_S:
+            self._told_at = time.monotonic()
+            logger.warning("runs wait for %s", lacks)
 
     async def close(self) -> None:
         for worker in [*self._idle, *([self._spare] if self._spare else [])]:

@@ -12,6 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -41,6 +42,8 @@ _NO_ENV: Final[Mapping[str, str]] = MappingProxyType({})
 _RECORD_AGAIN_S: Final = 1.0
 """How often the end of a run that could not be stored is tried again: the disk may have room, the lock may be gone."""
 _CANCEL_TRIES: Final = 5
+_MAX_ZYGOTE_DEATHS: Final = 10
+"""How often a run is begun again because what had forked its worker died. More, and the body itself may be the cause."""
 _A_WORKER: Final = "a worker: as many runs as the `workers` setting allows are going on"
 
 
@@ -407,11 +410,12 @@ class Runner:
             place = await self._regain(live)
         while place is not None and place.held_by is not None:
             place = await self._wait_for_place(live, place.held_by)
-        deaths = 0
+        deaths = zygote_deaths = 0
         while True:
             point = await self._store.resume_point(live.run) if live.begun_again else ResumePoint()
             attempt = Attempt(live, self._store, live.rehearsal or self.doors, self._tasks, self._limits, self._dropped)
-            async with self._pool.lease(trusted=live.version.origin == "operator") as worker:
+            told = partial(_tell_what_it_waits_for, live)
+            async with self._pool.lease(trusted=live.version.origin == "operator", told=told) as worker:
                 if live.run.started_at is None:
                     live.announce(started_at=time.time(), waiting_for=None)
                     await self._store.mark_started(live.run.id, live.run.started_at or 0.0)
@@ -422,12 +426,14 @@ class Runner:
                 return end
             if not end.may_go_on:
                 return Outcome(status="failed", error=end.fault)
+            logger.warning("%s: its worker died (%s); it is begun again", live.run.id, end.fault.message)
+            live.begun_again = True
+            if end.with_zygote and (zygote_deaths := zygote_deaths + 1) <= _MAX_ZYGOTE_DEATHS:
+                continue
             deaths = 1 if end.progressed else max(deaths, point.deaths) + 1
             if deaths > self._limits.max_deaths:
                 return Outcome(status="failed", error=end.fault)
-            logger.warning("%s: its worker died (%s); it is begun again", live.run.id, end.fault.message)
             await self._store.note_deaths(live.run.id, deaths)
-            live.begun_again = True
 
     async def _regain(self, live: Live) -> Place | None:
         """The place of a run that goes on, which it held or has given up while it was parked."""
@@ -490,6 +496,13 @@ class Runner:
 
 def _nothing(run: Run, wake_at: float | None) -> None:
     pass
+
+
+def _tell_what_it_waits_for(live: Live, what: str | None) -> None:
+    if what is not None:
+        live.announce(waiting_for=what)
+    elif live.run.started_at is not None:
+        live.announce(waiting_for=None)
 
 
 def _key(run: Run) -> tuple[str, str]:

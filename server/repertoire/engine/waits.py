@@ -82,7 +82,6 @@ class Waits:
         _show(call.live, question)
         try:
             call.waits(Parking(why="an answer", status="input_required", wake_at=question.expires_at, news=asked))
-            call.live.stopwatch.pause()
             with anyio.move_on_after(max(left, 0)):
                 return await asked
             answer = await self._store.close_wait(call.live.run.id, call.path)
@@ -91,7 +90,6 @@ class Waits:
             self._runner.forget_question(question)
             raise Expired(f"Nobody answered in time: {question.question}", "Ask again, or go on without an answer.")
         finally:
-            call.live.stopwatch.resume()
             self._asked.pop(question.id, None)
 
     async def _commit_state(self, call: DoorCall) -> Done:

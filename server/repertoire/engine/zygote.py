@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import os
 import signal
@@ -41,7 +42,7 @@ class Zygote:
         return zygote
 
     async def fork(self, theirs: socket.socket, *, memory_mb: int = 0, is_trusted: bool = False) -> tuple[int, int]:
-        """A new child that serves frames on `theirs`: its number and its process id. Raises ConnectionError when the zygote is gone."""
+        """A new child that serves frames on `theirs`: its number and its process id. Raises OSError when the zygote is gone, or cannot fork."""
         number = next(self._numbers)
         loop = asyncio.get_running_loop()
         self._ended[number] = loop.create_future()
@@ -50,9 +51,7 @@ class Zygote:
             self._send(Fork(number, is_trusted=is_trusted, memory_mb=memory_mb), theirs.fileno())
             pid = await forked
             if pid == 0:
-                raise ConnectionError(
-                    "the process for this run could not be started: the machine's process or memory limit"
-                )
+                raise OSError(errno.EAGAIN, "the process for this run could not be started")
             return number, pid
         except BaseException:
             self.kill(number)
