@@ -104,7 +104,7 @@ async def run() -> list:
     await answered(app, live.run.id, "2")
     assert (await ended(app, live.run.id))["result"] == ["1", "2"]
     assert effects(traces) == ["begun", "beside", "begun"]
-    assert open_waits(home) == [] and app._recovery._alarms == {}, "nothing is to wake it any more"
+    assert open_waits(home) == [] and not app._recovery._alarms, "nothing is to wake it any more"
 
 
 async def test_an_answer_in_the_instant_in_which_its_question_expires_counts(

@@ -25,6 +25,7 @@ from .daemon.serve import End, Hello, serve_home, set_on_signal
 from .doors import WorkflowDoors
 from .encoder.models import candidates
 from .engine.children import Children
+from .engine.clock import Clock
 from .engine.pool import WorkerPool
 from .engine.recovery import Recovery
 from .engine.retention import Retention
@@ -143,10 +144,10 @@ class App:
 
 
 @asynccontextmanager
-async def open_app(settings: Settings, *, watch: bool = True) -> AsyncIterator[App]:
+async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | None = None) -> AsyncIterator[App]:
     """Open the home. The caller owns it (`owner.Owner`): what an earlier owner left unfinished goes on here.
 
-    `watch`: follow changes of workflow files and delete old runs; a one-shot command has no time for them.
+    `watch`: follow changes of workflow files and delete old runs; a one-shot command has no time for them. `clock`: the machine's.
     """
     home = homes.make_home(settings.home)
     own_folder = os.path.join(home, "workflows")
@@ -162,7 +163,7 @@ async def open_app(settings: Settings, *, watch: bool = True) -> AsyncIterator[A
                 inspect = partial(runner.inspect, env=settings.own_env())
                 catalog = Catalog(store, inspect, settings.limits, tasks, always, watch=watch)
                 await catalog.load()
-                waits = Waits(runner, store, settings.limits)
+                waits = Waits(runner, store, settings.limits, clock := clock or Clock())
                 retention = Retention(store, settings.limits)
                 choose = partial(candidates, settings.search_model, download=settings.model_download)
                 meaning = Meaning(
@@ -174,7 +175,7 @@ async def open_app(settings: Settings, *, watch: bool = True) -> AsyncIterator[A
                 if watch:
                     tasks.start_soon(retention.every_hour, name="retention")
                 limit = settings.limits.max_server_deaths
-                recovery = Recovery(runner, store, tasks, settings.own_env(), max(1, pool.size - 1), limit)
+                recovery = Recovery(runner, store, tasks, settings.own_env(), max(1, pool.size - 1), limit, clock)
                 await recovery.begin()
                 try:
                     yield App(settings, service, runner, recovery)

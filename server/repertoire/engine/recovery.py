@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
-import time
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import anyio
 import anyio.abc
@@ -16,20 +13,17 @@ from ..errors import RepertoireError
 from ..model.run import Run
 from ..store import Store
 from ..store.journal import Unfinished
+from .clock import Alarms, Clock
 from .faults import server_deaths
 from .runner import Runner
 
 logger = logging.getLogger(__name__)
 
-_SLACK: Final = 64
-"""So many alarms that are no longer so are not worth clearing away."""
-_LONGEST_S: Final = 3600.0
-"""Clocks are set and laptops sleep: the time is looked at again at least this often."""
-
 
 class Recovery:
     def __init__(
-        self, runner: Runner, store: Store, tasks: anyio.abc.TaskGroup, env: Mapping[str, str], at_once: int, max_deaths: int
+        self, runner: Runner, store: Store, tasks: anyio.abc.TaskGroup, env: Mapping[str, str], at_once: int, max_deaths: int,
+        clock: Clock,
     ) -> None:  # fmt: skip
         """`at_once`: how many of the runs that are found may hold a worker at once; the others are for new work. `max_deaths`: of
         servers, after which a run that they held a worker for is given up."""
@@ -39,17 +33,14 @@ class Recovery:
         self._env = env
         self._places = anyio.CapacityLimiter(at_once)
         self._max_deaths = max_deaths
-        self._alarms: dict[str, tuple[float, bool]] = {}
-        """Of each parked run that goes on at a time of its own: when, and whether it sleeps; else it asks, and its question expires then."""
-        self._queue: list[tuple[float, str]] = []
-        """The same in the order of time, and what is no longer so: that is passed over."""
+        self._alarms = Alarms(clock)
         self._changed = anyio.Event()
         runner.on_parked = self.parked
 
     @property
     def sleeping(self) -> int:
         """Runs that sleep while they are parked."""
-        return sum(sleeps for _, sleeps in self._alarms.values())
+        return self._alarms.sleeping
 
     async def begin(self) -> None:
         """Take over what is unfinished; the runs themselves go on in tasks of their own."""
@@ -61,7 +52,7 @@ class Recovery:
         live = {run.id for run in found if not run.parked}
         for run in found:
             if run.wake_at is not None:
-                self._set_alarm(run.id, run.wake_at, sleeps=not run.asks)
+                self._alarms.set(run.id, run.wake_at, sleeps=not run.asks)
         goes_on = [run for run in found if not run.parked and run.parent not in live]
         if goes_on:
             logger.info("%d runs were left unfinished by an earlier server; they go on", len(goes_on))
@@ -71,18 +62,10 @@ class Recovery:
 
     def parked(self, run: Run, wake_at: float | None) -> None:
         """A run has been parked, or has ended: only its last alarm counts."""
-        self._alarms.pop(run.id, None)
+        self._alarms.drop(run.id)
         if wake_at is not None and not run.is_final:
-            self._set_alarm(run.id, wake_at, sleeps=run.status == "working")
+            self._alarms.set(run.id, wake_at, sleeps=run.status == "working")
             self._changed.set()
-
-    def _set_alarm(self, run_id: str, at: float, *, sleeps: bool) -> None:
-        self._alarms[run_id] = at, sleeps
-        if len(self._queue) > 2 * len(self._alarms) + _SLACK:
-            self._queue = [(at, run_id) for run_id, (at, _) in self._alarms.items()]
-            heapq.heapify(self._queue)
-        else:
-            heapq.heappush(self._queue, (at, run_id))
 
     def _given_up(self, found: Sequence[Unfinished]) -> list[Unfinished]:
         """Of runs above each other only the lowest: the others did nothing but wait for it, as far as anybody can know."""
@@ -121,13 +104,9 @@ class Recovery:
     async def _watch_clock(self) -> None:
         while True:
             self._changed = anyio.Event()
-            while self._queue and self._queue[0][0] <= time.time():
-                at, run_id = heapq.heappop(self._queue)
-                if self._alarms.get(run_id, (None,))[0] == at:
-                    del self._alarms[run_id]
-                    self._tasks.start_soon(self._resume, run_id, name=f"wake {run_id}")
-            left = self._queue[0][0] - time.time() if self._queue else _LONGEST_S
-            with anyio.move_on_after(min(max(left, 0), _LONGEST_S)):
+            for run_id in self._alarms.due():
+                self._tasks.start_soon(self._resume, run_id, name=f"wake {run_id}")
+            with anyio.move_on_after(self._alarms.look_s()):
                 await self._changed.wait()
 
     async def _resume(self, run_id: str) -> None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from typing import Any, Final
-
-import anyio
 
 from ..errors import BadArguments, Expired
 from ..model.run import Question, iso
 from ..names import new_question_id
 from ..settings import Limits
 from ..store import Store
+from .clock import Clock
 from .journal import Diverged, Done, Door, DoorCall
 from .live import Live, Parking
 from .runner import Runner
@@ -25,10 +23,11 @@ _BRIEF_S: Final = 1.0
 
 
 class Waits:
-    def __init__(self, runner: Runner, store: Store, limits: Limits) -> None:
+    def __init__(self, runner: Runner, store: Store, limits: Limits, clock: Clock) -> None:
         self._runner = runner
         self._store = store
         self._limits = limits
+        self._clock = clock
         self._asked: dict[str, tuple[DoorCall, asyncio.Future[str]]] = {}
         """Who waits here for the answer of which question."""
 
@@ -49,12 +48,14 @@ class Waits:
             await self._runner.resume(question.run_id)
 
     async def _sleep(self, call: DoorCall) -> Done:
-        until = time.time() + float(call.args["seconds"])
-        if until - time.time() >= _BRIEF_S:
+        seconds = float(call.args["seconds"])
+        until = self._clock.wall() + seconds
+        if seconds >= _BRIEF_S:
             until = await self._store.begin_sleep(call.live.run, call.path, until)
-        if until - time.time() > _PARK_S:
+        if self._clock.left(until) > _PARK_S:
             call.waits(Parking(why=f"the end of its sleep at {iso(until)}", wake_at=until))
-        await anyio.sleep(max(until - time.time(), 0))
+        await self._clock.sleep_until(until)
+        self._clock.forget(until)
         return Done()
 
     async def _ask(self, call: DoorCall) -> Done:
@@ -64,10 +65,11 @@ class Waits:
         question, answer = known or (await self._put(call), None)
         if answer is None:
             answer = await self._answered(call, question)
+        self._clock.forget(question.expires_at)
         return Done(json.loads(answer))
 
     async def _put(self, call: DoorCall) -> Question:
-        now, ttl = time.time(), call.args.get("expires_s") or self._limits.question_ttl_s
+        now, ttl = self._clock.wall(), call.args.get("expires_s") or self._limits.question_ttl_s
         question = Question(
             new_question_id(), call.live.run.id, str(call.args["question"]), call.args["schema"], now, now + ttl
         )
@@ -76,18 +78,19 @@ class Waits:
         return question
 
     async def _answered(self, call: DoorCall, question: Question) -> str:
-        left = (question.expires_at or float("inf")) - time.time()
         asked: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._asked[question.id] = call, asked
         _show(call.live, question)
         try:
             call.waits(Parking(why="an answer", status="input_required", wake_at=question.expires_at, news=asked))
-            with anyio.move_on_after(max(left, 0)):
-                return await asked
+            if await self._clock.wait(asked, question.expires_at):
+                return asked.result()
+            asked.cancel()  # an answer that comes now is read from the store
             answer = await self._store.close_wait(call.live.run.id, call.path)
             if answer is not None:  # given in the last moment, and its person was told that it counts
                 return answer
             self._runner.forget_question(question)
+            self._clock.forget(question.expires_at)
             raise Expired(f"Nobody answered in time: {question.question}", "Ask again, or go on without an answer.")
         finally:
             self._asked.pop(question.id, None)
