@@ -38,8 +38,12 @@ RELIABILITY: Final[tuple[Case, ...]] = (
     ),
     used(
         "R6",
-        "`create_workflow` while its inspecting worker or zygote is killed: tried again.",
-        "open",
+        "A `create_workflow`, or a file, whose inspecting worker or zygote is killed from outside is read again, three times at most; a module that kills its own process is refused after that.",
+        "passes",
+        "test_faults_inspect::test_a_create_whose_inspection_is_killed_is_tried_again",
+        "test_faults_inspect::test_a_module_that_kills_its_own_process_is_refused_after_a_few_tries",
+        "test_faults_inspect::test_a_file_whose_inspection_was_killed_is_published",
+        "test_faults_inspect::test_a_linter_that_is_killed_is_asked_once_more",
     ),
     used(
         "R7",
@@ -55,9 +59,14 @@ RELIABILITY: Final[tuple[Case, ...]] = (
     ),
     used(
         "R9",
-        "Clock set back 1 h, then right again: woken within a second of the due time by either clock; forward jumps as "
-        "well.",
-        "open",
+        "While the clock is set back, jumps forward or is put right again, and after a laptop has slept, a parked sleep and a question's expiry wake within a second of the due time by whichever clock says it first.",
+        "passes",
+        "test_clock::test_r9_a_parked_sleep_ends_in_time_though_the_clock_is_set_back",
+        "test_clock::test_r9_a_parked_sleep_is_over_when_the_clock_jumps_forward",
+        "test_clock::test_r9_a_sleep_begun_while_the_clock_was_wrong_is_over_by_either_clock",
+        "test_clock::test_r9_a_question_expires_in_time_though_the_clock_is_set_back",
+        "test_clock::test_r9_a_short_sleep_that_keeps_its_worker_hears_of_a_jump",
+        "test_clock::test_r9_a_restart_while_the_clock_is_back_waits_for_the_right_time_again",
     ),
     used(
         "R10",
@@ -77,8 +86,9 @@ RELIABILITY: Final[tuple[Case, ...]] = (
     ),
     used(
         "R13",
-        "Kill -9 of daemons: below the home or named by it, swept at start.",
-        "open",
+        "Scratch folders are below the home; those of a killed daemon are deleted at the next start of that home, and by no other home.",
+        "passes",
+        "test_faults_inspect::test_r13_scratch_folders_of_killed_servers_go_at_the_next_start_and_no_other_homes",
     ),
     used(
         "R14",

@@ -101,9 +101,7 @@ async def test_r9_a_sleep_begun_while_the_clock_was_wrong_is_over_by_either_cloc
     assert await result(app, live.run.id) == "slept"
 
 
-async def test_r9_a_question_expires_in_time_though_the_clock_is_set_back(
-    app: App, clock: Hands, traces: Path
-) -> None:
+async def test_r9_a_question_expires_in_time_though_the_clock_is_set_back(app: App, clock: Hands, traces: Path) -> None:
     await publish(app, traces, flow=ASKS)
     live = await app.service.run(ME, "flow", {"seconds": 1.5})
     await parked(app, live.run.id)

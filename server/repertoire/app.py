@@ -30,6 +30,7 @@ from .engine.pool import WorkerPool
 from .engine.recovery import Recovery
 from .engine.retention import Retention
 from .engine.runner import Runner
+from .engine.scratch import Scratch
 from .engine.waits import Waits
 from .model.session import Caller
 from .registry.catalog import Catalog
@@ -153,11 +154,13 @@ async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | Non
     own_folder = os.path.join(home, "workflows")
     os.makedirs(own_folder, exist_ok=True)
     always = (own_folder, *([ready] if settings.ready_workflows and (ready := ready_folder()) else []))
+    scratch = Scratch(homes.scratch_path(home))
     pool: WorkerPool | None = None
     async with open_store(homes.database_path(home), pid=os.getpid()) as store:
         try:
             async with anyio.create_task_group() as tasks:
-                pool = WorkerPool(settings, tasks)
+                pool = WorkerPool(settings, tasks, scratch)
+                tasks.start_soon(scratch.sweep, name="scratch")
                 runner = Runner(store, pool, settings.limits, tasks)
                 runner.own_env = settings.own_env()
                 inspect = partial(runner.inspect, env=settings.own_env())
@@ -167,7 +170,11 @@ async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | Non
                 retention = Retention(store, settings.limits)
                 choose = partial(candidates, settings.search_model, download=settings.model_download)
                 meaning = Meaning(
-                    store, choose, home, idle_s=settings.limits.encoder_idle_s, download=settings.model_download
+                    store,
+                    choose,
+                    scratch.folder,
+                    idle_s=settings.limits.encoder_idle_s,
+                    download=settings.model_download,
                 )
                 tasks.start_soon(meaning.keep, name="encoder")
                 service = Service(Parts(settings, store, catalog, runner, waits, retention, Finder(store, meaning)))

@@ -96,5 +96,10 @@ def log_path(home: str) -> str:
     return os.path.join(home, "logs", "daemon.log")
 
 
+def scratch_path(home: str) -> str:
+    """The working folders of runs; whatever is in it when the home is opened is left over."""
+    return os.path.join(home, "scratch")
+
+
 def database_path(home: str) -> str:
     return os.path.join(home, "repertoire.db")

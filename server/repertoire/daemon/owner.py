@@ -137,7 +137,7 @@ class Owner:
             "kind": self.kind,
         }
         path = homes.info_path(self.home)
-        draft = f"{path}.{os.getpid()}"
+        draft = f"{path}.new"  # always the same: only the holder of the lock writes it, so none is left for good
         fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(fd, "w", encoding="utf-8") as file:
             json.dump(info, file)

@@ -21,6 +21,13 @@ def death(code: int | None) -> tuple[Fault, bool]:
     ), True  # fmt: skip
 
 
+def not_started(error: OSError) -> Fault:
+    return Fault(
+        "worker_lost", "WorkerLost", f"No process could be started to load this module: {error}.",
+        hint="Nothing is wrong with the module as far as anybody knows: make the same call again.",
+    )  # fmt: skip
+
+
 def server_deaths(count: int) -> Fault:
     return Fault(
         "worker_lost", "WorkerLost",

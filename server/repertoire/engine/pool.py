@@ -13,7 +13,6 @@ import os
 import shutil
 import signal
 import socket
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -28,6 +27,7 @@ from ..settings import Settings
 from .channel import WorkerChannel
 from .launch import start_python, worker_environment
 from .places import Lease, Places
+from .scratch import Scratch
 from .zygote import Zygote
 
 logger = logging.getLogger(__name__)
@@ -144,8 +144,9 @@ class WorkerPool:
     that no answer needs to wait for. They are tasks of the group given here.
     """
 
-    def __init__(self, settings: Settings, tasks: anyio.abc.TaskGroup) -> None:
+    def __init__(self, settings: Settings, tasks: anyio.abc.TaskGroup, scratch: Scratch) -> None:
         limits = settings.limits
+        self._scratch = scratch
         self._limits = limits
         self._tasks = tasks
         self._spare: ForkedWorker | None = None
@@ -309,7 +310,7 @@ class WorkerPool:
         return await self._child(self._zygote, is_trusted=False)
 
     async def _child(self, zygote: Zygote, *, is_trusted: bool) -> ForkedWorker:
-        scratch = None if is_trusted else tempfile.mkdtemp(prefix="repertoire-run-")
+        scratch = None if is_trusted else self._scratch.new()
         memory_mb = 0 if is_trusted else self._limits.worker_memory_mb
         ours, theirs = socket.socketpair()
         try:

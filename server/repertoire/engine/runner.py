@@ -31,7 +31,7 @@ from ..store.runs import Place
 from ..wire import Failed, Fault, Inspect, Inspected
 from .attempt import Attempt, Death, fingerprint, folder_of, reply
 from .budget import Budget
-from .faults import cancelled, death, lost_start, other_fingerprint
+from .faults import cancelled, death, lost_start, not_started, other_fingerprint
 from .journal import Door
 from .live import Live, Outcome, Parking, Stopwatch, Watch
 from .pool import WorkerPool
@@ -44,6 +44,8 @@ _RECORD_AGAIN_S: Final = 1.0
 _CANCEL_TRIES: Final = 5
 _MAX_ZYGOTE_DEATHS: Final = 10
 """How often a run is begun again because what had forked its worker died. More, and the body itself may be the cause."""
+_INSPECTIONS: Final = 3
+_INSPECT_AGAIN_S: Final = 0.1
 _A_WORKER: Final = "a worker: as many runs as the `workers` setting allows are going on"
 
 
@@ -156,7 +158,20 @@ class Runner:
         return live
 
     async def inspect(self, version: WorkflowVersion, env: Mapping[str, str] = _NO_ENV) -> Inspected | Fault:
-        """Load the module once, in a worker of its origin's kind, and read its schemas."""
+        """Load the module, in a worker of its origin's kind, and read its schemas. Again where that worker died, a few times: it may
+        have been killed from outside, and then the module is not to blame."""
+        for attempt in range(1, _INSPECTIONS + 1):
+            try:
+                found = await self._inspect_once(version, env)
+            except OSError as error:  # the process that forks workers is gone, and no other could be started
+                found = not_started(error)
+            if not isinstance(found, Fault) or found.code != "worker_lost":
+                break
+            logger.warning("loading %s, attempt %d of %d: %s", version.name, attempt, _INSPECTIONS, found.message)
+            await anyio.sleep(_INSPECT_AGAIN_S * attempt)
+        return found
+
+    async def _inspect_once(self, version: WorkflowVersion, env: Mapping[str, str]) -> Inspected | Fault:
         trusted = version.origin == "operator"
         async with self._pool.lease(trusted=trusted) as worker:
             worker.channel.send(Inspect(version.code(), cwd=folder_of(version), env=dict(env)))

@@ -6,13 +6,13 @@ Only rules that point at a likely mistake are asked for; how a source looks is i
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import sys
 import sysconfig
 from contextlib import suppress
 from subprocess import DEVNULL, PIPE
-from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
 import anyio
@@ -21,6 +21,8 @@ from anyio.abc import Process
 
 from ...model.workflow import Finding
 from .findings import chosen
+
+logger = logging.getLogger(__name__)
 
 GLOBALS: Final = (
     "session_state", "progress", "log", "commit_state", "tools", "workflows", "artifacts", "step", "now", "sleep", "ask", "cached",
@@ -45,6 +47,7 @@ _INFO: Final = ("F401", "F541", "F811", "F841", "E71", "E721", "W", "B904", "RUF
 """Codes, or how they begin, of what is untidy or only sometimes wrong; the others are warnings."""
 _TIMEOUT_S: Final = 5.0
 """Ruff takes some ten milliseconds; beyond this the source was made to be slow, or the machine has other troubles."""
+_TRIES: Final = 2
 _MOST_BYTES: Final = 1024 * 1024
 """Of what ruff writes, a line for each finding: a source of the largest size can have a hundred megabytes of them."""
 _NEWEST_PYTHON: Final = 14
@@ -98,21 +101,30 @@ def _arguments() -> list[str]:
 
 
 async def _output(command: list[str], source: bytes) -> bytes:
-    """What it wrote, as much as there was time and room for. Its own folder and no environment: nothing there configures it."""
-    written = bytearray()
-    with TemporaryDirectory(prefix="repertoire-lint-") as folder:  # not made in a thread: a cancelled one would stay
+    """What it wrote, as much as there was time and room for. Once more where it was killed, by nobody here.
+
+    It works in the root folder and without an environment: with --isolated nothing configures it, and nothing is left behind.
+    """
+    for _ in range(_TRIES):
+        written, was_killed = bytearray(), False
         with anyio.move_on_after(_TIMEOUT_S):
             try:
-                process = await anyio.open_process(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, cwd=folder, env={})
+                process = await anyio.open_process(
+                    command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, cwd=os.path.abspath(os.sep), env={}
+                )
             except OSError:
                 return b""
             async with process:
-                await _converse(process, source, written)
+                if await _converse(process, source, written):
+                    was_killed = await process.wait() < 0
+        if not was_killed:
+            break
+        logger.warning("ruff was killed while it read a source")
     return bytes(written)
 
 
-async def _converse(process: Process, source: bytes, written: bytearray) -> None:
-    """Ruff reads all before it writes, so one after the other does."""
+async def _converse(process: Process, source: bytes, written: bytearray) -> bool:
+    """Ruff reads all before it writes, so one after the other does. False: it writes too much, and was ended."""
     assert process.stdin is not None and process.stdout is not None
     with suppress(anyio.BrokenResourceError):  # it ended early: what it has said by then counts
         await process.stdin.send(source)
@@ -123,6 +135,8 @@ async def _converse(process: Process, source: bytes, written: bytearray) -> None
                 break
     if len(written) > _MOST_BYTES:
         process.kill()
+        return False
+    return True
 
 
 def _finding(said: _Said) -> Finding:
