@@ -38,7 +38,8 @@ RELIABILITY: Final[tuple[Case, ...]] = (
     ),
     used(
         "R6",
-        "A `create_workflow`, or a file, whose inspecting worker or zygote is killed from outside is read again, three times at most; a module that kills its own process is refused after that.",
+        "A `create_workflow`, or a file, whose inspecting worker or zygote is killed from outside is read again, "
+        "three times at most; a module that kills its own process is refused after that.",
         "passes",
         "test_faults_inspect::test_a_create_whose_inspection_is_killed_is_tried_again",
         "test_faults_inspect::test_a_module_that_kills_its_own_process_is_refused_after_a_few_tries",
@@ -59,7 +60,8 @@ RELIABILITY: Final[tuple[Case, ...]] = (
     ),
     used(
         "R9",
-        "While the clock is set back, jumps forward or is put right again, and after a laptop has slept, a parked sleep and a question's expiry wake within a second of the due time by whichever clock says it first.",
+        "While the clock is set back, jumps forward or is put right again, and after a laptop has slept, a parked "
+        "sleep and a question's expiry wake within a second of the due time by whichever clock says it first.",
         "passes",
         "test_clock::test_r9_a_parked_sleep_ends_in_time_though_the_clock_is_set_back",
         "test_clock::test_r9_a_parked_sleep_is_over_when_the_clock_jumps_forward",

@@ -114,6 +114,7 @@ def run() -> None:
     print(os.getcwd())
     time.sleep(600)
 '''
+TOLD = "SELECT json_extract(data, '$.message') FROM event WHERE type = 'log'"
 
 
 @pytest.fixture
@@ -138,13 +139,12 @@ def test_r13_scratch_folders_of_killed_servers_go_at_the_next_start_and_no_other
         while host.receive().get("id") != number:  # beside it, word of the changed list
             pass
         host.ask("tools/call", name="leaves", arguments={})
-        statement = "SELECT json_extract(data, '$.message') FROM event WHERE type = 'log'"
-        until(lambda h=home: (h / "repertoire.db").exists() and query(h, statement))  # type: ignore[misc]  # bound now
-        scratches.append(Path(query(home, statement)[0][0]))
+        until(lambda h=home: query(h, TOLD))  # type: ignore[misc]  # bound now
+        scratches.append(Path(query(home, TOLD)[0][0]))
         os.kill(owner_of(home), signal.SIGKILL)
         host.close()
         until(lambda h=home: not homes.is_owned(str(h)))  # type: ignore[misc]  # bound now
-    first, second = two_homes
+    first = two_homes[0]
     assert [path.is_relative_to(home) for path, home in zip(scratches, two_homes, strict=True)] == [True, True]
     left = set(os.listdir(first / "scratch"))
     assert scratches[0].name in left
