@@ -5,7 +5,8 @@ A door is a function of a DoorCall under the name of its call; further ones (too
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Final
 
 from .engine.children import Children
 from .engine.journal import Done, Door, DoorCall
@@ -16,6 +17,11 @@ from .model.workflow import WorkflowVersion
 from .names import new_session_id
 from .service import Service
 from .store import Store
+
+_FIRST_LOOK_S: Final = 10.0
+"""A folder that is being read: with one file that hangs on import, what the others hold is good enough after this."""
+_BRIEF_LOOK_S: Final = 3.0
+"""For the calls during which a run keeps its worker's place: reading a file may need it."""
 
 
 class WorkflowDoors:
@@ -40,18 +46,11 @@ class WorkflowDoors:
         name, arguments = str(call.args["name"]), dict(call.args["arguments"])
         wanted = arguments.pop("session_id", None)
         if (known := await self._children.known(call)) is not None:
-            self._children.check_same(call, known, self._current_name(call, name), arguments)
+            self._children.check_same(call, known, await self._stored(known.version), name, arguments)
             return await self._children.wait(call, known.id)
         session_id = self._session(call, wanted)
         version = await self._version(call, name)
         return await self._children.run(call, version, arguments, session_id)
-
-    def _current_name(self, call: DoorCall, name: str) -> str:
-        """What an alias stands for, as long as it does."""
-        try:
-            return self._service.find(_caller(call), name).name
-        except UnknownWorkflow:
-            return name
 
     def _session(self, call: DoorCall, wanted: Any) -> str:
         own = call.live.run.session_id
@@ -65,37 +64,58 @@ class WorkflowDoors:
         )
 
     async def _version(self, call: DoorCall, name: str) -> WorkflowVersion:
-        """The run's first call of a name decides for all its later ones, whatever is published meanwhile. An example that calls itself
-        calls the version that is being checked."""
+        """The run's first call of a name decides for all its later ones, after a resume as well, whatever is published meanwhile. An
+        example that calls itself calls the version that is being checked."""
         if call.live.run.is_example and (checked := _checked_version(call.live)).name == name:
             return checked
-        caller = _caller(call)
-        try:
-            found = self._service.find(caller, name)
-        except UnknownWorkflow:
-            if (pinned := await self._children.pinned(call, name)) is None:
-                raise
-            return await self._stored(pinned)
-        pinned = await self._children.pinned(call, found.name)
-        return found if pinned in (None, found.hash) else await self._stored(pinned)
+        pins = call.live.pins
+        await self._children.recall_pins(call.live)
+        if name not in pins:
+            version = self._pinned_as(call, name) or await self._found(call, name)
+            pins[name] = pins.setdefault(version.name, version)  # another call may have asked meanwhile, or by an alias
+        return pins[name]
 
-    async def _stored(self, hash: str | None) -> WorkflowVersion:
-        version = await self._store.version(hash or "")
+    def _pinned_as(self, call: DoorCall, alias: str) -> WorkflowVersion | None:
+        """A class or a file may have another name by now, or none, but the run has called it by this one."""
+        if alias in self._service.view(_caller(call)).names:
+            return None
+        return next((version for version in call.live.pins.values() if version.answers_to(alias)), None)
+
+    async def _found(self, call: DoorCall, name: str) -> WorkflowVersion:
+        """What the name means now to the run's caller. Raises UnknownWorkflow.
+
+        After a restart this run may be the first to look into these folders, and waits until they are read.
+        """
+        caller = await self._settled(call, _FIRST_LOOK_S)
+        if self._service.view(caller).find(name) is None:  # it may be in a file that is not read yet
+            await self._service.settled(caller, math.inf)
+        return self._service.find(caller, name)
+
+    async def _settled(self, call: DoorCall, seconds: float) -> Caller:
+        """The run's caller, whose folders have been read."""
+        caller = _caller(call)
+        await self._service.settled(caller, seconds)
+        return caller
+
+    async def _stored(self, hash: str) -> WorkflowVersion:
+        version = await self._store.version(hash)
         if version is None:
             raise UnknownWorkflow(f"The version {hash} is gone.")
         return version
 
     async def _search(self, call: DoorCall) -> Done:
         limit = int(call.args.get("limit") or 5)
-        found = await self._service.search(_caller(call), str(call.args.get("query", "")), limit)
+        caller = await self._settled(call, _BRIEF_LOOK_S)
+        found = await self._service.search(caller, str(call.args.get("query", "")), limit)
         return Done(found["matches"])
 
     async def _list(self, call: DoorCall) -> Done:
         """All of them, as the namespace of the same name elsewhere gives them."""
         items: list[dict[str, Any]] = []
         cursor: str | None = None
+        caller = await self._settled(call, _BRIEF_LOOK_S)
         while True:
-            page = await self._service.list_workflows(_caller(call), cursor, 1000)
+            page = await self._service.list_workflows(caller, cursor, 1000)
             items += page["workflows"]
             cursor = page["next_cursor"]
             if cursor is None:
@@ -103,8 +123,9 @@ class WorkflowDoors:
 
     async def _get(self, call: DoorCall) -> Done:
         """None where there is no such workflow."""
+        caller = await self._settled(call, _BRIEF_LOOK_S)
         try:
-            known = await self._service.get(_caller(call), str(call.args.get("name", "")))
+            known = await self._service.get(caller, str(call.args.get("name", "")))
         except UnknownWorkflow:
             return Done(None)
         return Done(known if known["status"] == "published" else None)
@@ -136,7 +157,8 @@ def _strings(value: Any) -> list[str]:
 
 
 def _caller(call: DoorCall) -> Caller:
-    """A body sees what its caller saw: created workflows and, of a file, those of its own folder."""
+    """A body sees what its caller saw. A run that an older server began has no folders with it: it sees that of its file."""
     live = call.live
     root = live.version.root
-    return Caller(principal=live.run.principal, roots=(root,) if root else (), env=live.env, client=live.run.id)
+    roots = live.run.roots or ((root,) if root else ())
+    return Caller(principal=live.run.principal, roots=roots, env=live.env, client=live.run.id)

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from ..model.run import Run
-from ..model.workflow import WorkflowVersion, name_of_file
+from ..model.workflow import WorkflowVersion
 from ..store import Store
 from ..wire import Fault
 from .journal import CallFailed, Diverged, Done, DoorCall
-from .live import Parking
+from .live import Live, Parking
 from .runner import Runner
 
 
@@ -23,28 +23,31 @@ class Children:
         """The run that this call has begun before the body was begun again."""
         return await self._store.child(call.live.run.id, call.path) if call.live.begun_again else None
 
-    def check_same(self, call: DoorCall, known: Run, name: str, arguments: dict[str, Any]) -> None:
-        """Raises Diverged for a call that is another one now."""
-        if name_of_file(name) != known.workflow or json.loads(known.arguments) != arguments:
+    def check_same(
+        self, call: DoorCall, known: Run, version: WorkflowVersion, name: str, arguments: dict[str, Any]
+    ) -> None:
+        """Raises Diverged for a call that is another one now. `version` is what the known run runs."""
+        if not version.answers_to(name) or json.loads(known.arguments) != arguments:
             raise Diverged(
                 call.path, f"{known.workflow} {known.arguments[:200]}", f"{name} {json.dumps(arguments)[:200]}"
             )
 
-    async def pinned(self, call: DoorCall, name: str) -> str | None:
-        """The version of that workflow which this run's calls take: that of the first."""
-        return (
-            await self._store.pinned(call.live.run.id, name)
-            if call.live.has_children or call.live.begun_again
-            else None
-        )
+    async def recall_pins(self, live: Live) -> None:
+        """Of a run that goes on: what its calls have run so far."""
+        if not live.begun_again or live.has_pins:
+            return
+        for hash in await self._store.pinned(live.run.id):
+            if (version := await self._store.version(hash)) is not None:
+                live.pins.setdefault(version.name, version)
+        live.has_pins = True
 
     async def run(self, call: DoorCall, version: WorkflowVersion, arguments: dict[str, Any], session_id: str) -> Done:
         """Begin it and wait for its end."""
         live = call.live
         live.has_children = True
         child = self._runner.start(
-            version, json.dumps(arguments), session_id, live.run.principal, live.env, parent=live, path=call.path
-        )
+            version, json.dumps(arguments), session_id, live.run.principal, live.env, roots=live.run.roots, parent=live, path=call.path
+        )  # fmt: skip
         call.begun({"run_id": child.run.id})
         return await self.wait(call, child.run.id)
 

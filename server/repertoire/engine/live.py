@@ -124,6 +124,10 @@ class Live:
         self.settled = asyncio.Event()
         """Set then too, and while somebody is asked."""
         self.has_children = False
+        self.pins: dict[str, WorkflowVersion] = {}
+        """What its calls of a name run, by the names that they have used."""
+        self.has_pins = False
+        """Those of before it was begun again are among them."""
         self.turn = asyncio.Event()
         self.parking = False
         """Set when it has been decided that it needs no worker for now: what it waits for is no longer heard here."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import keyword
+import os
 import re
 from typing import Annotated, Any, Final, Literal
 
@@ -98,6 +99,12 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
     def filename(self) -> str:
         """What tracebacks call the source."""
         return self.path or f"workflow:{self.name}@{self.short}"
+
+    def answers_to(self, name: str) -> bool:
+        """By its own name, or by that of its class or its file."""
+        if name in (self.name, self.entry) or name_of_file(name) == self.name:
+            return True
+        return self.path is not None and name == os.path.relpath(self.path, self.root or None).removesuffix(".py")
 
     def code(self) -> Code:
         return Code(self.hash, self.name, self.source, self.filename, self.modules, self.entry)

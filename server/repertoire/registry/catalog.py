@@ -67,9 +67,15 @@ class Catalog:
                 self._ready[root] = anyio.Event()
                 self._tasks.start_soon(self._keep, root)
 
+    def has_settled(self, roots: tuple[str, ...]) -> bool:
+        """Whether each folder has been read once. Those that nobody has opened yet are opened."""
+        self.open(roots)
+        return all(self._ready[root].is_set() for root in (*roots, *self._always))
+
     async def settled(self, roots: tuple[str, ...], seconds: float) -> bool:
         """Wait until each folder has been read once. False: it takes longer than `seconds`."""
-        self.open(roots)
+        if self.has_settled(roots):
+            return True
         with anyio.move_on_after(seconds):
             for root in (*roots, *self._always):
                 await self._ready[root].wait()

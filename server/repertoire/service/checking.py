@@ -60,13 +60,18 @@ class Checking(Library):
 
     async def _unmet(self, caller: Caller, version: WorkflowVersion) -> list[Finding]:
         """Calls of workflows that are not there now, or do not take what they are given. They may come later: a remark, no refusal."""
+        if not self.has_settled(caller):
+            await self.settled(caller, self._limits.inspect_timeout_s)
+        view = self.view(caller)
         known = {
-            **{name: one.input_schema for name, one in self.view(caller).names.items()},
+            **{name: one.input_schema for name, one in view.names.items()},
+            **{alias: view.names[name].input_schema for alias, name in view.aliases.items() if alias not in view.names},
             version.name: version.input_schema,
         }
+        broken = {file.name: file.path for file in view.broken if file.name is not None}
 
         def look() -> list[Finding]:
-            return missing(references(parse(version.source, self._limits.max_source_bytes)), known)
+            return missing(references(parse(version.source, self._limits.max_source_bytes)), known, broken)
 
         return await anyio.to_thread.run_sync(_advice, look)
 

@@ -73,6 +73,7 @@ async def _ended(
         new_session_id(),
         caller.principal,
         caller.env,
+        roots=caller.roots,
         rehearsal=rehearsal.doors,
     )
     run = live.run

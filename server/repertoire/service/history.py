@@ -32,7 +32,7 @@ class History(Runs, Publishing):
 
     async def rerun(self, caller: Caller, run_id: str, before: str | None = None, source: str | None = None) -> Live:
         """A new run of the same version and arguments (or of another source) that takes the recorded answers up to call `before`;
-        without it, all of them."""
+        without it, all of them. It sees the workflow folders that the first run saw."""
         run = await self.own_run(caller, run_id)
         if run.is_example:
             raise BadArguments(f"{run_id} was made to check an example.", "Run the workflow itself.")
@@ -48,8 +48,9 @@ class History(Runs, Publishing):
         new_id = new_run_id(run.workflow)
         await self._store.copy_calls(run_id, new_id, number)
         return self._runner.start(
-            version, run.arguments, new_session_id(), caller.principal, caller.env, run_id=new_id, rerun_of=run_id
-        )
+            version, run.arguments, new_session_id(), caller.principal, caller.env,
+            roots=run.roots or caller.roots, run_id=new_id, rerun_of=run_id,
+        )  # fmt: skip
 
     async def _number_of(self, run_id: str, path: str | None) -> int | None:
         if path is None:

@@ -42,6 +42,10 @@ class Library(Verbs):
         """Read changed files now: a command line just written to expects to be obeyed."""
         await self._catalog.rescan(caller.roots)
 
+    def has_settled(self, caller: Caller) -> bool:
+        """Whether the caller's folders have been read once."""
+        return self._catalog.has_settled(caller.roots)
+
     async def settled(self, caller: Caller, seconds: float = 5.0) -> None:
         """Wait until the caller's folders have been read once, or `seconds` are over."""
         await self._catalog.settled(caller.roots, seconds)
@@ -104,22 +108,36 @@ class Library(Verbs):
             "pinned": version.name in self._catalog.pins,
         }
 
+    async def found(self, caller: Caller, name: str) -> WorkflowVersion:
+        """The same, but where the caller's folders are still being read, a name that is not known yet is waited for."""
+        if self.view(caller).find(name) is None:
+            await self.settled(caller, self._limits.inspect_timeout_s)
+        return self.find(caller, name)
+
     def find(self, caller: Caller, name: str) -> WorkflowVersion:
-        """Raises UnknownWorkflow, with close names."""
+        """Raises UnknownWorkflow, with close names, or with what is wrong with the file of that name."""
         view = self.view(caller)
         version = view.find(name)
         if version is None:
-            close = view.close_to(name)
-            hint = (
-                f"Did you mean {' or '.join(close)}?"
-                if close
-                else "search_workflows and list_workflows show what there is."
-            )
-            raise UnknownWorkflow(f"There is no workflow {name[:100]!r}.", hint)
+            raise _unknown(name, view)
         return version
 
     def broken(self, caller: Caller) -> list[dict[str, Any]]:
         return [_broken(file.path, file.findings) for file in self.view(caller).broken]
+
+
+def _unknown(name: str, view: View) -> UnknownWorkflow:
+    for file in view.broken:
+        if file.name == name and file.findings:
+            finding = file.findings[0]
+            line = "" if finding.line is None else f", line {finding.line}"
+            return UnknownWorkflow(
+                f"The workflow {name!r} cannot be run: {file.path}{line}: {finding.message}",
+                finding.hint or "Correct that file.",
+            )
+    close = view.close_to(name)
+    hint = f"Did you mean {' or '.join(close)}?" if close else "search_workflows and list_workflows show what there is."
+    return UnknownWorkflow(f"There is no workflow {name[:100]!r}.", hint)
 
 
 def _match(version: WorkflowVersion, found: Match, include_source: bool) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Runs(Library):
 
         With a key that was used before, for the same workflow and arguments, the run that it started then, whatever has become of it.
         """
-        version = self.find(caller, name)
+        version = await self.found(caller, name)
         if not isinstance(arguments, dict):
             raise BadArguments(
                 "`arguments` must be an object with the workflow's parameters.", f"get_workflow({name!r}) shows them."
@@ -67,10 +67,12 @@ class Runs(Library):
             if known is not None:
                 return known
         if idempotency_key is None:
-            return self._runner.start(version, text, session, caller.principal, caller.env)
+            return self._runner.start(version, text, session, caller.principal, caller.env, roots=caller.roots)
         run_id = await self._first_of(caller, version.name, idempotency_key, text)
         known = self._runner.live(run_id) or await self._ended(run_id)
-        return known or self._runner.start(version, text, session, caller.principal, caller.env, run_id=run_id)
+        return known or self._runner.start(
+            version, text, session, caller.principal, caller.env, roots=caller.roots, run_id=run_id
+        )
 
     async def _ended(self, run_id: str) -> Live | None:
         """A handle for a run that is not live here."""

@@ -51,7 +51,7 @@ class Versions(Checking):
                 "tools": list(calls.tools),
                 "others": calls.dynamic,
             },
-            "called_by": sorted({one.name for one, _ in await self._callers(shown.name)}),
+            "called_by": sorted(await self._seen_callers(caller, shown.name)),
             "versions": [
                 {"version": one.short, "created_at": iso(one.created_at), "status": status}
                 for one, status in zip(versions, statuses[1:], strict=True)
@@ -125,6 +125,11 @@ class Versions(Checking):
 
     def _references(self, version: WorkflowVersion) -> References:
         return references(parse(version.source, self._limits.max_source_bytes))
+
+    async def _seen_callers(self, caller: Caller, name: str) -> set[str]:
+        """Those that the caller sees: files of other hosts' folders are nobody else's business."""
+        seen = self.view(caller).by_hash
+        return {one.name for one, _ in await self._callers(name) if one.hash in seen}
 
     async def _callers(self, name: str) -> list[tuple[WorkflowVersion, Reference]]:
         """Published workflows whose source calls this one by its name, and how. What is named at run time only is not seen, and one that

@@ -318,11 +318,11 @@ class JournalFacts(Facts):
             lambda db: run_of(db, "parent = ? AND parent_path = ? ORDER BY created_at DESC", (parent, path))
         )
 
-    async def pinned(self, run_id: str, workflow: str) -> str | None:
-        """The version that this run's first call of that workflow has run."""
-        statement = "SELECT version FROM run WHERE parent = ? AND workflow = ? ORDER BY created_at, id LIMIT 1"
-        row = await self.read(lambda db: db.execute(statement, (run_id, workflow)).fetchone())
-        return None if row is None else str(row[0])
+    async def pinned(self, run_id: str) -> list[str]:
+        """The versions that this run's calls of other workflows have run, those of its first calls first."""
+        statement = "SELECT version FROM run WHERE parent = ? GROUP BY version ORDER BY min(created_at), min(id)"
+        rows = await self.read(lambda db: db.execute(statement, (run_id,)).fetchall())
+        return [str(version) for (version,) in rows]
 
     # Waits
 

@@ -7,6 +7,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -26,7 +27,7 @@ NewEvent = tuple[EventType, float, dict[str, Any]] | tuple[EventType, float, dic
 
 _COLUMNS = (
     "id, workflow, version, session_id, principal, status, arguments, result, error, created_at, started_at, ended_at, last_event, "
-    "parent, parent_path, root, depth, rerun_of, parked, example"
+    "parent, parent_path, root, depth, rerun_of, parked, example, roots"
 )
 _BELOW: Final = (
     "WITH RECURSIVE below (id) AS (VALUES (?) UNION ALL SELECT run.id FROM run JOIN below ON run.parent = below.id) "
@@ -60,11 +61,11 @@ class RunFacts(Facts):
             held_in = self.epoch if holds_worker and (place is None or place.held_by is None) else None
             db.execute(
                 "INSERT INTO run (id, workflow, version, session_id, principal, status, arguments, created_at, started_at, last_event, "
-                "parent, parent_path, root, depth, rerun_of, example, epoch, fingerprint, held_in) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "parent, parent_path, root, depth, rerun_of, example, epoch, fingerprint, held_in, roots) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (run.id, run.workflow, run.version, run.session_id, run.principal, run.status, run.arguments)
                 + (run.created_at, run.started_at, run.parent, run.parent_path, run.root, run.depth, run.rerun_of)
-                + (run.is_example, self.epoch, fingerprint, held_in),
+                + (run.is_example, self.epoch, fingerprint, held_in, _text_of(run.roots)),
             )
             start: NewEvent = ("run_start", run.created_at, {"workflow": run.workflow, "version": run.version[:12]})
             insert_events(db, run.id, 1, [start])
@@ -256,7 +257,18 @@ def _end_data(status: Status, error: Fault | None) -> dict[str, Any]:
 def _run(row: tuple[Any, ...]) -> Run:
     values = dict(zip(_COLUMNS.split(", "), row, strict=True))
     values["error"] = None if values["error"] is None else _fault.decode(values["error"])
+    values["roots"] = _roots_of(values["roots"])
     return Run(waiting_for=values.pop("parked"), is_example=bool(values.pop("example")), **values)
+
+
+@lru_cache(maxsize=256)
+def _text_of(roots: tuple[str, ...]) -> str | None:
+    return json.dumps(roots) if roots else None
+
+
+@lru_cache(maxsize=256)
+def _roots_of(text: str | None) -> tuple[str, ...]:
+    return tuple(json.loads(text)) if text else ()
 
 
 def run_of(db: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> Run | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from types import MappingProxyType
 from typing import Final
 
 from ...model.workflow import Finding, name_of_file
@@ -17,8 +18,11 @@ _MOST_NAMES: Final = 2_000
 _MOST_SHOWN: Final = 10
 
 
-def missing(references: References, known: Mapping[str, Schema]) -> list[Finding]:
-    """Calls that cannot succeed among the workflows in `known`, which are their input schemas by name; aliases are names too."""
+def missing(
+    references: References, known: Mapping[str, Schema], broken: Mapping[str, str] = MappingProxyType({})
+) -> list[Finding]:
+    """Calls that cannot succeed among the workflows in `known`, which are their input schemas by name; aliases are names too. `broken`
+    are the files, by name, that hold a workflow which cannot be loaded."""
     found: list[Finding] = []
     lines: set[int] = set()
     for one in references.workflows:
@@ -26,7 +30,7 @@ def missing(references: References, known: Mapping[str, Schema]) -> list[Finding
         if schema is not None:
             new = list(_unfit(one, schema))
         else:
-            new = [] if one.name in references.own or one.line in lines else [_unknown(one, known)]
+            new = [] if one.name in references.own or one.line in lines else [_unknown(one, known, broken)]
         found += new
         lines.update([one.line] if new else [])
         if len(lines) >= MOST_FINDINGS:
@@ -50,7 +54,12 @@ def narrowed(before: Schema, after: Schema, uses: Reference) -> str | None:
     return None
 
 
-def _unknown(one: Reference, known: Mapping[str, Schema]) -> Finding:
+def _unknown(one: Reference, known: Mapping[str, Schema], broken: Mapping[str, str]) -> Finding:
+    if (file := broken.get(one.name)) is not None:
+        return Finding(
+            "unknown_workflow", "warning", f"The workflow `{one.name}` cannot be run: its file {file} is broken.", one.line,
+            hint="list_workflows says under `broken` what is wrong with it.",
+        )  # fmt: skip
     near = (name for name in known if name[:1] in one.name[:3] and abs(len(name) - len(one.name)) <= 4)
     hint = _close(one.name, near) or "Publish that workflow first, or look for another with search_workflows."
     return Finding("unknown_workflow", "warning", f"There is no workflow `{one.name[:100]}`.", one.line, hint=hint)
