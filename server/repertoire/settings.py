@@ -9,12 +9,18 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from .errors import BadSettings
 from .home import default_home
+
+
+HOST_ARGUMENTS: Final = (
+    "_", "_meta", "toolCallId", "sessionId", "chatInput", "security_context", "_sessionID", "_tool_context",
+)  # fmt: skip
+"""What known hosts add: VS Code, n8n, SiYuan, HolmesGPT. Not n8n's `action` and `tool`: these are words that a model means something by."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +107,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     of whoever calls: a host's own environment, or this server's over HTTP."""
     prefer_installed: bool = False
     """`import agno`, `buddy` and `pyflue` in workflows give the installed packages where there are such, not Repertoire's own names."""
+    dropped_arguments: tuple[str, ...] = HOST_ARGUMENTS
+    """Arguments that hosts add to a call of their own accord: dropped wherever the tool itself has no such parameter."""
     search_model: str = ""
     """A folder, or a name at the hub, of the sentence-transformers model for search; "off": by words only. Empty: all-MiniLM-L6-v2,
     from an installed package or the hub's cache."""
@@ -111,6 +119,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def own_env(self) -> dict[str, str]:
         """What bodies may see of this process's own environment."""
         return {name: os.environ[name] for name in self.worker_env if name in os.environ}
+
+
+_LISTS: Final = ("worker_env", "dropped_arguments")
+"""In the environment their items are separated by commas."""
 
 
 def load(
@@ -138,12 +150,12 @@ def load(
         "authoring",
         "publish_requires",
         "prefer_installed",
-        "worker_env",
+        *_LISTS,
         "search_model",
         "model_download",
     ):
         if (text := environ.get(f"REPERTOIRE_{name.upper()}")) is not None:
-            values[name] = [part for part in text.split(",") if part] if name == "worker_env" else text
+            values[name] = [part for part in text.split(",") if part] if name in _LISTS else text
     values["roots"] = list(roots) or [os.path.expanduser(root) for root in values.get("roots", [])]
     try:
         return msgspec.convert(

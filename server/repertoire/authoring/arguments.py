@@ -6,7 +6,7 @@ No BaseModel is made of the parameters: their names are the author's and may be 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from inspect import Parameter
 from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, get_origin
@@ -17,6 +17,7 @@ from .hints import is_lasting, shown
 from .jsonschema import first_line, schema_of
 from .plain import Adapter, plain_arguments
 from .refusals import ArgumentError, SchemaError
+from .second_reading import Misread, Reading, read
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -41,15 +42,18 @@ class Arguments(Protocol):
 
 
 class Parameters:
-    """Arguments that the body takes by name. `line` and `doc` are those of the function."""
+    """Arguments that the body takes by name. `line` and `doc` are those of the function, `untyped` the names without annotation."""
 
-    def __init__(self, parameters: list[Parameter], line: int | None, doc: str) -> None:
+    def __init__(self, parameters: list[Parameter], line: int | None, doc: str, untyped: Collection[str] = ()) -> None:
         self._parameters = parameters
         self._line = line
         self._doc = doc
         self._names = frozenset(parameter.name for parameter in parameters)
         self._positional = [p.name for p in parameters if p.kind is Parameter.POSITIONAL_ONLY]
-        self._null_means_absent = frozenset(p.name for p in parameters if p.default is None)
+        self._optional = frozenset(p.name for p in parameters if p.default is not Parameter.empty)
+        self._null_means_absent = frozenset(p.name for p in parameters if p.default is None) | {
+            name for name in self._optional if name in untyped
+        }
         self._filled_in = frozenset(p.name for p in parameters if _is_filled_in(p))
         self._checker: Adapter = plain_arguments(parameters) or self._adapter()
 
@@ -67,7 +71,8 @@ class Parameters:
         given = {n: v for n, v in arguments.items() if not (v is None and n in self._null_means_absent)}
         if "_" in given and "_" not in self._names:
             del given["_"]  # VS Code adds it to calls without arguments
-        return self._laid_out(given, checked(self._checker, given, lambda: self.schema))
+        reading = checked(self._checker, given, lambda: self.schema, self._optional)
+        return self._laid_out(reading.given, reading.value)
 
     def lasts(self, own_modules: Collection[str]) -> bool:
         return all(is_lasting(p.annotation, own_modules) and not _is_field(p.default) for p in self._parameters)
@@ -109,15 +114,14 @@ class Parameters:
         )
 
 
-def checked(adapter: Adapter, given: dict[str, Any], schema: Any) -> Any:
-    """What the adapter makes of the arguments. Raises ArgumentError; only then `schema` is called, for what is wanted."""
-    from pydantic import ValidationError
-
+def checked(
+    adapter: Adapter, given: dict[str, Any], schema: Callable[[], dict[str, Any]], optional: Collection[str] = ()
+) -> Reading:
+    """What the adapter makes of the arguments; `optional` names those with a default. Raises ArgumentError, with what `schema` wants."""
     try:
-        return adapter.validate_python(given)
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-        raise ArgumentError("; ".join(complaints.sentences(found, given, schema()))) from None
+        return read(adapter, given, optional, schema)
+    except Misread as error:
+        raise ArgumentError("; ".join(complaints.sentences(error.errors, error.given, schema()))) from None
 
 
 def describe(schema: dict[str, Any], doc: str) -> None:

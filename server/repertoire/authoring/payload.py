@@ -58,7 +58,7 @@ class TypedPayload:
         given = {name: value for name, value in arguments.items() if name != "_" or "_" in (self._known or ())}
         unknown = [] if self._known is None else [name for name in given if name not in self._known]
         try:
-            value = checked(self._adapter, given, lambda: self.schema)
+            value = checked(self._adapter, given, lambda: self.schema).value
         except ArgumentError as error:
             raise ArgumentError("; ".join([error.message, *map(self._unknown, unknown)])) from None
         if unknown:
@@ -120,7 +120,8 @@ class OpenPayload:
         given = {
             name: value for name, value in arguments.items() if name != "_" or any(k.name == "_" for k in self._keys)
         }
-        return [checked(self._adapter, given, lambda: self.schema)], {}
+        optional = [key.name for key in self._keys if not key.needed]
+        return [checked(self._adapter, given, lambda: self.schema, optional).value], {}
 
     def lasts(self, own_modules: Collection[str]) -> bool:
         return True

@@ -127,7 +127,8 @@ def read(
     sent = [p for p in taken if p.kind is not Parameter.VAR_POSITIONAL]
     kind = None if first is None else _payload_type(function, first, namespace)
     if first is None or (kind is None and sent):
-        arguments = Parameters([p.replace(annotation=hints.get(p.name, Any)) for p in sent], line, doc)
+        untyped = [p.name for p in sent if p.name not in hints]
+        arguments = Parameters([p.replace(annotation=hints.get(p.name, Any)) for p in sent], line, doc, untyped)
     elif kind is not None:
         _refuse_both(sent, kind, line)
         payload.read_like_a_dict(kind, own_modules)

@@ -109,15 +109,29 @@ def _show(live: Live | None, question: Question) -> None:
 
 
 def check_answer(question: Question, answer: Any) -> Any:
-    """The answer as the schema has it. Raises BadArguments saying what is wanted."""
+    """The answer as the schema has it: text that does not fit it is read as JSON, which models write as text. Raises BadArguments
+    saying what is wanted."""
     import jsonschema
 
     try:
         jsonschema.validate(answer, question.schema)
     except jsonschema.ValidationError as error:
+        if (meant := _read(answer)) is not answer:
+            return check_answer(question, meant)
         raise BadArguments(
             f"The answer does not fit the question: {error.message}", f"It must fit {json.dumps(question.schema)}."
         ) from None
     except jsonschema.SchemaError:
         return answer  # the workflow's own schema is no schema: it takes what comes
     return answer
+
+
+def _read(answer: Any) -> Any:
+    """What a text is as JSON; the same object where it is none, or a text again."""
+    if not isinstance(answer, str):
+        return answer
+    try:
+        meant = json.loads(answer)
+    except (ValueError, RecursionError):
+        return answer
+    return answer if isinstance(meant, str) else meant

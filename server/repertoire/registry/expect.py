@@ -66,7 +66,7 @@ def _check_size(given: list[Any]) -> None:
 
 def _read(n: int, value: Any) -> Example:
     try:
-        example = msgspec.convert(value, Example)
+        example = msgspec.convert(_without_nulls_beside_errors(value), Example)
     except (msgspec.ValidationError, RecursionError) as error:
         raise Refused(f"Example {n} is not what it should be: {_plain(error)}.", _FORM, code="bad_example") from None
     if example.expect is not msgspec.UNSET and example.expect_error is not None:
@@ -78,6 +78,24 @@ def _read(n: int, value: Any) -> Example:
     if example.match == "schema" and not isinstance(example.expect, dict | bool):
         raise Refused(f"Example {n}: with match=schema `expect` must be a JSON Schema.", _FORM, code="bad_example")
     return example
+
+
+def _without_nulls_beside_errors(value: Any) -> Any:
+    """Models fill in every property: a result of null beside an expected error is none, in a mock as well."""
+    if not isinstance(value, dict):
+        return value
+    value = {**value}
+    if value.get("expect_error") is not None and value.get("expect", 0) is None:
+        del value["expect"]
+    if isinstance(value.get("mocks"), list):
+        value["mocks"] = [_without_null_result(mock) for mock in value["mocks"]]
+    return value
+
+
+def _without_null_result(mock: Any) -> Any:
+    if isinstance(mock, dict) and mock.get("error") is not None and mock.get("result", 0) is None:
+        return {key: value for key, value in mock.items() if key != "result"}
+    return mock
 
 
 async def problem_of(example: Example, run: Run) -> str | None:

@@ -19,6 +19,7 @@ from .base import Parts, Verbs
 class Library(Verbs):
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
+        self._dropped = frozenset(parts.settings.dropped_arguments)
         self._listed: dict[tuple[str, ...], tuple[int, list[WorkflowVersion]]] = {}
 
     def view(self, caller: Caller) -> View:
@@ -32,6 +33,11 @@ class Library(Verbs):
     def own_env(self) -> dict[str, str]:
         """For callers who have no environment of their own here, as over HTTP."""
         return self._settings.own_env()
+
+    @property
+    def dropped_arguments(self) -> frozenset[str]:
+        """Names that hosts add to the arguments of a call."""
+        return self._dropped
 
     @property
     def own_roots(self) -> tuple[str, ...]:

@@ -141,11 +141,12 @@ class Runs(Library):
         """Answers by question. All of them are checked before the first is given."""
         run = await self.own_run(caller, run_id)
         open_ones = {one.id: one for one in run.questions}
+        fitting = {}
         for question_id, answer in answers.items():
             if question_id not in open_ones:
                 raise BadArguments(f"{run_id} has no open question {question_id[:100]!r}.")
-            check_answer(open_ones[question_id], answer)
-        for question_id, answer in answers.items():
+            fitting[question_id] = check_answer(open_ones[question_id], answer)
+        for question_id, answer in fitting.items():
             await self._waits.answer(open_ones[question_id], answer)
         return self.envelope(await self.own_run(caller, run_id))
 

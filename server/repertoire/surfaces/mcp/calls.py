@@ -19,7 +19,7 @@ from ...model.run import Run
 from ...model.session import Caller
 from ...service import Service
 from .answers import Answer, answer_of_run, answer_with, refusal, what_to_do
-from .checking import checked
+from .checking import checked, without_host_arguments
 from .definitions import FIXED
 from .questions import Questions
 from .sdk import Cancellations, Context, client_name, is_modern, wants_progress
@@ -74,7 +74,7 @@ class Calls:
         arguments = dict(params.arguments or {})
         try:
             if params.name in FIXED and params.name != "run_workflow":
-                return await self._fixed(caller, params.name, checked(params.name, arguments))
+                return await self._fixed(caller, params.name, self._checked(params.name, arguments))
             return await self._run(ctx, caller, params, arguments)
         except UnknownWorkflow as error:
             if params.name in FIXED:
@@ -91,6 +91,11 @@ class Calls:
             return refusal(
                 params.name, RepertoireError("Repertoire failed to answer this call; its log has the details.")
             )
+
+    def _checked(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments of a fixed tool."""
+        schema = FIXED[name].input_schema
+        return checked(name, without_host_arguments(arguments, schema, self._service.dropped_arguments))
 
     async def _fixed(self, caller: Caller, name: str, arguments: dict[str, Any]) -> Answer:
         service = self._service
@@ -124,12 +129,15 @@ class Calls:
             return await self._go_on(ctx, caller, params.request_state, params.input_responses or {})
         name = params.name
         if name in FIXED:
-            options = checked(name, arguments)
+            options = self._checked(name, arguments)
             name, arguments = options.pop("name"), options.pop("arguments", {})
         elif isinstance(session_id := arguments.pop("session_id", None), str | None):
             options = {"session_id": session_id}
         else:
             raise BadArguments("`session_id` must be a string.")
+        if not self._service.dropped_arguments.isdisjoint(arguments):
+            schema = self._service.find(caller, name).input_schema
+            arguments = without_host_arguments(arguments, schema, self._service.dropped_arguments)
         live = await self._service.run(caller, name, arguments, **options)
         is_stopped = live.version.options.disconnect == "cancel"
         stake = Stake(live.run.id, partial(self._service.wait, live), is_stopped, at_once=live.version.origin == "tool")
