@@ -52,7 +52,8 @@ HOSTS: Final[tuple[Case, ...]] = (
     ),
     used(
         "M7",
-        "JSON that a model writes as text is decoded where the type cannot be text, and numbers are read by one rule, in fixed tools, workflows, examples and answers; `str` stays text.",
+        "JSON that a model writes as text is decoded where the type cannot be text, and numbers are read by one rule, "
+        "in fixed tools, workflows, examples and answers; `str` stays text.",
         "passes",
         "test_arguments::test_text_is_read_as_json_where_no_text_can_be",
         "test_arguments::test_a_model_as_text_becomes_the_model_and_what_is_wrong_inside_is_said",
@@ -62,7 +63,8 @@ HOSTS: Final[tuple[Case, ...]] = (
     ),
     used(
         "M8",
-        "What hosts add to the arguments is dropped by a setting that names those of known hosts from the start; a parameter of the workflow's own is never dropped.",
+        "What hosts add to the arguments is dropped by a setting that names those of known hosts from the start; a "
+        "parameter of the workflow's own is never dropped.",
         "passes",
         "test_arguments::test_m8_a_setting_says_what_is_dropped",
         "test_arguments_mcp::test_m6_m7_m8_calls_of_models_and_hosts_are_understood",

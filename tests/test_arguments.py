@@ -99,10 +99,10 @@ def test_text_nested_too_deeply_is_refused_in_words() -> None:
 
 
 # Case M6
-@pytest.mark.parametrize("tool", [name for name in FIXED])
+@pytest.mark.parametrize("tool", list(FIXED))
 def test_every_fixed_tool_takes_null_for_each_optional(tool: str) -> None:
     schema = FIXED[tool].input_schema
-    required = {name: "x" for name in schema["required"]}
+    required = dict.fromkeys(schema["required"], "x")
     given = checked(tool, required | {name: None for name in schema["properties"] if name not in required})
     assert given == required
 

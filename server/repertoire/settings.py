@@ -16,7 +16,6 @@ import msgspec
 from .errors import BadSettings
 from .home import default_home
 
-
 HOST_ARGUMENTS: Final = (
     "_", "_meta", "toolCallId", "sessionId", "chatInput", "security_context", "_sessionID", "_tool_context",
 )  # fmt: skip

@@ -76,13 +76,13 @@ def _read(value: Any, schema: dict[str, Any]) -> Any:
         items = next((branch["items"] for branch in branches if branch.get("items")), None)
         return value if items is None else [_read(item, items) for item in value]
     kind = next((kind for kind in _SCALARS if kind in wanted), None)
-    if value is None or kind is None or isinstance(value, str) and "string" in wanted:
+    if value is None or kind is None or (isinstance(value, str) and "string" in wanted):
         return value
     return _scalar(value, kind)
 
 
 def _scalar(value: Any, kind: str) -> Any:
-    if isinstance(value, bool) or kind == "number" and isinstance(value, int):
+    if isinstance(value, bool) or (kind == "number" and isinstance(value, int)):
         return value
     try:
         return _SCALARS[kind].validate_python(value)
