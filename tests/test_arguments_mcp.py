@@ -23,7 +23,7 @@ async def test_m6_m7_m8_calls_of_models_and_hosts_are_understood(way: Way) -> No
         answer = await call(client, "run_workflow", {"name": "tagged", "arguments": text, "session_id": None, **extras})
         assert answer["result"] == ["b5-"], answer
         own = await client.call_tool("tagged", {"tags": ["c"], "session_id": None, **extras})
-        assert own.structured_content["result"] == ["c5-"]  # type: ignore[index]
+        assert own.structured_content["result"] == ["c5-"]
         found = await call(client, "search_workflows", {"query": "say", "limit": "3", "tags": None, **extras})
         assert not found["is_error"]
         refused = await call(client, "run_workflow", {"name": "tagged", "arguments": {"tags": [], "colour": 1}})
