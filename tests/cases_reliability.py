@@ -94,9 +94,12 @@ RELIABILITY: Final[tuple[Case, ...]] = (
     ),
     used(
         "R14",
-        "`lambda: workflows.invoke(...)` awaited later; functools.partial; a call stored and awaited later: awaiting "
-        "works wherever the call was written.",
-        "open",
+        "A call made in a lambda, a `partial` or a helper, or stored first, can be awaited wherever it was written.",
+        "passes",
+        "test_await_anywhere::test_r14_calls_that_are_awaited_elsewhere_are_made_at_once",
+        "test_await_anywhere::test_r14_a_value_is_awaited_wherever_its_call_was_written",
+        "test_await_anywhere::test_r14_a_value_that_is_not_awaited_is_a_plain_value",
+        "test_await_anywhere::test_r14_what_no_door_gave_is_not_awaitable",
     ),
     used(
         "R15",

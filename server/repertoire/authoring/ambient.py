@@ -11,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Generator
 from typing import Any
 
-from . import codec
+from . import awaiting, codec
 from .doors import Doors, EventType
 
 session_state: dict[str, Any] = {}
@@ -44,6 +44,7 @@ def begin(doors: Doors | None) -> None:
     global _doors
     session_state.clear()
     aside.clear()
+    awaiting.begin()
     _doors = doors
 
 

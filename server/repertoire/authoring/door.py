@@ -1,9 +1,14 @@
-"""A callable that leaves the body: `door(...)` blocks, `door.aio(...)` is awaited. The loader turns `await door(...)` into the latter."""
+"""A callable that leaves the body: `door(...)` blocks, `door.aio(...)` is awaited. The loader turns `await door(...)` into the latter;
+where it could not see the `await`, `awaiting` decides.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from sys import _getframe
 from typing import ClassVar, Generic, ParamSpec, TypeVar
+
+from .awaiting import blocked, in_a_loop, is_awaited
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,7 +26,11 @@ class Door(Generic[P, T]):
         self.__doc__ = blocking.__doc__
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self._blocking(*args, **kwargs)
+        if not in_a_loop():
+            return self._blocking(*args, **kwargs)
+        if is_awaited(_getframe(1)):
+            return self.aio(*args, **kwargs)  # type: ignore[return-value]  # whoever awaits it gets a T
+        return blocked(self._blocking(*args, **kwargs))  # type: ignore[no-any-return]  # the same value
 
     def __repr__(self) -> str:
         return f"<{self.__name__}>"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import sys
 import threading
 from collections.abc import Awaitable, Callable
+from types import FrameType
 from typing import Any, ClassVar, Final, NamedTuple
 
 from . import ambient
+from .awaiting import blocked, in_a_loop, is_awaited
 
 _LONGEST_WAIT_S: Final = 10.0
 """Between attempts, which begin with stamina's 0.1 s and double: no longer than a worker should be held idle."""
@@ -88,7 +91,7 @@ class Step:
     ) -> Any:  # fmt: skip
         if function is None or (ambient.doors() is None and not args and not kwargs):
             return self.decorator(function, retries=retries, timeout=timeout)
-        return _do(_Work(_checked(function), args, kwargs, retries, timeout))
+        return _do(_Work(_checked(function), args, kwargs, retries, timeout), sys._getframe(1))
 
     def aio(
         self, function: Callable[..., Any], /, *args: Any, retries: int = 0, timeout: float | None = None, **kwargs: Any
@@ -124,7 +127,7 @@ class Decorated:
         self._timeout = timeout
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return _do(_Work(self._function, args, kwargs, self._retries, self._timeout))
+        return _do(_Work(self._function, args, kwargs, self._retries, self._timeout), sys._getframe(1))
 
     def aio(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
         return _do_async(_Work(self._function, args, kwargs, self._retries, self._timeout))
@@ -138,11 +141,16 @@ class Decorated:
 step: Final = Step()
 
 
-def _do(work: _Work) -> Any:
-    """The value; of an async function in an async body, something to await."""
-    if work.is_async:
-        awaitable = _do_async(work)
-        return awaitable if _in_a_loop() else asyncio.run(_awaited(awaitable))
+def _do(work: _Work, caller: FrameType) -> Any:
+    """The value; in an async body something to await, where it is awaited or of an async function."""
+    if not in_a_loop():
+        return asyncio.run(_awaited(_do_async(work))) if work.is_async else _do_blocking(work)
+    if work.is_async or is_awaited(caller):
+        return _do_async(work)
+    return blocked(_do_blocking(work))
+
+
+def _do_blocking(work: _Work) -> Any:
     doors = ambient.doors()
     return work.run() if doors is None else doors.step(work.label, work.depends_on, work.run)
 
@@ -161,7 +169,7 @@ def _checked(function: Any) -> Callable[..., Any]:
 
 def _whole(value: Any) -> Any:
     """A lambda may give a coroutine where nobody can await it."""
-    return asyncio.run(_awaited(value)) if inspect.isawaitable(value) and not _in_a_loop() else value
+    return asyncio.run(_awaited(value)) if inspect.isawaitable(value) and not in_a_loop() else value
 
 
 def _within(seconds: float, perform: Callable[[], Any]) -> Any:
@@ -183,14 +191,6 @@ def _within(seconds: float, perform: Callable[[], Any]) -> Any:
     if error is not None:
         raise error
     return value
-
-
-def _in_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 async def _awaited(awaitable: Awaitable[Any]) -> Any:

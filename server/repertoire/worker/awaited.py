@@ -4,6 +4,8 @@ One scope (a function, a class body, the module) is looked at on its own and wit
 that is awaited anywhere in the scope is awaited. An expression is asked for as ONE (it is awaited itself) or as MANY (what it
 holds is): `gather(*tasks)` asks for `tasks` as MANY, and so for the calls in `tasks = [f(x) for x in y]`, but not for the call
 in `tasks = f()`.
+
+A function of the file that awaits a parameter asks for it where it is called by its name, or as a method of `self`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 
 class Asked(Enum):
@@ -46,12 +48,32 @@ _OUR_NAMESPACES: Final = frozenset({"tools", "workflows"})
 """`tools.todo.create_task(title)` is a call of a tool, whatever its name."""
 
 
+class Wanted(NamedTuple):
+    """A parameter that is awaited: by its name, and by its place among the positional ones. Without a name: all from there on."""
+
+    name: str | None
+    place: int | None
+    asked: Asked
+
+    def of(self, call: ast.Call) -> list[ast.expr]:
+        """What this call gives for it."""
+        if self.name is None:
+            return call.args[self.place :]
+        given = [one.value for one in call.keywords if one.arg == self.name]
+        before = call.args if self.place is None else call.args[: self.place]
+        if self.place is not None and not any(isinstance(one, ast.Starred) for one in before):
+            given += call.args[self.place : self.place + 1]
+        return given
+
+
 class Scope:
     """Collects while the tree is walked (`see`); `settle` then finds what is awaited."""
 
-    __slots__ = ("_asked", "_bound", "_expressions", "_runs", "called", "handing")
+    __slots__ = ("_asked", "_bound", "_calls", "_expressions", "_runs", "called", "function", "handing")
 
-    def __init__(self) -> None:
+    def __init__(self, function: ast.AST | None = None) -> None:
+        self.function = function
+        """Whose body it is."""
         self.called: list[ast.Call] = []
         """After `settle`: the calls that are awaited."""
         self.handing: list[ast.Call] = []
@@ -60,6 +82,7 @@ class Scope:
         self._bound: dict[tuple[str, Asked], list[tuple[ast.expr, Asked]]] = {}
         self._expressions: list[tuple[ast.expr, Asked]] = []
         self._runs: list[tuple[str, ast.expr]] = []
+        self._calls: dict[str, list[ast.Call]] = {}
 
     def see(self, node: ast.AST) -> None:
         seen = _SEEN.get(type(node))
@@ -68,8 +91,11 @@ class Scope:
 
     def settle(self, runners: set[str]) -> None:
         """`runners` are the dotted names of functions like asyncio.run."""
+        self._expressions += ((argument, ONE) for function, argument in self._runs if function in runners)
+        self.settle_again()
+
+    def settle_again(self) -> None:
         todo = self._expressions
-        todo += ((argument, ONE) for function, argument in self._runs if function in runners)
         while todo:
             expression, asked = todo.pop()
             name = dotted(expression)
@@ -78,6 +104,28 @@ class Scope:
             elif (name, asked) not in self._asked:
                 self._asked.add((name, asked))
                 todo += self._bound.get((name, asked), ())
+
+    def wanted(self) -> Iterable[tuple[str, Wanted]]:
+        """The parameters of this function that are awaited: under which names it is called, and which they are."""
+        function = self.function
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            return
+        arguments = function.args
+        positional = [*arguments.posonlyargs, *arguments.args]
+        of_self = bool(positional) and positional[0].arg in ("self", "cls")
+        called = f"{positional[0].arg}.{function.name}" if of_self else function.name
+        for index, one in enumerate([*positional, *arguments.kwonlyargs]):
+            place = index - of_self if index < len(positional) else None
+            for asked in Asked:
+                if (one.arg, asked) in self._asked:
+                    yield called, Wanted(one.arg, place, asked)
+        if arguments.vararg is not None and (arguments.vararg.arg, MANY) in self._asked:
+            yield called, Wanted(None, len(positional) - of_self, ONE)
+
+    def ask_arguments(self, called: str, wanted: Wanted) -> None:
+        """What this scope's calls of that function give for that parameter is asked for."""
+        for call in self._calls.get(called, ()):
+            self._expressions += ((one, wanted.asked) for one in wanted.of(call))
 
     def _opened(self, node: ast.expr, asked: Asked) -> Iterable[tuple[ast.expr, Asked]]:
         """What is asked for when `node` is."""
@@ -195,8 +243,10 @@ class Scope:
         else:
             return
         path = dotted(function)
-        if path is not None and path.partition(".")[0] in _OUR_NAMESPACES:
-            return
+        if path is not None:
+            if path.partition(".")[0] in _OUR_NAMESPACES:
+                return
+            self._calls.setdefault(path, []).append(node)
         if name == "start_soon":
             first = node.args[0] if node.args else None
             self._hand(first if isinstance(first, ast.Call) and dotted(first.func) in _PARTIAL else node)

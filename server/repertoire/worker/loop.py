@@ -7,12 +7,14 @@ to has happened, so it is when the next recorded answer is given: the body then 
 from __future__ import annotations
 
 import asyncio
+import functools
 import selectors
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Literal, Protocol, TypeVarTuple
 
+from ..authoring import awaiting
 from .paths import make_task
 
 _Args = TypeVarTuple("_Args")
@@ -151,6 +153,7 @@ def _never() -> None:
 
 
 _as_completed = asyncio.as_completed
+_wait_for = asyncio.wait_for
 
 
 def _as_completed_in_order(fs: Any, **options: Any) -> Any:
@@ -158,8 +161,27 @@ def _as_completed_in_order(fs: Any, **options: Any) -> Any:
     return _as_completed([asyncio.ensure_future(one) for one in dict.fromkeys(fs)], **options)
 
 
+def _taking_values(function: Callable[..., Any]) -> Callable[..., Any]:
+    """This function of asyncio, which then takes what a door gave for something to await (authoring/awaiting.py)."""
+
+    @functools.wraps(function)
+    def call(coro_or_future: Any, **options: Any) -> Any:
+        return function(awaiting.coroutine_of(coro_or_future), **options)
+
+    return call
+
+
+async def _wait_for_value(fut: Any, timeout: float | None) -> Any:
+    return await _wait_for(awaiting.coroutine_of(fut), timeout)
+
+
 def use_for_asyncio_run() -> None:
-    """A body that calls `asyncio.run` itself gets this loop too, and `as_completed` keeps the order of what it is given."""
+    """A body that calls `asyncio.run` itself gets this loop too; `as_completed` keeps the order of what it is given."""
     asyncio.as_completed = _as_completed_in_order
+    asyncio.wait_for = _wait_for_value
+    for name in ("ensure_future", "_ensure_future"):  # the latter is what gather has in Python 3.11
+        if (function := getattr(asyncio.tasks, name, None)) is not None:
+            setattr(asyncio.tasks, name, _taking_values(function))
+    asyncio.ensure_future = asyncio.tasks.ensure_future
     policy: Any = asyncio.get_event_loop_policy()
     policy._loop_factory = Loop

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from ..authoring import awaiting
 from .threads import OUR_PREFIX
 
 
@@ -104,6 +105,7 @@ def make_task(
     **options: Any,
 ) -> asyncio.Task[Any]:  # fmt: skip
     """A task factory: the task is the next child of whoever makes it."""
+    coroutine = awaiting.coroutine_of(coroutine)
     context = contextvars.copy_context() if context is None else context
     context.run(_of_task.set, current().child())
     return _Task(coroutine, loop=loop, context=context, **options)

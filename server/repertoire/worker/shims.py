@@ -11,9 +11,12 @@ import random as _random
 import time as _time
 import uuid as _uuid
 from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
+from functools import partial
+from inspect import CO_COROUTINE
+from types import FunctionType, ModuleType
 from typing import Any, Final, TypeVar
 
+from ..authoring.awaiting import awaitable, call_awaited
 from . import chance, transform
 from .clock import RunClock
 
@@ -34,6 +37,7 @@ def builtins_for(clock: RunClock | None) -> dict[str, Any]:
     names = {
         **vars(builtins),
         transform.AIO: aio,
+        transform.AWAITABLE: awaitable,
         transform.DECORATOR: decorator,
         transform.CLOCK_ATTR: _unchanged if clock is None else clock.attribute,
     }
@@ -43,8 +47,13 @@ def builtins_for(clock: RunClock | None) -> dict[str, Any]:
 
 
 def aio(function: Any) -> Any:
-    """A door's form for `await`; any other function as it is."""
-    return function.aio if getattr(type(function), "is_door", False) is True else function
+    """A door's form for `await`; any other function so that a door whose value it returns knows that this is awaited."""
+    kind = type(function)
+    if kind is FunctionType:
+        return function if function.__code__.co_flags & CO_COROUTINE else partial(call_awaited, function)
+    if getattr(kind, "is_door", False) is True:
+        return function.aio
+    return partial(call_awaited, function) if callable(function) else function
 
 
 def decorator(function: Any) -> Any:

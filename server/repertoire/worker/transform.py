@@ -1,6 +1,7 @@
 """Rewriting a workflow file between parsing and compiling, so that plain Python becomes durable.
 
     await f(x)      →  await __aio__(f)(x)            a door knows that it is awaited; `awaited` finds such calls
+    await x         →  await __awaitable__(x)         a value that a door gave may be awaited (authoring/awaiting.py)
     @step(...)      →  @__decorator__(step)(...)      a door knows that it decorates
     datetime.now()  →  __clock_attr__(datetime.now)() the run's clock, while the class stays the real one
 
@@ -15,9 +16,10 @@ import re
 from types import CodeType
 from typing import Final
 
-from .awaited import Scope, dotted
+from .awaited import Scope, Wanted, dotted
 
 AIO: Final = "__aio__"
+AWAITABLE: Final = "__awaitable__"
 DECORATOR: Final = "__decorator__"
 CLOCK_ATTR: Final = "__clock_attr__"
 
@@ -97,6 +99,8 @@ class _Rewriting:
                 continue
             if kind in _NAMING:
                 self._note_runners(node)
+            elif kind is ast.Await:
+                self._see_await(node)
             for field in node._fields:
                 self._child(node, field, scope)
         if self._awaits:
@@ -123,9 +127,14 @@ class _Rewriting:
                 if type(one) is ast.Attribute and one.attr in _CLOCK_NAMES and type(one.ctx) is ast.Load:
                     value[index] = self._through(CLOCK_ATTR, one)
 
+    def _see_await(self, node: ast.AST) -> None:
+        assert isinstance(node, ast.Await)
+        if not isinstance(node.value, ast.Call):
+            node.value = self._through(AWAITABLE, node.value)
+
     def _enter(self, node: ast.AST, scope: Scope) -> None:
         """The body is a scope of its own; decorators, defaults and annotations belong to the one around it."""
-        inner = self._scope()
+        inner = self._scope(node)
         decorators = getattr(node, "decorator_list", [])
         for index, decorator in enumerate(decorators):
             decorators[index] = self._decorator(decorator)
@@ -133,8 +142,8 @@ class _Rewriting:
             if field != "returns" or not self._text_annotations:
                 self._child(node, field, inner if field == "body" else scope)
 
-    def _scope(self) -> Scope:
-        scope = Scope()
+    def _scope(self, function: ast.AST | None = None) -> Scope:
+        scope = Scope(function)
         self._scopes.append(scope)
         return scope
 
@@ -155,8 +164,8 @@ class _Rewriting:
     def _mark(self) -> None:
         called: dict[int, ast.Call] = {}
         handing: dict[int, ast.Call] = {}
+        self._settle()
         for scope in self._scopes:
-            scope.settle(self._runners)
             called.update((id(call), call) for call in scope.called)
             handing.update((id(call), call) for call in scope.handing)
         for call in called.values():
@@ -165,6 +174,17 @@ class _Rewriting:
                 call.func = self._through(AIO, call.func)
         for call in handing.values():
             call.args[0] = self._through(AIO, call.args[0])
+
+    def _settle(self) -> None:
+        for scope in self._scopes:
+            scope.settle(self._runners)
+        seen: set[tuple[str, Wanted]] = set()
+        while new := {one for scope in self._scopes for one in scope.wanted()} - seen:
+            seen |= new
+            for scope in self._scopes:
+                for one in new:
+                    scope.ask_arguments(*one)
+                scope.settle_again()
 
     def _decorator(self, node: ast.expr) -> ast.expr:
         if isinstance(node, ast.Call):
