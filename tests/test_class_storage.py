@@ -52,7 +52,7 @@ def test_a27_models_dates_sets_bytes_and_other_keys_come_back(storage: Storage) 
 def test_a27_models_come_back_as_dicts_where_that_is_asked_for(storage: Storage) -> None:
     Show(session_id="s", storage=storage).run(change=RICH)
     content = Show(session_id="s", storage=storage, models_as="dict").run().content
-    assert content["model"]["m"] == [{"when": "2026-01-01T00:00:00Z", "tags": ["a"]}]
+    assert content["model"]["m"] == [{"when": datetime(2026, 1, 1, tzinfo=UTC), "tags": {"a"}}]
     assert content["point"] == {"x": 1, "y": (2, 3)} and content["set"] == {1, 2}
 
 
