@@ -9,10 +9,17 @@ from cases import Case, used
 WORKLOADS: Final[tuple[Case, ...]] = (
     used(
         "W1",
-        '`seen = session_state.setdefault("seen", []); sleep(6); seen.append("x")` (list, dict, object; all three '
-        "styles; `ask` too): objects that the body holds stay the state's: the reload updates them in place, or the "
-        "state is not reloaded where nobody else changed it.",
-        "open",
+        "What a body holds of the state when it is parked (a list, a dict, an object) stays the state's: where "
+        "nobody else has changed it, it is left alone, and what others have changed is changed in the same "
+        "objects.",
+        "passes",
+        "test_park_state::test_w1_what_a_body_holds_stays_the_states_over_a_question",
+        "test_park_state::test_w1_what_others_have_changed_is_in_the_objects_that_a_body_holds",
+        "test_park_state::test_w1_the_same_over_a_sleep",
+        "test_park_state::test_w1_what_the_top_level_holds_of_the_state_stays_the_states",
+        "test_update::test_w1_the_result_is_what_is_stored",
+        "test_update::test_w1_each_object_of_a_list_stays_what_it_was",
+        "test_update::test_w1_what_was_held_twice_becomes_two_where_it_was_stored_so",
     ),
     used(
         "W2",
@@ -27,20 +34,27 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W4",
-        "A pydantic model with a validator that multiplies by 100 in `session_state`: state is restored, not validated: "
-        "values come back as they were, types included, or storing is refused with the key path. Codec rule: "
-        "`load(dump(x)) == x` or an error, never a near miss; property test.",
-        "open",
+        "A state is restored and not validated: a model whose validator multiplies comes back as it was, of the "
+        "same types at every level, or storing is refused with the place of what would not.",
+        "passes",
+        "test_codec_law::test_w4_w5_whatever_is_stored_comes_back_the_same",
+        "test_codec_law::test_w4_what_is_easily_lost_comes_back",
+        "test_codec_law::test_w4_a_restored_model_was_never_validated",
+        "test_codec_law::test_w4_w6_what_would_not_come_back_is_refused_when_it_is_stored",
     ),
     used(
         "W5",
-        "`SecretStr` in state: the secret, or refused.",
-        "open",
+        "A SecretStr in the state is the secret in the next run, and stars in the record of an input or a result.",
+        "passes",
+        "test_codec_law::test_w4_w5_whatever_is_stored_comes_back_the_same",
+        "test_codec_law::test_w5_a_secret_is_stored_and_not_told_in_records",
     ),
     used(
         "W6",
-        "`@dataclass class D(dict)` in state: refused when stored.",
-        "open",
+        "A dataclass that is a dict too, and every other subclass of a built-in type, is refused when it is "
+        "stored, so no session is stuck with what cannot be read.",
+        "passes",
+        "test_codec_law::test_w4_w6_what_would_not_come_back_is_refused_when_it_is_stored",
     ),
     used(
         "W7",

@@ -6,19 +6,24 @@ starts must reach it too. Outside a run (a plain script) the same names write to
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 from collections.abc import Awaitable, Generator
 from typing import Any
 
-from . import awaiting, codec
+from . import awaiting, codec, update
 from .doors import Doors, EventType
+from .refusals import StateError
 
 session_state: dict[str, Any] = {}
 """One real dict for the life of the process, emptied and filled again for each run: every import of it stays true."""
 
 aside: dict[str, Any] = {}
 """What is stored with the state and is not the body's to see."""
+
+_instead: dict[str, Any] | None = None
+"""The dict that a class's body has put in the state's place: `self.session_state = {...}`."""
 
 _doors: Doors | None = None
 
@@ -41,11 +46,11 @@ _NOTHING = _Nothing()
 
 def begin(doors: Doors | None) -> None:
     """Start a run with an empty state; its events go through `doors`."""
-    global _doors
+    global _doors, _instead
     session_state.clear()
     aside.clear()
     awaiting.begin()
-    _doors = doors
+    _doors, _instead = doors, None
 
 
 def doors() -> Doors | None:
@@ -55,8 +60,8 @@ def doors() -> Doors | None:
 
 def end() -> None:
     """The run is over: what threads still say goes nowhere but stderr."""
-    global _doors
-    _doors = None
+    global _doors, _instead
+    _doors = _instead = None
     session_state.clear()
 
 
@@ -118,32 +123,42 @@ def stored_form() -> str:
     return codec.encode(whole())
 
 
+def replace(state: dict[str, Any]) -> None:
+    """From now on this dict is the run's state."""
+    global _instead
+    _instead = state
+
+
+def held() -> dict[str, Any]:
+    """The dict that the body goes on with."""
+    return session_state if _instead is None else _instead
+
+
 def whole() -> dict[str, Any]:
     """The state with what is stored beside it."""
-    return {**session_state, **aside} if aside else session_state
+    return {**held(), **aside} if aside else held()
 
 
 def reload(text: str) -> None:
-    """The run slept, and others have gone on with the state: the same dict now holds what they left."""
+    """The run was parked, and others may have gone on with the state: the same objects now hold what they left.
+
+    Where nobody has, they are left alone: what the body holds is just what is stored.
+    """
+    with contextlib.suppress(StateError):
+        if stored_form() == text:
+            return
     stored = codec.decode(text)
     for key in aside.keys() & stored.keys():
         aside[key] = stored.pop(key)
-    session_state.clear()
-    session_state.update(stored)
+    update.updated(held(), stored)
 
 
 def restore(stored: dict[str, Any]) -> None:
-    """Fill the state with what was stored; it wins over defaults that the module's top level has set, at every depth."""
-    _merge(session_state, stored)
+    """Fill the state with what was stored; it wins over defaults that the module's top level has set, at every depth.
 
-
-def _merge(into: dict[Any, Any], stored: dict[Any, Any]) -> None:
-    for key, value in stored.items():
-        default = into.get(key)
-        if type(value) is dict and type(default) is dict:
-            _merge(default, value)
-        else:
-            into[key] = value
+    What the top level holds of its defaults stays the state's.
+    """
+    update.merge(session_state, stored)
 
 
 def _say(level: str, message: object, fields: dict[str, Any]) -> Awaitable[None]:

@@ -150,6 +150,11 @@ class HostDoors:
                 )
             self._own.append(data["value"])
 
+    def replaced(self, state: dict[str, Any], /) -> None:
+        """The body has given itself another dict: that is stored and brought up to date now."""
+        if self._info.has_state:
+            ambient.replace(state)
+
     def commit(self, state: dict[str, Any], /) -> None:
         self._put(state, self._defaults)
         ambient.commit_state()

@@ -115,6 +115,14 @@ def put_attributes(value: Any, held: dict[str, Any]) -> None:
         object.__getattribute__(value, "__dict__").update(rest)
 
 
+def replace_attributes(value: Any, held: dict[str, Any]) -> None:
+    """What it held before and is not among these is gone."""
+    of_slots = slots(type(value))
+    for name in attributes(value, of_slots).keys() - held.keys():
+        object.__delattr__(value, name) if name in of_slots else object.__getattribute__(value, "__dict__").pop(name)
+    put_attributes(value, held)
+
+
 # Dataclasses
 
 

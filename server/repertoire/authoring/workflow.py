@@ -182,6 +182,8 @@ class Workflow:
         run.state = {} if state is None else state
         if isinstance(run.doors, LocalDoors) and run.doors.place is not None:
             run.doors.place.state = run.state
+        elif (replaced := getattr(run.hosted, "replaced", None)) is not None:
+            replaced(run.state)
 
     @property
     def session_id(self) -> str | None:
