@@ -124,15 +124,19 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W18",
-        "`sys.path.append(dirname(__file__))`, `import lib_rates`, then edit it: helpers found by any path below the "
-        "file's folder are part of the version, and fresh in each run.",
-        "open",
+        "`sys.path.append(dirname(__file__))` and `import lib_rates`, which is then edited: a helper that is found by any path "
+        "below the file's folder is part of the version, and each run imports it anew.",
+        "passes",
+        "test_siblings::test_w18_a_helper_found_by_sys_path_is_part_of_the_version_and_fresh",
     ),
     used(
         "W19",
-        "`rel/a.py: from .b import B`, used by `from rel.a import a`: packages are bundled with their relative imports, "
-        "`importlib.resources`, `import_module` of siblings.",
-        "open",
+        "A file imports `rel.a`, which says `from .b import B`: the version holds the package with its relative imports, its data for "
+        "`importlib.resources`, and what `import_module` names.",
+        "passes",
+        "test_siblings::test_w19_a_package_is_bundled_with_its_relative_imports",
+        "test_siblings::test_w19_ways_to_import_a_sibling",
+        "test_siblings::test_w19_data_of_a_package_is_part_of_the_version",
     ),
     used(
         "W20",

@@ -17,6 +17,7 @@ from repertoire.registry.classes import class_workflows
 from repertoire.registry.listing import listed
 from repertoire.registry.search import match_expression
 from repertoire.registry.source import analyse
+from repertoire.registry.uses import Uses
 from repertoire.registry.view import View
 from repertoire.settings import Limits, Settings, load
 
@@ -75,13 +76,13 @@ def test_modules_beside_a_file_are_bundled_with_what_they_import(tmp_path: Path)
     (tmp_path / "pkg" / "deep.py").write_text("import _a\nthing = 1\n")
     (tmp_path / "json.py").write_text("raise SystemExit('the standard library wins')\n")
     bundle = Bundle(str(tmp_path), LIMIT)
-    bundle.gather(analyse("import _a\ndef run(): ...\n", max_bytes=LIMIT).imports)
+    bundle.gather(analyse("import _a\ndef run(): ...\n", max_bytes=LIMIT).uses)
     assert {(module.name, module.package) for module in bundle.modules} == {
         ("_a", False), ("_b", False), ("pkg", True), ("pkg.deep", False),
     }  # fmt: skip
     (tmp_path / "_a.py").write_text("#" * LIMIT + "\n\n")
     with pytest.raises(Refused):
-        Bundle(str(tmp_path), LIMIT).gather(["_a"])
+        Bundle(str(tmp_path), LIMIT).gather(Uses(("_a",)))
 
 
 @given(st.text())

@@ -17,16 +17,26 @@ MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
 class Module(msgspec.Struct, frozen=True, array_like=True):
     """A module that a workflow file imports from its own folder, stored with the version.
 
-    `name` is dotted as the import writes it; `package` says that it is an `__init__`.
+    `name` is dotted as the import writes it; `package` says that it is an `__init__`. `path` is that of its file, from the workflow
+    file's folder, where the name does not say it.
     """
 
     name: str
     source: str
     package: bool = False
+    path: str = ""
+
+
+class DataFile(msgspec.Struct, frozen=True, array_like=True):
+    """A file that is no module, in a package that the workflow imports. `path` is from the workflow file's folder."""
+
+    path: str
+    data: bytes
 
 
 class Code(msgspec.Struct, frozen=True):
-    """Everything needed to load one version. `key` is its hash: a worker that has loaded it once needs only the key."""
+    """Everything needed to load one version. `key` is its hash, and where its file is: a worker that has loaded it once needs only the
+    key. `package` is that of the file itself, by the folders between it and its workflow folder."""
 
     key: str
     name: str
@@ -35,6 +45,8 @@ class Code(msgspec.Struct, frozen=True):
     modules: tuple[Module, ...] = ()
     entry: str | None = None
     """The class to run; None: the module's `run`."""
+    files: tuple[DataFile, ...] = ()
+    package: str = ""
 
 
 class Task(msgspec.Struct, frozen=True, tag="task"):

@@ -79,12 +79,12 @@ class Attempt:
 
     def _send_task(self, worker: Worker, place: Place | None, point: ResumePoint, began: float) -> None:
         live, version = self._live, self._live.version
-        code = None if version.hash in worker.known else version.code()
-        worker.known.add(version.hash)
+        code = None if version.key in worker.known else version.code()
+        worker.known.add(version.key)
         state = None if place is None else point.loaded_state or place.state or "{}"
         worker.channel.send(
             Task(
-                live.run.id, version.hash, live.run.arguments, code=code, state=state, cwd=folder_of(version) or worker.scratch,
+                live.run.id, version.key, live.run.arguments, code=code, state=state, cwd=folder_of(version) or worker.scratch,
                 max_result_bytes=self._limits.max_result_bytes, max_message_bytes=self._limits.max_event_bytes,
                 max_record_bytes=self._limits.max_record_bytes,
                 session_id=live.run.session_id, env=live.env, began=began, recorded=point.records, told=point.told,

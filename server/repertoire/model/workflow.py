@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from ..names import snake_case
-from ..wire import Code, Module
+from ..wire import Code, DataFile, Module
 
 Origin = Literal["operator", "tool"]
 """Who wrote it: the operator's files and command line, or a client through a tool."""
@@ -73,6 +73,9 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     options: Options
     modules: tuple[Module, ...] = ()
+    files: tuple[DataFile, ...] = ()
+    package: str = ""
+    """Of the file itself, where it lies below its workflow folder: `from . import x` is meant from there."""
     input_schema: dict[str, Any]
     output_schema: dict[str, Any]
     findings: tuple[Finding, ...] = ()
@@ -106,8 +109,13 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
             return True
         return self.path is not None and name == os.path.relpath(self.path, self.root or None).removesuffix(".py")
 
+    @property
+    def key(self) -> str:
+        """Of its code in a worker. The same text in two folders is one version, but finds other things beside it."""
+        return self.hash if self.path is None else f"{self.hash}@{self.path}"
+
     def code(self) -> Code:
-        return Code(self.hash, self.name, self.source, self.filename, self.modules, self.entry)
+        return Code(self.key, self.name, self.source, self.filename, self.modules, self.entry, self.files, self.package)
 
 
 class BrokenFile(msgspec.Struct, frozen=True):
@@ -119,15 +127,19 @@ class BrokenFile(msgspec.Struct, frozen=True):
     name: str | None = None
 
 
-def version_hash(name: str, source: str, description: str, options: Options, modules: tuple[Module, ...]) -> str:
+def version_hash(
+    name: str, source: str, description: str, options: Options, modules: tuple[Module, ...], files: tuple[DataFile, ...] = ()
+) -> str:  # fmt: skip
     """sha256 of canonical JSON, without time or author: the same text is the same version everywhere."""
-    content = {
+    content: dict[str, Any] = {
         "name": name,
         "source": source,
         "description": description,
         "options": msgspec.to_builtins(options),
-        "modules": sorted([module.name, module.package, module.source] for module in modules),
+        "modules": sorted([one.name, one.package, one.source, *([one.path] if one.path else [])] for one in modules),
     }
+    if files:
+        content["files"] = {one.path: hashlib.sha256(one.data).hexdigest() for one in files}
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

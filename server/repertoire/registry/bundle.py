@@ -1,68 +1,219 @@
-"""The modules that a workflow file imports from its own folder: stored with its version, so that old and new never mix."""
+"""What a workflow file uses of its own folder: modules and their data, stored with its version, so that old and new never mix.
+
+`Bundle` reads the imports of a source, takes in the files that they may mean, and reads those in turn. It takes too much rather than too
+little: which file a name is, the worker decides, by the rules of Python (worker/siblings.py).
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from ..errors import Refused
-from ..wire import Module
-from .source import imports, parse, uses_state
+from ..wire import DataFile, Module
+from .source import parse, uses_state
+from .uses import Uses, uses_of
 
-_MAX_MODULES = 64
+_MAX_MODULES: Final = 256
 """More than this is a package that should be installed."""
+_MAX_FOLDERS: Final = 500
+"""Looked through for a module that is found by `sys.path`."""
+_NOT_OURS: Final = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages", "venv", "env"})
 
 
 class Bundle:
-    """Gathers modules and the files they came from; `uses_state` is true when one of them does."""
+    """Gathers modules, data and the files they came from; `uses_state` is true when one of the modules does.
 
-    def __init__(self, folder: str, max_bytes: int) -> None:
+    `folder` is the file's own, `root` the workflow folder that it lies in. `files` are what a version depends on, also those that are
+    not there: a module that appears later makes a new version.
+    """
+
+    def __init__(self, folder: str, max_bytes: int, root: str | None = None) -> None:
         self._folder = folder
+        self._root = root or folder
         self._max_bytes = max_bytes
         self._size = 0
-        self._seen: set[str] = set()
-        self.modules: list[Module] = []
-        self.files: list[str] = []
+        self._taken: dict[str, Module] = {}
+        self._names: dict[str, None] = {}
+        """Absolute names that were asked for."""
+        self._any_path = False
+        """`sys.path` is changed somewhere: a name may be found in any folder."""
+        self._wants_data = False
+        self._tree: list[str] | None = None
+        self._waiting: list[tuple[str, Module | None, str]] = []
+        self._absent: dict[str, None] = {}
         self.uses_state = False
+        self.data: tuple[DataFile, ...] = ()
 
-    def gather(self, names: Iterable[str]) -> None:
-        """Take in every name that is a file beside the workflow, and what those import in turn. Raises Refused beyond the limits."""
-        waiting = list(names)
-        while waiting:
-            name = waiting.pop()
-            for part in _prefixes(name):
-                if part not in self._seen:
-                    self._seen.add(part)
-                    waiting.extend(self._take(part))
+    @property
+    def modules(self) -> list[Module]:
+        return list(self._taken.values())
 
-    def _take(self, name: str) -> list[str]:
-        found = self._find(name)
-        if found is None:
-            return []
-        path, package = found
-        with open(path, encoding="utf-8") as file:
-            source = file.read()
-        self._size += len(source)
-        if self._size > self._max_bytes or len(self.modules) >= _MAX_MODULES:
+    @property
+    def files(self) -> list[str]:
+        return [*self._taken, *(self._path_of(one.path) for one in self.data), *self._absent]
+
+    @property
+    def package(self) -> str:
+        """Of the workflow file itself, where it lies below the workflow folder."""
+        parts = os.path.relpath(self._folder, self._root).split(os.sep)
+        return ".".join(parts) if all(part.isidentifier() for part in parts) else ""
+
+    def gather(self, uses: Uses) -> None:
+        """Take in every file that the source may import, what those import in turn, and their data. Raises Refused beyond the limits."""
+        self._note(uses, None, os.path.join(self._folder, "."))
+        while self._waiting:
+            name, module, path = self._waiting.pop()
+            if name.startswith("."):
+                self._take_relative(name, module, path)
+            elif name not in self._names:
+                self._names[name] = None
+                self._take_absolute(name)
+        if self._wants_data:
+            self.data = tuple(self._gather_data())
+
+    def _note(self, uses: Uses, module: Module | None, path: str) -> None:
+        if uses.changes_path and not self._any_path:
+            self._any_path = True
+            self._waiting += [(name, None, "") for name in self._names]  # each is looked for once more, everywhere
+            self._names.clear()
+        self._wants_data = self._wants_data or uses.reads_data
+        self._waiting += [(name, module, path) for name in uses.imports]
+
+    def _take_relative(self, name: str, module: Module | None, path: str) -> None:
+        """`..a.b`, seen in `module` at `path`; None: in the workflow file."""
+        rest = name.lstrip(".")
+        up = len(name) - len(rest) - 1
+        base, package = os.path.dirname(path), self.package if module is None else _package_of(module)
+        for _ in range(up):
+            base, package = os.path.dirname(base), package.rpartition(".")[0]
+        if package and _is_within(base, self._root):
+            top = base
+            for _ in package.split("."):
+                top = os.path.dirname(top)
+            self._take(top, f"{package}.{rest}" if rest else package)
+
+    def _take_absolute(self, name: str) -> None:
+        places = [self._folder]
+        if self.package:
+            places.append(self._root)
+        if self._any_path and name != "*":
+            places += [place for place in self._folders() if place not in places]
+        found = [self._take(place, name, strict=n < 2) for n, place in enumerate(places)]
+        first = name.partition(".")[0]
+        if not any(found) and "*" not in name:
+            for place in places[: 1 + bool(self.package)]:
+                base = os.path.join(place, first)
+                self._absent.update({base + ".py": None, os.path.join(base, "__init__.py"): None})
+
+    def _take(self, place: str, name: str, *, strict: bool = True) -> bool:
+        """`a.b.c` below a folder: a, a.b and a.b.c, as far as they are there. `a.*`: all of a."""
+        base, found, parts = place, False, name.split(".")
+        for n, part in enumerate(parts, 1):
+            if part == "*":
+                self._take_all(base, ".".join(parts[: n - 1]))
+                return True
+            base = os.path.join(base, part)
+            init, file = os.path.join(base, "__init__.py"), base + ".py"
+            if os.path.isfile(init):
+                found = True
+                self._read(init, ".".join(parts[:n]), package=True, strict=strict)
+            elif os.path.isfile(file):
+                self._read(file, ".".join(parts[:n]), package=False, strict=strict)
+                return True
+            elif not os.path.isdir(base):
+                return found
+        return found
+
+    def _take_all(self, base: str, package: str) -> None:
+        """What is imported is known at run time only. What does not fit is left to the disk."""
+        files = [path for folder in _walk(base) for path in _python_files(folder)]
+        if len(files) + len(self._taken) > _MAX_MODULES or self._size + _size_of(files) > self._max_bytes:
+            return
+        for path in files:
+            inner = os.path.relpath(path, base).removesuffix(".py").split(os.sep)
+            is_package = inner[-1] == "__init__"
+            name = ".".join([*([package] if package else []), *inner[: len(inner) - is_package]])
+            if name:
+                self._read(path, name, package=is_package, strict=False)
+
+    def _read(self, path: str, name: str, *, package: bool, strict: bool = True) -> None:
+        if path in self._taken:
+            return
+        try:
+            with open(path, encoding="utf-8-sig") as file:
+                source = file.read()
+            tree = parse(source, self._max_bytes)
+        except (Refused, OSError, UnicodeDecodeError):
+            if strict:
+                raise
+            return
+        self._grow(len(source))
+        default = name.replace(".", "/") + ("/__init__.py" if package else ".py")
+        relative = os.path.relpath(path, self._folder).replace(os.sep, "/")
+        module = self._taken[path] = Module(name, source, package, "" if relative == default else relative)
+        self.uses_state = self.uses_state or uses_state(tree)
+        self._note(uses_of(tree), module, path)
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._size > self._max_bytes or len(self._taken) >= _MAX_MODULES:
             raise Refused(
                 f"The file imports more than {_MAX_MODULES} modules or {self._max_bytes} bytes from its own folder.",
                 "Install that code as a package and import it from there.", code="bundle_too_large",
             )  # fmt: skip
-        tree = parse(source, self._max_bytes)
-        self.modules.append(Module(name, source, package))
-        self.files.append(path)
-        self.uses_state = self.uses_state or uses_state(tree)
-        return list(imports(tree))
 
-    def _find(self, name: str) -> tuple[str, bool] | None:
-        base = os.path.join(self._folder, *name.split("."))
-        for path, package in ((os.path.join(base, "__init__.py"), True), (base + ".py", False)):
-            if os.path.isfile(path):
-                return path, package
-        return None
+    def _gather_data(self) -> list[DataFile]:
+        """What lies in the packages besides modules; where it is too much, none of it: it is read from the disk then."""
+        folders = {os.path.dirname(path) for path in self._taken} - {self._folder, self._root}
+        paths = sorted({path for top in folders for folder in _walk(top) for path in _data_files(folder)})
+        if len(paths) > _MAX_MODULES or self._size + _size_of(paths) > self._max_bytes:
+            return []
+        found = []
+        for path in paths:
+            with open(path, "rb") as file:
+                found.append(DataFile(os.path.relpath(path, self._folder).replace(os.sep, "/"), file.read()))
+        return found
+
+    def _folders(self) -> list[str]:
+        if self._tree is None:
+            self._tree = list(_walk(self._root))
+        return self._tree
+
+    def _path_of(self, relative: str) -> str:
+        return os.path.normpath(os.path.join(self._folder, relative))
 
 
-def _prefixes(name: str) -> list[str]:
-    """`a.b.c` → a, a.b, a.b.c: importing the last imports them all."""
-    parts = name.split(".")
-    return [".".join(parts[: i + 1]) for i in range(len(parts))]
+def _package_of(module: Module) -> str:
+    return module.name if module.package else module.name.rpartition(".")[0]
+
+
+def _is_within(path: str, root: str) -> bool:
+    return path == root or path.startswith(os.path.join(root, ""))
+
+
+def _walk(top: str) -> Iterator[str]:
+    """The folder and those below it; hidden and installed ones left out."""
+    for n, (folder, folders, _) in enumerate(os.walk(top)):
+        if n >= _MAX_FOLDERS:
+            return
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _NOT_OURS)
+        yield folder
+
+
+def _python_files(folder: str) -> list[str]:
+    return sorted(entry.path for entry in os.scandir(folder) if entry.name.endswith(".py") and entry.is_file())
+
+
+def _data_files(folder: str) -> list[str]:
+    left_out = (".py", ".pyc", ".so", ".pyd")
+    return [
+        entry.path
+        for entry in os.scandir(folder)
+        if entry.is_file() and not entry.name.endswith(left_out) and not entry.name.startswith(".")
+    ]
+
+
+def _size_of(paths: Iterable[str]) -> int:
+    return sum(os.path.getsize(path) for path in paths)

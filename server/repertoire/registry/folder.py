@@ -112,7 +112,9 @@ class Folder:
                 raise Refused(problem, f"Rename {what}.", code="bad_name")
             known = await self._store.version(version.hash)
             if known is not None and known.is_loaded:
-                return msgspec.structs.replace(known, origin="operator", root=self.root, path=version.path)
+                return msgspec.structs.replace(
+                    known, origin="operator", root=self.root, path=version.path, package=version.package
+                )
             outcome = await self._inspect(version)
             if isinstance(outcome, Fault):
                 raise Refused(outcome.message, outcome.hint, code=outcome.code, line=outcome.line)
@@ -129,14 +131,15 @@ class Folder:
         with open(path, "rb") as file:
             source = file.read(self._limits.max_source_bytes + 1).decode("utf-8-sig")
         analysis = analyse(source, max_bytes=self._limits.max_source_bytes)
-        bundle = Bundle(os.path.dirname(path), self._limits.max_bundle_bytes)
-        bundle.gather(analysis.imports)
+        bundle = Bundle(os.path.dirname(path), self._limits.max_bundle_bytes, self.root)
+        bundle.gather(analysis.uses)
         modules = tuple(bundle.modules)
 
         def version(name: str, description: str, entry: str | None) -> WorkflowVersion:
             return WorkflowVersion(
-                hash=version_hash(name, source, description, analysis.options, modules), name=name, origin="operator",
-                source=source, description=description, options=analysis.options, modules=modules, input_schema={},
+                hash=version_hash(name, source, description, analysis.options, modules, bundle.data), name=name, origin="operator",
+                source=source, description=description, options=analysis.options, modules=modules, files=bundle.data,
+                package=bundle.package, input_schema={},
                 output_schema={}, uses_state=analysis.uses_state or bundle.uses_state, root=self.root, path=path, entry=entry,
                 created_at=time.time(),
             )  # fmt: skip

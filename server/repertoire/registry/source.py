@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ast
-import sys
 import threading
-from collections.abc import Iterator
 
 import msgspec
 
 from ..errors import Refused
 from ..model.workflow import Options
 from .classes import ClassWorkflow, class_workflows, unfinished
+from .uses import Uses, uses_of
 
 _PARSING = threading.Lock()
 """CPython 3.11 counts the parser's recursion across threads and then fails with SystemError (gh-106905)."""
@@ -19,13 +18,13 @@ _STATE_NAMES = frozenset({"session_state", "commit_state", "cached"})
 
 
 class Analysis(msgspec.Struct, frozen=True):
-    """`imports` are the dotted names a module imports anywhere, for finding the files beside it. `classes` are its class workflows;
-    a module with a `run` of its own is that one workflow, whatever classes it has."""
+    """`uses` is what it imports anywhere, for finding the files beside it. `classes` are its class workflows; a module with a `run` of its
+    own is that one workflow, whatever classes it has."""
 
     description: str
     options: Options
     uses_state: bool
-    imports: tuple[str, ...]
+    uses: Uses
     classes: tuple[ClassWorkflow, ...] = ()
 
 
@@ -68,7 +67,7 @@ def analyse(source: str, *, max_bytes: int, description: str | None = None) -> A
         or "",
         options=_options(tree),
         uses_state=uses_state(tree),
-        imports=tuple(imports(tree)),
+        uses=uses_of(tree),
         classes=classes,
     )
 
@@ -85,17 +84,6 @@ def uses_state(tree: ast.Module) -> bool:
         if isinstance(node, ast.keyword) and node.arg in _STATE_NAMES:  # given to a class's constructor
             return True
     return False
-
-
-def imports(tree: ast.Module) -> Iterator[str]:
-    """Dotted names of everything imported, `from a import b` as both `a` and `a.b`; the standard library's left out."""
-    for node in ast.walk(tree):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        yield from (name for name in names if name.partition(".")[0] not in sys.stdlib_module_names)
 
 
 def _find_run(tree: ast.Module) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef | None, bool]:

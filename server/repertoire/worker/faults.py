@@ -42,7 +42,7 @@ def of_load(error: BaseException, version: Version) -> Fault:
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith(PACKAGE):
         return Fault(
             "import_failed", "ModuleNotFoundError", clean(_missing_module(error), _MAX_MESSAGE), line=line,
-            hint=_install_hint(error), traceback=_traceback(error, version.filenames),
+            hint=_missing_hint(error, version), traceback=_traceback(error, version.filenames),
         )  # fmt: skip
     if isinstance(error, ImportError) and (error.name or "").startswith(PACKAGE):
         message, hint = "a workflow file cannot import relatively", "Write `import name` for a file beside it."
@@ -80,7 +80,7 @@ def of_run(error: BaseException, version: Version) -> Fault:
         return Fault("exit", type(error).__name__, clean(message, _MAX_MESSAGE), line=line, hint=hint)
     return Fault(
         "exception", type(error).__name__, clean(_message(error), _MAX_MESSAGE), line=line,
-        hint=_install_hint(error) if isinstance(error, ModuleNotFoundError) else None,
+        hint=_missing_hint(error, version) if isinstance(error, ModuleNotFoundError) else None,
         traceback=_traceback(error, version.filenames),
     )  # fmt: skip
 
@@ -109,10 +109,13 @@ def _missing_module(error: ModuleNotFoundError) -> str:
     return f"the Python that runs workflows has no module {error.name!r}" if error.name else _message(error)
 
 
-def _install_hint(error: ModuleNotFoundError) -> str | None:
+def _missing_hint(error: ModuleNotFoundError, version: Version) -> str | None:
     if not error.name:
         return None
-    package = error.name.partition(".")[0]
+    package, *rest = error.name.split(".")
+    if any(name == package or name.startswith(f"{package}.") for name in version.own_modules):
+        folder = os.path.join(version.tree.folder, package, *rest[:-1])
+        return f"{package} is the workflow's own: write {rest[-1] if rest else package}.py in {folder}, or correct the import."
     return (
         f"Install it into that Python: {sys.executable} -m pip install {package} (the package may have another name)."
     )

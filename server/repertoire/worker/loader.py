@@ -1,18 +1,14 @@
-"""Loading one version: its module executed afresh for each run, its bundled modules answered by an import hook, both gone after it.
+"""Loading one version: its module executed afresh for each run, the modules beside it answered by `Siblings`, all gone after it.
 
 Compiled code and, where its types allow, the signature are kept by key; nothing else of a run reaches the next.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import linecache
-import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -24,6 +20,7 @@ from ..compat.hook import CompatFinder
 from ..wire import Code
 from .clock import RunClock
 from .shims import builtins_for
+from .siblings import Siblings, Tree
 from .threads import foreign
 from .transform import compiled
 
@@ -45,15 +42,13 @@ class Version:
     def __init__(self, code: Code) -> None:
         self.code = code
         self.name = f"{PACKAGE}.{code.name}"
-        folder = os.path.dirname(code.filename)
-        self.bundled = {module.name: module for module in code.modules}
-        self.packages = {parent for name in self.bundled for parent in _parents(name)} - set(self.bundled)
-        self.files = {module.name: _file_of(folder, module.name, module.package) for module in code.modules}
-        self.own_modules = frozenset({self.name, *self.bundled})
+        self.tree = Tree(code)
+        self.own_modules = {self.name, *(module.name for module in code.modules)}
+        """Whose types are new in each run."""
         self.signature: Signature | None = None
-        self._compiled: dict[str, CodeType] = {}
+        self._compiled: CodeType | None = None
         self._lines = {code.filename: code.source.splitlines(keepends=True)}
-        self._lines.update((self.files[m.name], m.source.splitlines(keepends=True)) for m in code.modules)
+        self._lines.update((path, m.source.splitlines(keepends=True)) for path, m in self.tree.modules.items())
 
     @property
     def filenames(self) -> frozenset[str]:
@@ -62,53 +57,17 @@ class Version:
     def main(self) -> CodeType:
         """Raises BadSyntax."""
         try:
-            return self._compile("", self.code.source, self.code.filename)
+            self._compiled = self._compiled or compiled(self.code.source, self.code.filename)
+            return self._compiled
         except SyntaxError as error:
             raise BadSyntax(error.msg, error.lineno) from error
         except (ValueError, OverflowError, RecursionError, MemoryError) as error:
             raise BadSyntax(f"the source cannot be compiled: {error or type(error).__name__}", None) from error
 
-    def module(self, name: str) -> CodeType:
-        return self._compile(name, self.bundled[name].source, self.files[name])
-
     def show_lines(self) -> None:
         """Let tracebacks show the source of this version, not of the file as it is now."""
         for filename, lines in self._lines.items():
             linecache.cache[filename] = (sum(map(len, lines)), None, lines, filename)
-
-    def _compile(self, name: str, source: str, filename: str) -> CodeType:
-        code = self._compiled.get(name)
-        if code is None:
-            code = self._compiled[name] = compiled(source, filename)
-        return code
-
-
-class BundleFinder(MetaPathFinder, Loader):
-    """Answers the current version's bundled modules. Last on sys.meta_path: installed packages win over a file beside a workflow."""
-
-    def __init__(self) -> None:
-        self.version: Version | None = None
-        self.builtins: dict[str, Any] = {}
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        version = self.version
-        if version is None:
-            return None
-        if fullname in version.packages:
-            return importlib.util.spec_from_loader(fullname, self, is_package=True)
-        if fullname not in version.bundled:
-            return None
-        package = version.bundled[fullname].package
-        return importlib.util.spec_from_loader(fullname, self, origin=version.files[fullname], is_package=package)
-
-    def exec_module(self, module: ModuleType) -> None:
-        version = self.version
-        if version is not None and module.__name__ in version.bundled:
-            module.__file__ = version.files[module.__name__]
-            module.__dict__["__builtins__"] = self.builtins
-            exec(version.module(module.__name__), module.__dict__)
 
 
 class Library:
@@ -116,7 +75,7 @@ class Library:
 
     def __init__(self) -> None:
         self._versions: dict[str, Version] = {}
-        self._finder = BundleFinder()
+        self._finder = Siblings()
         self._placed_among: list[Any] = []
 
     def version(self, key: str, code: Code | None) -> Version | None:
@@ -151,8 +110,9 @@ class Library:
 
     def _register(self, version: Version, builtins: dict[str, Any]) -> ModuleType:
         module = ModuleType(version.name)
-        module.__dict__["__builtins__"] = self._finder.builtins = builtins
+        module.__dict__["__builtins__"] = builtins
         module.__file__ = version.code.filename
+        module.__package__ = version.code.package or None
         module.__dict__.update(
             session_state=ambient.session_state,
             progress=ambient.progress,
@@ -167,7 +127,8 @@ class Library:
             ask=durable.ask,
             cached=cached,
         )
-        self._place_finder(version)
+        self._place_finder()
+        self._finder.begin(version.tree, builtins, version.own_modules)
         version.show_lines()
         if PACKAGE not in sys.modules:
             parent = sys.modules[PACKAGE] = ModuleType(PACKAGE)
@@ -175,9 +136,9 @@ class Library:
         sys.modules[version.name] = module
         return module
 
-    def _place_finder(self, version: Version) -> None:
-        """Behind all others but the one for other systems' names: a file beside the workflow wins over our stand-in."""
-        self._finder.version = version
+    def _place_finder(self) -> None:
+        """Behind all others but the one for other systems' names: installed packages win over a file beside the workflow, and that
+        over our stand-in."""
         if self._placed_among == sys.meta_path and self._finder in self._placed_among:
             return
         finders = [finder for finder in sys.meta_path if finder is not self._finder]
@@ -186,16 +147,9 @@ class Library:
         sys.meta_path[:] = self._placed_among = finders
 
     def _forget(self, version: Version) -> list[ModuleType]:
-        """Take the version's modules out of sys.modules; the bundled ones are returned."""
-        self._finder.version = None
-        self._finder.builtins = {}
+        """Take the version's modules out of sys.modules; those beside it are returned."""
         sys.modules.pop(version.name, None)
-        bundled = []
-        for name in (*version.bundled, *version.packages):
-            module = sys.modules.get(name)
-            if module is not None and getattr(module, "__loader__", None) is self._finder:
-                bundled.append(sys.modules.pop(name))
-        return bundled
+        return self._finder.end()
 
 
 def signature(version: Version, module: ModuleType, entry: Entry) -> Signature:
@@ -206,13 +160,3 @@ def signature(version: Version, module: ModuleType, entry: Entry) -> Signature:
     if found.lasting:
         version.signature = found
     return found
-
-
-def _parents(name: str) -> list[str]:
-    parts = name.split(".")
-    return [".".join(parts[:i]) for i in range(1, len(parts))]
-
-
-def _file_of(folder: str, name: str, package: bool) -> str:
-    path = os.path.join(folder, *name.split("."))
-    return os.path.join(path, "__init__.py") if package else path + ".py"
