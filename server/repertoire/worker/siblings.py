@@ -79,27 +79,31 @@ class Siblings(MetaPathFinder):
         self._given: dict[str, ModuleSpec] = {}
         self._hooked: set[str] = set()
         self._names: set[str] = set()
+        self._hooks: list[Any] = [self._hook]
 
     def begin(self, tree: Tree, builtins: dict[str, Any], names: set[str]) -> None:
         """From now on answer from this tree. The names of what is imported are added to `names`."""
         self.tree, self.builtins, self._names = tree, builtins, names
-        if self._hook not in sys.path_hooks:
-            sys.path_hooks.insert(0, self._hook)
+        if sys.path_hooks[:1] != self._hooks:
+            sys.path_hooks[:] = [*self._hooks, *(hook for hook in sys.path_hooks if hook not in self._hooks)]
         for folder in tree.folders:  # somebody may have looked there before us
             sys.path_importer_cache.pop(folder, None)
 
     def end(self) -> list[ModuleType]:
         """Take what was imported out of sys.modules; the modules are returned."""
+        self.tree, tree = None, self.tree
+        self.builtins = {}
+        if not self._given and not self._hooked:
+            return []
         gone = []
         for name, spec in self._given.items():
             module = sys.modules.get(name)
-            if module is not None and self._is_ours(module, spec):
+            if module is not None and _is_of(tree, module, spec):
                 gone.append(sys.modules.pop(name))
         for entry in self._hooked:
             sys.path_importer_cache.pop(entry, None)
         self._given.clear()
         self._hooked.clear()
-        self.tree, self.builtins = None, {}
         return gone
 
     def find_spec(
@@ -134,7 +138,6 @@ class Siblings(MetaPathFinder):
         spec = ModuleSpec(
             fullname, SiblingLoader(tree, path, self.builtins), origin=path, is_package=locations is not None
         )
-        spec.has_location = True
         if locations is not None:
             spec.submodule_search_locations = [locations]
         return spec
@@ -145,12 +148,6 @@ class Siblings(MetaPathFinder):
             raise ImportError(entry)
         self._hooked.add(entry)
         return FolderFinder(self, self.tree, folder)
-
-    def _is_ours(self, module: ModuleType, spec: ModuleSpec) -> bool:
-        if spec.loader is not None:
-            return getattr(module, "__spec__", None) is spec
-        tree = self.tree
-        return tree is not None and any(tree.of(entry) for entry in getattr(module, "__path__", ()))
 
 
 class FolderFinder:
@@ -190,6 +187,7 @@ class SiblingLoader(InspectLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         module.__dict__["__builtins__"] = self._builtins
+        module.__file__ = self.path  # not by the spec's has_location: that also works out where a .pyc would be
         exec(self.get_code(module.__name__), module.__dict__)
 
     def get_code(self, fullname: str) -> CodeType:
@@ -277,3 +275,10 @@ class Stored(Traversable):
 
 def _extension(folder: str, fullname: str) -> ModuleSpec | None:
     return FileFinder(folder, (ExtensionFileLoader, list(EXTENSION_SUFFIXES))).find_spec(fullname)
+
+
+def _is_of(tree: Tree | None, module: ModuleType, spec: ModuleSpec) -> bool:
+    """Whether this is the module that was found, and not another that somebody has put under its name."""
+    if spec.loader is not None:
+        return getattr(module, "__spec__", None) is spec
+    return tree is not None and any(tree.of(entry) for entry in getattr(module, "__path__", ()))
