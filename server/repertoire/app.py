@@ -65,7 +65,7 @@ class App:
 
     @property
     def wanted_env(self) -> tuple[str, ...]:
-        return self.settings.worker_env
+        return self.settings.caller_env
 
     def live_runs(self) -> int:
         return self._runner.live_runs
@@ -117,7 +117,7 @@ class App:
         from .surfaces.mcp.lines import serve_lines
         from .surfaces.mcp.stdio import stdio_lines
 
-        caller = Caller(session_name=session, roots=self.settings.roots, env=self.settings.own_env())
+        caller = Caller(session_name=session, roots=self.settings.roots, env=self.settings.own_env(), cwd=os.getcwd())
         server = build_server(
             self.service, self.settings.limits, self.changes, lambda ctx: caller, state_key=self.state_key
         )
@@ -195,7 +195,7 @@ async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | Non
 
 
 def caller_of(hello: Hello) -> Caller:
-    return Caller(session_name=hello.session, roots=tuple(hello.roots), env=hello.env)
+    return Caller(session_name=hello.session, roots=tuple(hello.roots), env=hello.env, cwd=hello.cwd)
 
 
 def ready_folder() -> str | None:

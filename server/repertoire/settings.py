@@ -56,6 +56,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """A longer result is paged: Claude Code puts results of 25,000 tokens or 50,000 characters away into a file."""
     max_event_bytes: int = 64 * 1024
     """One event's message."""
+    max_events: int = 10_000
+    """Events recorded of one run: nobody reads more, and they would fill the disk. The run goes on without further ones."""
+    max_items: int = 10_000
+    """Values that a run yields and that are its result: more belong into a file, or into pages."""
     session_ttl_s: float = 90 * 24 * 3600.0
     """A session unused for this long has expired."""
     max_calls: int = 100_000
@@ -115,9 +119,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The model may be fetched from the hub where it is nowhere on this machine."""
     limits: Limits = Limits()
 
+    @property
+    def caller_env(self) -> tuple[str, ...]:
+        """Names of the variables that are the caller's: `worker_env`, and what the times mean that a body says."""
+        return tuple(dict.fromkeys((*self.worker_env, "TZ")))
+
     def own_env(self) -> dict[str, str]:
         """What bodies may see of this process's own environment."""
-        return {name: os.environ[name] for name in self.worker_env if name in os.environ}
+        return {name: os.environ[name] for name in self.caller_env if name in os.environ}
 
 
 _LISTS: Final = ("worker_env", "dropped_arguments")

@@ -59,9 +59,13 @@ class Task(msgspec.Struct, frozen=True, tag="task"):
     code: Code | None = None
     state: str | None = None
     cwd: str | None = None
+    """The body's working folder. Its module is loaded in `home`."""
+    home: str | None = None
     max_result_bytes: int = 16 * 1024 * 1024
     max_message_bytes: int = 64 * 1024
     max_record_bytes: int = 4 * 1024 * 1024
+    max_events: int = 10_000
+    max_items: int = 10_000
     session_id: str = ""
     env: dict[str, str] = {}
     """Environment variables of the caller that this body may see."""

@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 from . import ambient, bodies
 from .hints import UNSAID
-from .refusals import NotMade, SchemaError, TooManyItems
-from .result import MAX_ITEMS
+from .refusals import NotMade, SchemaError
+from .result import check_room
 from .run_info import DEFAULTS_KEY, RunInfo
 from .runs import Opened, Opening, RunEnd, looked_at, serving
 from .schema import Remark, Signature, read
@@ -143,11 +143,8 @@ class HostDoors:
     def emit(self, type: Literal["text", "item", "log"], data: dict[str, Any], /) -> None:
         ambient.emit(type, data)
         if type == "item" and "event" not in data:
-            if len(self._own) >= MAX_ITEMS:
-                raise TooManyItems(
-                    f"run() yielded more than {MAX_ITEMS} items",
-                    hint="Yield fewer, larger items, or RunResponse(content=...) with text, which is added up.",
-                )
+            hint = "Yield fewer, larger items, or RunResponse(content=...) with text, which is added up."
+            check_room(len(self._own), self._info.max_items, hint)
             self._own.append(data["value"])
 
     def replaced(self, state: dict[str, Any], /) -> None:

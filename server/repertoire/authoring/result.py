@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from .complaints import shown
 from .hints import UNSAID
 from .hints import shown as shown_annotation
-from .refusals import ResultMismatch, ResultNotJson, ResultTooLarge
+from .refusals import ResultMismatch, ResultNotJson, ResultTooLarge, TooManyItems
 
 if TYPE_CHECKING:
     from .plain import Adapter
 
-MAX_ITEMS: Final = 10_000
-"""Values of the author's own that a stream's result may hold."""
+
+def check_room(items: int, max_items: int, hint: str) -> None:
+    """Raises TooManyItems where a stream of the author's own values has as many as its result may hold."""
+    if items >= max_items:
+        raise TooManyItems(
+            f"run() yielded more than {max_items} items", hint=f"{hint} The setting max_items raises this limit."
+        )
 
 
 def dump(value: Any, annotation: Any, adapter: Adapter, max_bytes: int) -> str:

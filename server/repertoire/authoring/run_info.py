@@ -18,3 +18,4 @@ class RunInfo(NamedTuple):
     env: Mapping[str, str]
     session_id: str = ""
     has_state: bool = False
+    max_items: int = 10_000

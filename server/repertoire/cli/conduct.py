@@ -119,7 +119,8 @@ def tell_how_to_answer(run: dict[str, Any]) -> None:
 
 def _print_result(answer: dict[str, Any]) -> None:
     if "result_preview" in answer:
-        render.err.print(f"A long result, in {answer['parts']} parts; this is its beginning.", markup=False)
+        if answer["parts"] > 1:
+            render.err.print(f"A long result, in {answer['parts']} parts; this is its beginning.", markup=False)
         sys.stdout.write(answer["result_preview"] + "\n")
     else:
         render.print_json(answer["result"])

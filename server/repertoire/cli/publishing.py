@@ -57,7 +57,7 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Check a source and keep it as HOME/workflows/NAME.py."""
-    source = sys.stdin.read() if file == "-" else _text(file)
+    source = sys.stdin.read().removeprefix("\ufeff") if file == "-" else _text(file)
     answer = call_verb(
         home,
         workflows,
@@ -126,7 +126,7 @@ def delete(
 
 def _text(file: str) -> str:
     try:
-        return Path(file).read_text(encoding="utf-8")
+        return Path(file).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise BadArguments(f"Cannot read {file}: {error.strerror}.") from error
     except UnicodeDecodeError as error:

@@ -27,8 +27,9 @@ def visible(text: str) -> str:
     return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
-out = _Plain(highlight=False, soft_wrap=True)
-err = _Plain(stderr=True, highlight=False, soft_wrap=True)
+out = _Plain(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = _Plain(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+"""Verbatim: an id `workflow:package:...` and a source with `:book:` in it hold no emoji, and `[red]` is no colour."""
 
 
 def print_json(value: Any) -> None:

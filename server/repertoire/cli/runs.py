@@ -230,7 +230,11 @@ def read_payload(text: str) -> dict[str, Any]:
     """JSON, or @FILE with JSON in it. Raises BadArguments with the place of what is wrong."""
     try:
         value = json.loads(read_text(text[1:]) if text.startswith("@") else text)
+    except UnicodeDecodeError as error:
+        raise BadArguments(f"{text[1:]} is not UTF-8: {error.reason} at byte {error.start}.") from error
     except ValueError as error:
+        if "integer string conversion" in str(error):
+            raise BadArguments("An integer in --payload has more than 4,300 digits: give it as text.") from error
         raise BadArguments(f"--payload is not JSON: {error}.", """For example --payload '{"path": "."}'.""") from error
     if not isinstance(value, dict):
         raise BadArguments("--payload must be a JSON object with the workflow's parameters.")
@@ -239,6 +243,6 @@ def read_payload(text: str) -> dict[str, Any]:
 
 def read_text(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise BadArguments(f"Cannot read {path}: {error.strerror}.") from error

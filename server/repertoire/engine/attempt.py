@@ -84,9 +84,10 @@ class Attempt:
         state = None if place is None else point.loaded_state or place.state or "{}"
         worker.channel.send(
             Task(
-                live.run.id, version.key, live.run.arguments, code=code, state=state, cwd=folder_of(version) or worker.scratch,
+                live.run.id, version.key, live.run.arguments, code=code, state=state,
+                cwd=_work_folder(live, worker), home=folder_of(version) or worker.scratch,
                 max_result_bytes=self._limits.max_result_bytes, max_message_bytes=self._limits.max_event_bytes,
-                max_record_bytes=self._limits.max_record_bytes,
+                max_record_bytes=self._limits.max_record_bytes, max_events=self._limits.max_events, max_items=self._limits.max_items,
                 session_id=live.run.session_id, env=live.env, began=began, recorded=point.records, told=point.told,
             )
         )  # fmt: skip
@@ -142,6 +143,13 @@ async def reply(worker: Worker) -> Any:
     except ProtocolViolation:
         logger.exception("worker %s", worker.pid)
         return None
+
+
+def _work_folder(live: Live, worker: Worker) -> str | None:
+    """Trusted code works where its caller does: relative paths mean to it what they mean to whoever gave them."""
+    if live.version.origin == "operator":
+        return live.run.cwd or folder_of(live.version) or worker.scratch
+    return worker.scratch
 
 
 def folder_of(version: WorkflowVersion) -> str | None:

@@ -46,7 +46,8 @@ class Children:
         live = call.live
         live.has_children = True
         child = self._runner.start(
-            version, json.dumps(arguments), session_id, live.run.principal, live.env, roots=live.run.roots, parent=live, path=call.path
+            version, json.dumps(arguments), session_id, live.run.principal, live.env,
+            roots=live.run.roots, cwd=live.run.cwd, parent=live, path=call.path
         )  # fmt: skip
         call.begun({"run_id": child.run.id})
         return await self.wait(call, child.run.id)

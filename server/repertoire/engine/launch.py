@@ -8,10 +8,11 @@ import socket
 import sys
 
 _KEPT_ENVIRONMENT = (
-    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV",
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "SYSTEMROOT",
 )  # fmt: skip
-"""What a Python needs to start, find its packages and check certificates. Nothing that could be a secret."""
+"""What a Python needs to start, find its packages and check certificates. Nothing that could be a secret. TZ is the
+caller's of each run."""
 
 
 async def start_python(theirs: socket.socket, environment: dict[str, str], *flags: str) -> asyncio.subprocess.Process:

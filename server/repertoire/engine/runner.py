@@ -76,7 +76,7 @@ class Runner:
 
     def start(
         self, version: WorkflowVersion, arguments: str, session_id: str, principal: str, env: Mapping[str, str] = _NO_ENV, *,
-        roots: tuple[str, ...] = (), parent: Live | None = None, path: str | None = None, run_id: str | None = None,
+        roots: tuple[str, ...] = (), cwd: str | None = None, parent: Live | None = None, path: str | None = None, run_id: str | None = None,
         rerun_of: str | None = None, rehearsal: Mapping[str, Door] | None = None,
     ) -> Live:  # fmt: skip
         """`arguments` is a JSON object as text, `env` what the body sees of its caller's environment, `roots` the folders in which the
@@ -95,7 +95,7 @@ class Runner:
             id=run_id or new_run_id(version.name), workflow=version.name, version=version.hash, session_id=session_id,
             principal=principal, arguments=arguments, created_at=now, last_event=1, started_at=now if has_room else None,
             waiting_for=None if has_room else _A_WORKER, parent=parent.run.id if parent else None, parent_path=path,
-            root=parent.run.top if parent else None, depth=parent.run.depth + 1 if parent else 0, rerun_of=rerun_of, roots=roots,
+            root=parent.run.top if parent else None, depth=parent.run.depth + 1 if parent else 0, rerun_of=rerun_of, roots=roots, cwd=cwd,
             is_example=rehearsal is not None or (parent is not None and parent.run.is_example),
         )  # fmt: skip
         live = self._made(run, version, env, parent, ResumePoint())

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ..digits import is_readable
 from ..wire import Fault
 from .lifecycle import FINAL, Status
 
@@ -69,6 +70,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     depth: int = 0
     rerun_of: str | None = None
     roots: tuple[str, ...] = ()
+    cwd: str | None = None
+    """The caller's working folder, which is the body's in trusted code."""
     """The workflow folders of its caller, best first: what it calls by name is looked up there, after a resume as well."""
     is_example: bool = False
     """Made to check what a workflow does: shown to nobody who does not ask for it by its id."""
@@ -126,11 +129,12 @@ def envelope(run: Run, inline_chars: int) -> dict[str, Any]:
     """{run_id, session_id, status, result}, always all four; `error` when failed; a long result as a preview and `parts`."""
     answer: dict[str, Any] = {"run_id": run.id, "session_id": run.session_id, "status": run.status, "result": None}
     if run.status == "completed" and run.result is not None:
-        if len(run.result) <= inline_chars:
+        if len(run.result) <= inline_chars and is_readable(run.result):
             answer["result"] = json.loads(run.result)
         else:
-            answer["result_preview"] = run.result[:2000]
-            answer["parts"] = -(-len(run.result) // inline_chars)
+            parts = -(-len(run.result) // inline_chars)
+            answer["result_preview"] = run.result if parts == 1 else run.result[:2000]
+            answer["parts"] = parts
     elif run.result is not None:  # what a cancelled run had given so far
         answer["result_preview"] = run.result[:2000]
         answer["parts"] = -(-len(run.result) // inline_chars)

@@ -27,6 +27,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, str] = {}
     """Of the caller's own environment, the variables that bodies may see (`worker_env`): one host's keys serve no other host."""
 
+    cwd: str | None = None
+    """The folder in which the caller works: relative paths in its calls mean files there. None over HTTP, where nobody knows it."""
     client: str = ""
     """What the program calls itself through which the call came."""
 

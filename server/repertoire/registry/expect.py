@@ -14,6 +14,7 @@ from typing import Any, Final
 import anyio.to_thread
 import msgspec
 
+from .. import digits
 from ..errors import Refused
 from ..model.example import Example
 from ..model.run import Run
@@ -138,7 +139,7 @@ def _plain(error: BaseException) -> str:
 
 def _compared(example: Example, text: str) -> str | None:
     try:
-        result = json.loads(text)
+        result = digits.loads(text)
         if example.expect_error is not None:
             return f"expected an error with {example.expect_error!r}, got the result {shown(result)}"
         return None if example.expect is msgspec.UNSET else _difference(example.expect, result, "result", example)
@@ -209,7 +210,7 @@ def _unfit(schema: Any, text: str) -> str | None:
 
     try:
         # Without a registry that fetches: a reference must not make this machine open an address or a file.
-        error = best_match(Draft202012Validator(schema, registry=Registry()).iter_errors(json.loads(text)))
+        error = best_match(Draft202012Validator(schema, registry=Registry()).iter_errors(digits.loads(text)))
     except (
         Exception
     ) as error:  # of a reference to nothing, numbers too large, depth: whatever it is, it is the example's

@@ -28,6 +28,9 @@ class Analysis(msgspec.Struct, frozen=True):
     classes: tuple[ClassWorkflow, ...] = ()
 
 
+_INVISIBLE = "Take that invisible character away, as copied text may have it; inside of a string write its escape."
+
+
 def parse(source: str, max_bytes: int) -> ast.Module:
     """The syntax tree. Raises Refused with the line and column of what is wrong."""
     size = len(source.encode("utf-8", "surrogatepass"))
@@ -41,7 +44,8 @@ def parse(source: str, max_bytes: int) -> ast.Module:
             return ast.parse(source)
     except SyntaxError as error:
         raise Refused(
-            f"Syntax error in line {error.lineno}, column {error.offset}: {error.msg}.", "Correct that line and try again.",
+            f"Syntax error in line {error.lineno}, column {error.offset}: {error.msg}.",
+            _INVISIBLE if "non-printable" in str(error.msg) else "Correct that line and try again.",
             code="syntax_error", line=error.lineno, column=error.offset,
         ) from error  # fmt: skip
     except (ValueError, RecursionError, MemoryError, SystemError) as error:

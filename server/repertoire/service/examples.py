@@ -10,6 +10,7 @@ from typing import Final
 import anyio
 import msgspec
 
+from .. import digits
 from ..engine.journal import CallFailed, Done, Door, DoorCall
 from ..engine.runner import Runner
 from ..errors import Refused
@@ -186,7 +187,7 @@ async def example_of(store: Store, doors: Collection[str], run: Run) -> Example:
     arguments = json.loads(run.arguments)
     if run.error is not None:
         return Example(arguments=arguments, expect_error=run.error.message, mocks=mocks)
-    return Example(arguments=arguments, expect=json.loads(run.result or "null"), mocks=mocks)
+    return Example(arguments=arguments, expect=digits.loads(run.result or "null"), mocks=mocks)
 
 
 async def _calls_of(store: Store, doors: Collection[str], run: Run) -> list[Recorded]:
@@ -204,4 +205,4 @@ def _mock_of(record: Recorded, child: Run | None) -> Mock:
     arguments = json.loads(child.arguments) if child else msgspec.UNSET
     if record.error is not None:
         return Mock(call=name, arguments=arguments, error=record.error.message)
-    return Mock(call=name, arguments=arguments, result=json.loads(record.result or "null"))
+    return Mock(call=name, arguments=arguments, result=digits.loads(record.result or "null"))

@@ -26,6 +26,9 @@ _NOT_ISOLATED: Final = Finding(
 )  # fmt: skip
 _GIVE_SOME: Final = 'Create it again with examples=[{"arguments": {...}, "expect": ...}], or with from_run=RUN_ID after a run that went well.'
 
+_BOM: Final = "\ufeff"
+"""A byte order mark, which editors of Windows write before a text."""
+
 
 class Publishing(Versions):
     def __init__(self, parts: Parts) -> None:
@@ -54,7 +57,7 @@ class Publishing(Versions):
             raise BadArguments(
                 "`source`: missing.", "Give the module's Python source, or from_run with the run whose source it is."
             )
-        version = await self._analysed(caller, name, source, description, "tool", tags)
+        version = await self._analysed(caller, name, source.removeprefix(_BOM), description, "tool", tags)
         if self._settings.publish_requires == "approval" and not await self._store.was_published(version.hash):
             checked = await self._keep_unseen(caller, version, wanted)
             if publish:
@@ -125,7 +128,7 @@ class Publishing(Versions):
         path = self._own_file(name)
         if problem := name_problem(name):
             raise Refused(problem, "Choose another name.", code="bad_name")
-        known = self.view(caller).find(name)
+        source, known = source.removeprefix(_BOM), self.view(caller).find(name)
         if known is not None and not (replace and known.path == path):
             where = known.path or "a workflow that was created through a tool"
             raise Refused(

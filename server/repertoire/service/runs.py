@@ -67,11 +67,13 @@ class Runs(Library):
             if known is not None:
                 return known
         if idempotency_key is None:
-            return self._runner.start(version, text, session, caller.principal, caller.env, roots=caller.roots)
+            return self._runner.start(
+                version, text, session, caller.principal, caller.env, roots=caller.roots, cwd=caller.cwd
+            )
         run_id = await self._first_of(caller, version.name, idempotency_key, text)
         known = self._runner.live(run_id) or await self._ended(run_id)
         return known or self._runner.start(
-            version, text, session, caller.principal, caller.env, roots=caller.roots, run_id=run_id
+            version, text, session, caller.principal, caller.env, roots=caller.roots, cwd=caller.cwd, run_id=run_id
         )
 
     async def _ended(self, run_id: str) -> Live | None:

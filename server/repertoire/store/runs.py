@@ -27,7 +27,7 @@ NewEvent = tuple[EventType, float, dict[str, Any]] | tuple[EventType, float, dic
 
 _COLUMNS = (
     "id, workflow, version, session_id, principal, status, arguments, result, error, created_at, started_at, ended_at, last_event, "
-    "parent, parent_path, root, depth, rerun_of, parked, example, roots"
+    "parent, parent_path, root, depth, rerun_of, parked, example, roots, cwd"
 )
 _BELOW: Final = (
     "WITH RECURSIVE below (id) AS (VALUES (?) UNION ALL SELECT run.id FROM run JOIN below ON run.parent = below.id) "
@@ -61,11 +61,11 @@ class RunFacts(Facts):
             held_in = self.epoch if holds_worker and (place is None or place.held_by is None) else None
             db.execute(
                 "INSERT INTO run (id, workflow, version, session_id, principal, status, arguments, created_at, started_at, last_event, "
-                "parent, parent_path, root, depth, rerun_of, example, epoch, fingerprint, held_in, roots) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "parent, parent_path, root, depth, rerun_of, example, epoch, fingerprint, held_in, roots, cwd) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (run.id, run.workflow, run.version, run.session_id, run.principal, run.status, run.arguments)
                 + (run.created_at, run.started_at, run.parent, run.parent_path, run.root, run.depth, run.rerun_of)
-                + (run.is_example, self.epoch, fingerprint, held_in, _text_of(run.roots)),
+                + (run.is_example, self.epoch, fingerprint, held_in, _text_of(run.roots), run.cwd),
             )
             start: NewEvent = ("run_start", run.created_at, {"workflow": run.workflow, "version": run.version[:12]})
             insert_events(db, run.id, 1, [start])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import logging
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,10 +20,11 @@ from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..daemon.channel import MAX_LINE_BYTES
 from ..errors import BadSettings
@@ -30,11 +32,15 @@ from ..model.session import Caller
 from ..service import Service
 from ..settings import Limits
 from ..version import VERSION
+from .bodies import ReadableBodies
 from .mcp import build_server
 from .mcp.sdk import Changes, Context, legacy_session
 
 logger = logging.getLogger(__name__)
 
+_EXPOSED = ["Mcp-Session-Id", "MCP-Protocol-Version", "WWW-Authenticate", "Retry-After"]
+"""Headers of answers that a browser's client may read."""
+_PREFLIGHT_S = 600
 _KEEP_ALIVE_S = 75
 """uvicorn's 5 s cuts clients off that open hundreds of connections."""
 
@@ -81,9 +87,34 @@ def build_app(server: Server[Any], host: str) -> Starlette:
         Mount("/messages/", app=sse.handle_post_message),  # type: ignore[list-item]  # the SDK's hint is narrower than its use
         Route("/healthz", endpoint=healthz),
     ]
-    return server.streamable_http_app(
+    app = server.streamable_http_app(
         transport_security=security, custom_starlette_routes=extra, host=host, max_request_body_size=MAX_LINE_BYTES
     )
+    app.add_middleware(ReadableBodies)
+    app.add_middleware(SlashEnds)
+    app.add_middleware(
+        CORSMiddleware, allow_origin_regex=_origins(host), allow_methods=["GET", "POST", "DELETE"], allow_headers=["*"],
+        expose_headers=_EXPOSED, max_age=_PREFLIGHT_S,
+    )  # fmt: skip
+    return app
+
+
+class SlashEnds:
+    """`/mcp/` is `/mcp`: a redirect would lose the body at some clients, and browsers follow none after a preflight."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] in ("/mcp/", "/sse/", "/healthz/"):
+            path = scope["path"].removesuffix("/")
+            scope = {**scope, "path": path, "raw_path": path.encode()}
+        await self._app(scope, receive, send)
+
+
+def _origins(host: str) -> str:
+    """The origins that `_security` lets in, at any port, as a pattern."""
+    return f"https?://({'|'.join(map(re.escape, _names(host)))})(:[0-9]+)?"
 
 
 @asynccontextmanager
@@ -136,13 +167,19 @@ def _caller(service: Service, ctx: Context) -> Caller:
 
 
 def _security(host: str) -> TransportSecuritySettings:
-    names = ["127.0.0.1", "localhost", "[::1]"]
-    if host not in ("127.0.0.1", "localhost", "::1"):
-        names.append(host)
+    names = _names(host)
     return TransportSecuritySettings(
         allowed_hosts=[*names, *(f"{name}:*" for name in names)],
-        allowed_origins=[f"http://{name}{port}" for name in names for port in ("", ":*")],
+        allowed_origins=[
+            f"{scheme}://{name}{port}" for scheme in ("http", "https") for name in names for port in ("", ":*")
+        ],
     )
+
+
+def _names(host: str) -> list[str]:
+    """What this machine may be called by those who come in."""
+    names = ["127.0.0.1", "localhost", "[::1]"]
+    return names if host in ("127.0.0.1", "localhost", "::1") else [*names, f"[{host}]" if ":" in host else host]
 
 
 def _is_loopback(host: str) -> bool:

@@ -9,8 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from ..authoring.doors import EventType
-from ..authoring.refusals import TooManyItems
-from ..authoring.result import MAX_ITEMS
+from ..authoring.result import check_room
 from .loop import Loop
 
 if TYPE_CHECKING:
@@ -20,12 +19,14 @@ Emit = Callable[[EventType, dict[str, Any]], None]
 
 
 class Call:
-    """One call. `emit` hears of each item as it comes; `wants_return` says that only the return value is the result.
+    """One call. `emit` hears of each item as it comes; `wants_return` says that only the return value is the result, which otherwise
+    is the list of at most `max_items` items.
 
     A RunResponse or an event of the class style means the same in every style: its text is streamed and added up.
     """
 
-    def __init__(self, emit: Emit, *, wants_return: bool) -> None:
+    def __init__(self, emit: Emit, *, wants_return: bool, max_items: int) -> None:
+        self._max_items = max_items
         self._emit = emit
         self._wants_return = wants_return
         self._items: list[Any] = []
@@ -71,11 +72,11 @@ class Call:
         self._emit("item", {"value": item})
         if self._wants_return:
             return
-        if len(self._items) >= MAX_ITEMS:
-            raise TooManyItems(
-                f"run() yielded more than {MAX_ITEMS} items",
-                hint="Yield fewer, larger items, or return a value and annotate Generator[T, None, R].",
-            )
+        check_room(
+            len(self._items),
+            self._max_items,
+            "Yield fewer, larger items, or return a value and annotate Generator[T, None, R].",
+        )
         self._items.append(item)
 
     def _result(self, returned: Any) -> Any:

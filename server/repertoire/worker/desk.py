@@ -31,8 +31,6 @@ from .timeline import Timeline
 from .turns import Turns
 from .words import clean, plain
 
-MAX_EVENTS: Final = 10_000
-"""Events recorded of one run: beyond it nobody reads them, and they would fill the host's disk."""
 _MAX_LABEL_CHARS: Final = 200
 
 
@@ -60,10 +58,13 @@ class Desk:
         if not self.exchange.open or (self._strangers and threading.current_thread() in self._strangers):
             return
         self._count += 1
-        if self._count <= MAX_EVENTS:
+        limit = self._task.max_events
+        if self._count <= limit:
             self._put(type, data)
-        elif self._count == MAX_EVENTS + 1:
-            self.warn(f"this run has sent {MAX_EVENTS} events; further ones are not recorded")
+        elif self._count == limit + 1:
+            self.warn(
+                f"this run has sent {limit} events; further ones are not recorded. The setting max_events raises this limit."
+            )
 
     def warn(self, message: str) -> None:
         self._put("log", {"level": "warning", "message": message})

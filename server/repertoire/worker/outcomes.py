@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
+from .. import digits
 from ..authoring import recorded
 from ..authoring.recorded import CallError
 from ..authoring.refusals import ResultTooLarge
@@ -18,7 +18,7 @@ _MAX_FAULT_CHARS: Final = 4_000
 def value_of(outcome: Outcome) -> Any:
     """What a call gave. Raises what it raised."""
     text = _text_of(outcome)
-    return None if text is None else json.loads(text)
+    return None if text is None else digits.loads(text)
 
 
 def step_value_of(outcome: Outcome) -> Any:

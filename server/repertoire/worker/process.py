@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import sys
+import time
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -17,8 +18,10 @@ import msgspec
 
 import repertoire
 
+from .. import digits
 from ..authoring import ambient, codec
 from ..authoring.entry import find_entry
+from ..authoring.hints import UNSAID
 from ..authoring.run_info import RunInfo
 from ..wire import Done, Failed, Fault, Inspect, Inspected, Note, Task, WorkerFrame
 from . import faults, paths
@@ -39,17 +42,26 @@ class _Surroundings:
         self._environment = dict(os.environ)
         self._path = list(sys.path)
         self._folder = os.getcwd()
+        self._zone = os.environ.get("TZ")
 
     def enter(self, folder: str | None, environment: dict[str, str]) -> None:
         """Raises OSError when there is no such folder."""
         os.chdir(folder or self._folder)
         if environment:
             os.environ.update(environment)
+        self._follow_zone()
+
+    def _follow_zone(self) -> None:
+        """C's local time follows TZ only when it is told to."""
+        if (zone := os.environ.get("TZ")) != self._zone:
+            time.tzset()
+            self._zone = zone
 
     def put_back(self) -> None:
         if dict(os.environ) != self._environment:
             os.environ.clear()
             os.environ.update(self._environment)
+            self._follow_zone()
         if sys.path != self._path:
             sys.path[:] = self._path
         exported = vars(repertoire)
@@ -102,7 +114,7 @@ class Process:
         with contextlib.ExitStack() as stack:
             stack.callback(self._end, desk)
             try:
-                self._begin(desk, task.max_message_bytes, task.cwd, task.env)
+                self._begin(desk, task.max_message_bytes, task.home or task.cwd, task.env)
                 return self._perform(task, version, desk, stack)
             except BaseException as error:  # however a body ends, sys.exit too: the worker lives on
                 return Failed(faults.of_run(desk.replay.lost or error, version))
@@ -136,15 +148,21 @@ class Process:
             read = signature(version, module, entry)
         except BaseException as error:  # whatever its top level does is said, too
             return Failed(faults.of_load(error, version))
-        info = RunInfo(task.run_id, version.code.name, task.env, task.session_id, task.state is not None)
+        if task.cwd is not None and task.cwd != task.home:
+            os.chdir(task.cwd)
+        info = RunInfo(
+            task.run_id, version.code.name, task.env, task.session_id, task.state is not None, task.max_items
+        )
         run, positional, keyword = entry.bind(read, info, json.loads(task.arguments))
         if task.state is not None:
             ambient.restore(codec.decode(task.state))
         mark = None if task.state is None else codec.mark(ambient.session_state)
-        call = Call(desk.emit, wants_return=read.gives_return_value)
+        call = Call(desk.emit, wants_return=read.gives_return_value, max_items=task.max_items)
         value = call(run, positional, keyword)
         desk.replay.check_end()
         result = read.dump(value, task.max_result_bytes)
+        if read.returns is UNSAID:
+            result = digits.with_text(result)
         return Done(result, _changed_state(task, module, desk, mark))
 
     def _inspect(self, frame: Inspect) -> WorkerFrame:

@@ -7,6 +7,9 @@ from typing import Any
 
 import msgspec
 
+from ..digits import decimal
+
+_MAX_DIGITS = 64 * 1024
 _MAX_INT, _MIN_INT = 2**64 - 1, -(2**63)
 
 
@@ -28,13 +31,13 @@ def plain(value: Any, limit: int) -> Any:
     if type(value) is float:
         return value if math.isfinite(value) else None
     if type(value) is int:
-        return value if _MIN_INT <= value <= _MAX_INT else clean(described(value), limit)
+        return value if _MIN_INT <= value <= _MAX_INT else decimal(value, limit)
     return _plain_structure(value, limit)
 
 
 def described(value: Any) -> str:
     try:
-        return repr(value)
+        return decimal(value, _MAX_DIGITS) if type(value) is int else repr(value)
     except Exception as error:  # repr is the author's code
         return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
 

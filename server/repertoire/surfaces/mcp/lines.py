@@ -15,6 +15,8 @@ import msgspec
 from mcp.server.lowlevel import Server
 from mcp.shared.message import SessionMessage
 
+from .. import messages
+
 _SHOWN = 200
 """Characters of a line that was refused, in the answer."""
 
@@ -55,14 +57,11 @@ class _Requests(_Stream):
         """The next message; a line that is none is answered here, since the SDK would only log it."""
         while (line := await self._lines.receive()) is not None:
             try:
-                message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+                return SessionMessage(_message_of(line))
+            except messages.Unreadable as error:
+                await self._lines.send(json.dumps(error.answer()).encode())
             except ValueError:
                 await self._lines.send(_refusal(line))
-                continue
-            if isinstance(message, types.JSONRPCNotification) and b'"id"' in line and "id" in json.loads(line):
-                await self._lines.send(_refusal(line))  # a request whose id is neither string nor integer
-                continue
-            return SessionMessage(message)
         raise anyio.EndOfStream
 
     def __aiter__(self) -> _Requests:
@@ -78,6 +77,23 @@ class _Requests(_Stream):
 class _Answers(_Stream):
     async def send(self, item: SessionMessage, /) -> None:
         await self._lines.send(_written(item.message))
+
+
+def _message_of(line: bytes) -> types.JSONRPCMessage:
+    """Raises Unreadable or ValueError."""
+    try:
+        message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except ValueError:
+        return types.jsonrpc_message_adapter.validate_python(messages.read(line), by_name=False)
+    params = getattr(message, "params", None)
+    unnumbered = isinstance(message, types.JSONRPCNotification) and b'"id"' in line
+    if (params is None or not messages.has_odd_params(params)) and not unnumbered:
+        return message
+    said = messages.read(line)
+    message = types.jsonrpc_message_adapter.validate_python(said, by_name=False)
+    if isinstance(message, types.JSONRPCNotification) and "id" in said:
+        raise ValueError("a request whose id is neither string nor integer")
+    return message
 
 
 def _written(message: types.JSONRPCMessage) -> bytes:
