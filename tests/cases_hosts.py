@@ -83,9 +83,14 @@ HOSTS: Final[tuple[Case, ...]] = (
     ),
     used(
         "M11",
-        "Relative paths: the caller's working folder (the hello has it) is the body's for ready and operator files, or "
-        "a relative path is refused with a sentence.",
-        "open",
+        "A relative path in the arguments means the caller's folder: that is the working folder of ready and operator "
+        "files, of what they call, and of a run that goes on later. Over HTTP, where nobody knows it, it is the file's "
+        "own.",
+        "passes",
+        "test_caller_place::test_a_body_works_in_its_callers_folder_and_time_zone_through_a_daemon",
+        "test_caller_place::test_ready_workflows_read_relative_paths_from_the_callers_folder",
+        "test_caller_place::test_a_run_that_goes_on_later_is_in_the_same_folder",
+        "test_caller_place::test_over_http_a_file_works_in_its_own_folder",
     ),
     used(
         "M12",
@@ -100,14 +105,22 @@ HOSTS: Final[tuple[Case, ...]] = (
     ),
     used(
         "M14",
-        "BOM, U+2028, half an emoji in arguments, `arguments: []`, `progressToken: 1.5`: read where harmless; else a "
-        "sentence that says what is wrong.",
-        "open",
+        "A byte order mark, U+2028, half an emoji, `arguments: []`, arguments as text and an odd progress token are "
+        "read at stdin, over HTTP and in sources; anything else is refused with a sentence that says what is wrong.",
+        "passes",
+        "test_wire_reading::test_m14_what_is_harmless_is_read_at_stdin",
+        "test_wire_reading::test_m14_what_is_harmless_is_read_over_http",
+        "test_wire_reading::test_m14_what_means_nothing_is_refused_with_a_sentence",
+        "test_wire_reading::test_a_message_says_its_number_where_it_can_be_read",
+        "test_wire_reading::test_a_source_with_a_byte_order_mark_is_created_and_an_invisible_character_is_named",
     ),
     used(
         "M15",
-        "Browsers as clients: preflight for allowed origins; both paths.",
-        "open",
+        "A browser's client comes in: preflight for every allowed origin, at `/mcp` and at `/mcp/`; a foreign page does"
+        " not.",
+        "passes",
+        "test_wire_reading::test_m15_a_browser_asks_first_and_then_reads_the_answer",
+        "test_wire_reading::test_m15_a_foreign_page_is_not_let_in",
     ),
     used(
         "M16",

@@ -145,8 +145,11 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W21",
-        "`return math.factorial(2000)`: any int is readable everywhere, as a number or as text by rule.",
-        "open",
+        "Any integer is readable everywhere: of up to 4,300 digits as a number; a longer one as text where the result "
+        "has no type, and in parts where its type promises an integer.",
+        "passes",
+        "test_caller_place::test_a_long_integer_is_readable_at_the_command_line",
+        "test_caller_place::test_a_long_integer_is_readable_by_clients_as_text_and_where_an_integer_is_promised_in_parts",
     ),
     used(
         "W22",
@@ -155,13 +158,15 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W23",
-        'Workflow named `package`; ":book:" in a source: verbatim.',
-        "open",
+        "A workflow named `package`, and `:book:` or `[red]` in a source, are shown verbatim by every command.",
+        "passes",
+        "test_caller_place::test_names_and_sources_are_shown_verbatim",
     ),
     used(
         "W24",
-        "`TZ=Asia/Tokyo repertoire run`: TZ is part of the caller's environment.",
-        "open",
+        "TZ is part of the caller's environment: local times of a run are the caller's, with a daemon and without one.",
+        "passes",
+        "test_caller_place::test_a_body_works_in_its_callers_folder_and_time_zone_through_a_daemon",
     ),
     used(
         "W25",

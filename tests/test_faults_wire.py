@@ -61,7 +61,7 @@ LINES = {
         -32700,
         None,
     ),
-    "a lone surrogate": (b'{"jsonrpc":"2.0","id":5,"method":"\\ud800"}', -32600, 5),
+    "a lone surrogate": (b'{"jsonrpc":"2.0","id":5,"method":"\\ud800"}', -32601, 5),
     "a batch": (b'[{"jsonrpc":"2.0","id":5,"method":"ping"},{"jsonrpc":"2.0","id":6,"method":"ping"}]', -32600, None),
     "an empty batch": (b"[]", -32600, None),
     "a number": (b"7", -32600, None),
