@@ -77,9 +77,10 @@ HOSTS: Final[tuple[Case, ...]] = (
     ),
     used(
         "M10",
-        "Names that are not UTF-8: the name escaped (surrogateescape in, `\\xe9` or replacement out), in every ready "
-        "workflow and in results at large.",
-        "open",
+        "A file name that is not UTF-8 is escaped (`caf\\xe9.txt`) in results, events and errors, of ready workflows and"
+        " of any other.",
+        "passes",
+        "test_caller_place::test_ready_workflows_take_files_whose_names_are_not_utf_8",
     ),
     used(
         "M11",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..text import well_formed_json
 from .complaints import shown
 from .hints import UNSAID
 from .hints import shown as shown_annotation
@@ -27,7 +28,7 @@ def dump(value: Any, annotation: Any, adapter: Adapter, max_bytes: int) -> str:
     if annotation is not UNSAID:
         value = _checked(value, annotation, adapter)
     try:
-        text = adapter.dump_json(value, by_alias=True, warnings=False)
+        text = _written(value, adapter)
     except (ValueError, TypeError, RecursionError) as error:
         raise _not_json(value, adapter, error) from error
     if len(text) > max_bytes:
@@ -36,6 +37,19 @@ def dump(value: Any, annotation: Any, adapter: Adapter, max_bytes: int) -> str:
             hint="Write the data to a file and return its path, or take an offset and return one page.",
         )
     return text.decode()
+
+
+def _written(value: Any, adapter: Adapter) -> bytes:
+    """JSON as UTF-8. Names of files may hold bytes that are no UTF-8, and what comes from JSON half a character: they are escaped."""
+    try:
+        return adapter.dump_json(value, by_alias=True, warnings=False)
+    except ValueError as error:
+        if "surrogates not allowed" not in str(error):
+            raise
+    from pydantic_core import to_json, to_jsonable_python
+
+    plain = to_jsonable_python(well_formed_json(value), by_alias=True)
+    return to_json(well_formed_json(plain), inf_nan_mode="null")
 
 
 def _checked(value: Any, annotation: Any, adapter: Adapter) -> Any:

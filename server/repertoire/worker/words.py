@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ..digits import decimal
+from ..text import well_formed
 
 _MAX_DIGITS = 64 * 1024
 _MAX_INT, _MIN_INT = 2**64 - 1, -(2**63)
@@ -19,7 +20,7 @@ def clean(text: str, limit: int) -> str:
         text = f"{text[:limit]}… [{len(text) - limit} characters cut]"
     if text.isascii():
         return text
-    return text.encode("utf-8", "replace").decode()
+    return well_formed(text)
 
 
 def plain(value: Any, limit: int) -> Any:
