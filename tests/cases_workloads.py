@@ -82,15 +82,16 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W11",
-        "`as_completed([asyncio.to_thread(step, work, i) ...])` and `await step(...)` in the loop: one reader; every "
-        "answer wakes who waits for it.",
-        "open",
+        "Threads and their loop that take steps at once never hang: one reads the socket, and every answer reaches its call.",
+        "passes",
+        "test_threads_and_loops::test_w11_threads_and_their_loop_share_one_socket",
     ),
     used(
         "W12",
-        "A pool's thread runs `asyncio.run(main())` with `await step(...)`; anyio portal; `uvloop.run`: works, or a "
-        "sentence at once.",
-        "open",
+        "Doors are awaited in asyncio loops of any thread; any other loop is refused at once with a sentence.",
+        "passes",
+        "test_threads_and_loops::test_w12_doors_are_awaited_in_loops_of_any_thread",
+        "test_threads_and_loops::test_w12_a_loop_that_cannot_be_repeated_is_refused_at_once",
     ),
     used(
         "W13",
@@ -107,8 +108,11 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W15",
-        "`asyncio.run(main())` whose main starts 20 `run_in_executor` jobs: as Python.",
-        "open",
+        "`asyncio.run` ends as in Python: jobs of the default executor are done, tasks cancelled, generators closed.",
+        "changed",
+        "test_threads_and_loops::test_w15_what_the_default_executor_was_given_is_done",
+        "test_threads_and_loops::test_w15_tasks_and_generators_end_with_their_loop",
+        decision="A job that the body has given up itself, as wait_for does at its limit, is not waited for: its thread may never end.",
     ),
     used(
         "W16",
@@ -118,9 +122,13 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W17",
-        "`step(f, timeout=5)` under `decimal.localcontext()`, a ContextVar, sqlite3: the context is carried; the time "
-        "limit does not change what is computed.",
-        "open",
+        "A step with a time limit runs in its caller's thread and context, so the limit does not change what is computed.",
+        "passes",
+        "test_limit::test_w17_a_limit_does_not_change_what_is_computed",
+        "test_limit::test_w17_what_takes_too_long_in_the_main_thread_is_broken_off",
+        "test_limit::test_w17_an_inner_limit_is_not_taken_for_the_outer_one",
+        "test_limit::test_w17_a_computation_in_a_thread_is_broken_off",
+        "test_limit_runs::test_w17_what_cannot_be_broken_off_costs_its_worker_and_not_the_run",
     ),
     used(
         "W18",

@@ -32,6 +32,9 @@ class Doors(Protocol):
     def astep(self, label: str, args: Any, perform: Callable[[], Awaitable[Any]], /) -> Awaitable[Any]:
         """The same for something async."""
 
+    def overdue(self) -> Callable[[BaseException], None]:
+        """For the step that is being done here: record that it raised this, and give up this process, which cannot end it."""
+
     def step_key(self) -> str:
         """`run_id:path` of the step that is being done here; "" outside one."""
 

@@ -6,13 +6,13 @@ import asyncio
 import functools
 import inspect
 import sys
-import threading
 from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Any, ClassVar, Final, NamedTuple
 
 from . import ambient
 from .awaiting import blocked, in_a_loop, is_awaited
+from .limit import within
 
 _LONGEST_WAIT_S: Final = 10.0
 """Between attempts, which begin with stamina's 0.1 s and double: no longer than a worker should be held idle."""
@@ -67,7 +67,7 @@ class _Work(NamedTuple):
     def _once(self) -> Any:
         if self.timeout is None:
             return _whole(self.function(*self.args, **self.kwargs))
-        return _within(self.timeout, lambda: _whole(self.function(*self.args, **self.kwargs)))
+        return within(self.timeout, lambda: _whole(self.function(*self.args, **self.kwargs)))
 
     async def _aonce(self) -> Any:
         async with asyncio.timeout(self.timeout):
@@ -170,27 +170,6 @@ def _checked(function: Any) -> Callable[..., Any]:
 def _whole(value: Any) -> Any:
     """A lambda may give a coroutine where nobody can await it."""
     return asyncio.run(_awaited(value)) if inspect.isawaitable(value) and not in_a_loop() else value
-
-
-def _within(seconds: float, perform: Callable[[], Any]) -> Any:
-    """Python cannot stop a thread: one that takes too long is left behind, and its process is not used again."""
-    outcome: list[tuple[Any, BaseException | None]] = []
-
-    def work() -> None:
-        try:
-            outcome.append((perform(), None))
-        except BaseException as error:  # carried over to the caller's thread
-            outcome.append((None, error))
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not outcome:
-        raise TimeoutError(f"the step took longer than {seconds:g} s")
-    value, error = outcome[0]
-    if error is not None:
-        raise error
-    return value
 
 
 async def _awaited(awaitable: Awaitable[Any]) -> Any:

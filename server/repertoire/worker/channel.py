@@ -39,6 +39,10 @@ class Channel:
             self._frames.extend(frames(self._buffer))
         return host_decoder.decode(self._frames.popleft())
 
+    def received(self) -> list[HostFrame]:
+        """The next frame and all that came with it."""
+        return [self.receive(), *self._buffered()]
+
     def arrived(self) -> list[HostFrame]:
         """The frames that are here already. Does not wait."""
         with contextlib.suppress(BlockingIOError):
@@ -50,6 +54,9 @@ class Channel:
                 leave()
             self._buffer += data
         self._frames.extend(frames(self._buffer))
+        return self._buffered()
+
+    def _buffered(self) -> list[HostFrame]:
         taken = [host_decoder.decode(frame) for frame in self._frames]
         self._frames.clear()
         return taken

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import threading
 import time
 import weakref
@@ -117,7 +119,9 @@ class Desk:
             return step_value_of(known)
         began = time.time()
         try:
-            with paths.within(paths.Node(slot.frame.path + ":")):
+            node = paths.Node(slot.frame.path + ":")
+            node.kept[Desk] = slot
+            with paths.within(node):
                 value = perform()
             done = succeeded(slot.frame, began, value, self._task.max_record_bytes)
         except Exception as error:  # the body's own: recorded, so that it is raised again on replay
@@ -149,6 +153,20 @@ class Desk:
         slot.frame = done
         await self._sent_async(slot)
         return value
+
+    def overdue(self) -> Callable[[BaseException], None]:
+        slot, began = paths.current().kept.get(Desk), time.time()
+
+        def give_up(error: BaseException) -> None:
+            if slot is None or not isinstance(error, Exception):
+                return
+            try:
+                slot.frame = raised(slot.frame, began, error)
+                self._sent(slot)
+            finally:  # recorded or not: the body can go on only if it is begun again
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        return give_up
 
     def step_key(self) -> str:
         path, colon, _ = paths.current().prefix.rpartition(":")
@@ -198,6 +216,8 @@ class Desk:
         if not self.replay.going_on:
             return None
         slot = slot.for_this_task()
+        if not slot.conducted:
+            return self.replay.known(slot)
         self.replay.expect(slot)
         await self._resolved(slot)
         return None if slot.outcome is LIVE else slot.ended()

@@ -1,7 +1,13 @@
 """Calls that are with the host, and what comes back for them.
 
-Threads that wait share the socket: one of them reads it for all, and where a loop runs, that does. An answer for a thread is its own
-at once; one for a coroutine is kept until it is its turn (turns.py).
+One socket, and any number of threads and loops that wait for answers on it:
+
+1. Only one thread reads at a time (`_reading`). A thread that waits reads when nobody else does; a loop that has nothing to do watches
+   the socket and reads what is there.
+2. Whoever reads takes everything that has arrived, and gives each answer to its call, whoever waits for it.
+3. A thread that waits is woken whenever something was read, or the reader has left: then another one reads.
+4. An answer for a coroutine of the main thread is kept until it is its turn (turns.py), and that loop is woken. One for a coroutine of
+   a loop in another thread is given to that loop at once.
 """
 
 from __future__ import annotations
@@ -125,20 +131,27 @@ class Exchange:
                 if self._reading:
                     self.changed.wait()
                     continue
-                self._reading = True
-                self.changed.release()
-                try:
-                    frame = self._channel.receive()
-                finally:
-                    self.changed.acquire()
-                    self._reading = False
-                self._take(frame)
-                self.changed.notify_all()
+                self._read()
+
+    def _read(self) -> None:
+        """Wait for what comes next; the lock is free meanwhile."""
+        self._reading = True
+        try:
+            self.changed.release()
+            try:
+                frames = self._channel.received()
+            finally:
+                self.changed.acquire()
+        finally:
+            self._reading = False
+            self.changed.notify_all()
+        for frame in frames:
+            self._take(frame)
 
     def arrived(self) -> None:
         """The loop says that there is something to read."""
         with self.changed:
-            if self._reading:  # a thread is at it
+            if self._reading or not self.open:  # a thread is at it, or what comes is not this run's
                 return
             for frame in self._channel.arrived():
                 self._take(frame)
@@ -154,10 +167,11 @@ class Exchange:
             slot = self._slots.pop(frame.id, None)
             if slot is None:  # the body has cancelled it meanwhile
                 return
-            if slot.future is None:
-                slot.resolve(frame)
-            else:
+            if slot.conducted:
                 self.answers.append((slot, frame))
+                slot.wake_loop()
+            else:
+                slot.resolve(frame)
 
     def close(self) -> None:
         with self.changed:

@@ -7,12 +7,13 @@ to has happened, so it is when the next recorded answer is given: the body then 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import selectors
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any, Literal, Protocol, TypeVarTuple
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any, Final, Literal, Protocol, TypeVarTuple
 
 from ..authoring import awaiting
 from .paths import make_task
@@ -35,8 +36,8 @@ class Conductor(Protocol):
         Gives the seconds to wait for real, None for as long as it takes, 0 when there is something to do now.
         """
 
-    def interrupted(self) -> None:
-        """Something else than the run's calls has happened: the clock moves to the real time."""
+    def interrupted(self, timer: float | None) -> None:
+        """Something else than the run's calls has happened, before the next timer had its turn."""
 
     def arrived(self) -> None:
         """There is something to read on the run's socket."""
@@ -55,10 +56,15 @@ class _Source:
 source = _Source()
 
 
+_OFTEN: Final = 100
+"""So many times in a row a loop may have something to do before what waits outside of it has a turn."""
+
+
 class _Selector(selectors.DefaultSelector):
     """Lets the conductor decide what happens next when nothing is left to do."""
 
     loop: Loop
+    _busy = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         try:
@@ -71,14 +77,18 @@ class _Selector(selectors.DefaultSelector):
         if conductor is None:
             return super().select(timeout)
         if timeout == 0:
+            self._busy += 1
+            if self._busy % _OFTEN == 0:  # the body may only yield: `while not done: await asyncio.sleep(0)`
+                conductor.idle(self.loop.next_timer(), elsewhere=True)
             return self._others(conductor, super().select(0))
+        self._busy = 0
         timer = None if timeout is None else conductor.now() + timeout
         while True:
             wait = conductor.idle(timer, elsewhere=len(self.get_map()) > self.loop.own_files)
             if wait == 0:
                 return self._others(conductor, super().select(0))
             if others := self._others(conductor, super().select(wait)):
-                conductor.interrupted()
+                conductor.interrupted(timer)
                 return others
 
     def _others(
@@ -92,30 +102,99 @@ class _Selector(selectors.DefaultSelector):
         return [(key, events) for key, events in ready if key.fd != here]
 
 
-class Loop(asyncio.SelectorEventLoop):
-    """Does not wait at its end for calls still running in threads: the body has given its result, so the caller gets it."""
+class Jobs:
+    """What a loop's default executor has been given, and whom the loop waits for at its end.
 
-    _threads: Executor | None = None
+    A body gives a job up by cancelling it while the loop runs, as `wait_for` does: nobody waits for its thread then. At the end of
+    asyncio.run everything is cancelled from outside of the loop: that gives up nothing.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[Future[Any], asyncio.Future[Any]] = {}
+
+    def add(self, job: Future[Any], loop: asyncio.AbstractEventLoop) -> asyncio.Future[Any]:
+        self._open[job] = future = asyncio.wrap_future(job, loop=loop)
+        job.add_done_callback(lambda job: self._open.pop(job, None))
+        return future
+
+    def cancelled(self) -> set[Future[Any]]:
+        return {job for job, future in list(self._open.items()) if future.cancelled()}
+
+    def give_up(self, but: set[Future[Any]]) -> None:
+        """Those that are cancelled by now, but for some."""
+        for job in self.cancelled() - but:
+            self._open.pop(job, None)
+
+    async def wait(self, timeout: float | None) -> None:
+        if jobs := [asyncio.wrap_future(job) for job in list(self._open)]:
+            await asyncio.wait(jobs, timeout=timeout)
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """In the main thread it is conducted: what happens in it is in the order of the run's own clock. In another thread it is asyncio's
+    own in all but this: it watches the run's socket too, and its tasks have paths.
+    """
+
+    _default_executor: Executor | None
     looking: Literal["before", "after"] | None = None
     """Whether it is asyncio itself that looks at the clock, before or after it waits."""
     own_files = 2
     """Those that the loop and the conductor have registered themselves."""
 
     def __init__(self) -> None:
-        main = threading.current_thread() is threading.main_thread()
-        self.conductor = source.conductor if main else None
+        self.conductor: Conductor | None = None
+        self._run: Conductor | None = None
+        self._jobs = Jobs()
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)
         self.set_task_factory(make_task)  # type: ignore[arg-type]  # typeshed wants a generic one
-        if self.conductor is not None:
-            self.add_reader(self.conductor.fileno(), _never)
+        self._join()
+
+    def _join(self) -> None:
+        """Take part in the run that goes on, as a loop of this thread: one may be made in one thread and run in another."""
+        run = source.conductor
+        conductor = run if threading.current_thread() is threading.main_thread() else None
+        if run is self._run and conductor is self.conductor:
+            return
+        if self._run is not None:
+            self.remove_reader(self._run.fileno())
+        before = self.time()
+        self._run, self.conductor = run, conductor
+        moved = self.time() - before
+        for timer in self._scheduled:  # type: ignore[attr-defined]  # asyncio's own, and as old as asyncio
+            timer._when += moved
+        if run is not None:
+            self.add_reader(run.fileno(), _never if conductor else self._arrived)
+
+    def _arrived(self) -> None:
+        assert self._run is not None
+        if source.conductor is self._run:
+            self._run.arrived()
+        else:  # what is left of a run that has ended
+            self.remove_reader(self._run.fileno())
+
+    def next_timer(self) -> float | None:
+        timers = [timer.when() for timer in self._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+        return min(timers, default=None)
+
+    def wake(self) -> None:
+        """Look again at what there is to do. From any thread."""
+        with contextlib.suppress(OSError):  # it is closed
+            self._write_to_self()  # type: ignore[attr-defined]  # asyncio's own, and as old as asyncio
+
+    def call_from_reader(self, callback: Callable[[], Any]) -> None:
+        """As call_soon_threadsafe, from whichever thread reads the answers."""
+        super().call_soon_threadsafe(callback)
 
     def run_forever(self) -> None:
+        self._join()
         before, source.running = source.running, source.running or self.conductor is not None
+        cancelled = self._jobs.cancelled()
         try:
             super().run_forever()
         finally:
+            self._jobs.give_up(cancelled)
             source.running = before
 
     def _run_once(self) -> None:
@@ -134,18 +213,21 @@ class Loop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*_Args], Any], *args: *_Args
     ) -> asyncio.Future[Any]:
-        if executor is None:
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(thread_name_prefix="asyncio")
-            executor = self._threads
-        return super().run_in_executor(executor, func, *args)
-
-    def set_default_executor(self, executor: Any) -> None:
-        self._threads = executor
+        if executor is not None:
+            return super().run_in_executor(executor, func, *args)
+        self._check_closed()  # type: ignore[attr-defined]  # as asyncio's own does
+        self._check_default_executor()  # type: ignore[attr-defined]
+        if self._default_executor is None:
+            self._default_executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
+        return self._jobs.add(self._default_executor.submit(func, *args), self)
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+        """As asyncio's, it waits for what the executor has been given, but not for what the body has given up."""
+        self._executor_shutdown_called = True
+        if self._default_executor is None:
+            return
+        self._default_executor.shutdown(wait=False)
+        await self._jobs.wait(timeout)
 
 
 def _never() -> None:

@@ -44,7 +44,8 @@ class Node:
         return node
 
 
-_of_task: contextvars.ContextVar[Node | None] = contextvars.ContextVar("repertoire_node", default=None)
+_of_task: contextvars.ContextVar[tuple[Node, int] | None] = contextvars.ContextVar("repertoire_node", default=None)
+"""With the thread of its loop: contexts are copied into other threads, which have nodes of their own."""
 
 
 class _OfThread(threading.local):
@@ -66,20 +67,16 @@ def begin() -> Node:
 
 
 def current() -> Node:
-    return _of_thread.node or _of_task.get() or _root
+    of_task = _of_task.get()
+    if of_task is not None and of_task[1] == threading.get_ident():
+        return of_task[0]
+    return _of_thread.node or (of_task[0] if of_task is not None else _root)
 
 
 @contextmanager
 def within(node: Node) -> Iterator[None]:
     """Calls made here are those of `node`."""
-    if _of_thread.node is not None:
-        before, _of_thread.node = _of_thread.node, node
-        try:
-            yield
-        finally:
-            _of_thread.node = before
-        return
-    token = _of_task.set(node)
+    token = _of_task.set((node, threading.get_ident()))
     try:
         yield
     finally:
@@ -107,7 +104,7 @@ def make_task(
     """A task factory: the task is the next child of whoever makes it."""
     coroutine = awaiting.coroutine_of(coroutine)
     context = contextvars.copy_context() if context is None else context
-    context.run(_of_task.set, current().child())
+    context.run(_of_task.set, (current().child(), threading.get_ident()))
     return _Task(coroutine, loop=loop, context=context, **options)
 
 

@@ -7,6 +7,7 @@ loop has nothing else to do and its record is the next (`step_on`). What has no 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -41,7 +42,7 @@ class Replay:
         self._reload = reload
         self._expected: dict[str, Slot] = {}
         self._looked = 0
-        self._waited = 0.0
+        self._since = 0.0
         self._unsettled: Node | None = None
         self.lost: NonDeterminism | None = None
         """Why what the body does now cannot be trusted any more."""
@@ -74,7 +75,8 @@ class Replay:
         """What is recorded of a call that blocks; None: it is to be made."""
         if not self.going_on:
             return None
-        beside_a_loop = threading.current_thread() is not threading.main_thread() and source.running
+        in_a_thread = threading.current_thread() is not threading.main_thread()
+        beside_a_loop = in_a_thread and source.running and slot.future is None
         if beside_a_loop and self._took_its_turn(slot):
             if slot.outcome is not LIVE:
                 return slot.ended()
@@ -158,7 +160,7 @@ class Replay:
                 return 0
             return self._look_again(record) if elsewhere or foreign() else self._stuck(record)
         self._timeline.move(record.at)
-        self._waited = 0.0
+        self._since = 0.0
         self._journal.pop()
         if slot.future is None:
             self._unsettled = slot.node
@@ -194,8 +196,8 @@ class Replay:
 
     def _look_again(self, record: Recorded) -> float:
         """Something outside the run's calls may still lead to the next recorded one."""
-        self._waited += _LOOK_AGAIN_S
-        return _LOOK_AGAIN_S if self._waited <= _LOST_S else self._stuck(record)
+        self._since = self._since or time.monotonic()
+        return _LOOK_AGAIN_S if time.monotonic() - self._since <= _LOST_S else self._stuck(record)
 
     def _stuck(self, record: Recorded) -> float:
         self._unsettled = None

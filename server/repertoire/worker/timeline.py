@@ -42,8 +42,8 @@ class Timeline:
     def move(self, to: float) -> None:
         self._at = max(self._at, to)
 
-    def catch_up(self) -> None:
-        self.move(self.real())
+    def catch_up(self, at_most: float) -> None:
+        self.move(min(self.real(), at_most))
 
     def fire(self, timer: float) -> None:
         """A timer's time has come. Of a long sleep it is recorded, so that it is not slept again."""

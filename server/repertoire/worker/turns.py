@@ -5,9 +5,15 @@ One after the other, in the order of their times: so it was the first time, and 
 
 from __future__ import annotations
 
+import math
+from typing import Final
+
 from .exchange import Exchange
 from .replay import Replay
 from .timeline import Timeline
+
+_BEFORE_S: Final = 1e-6
+"""More than the resolution at which asyncio calls a timer due."""
 
 
 class Turns:
@@ -19,9 +25,12 @@ class Turns:
         self._timeline = timeline
         self.now = timeline.now
         self.read = timeline.read_timers
-        self.interrupted = timeline.catch_up
         self.arrived = exchange.arrived
         self.fileno = exchange.fileno
+
+    def interrupted(self, timer: float | None) -> None:
+        """The clock moves to the real time, but not over what the loop has not come to: that has its turn."""
+        self._timeline.catch_up(math.inf if timer is None else timer - _BEFORE_S)
 
     def idle(self, timer: float | None, *, elsewhere: bool) -> float | None:
         self._replay.looked()
