@@ -82,7 +82,7 @@ class Worker:
                 self.line.send(wire.Answer(frame.id, len(self.commits), 0.0, "null", refusal or None))
             elif isinstance(frame, wire.Record):
                 self.line.send(wire.Answer(frame.id, 1, 0.0, frame.result, frame.error))
-            else:
+            elif not isinstance(frame, wire.Settled):  # of the frame before
                 return frame
 
     def run(self, source: str, arguments: dict[str, Any] | None = None, **task: Any) -> Any:
@@ -107,8 +107,16 @@ class Worker:
     def first_event(self) -> wire.RawEvent:
         """Wait until the body has said something: then it runs."""
         frame = self.line.receive()
+        if isinstance(frame, wire.Settled):  # of the frame before
+            frame = self.line.receive()
         assert isinstance(frame, wire.Events), frame
         return frame.events[0]
+
+    def settled(self) -> str | None:
+        """What the last run has changed for good, when its process has said so."""
+        frame = self.line.receive()
+        assert isinstance(frame, wire.Settled), frame
+        return frame.changed
 
     def said(self, kind: str = "log") -> list[Any]:
         return [event.data for event in self.events if event.type == kind]

@@ -249,7 +249,14 @@ class Inspected(msgspec.Struct, frozen=True, tag="inspected"):
     notes: tuple[Note, ...] = ()
 
 
-WorkerFrame = Events | Call | Record | Drop | Tick | Late | Idle | More | Done | Failed | Inspected
+class Settled(msgspec.Struct, frozen=True, tag="settled"):
+    """Worker to host, after each answer of a worker that is used again: what the run has changed in its process for good, in words.
+    None: nothing, the next run finds all as it was."""
+
+    changed: str | None = None
+
+
+WorkerFrame = Events | Call | Record | Drop | Tick | Late | Idle | More | Done | Failed | Inspected | Settled
 
 
 class Fork(msgspec.Struct, frozen=True, tag="fork"):
@@ -260,6 +267,8 @@ class Fork(msgspec.Struct, frozen=True, tag="fork"):
 
     id: int
     is_trusted: bool = False
+    once: bool = False
+    """It is killed after its first answer."""
     memory_mb: int = 0
     cpu_s: int = 0
 

@@ -2,12 +2,14 @@
 
 Each task, thread and step draws from generators of its own: what one draws does not depend on how far the others are, and a step
 whose result is recorded, so that a replay leaves it out, takes nothing from what comes after it.
+numpy's and torch's own global generators are the run's too, one for the whole run (`LibrarySeeds`).
 `SystemRandom`, `secrets` and `os.urandom` stay real, for what must not be guessed: let a step give what they give.
 """
 
 from __future__ import annotations
 
 import random as _random
+import sys
 import uuid as _uuid
 from abc import ABCMeta
 from collections.abc import Callable
@@ -40,6 +42,32 @@ class _PerNode(Generic[T]):
         """For this sequence from now on."""
         paths.current().kept[self] = value
         return value
+
+
+class LibrarySeeds:
+    """Seeds the global generators of numpy and torch from the run's seed, each once, as soon as the library is loaded."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed
+        self._done: set[str] = set()
+
+    def __call__(self) -> None:
+        for name, seed in _LIBRARIES.items():
+            module = sys.modules.get(name)
+            if module is not None and name not in self._done:
+                self._done.add(name)
+                seed(module, _random.Random(f"{self._seed}:{name}"))
+
+
+def _seed_numpy(module: Any, seeds: _random.Random) -> None:
+    module.seed([seeds.getrandbits(32) for _ in range(4)])
+
+
+def _seed_torch(module: Any, seeds: _random.Random) -> None:
+    module.default_generator.manual_seed(seeds.getrandbits(63))
+
+
+_LIBRARIES: Final[dict[str, Callable[[Any, _random.Random], None]]] = {"numpy.random": _seed_numpy, "torch": _seed_torch}
 
 
 def random_names(seed: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import functools
 import time as _time
 from collections.abc import Callable
 from types import BuiltinMethodType
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 
 class Reads(Protocol):
@@ -25,6 +25,9 @@ class Reads(Protocol):
 
 class RunFunction:
     """A function of the run that stands for a real one. Copied it stays; pickled it is the real one: it leaves the run."""
+
+    equal_by_identity: ClassVar = False
+    """While it is compared what a run has left behind (`heap`)."""
 
     def __init__(self, call: Callable[..., Any], real: Callable[..., Any]) -> None:
         functools.update_wrapper(self, real, updated=())
@@ -44,6 +47,8 @@ class RunFunction:
         return self
 
     def __eq__(self, other: object) -> bool:
+        if RunFunction.equal_by_identity:
+            return self is other
         return bool(self._real == (other._real if isinstance(other, RunFunction) else other))
 
     def __hash__(self) -> int:

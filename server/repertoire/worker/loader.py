@@ -19,6 +19,7 @@ from ..authoring.schema import Signature
 from ..compat.hook import CompatFinder
 from ..wire import Code
 from .clock import RunClock
+from .heap import names_insides
 from .shims import builtins_for
 from .siblings import Siblings, Tree
 from .threads import foreign
@@ -45,6 +46,7 @@ class Version:
         self.tree = Tree(code)
         self.own_modules = {self.name, *(module.name for module in code.modules)}
         """Whose types are new in each run."""
+        self.names_insides = any(map(names_insides, (code.source, *(module.source for module in code.modules))))
         self.signature: Signature | None = None
         self._compiled: CodeType | None = None
         self._lines = {code.filename: code.source.splitlines(keepends=True)}
@@ -77,6 +79,12 @@ class Library:
         self._versions: dict[str, Version] = {}
         self._finder = Siblings()
         self._placed_among: list[Any] = []
+        parent = sys.modules[PACKAGE] = ModuleType(PACKAGE)
+        parent.__path__ = []
+
+    def owns(self, name: str) -> bool:
+        """Whether this module is the version's that runs now."""
+        return name.startswith(f"{PACKAGE}.") or self._finder.gave(name)
 
     def version(self, key: str, code: Code | None) -> Version | None:
         """None when neither the host sent its code nor this process has it."""
@@ -130,9 +138,6 @@ class Library:
         self._place_finder()
         self._finder.begin(version.tree, builtins, version.own_modules)
         version.show_lines()
-        if PACKAGE not in sys.modules:
-            parent = sys.modules[PACKAGE] = ModuleType(PACKAGE)
-            parent.__path__ = []
         sys.modules[version.name] = module
         return module
 

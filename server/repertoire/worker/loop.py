@@ -257,6 +257,18 @@ async def _wait_for_value(fut: Any, timeout: float | None) -> Any:
     return await _wait_for(awaiting.coroutine_of(fut), timeout)
 
 
+class Policy(asyncio.DefaultEventLoopPolicy):
+    """Gives bodies our loop. In place of a current loop that is closed it gives a new one, where a script would have been at its end."""
+
+    _loop_factory = Loop
+
+    def get_event_loop(self) -> asyncio.AbstractEventLoop:
+        local: Any = self._local  # type: ignore[attr-defined]
+        if local._loop is not None and local._loop.is_closed():
+            self.set_event_loop(self.new_event_loop())
+        return super().get_event_loop()
+
+
 def use_for_asyncio_run() -> None:
     """A body that calls `asyncio.run` itself gets this loop too; `as_completed` keeps the order of what it is given."""
     asyncio.as_completed = _as_completed_in_order
@@ -265,5 +277,4 @@ def use_for_asyncio_run() -> None:
         if (function := getattr(asyncio.tasks, name, None)) is not None:
             setattr(asyncio.tasks, name, _taking_values(function))
     asyncio.ensure_future = asyncio.tasks.ensure_future
-    policy: Any = asyncio.get_event_loop_policy()
-    policy._loop_factory = Loop
+    asyncio.set_event_loop_policy(Policy())

@@ -1,11 +1,12 @@
 """A process that answers the host's frames: each Task or Inspect gets exactly one Done, Failed or Inspected, in order.
 
-Between two runs everything a body can change by ordinary means is put back: environment, path, folder, streams.
+A process that is used again says after each of them whether it is as it was before (`surroundings`): Settled.
 """
 
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import json
 import os
 import socket
@@ -16,16 +17,15 @@ from typing import Any, NoReturn
 
 import msgspec
 
-import repertoire
-
 from .. import digits
 from ..authoring import ambient, codec
 from ..authoring.entry import find_entry
 from ..authoring.hints import UNSAID
 from ..authoring.run_info import RunInfo
-from ..wire import Done, Failed, Fault, Inspect, Inspected, Note, Task, WorkerFrame
+from ..wire import Done, Failed, Fault, Inspect, Inspected, Note, Settled, Task, WorkerFrame
 from . import faults, paths
 from .call import Call
+from .chance import LibrarySeeds
 from .channel import Channel
 from .clock import RunClock
 from .desk import Desk
@@ -33,55 +33,23 @@ from .loader import Library, Version, signature
 from .loop import source, use_for_asyncio_run
 from .outbox import Outbox
 from .streams import Streams
-
-
-class _Surroundings:
-    """What a body finds, remembered so that the next one finds the same."""
-
-    def __init__(self) -> None:
-        self._environment = dict(os.environ)
-        self._path = list(sys.path)
-        self._folder = os.getcwd()
-        self._zone = os.environ.get("TZ")
-
-    def enter(self, folder: str | None, environment: dict[str, str]) -> None:
-        """Raises OSError when there is no such folder."""
-        os.chdir(folder or self._folder)
-        if environment:
-            os.environ.update(environment)
-        self._follow_zone()
-
-    def _follow_zone(self) -> None:
-        """C's local time follows TZ only when it is told to."""
-        if (zone := os.environ.get("TZ")) != self._zone:
-            time.tzset()
-            self._zone = zone
-
-    def put_back(self) -> None:
-        if dict(os.environ) != self._environment:
-            os.environ.clear()
-            os.environ.update(self._environment)
-            self._follow_zone()
-        if sys.path != self._path:
-            sys.path[:] = self._path
-        exported = vars(repertoire)
-        for name in repertoire.__all__:
-            exported.pop(name, None)  # a body may have put something else there; what is true is looked up again
+from .surroundings import Surroundings
 
 
 class Process:
-    def __init__(self, sock: socket.socket, *, watch: bool) -> None:
+    def __init__(self, sock: socket.socket, *, watch: bool, once: bool) -> None:
         self._channel = Channel(sock)
         self._outbox = Outbox(self._channel)
         self._streams = Streams()
         self._library = Library()
         self._streams.attach(None)
-        self._surroundings = _Surroundings()
         self._desk: Desk | None = None
         paths.follow_threads(self._settled)
         use_for_asyncio_run()
         if watch:
             self._channel.watch()
+        self._once = once
+        self._surroundings = Surroundings(self._library, is_reused=not once)
 
     def serve(self) -> NoReturn:
         """Until the host closes the socket."""
@@ -91,7 +59,8 @@ class Process:
                 self._answer(self._run(frame))
             elif isinstance(frame, Inspect):
                 self._answer(self._inspect(frame))
-            self._surroundings.put_back()  # last: nothing of a body runs in it, so the answer need not wait
+            if not self._once:
+                self._outbox.send(Settled(self._surroundings.settle()))  # last: no answer waits for it
 
     def _answer(self, frame: WorkerFrame) -> None:
         try:
@@ -107,7 +76,7 @@ class Process:
         if version is None:
             return Failed(Fault("unknown_key", "LookupError", "this worker does not have the workflow's code"))
         desk = Desk(self._outbox, self._channel, task)
-        frame = self._ended(task, version, desk)
+        frame = contextvars.Context().run(self._ended, task, version, desk)  # what the body sets in it ends with it
         return msgspec.structs.replace(frame, pending=True) if desk.exchange.has_waiters else frame
 
     def _ended(self, task: Task, version: Version, desk: Desk) -> Done | Failed:
@@ -131,6 +100,7 @@ class Process:
         self._streams.drain()
         if desk is not None:
             desk.exchange.close()
+        self._surroundings.leave()
         source.conductor = self._desk = None
         ambient.end()
         self._streams.attach(None)
@@ -143,6 +113,9 @@ class Process:
         """The module stays loaded in `stack`: exceptions of the body are turned into words by code that may live in it."""
         try:
             clock = RunClock(task.run_id, desk.timeline, desk.timeline.sleep)
+            self._surroundings.with_functions = version.names_insides
+            self._surroundings.on_import = seeds = LibrarySeeds(task.run_id)
+            seeds()
             module = stack.enter_context(self._library.loaded(version, clock))
             entry = find_entry(module, version.code.entry)
             read = signature(version, module, entry)
@@ -202,9 +175,12 @@ def _changed_state(task: Task, module: ModuleType, desk: Desk, before: bytes | N
     return None if text == (desk.committed or task.state) else text
 
 
-def serve(sock: socket.socket, *, watch: bool) -> NoReturn:
-    """Serve frames on this socket for the rest of the process. `watch`: end it too when the host goes while a body runs."""
-    Process(sock, watch=watch).serve()
+def serve(sock: socket.socket, *, watch: bool, once: bool = False) -> NoReturn:
+    """Serve frames on this socket for the rest of the process. `watch`: end it too when the host goes while a body runs.
+
+    `once`: it gets one frame, so nothing is remembered for a next one.
+    """
+    Process(sock, watch=watch, once=once).serve()
 
 
 def prepare_standard_streams() -> None:

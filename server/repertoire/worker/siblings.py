@@ -19,6 +19,7 @@ from types import CodeType, ModuleType
 from typing import IO, Any, Final
 
 from ..wire import Code, Module
+from .imports import imports
 from .transform import compiled
 
 _INSTALLED: Final = ("site-packages", "dist-packages")
@@ -106,6 +107,10 @@ class Siblings(MetaPathFinder):
         self._hooked.clear()
         return gone
 
+    def gave(self, name: str) -> bool:
+        """Whether a module of this name was found here since the version was loaded."""
+        return name in self._given
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
@@ -188,7 +193,9 @@ class SiblingLoader(InspectLoader):
     def exec_module(self, module: ModuleType) -> None:
         module.__dict__["__builtins__"] = self._builtins
         module.__file__ = self.path  # not by the spec's has_location: that also works out where a .pyc would be
-        exec(self.get_code(module.__name__), module.__dict__)
+        code = self.get_code(module.__name__)
+        with imports.of_the_body():
+            exec(code, module.__dict__)
 
     def get_code(self, fullname: str) -> CodeType:
         if self.path in self._tree.modules:

@@ -116,7 +116,8 @@ class Zygote:
             if not command.is_trusted:
                 _limit(command)
             _rehearse()
-            serve(socket.socket(fileno=descriptor), watch=self._libc is None)
+            once = command.once or not command.is_trusted
+            serve(socket.socket(fileno=descriptor), watch=self._libc is None, once=once)
         finally:
             os._exit(70)  # never back into the zygote's loop, whatever happened
 

@@ -1,0 +1,398 @@
+"""Heap: compares what every loaded module holds with what it held before; used by Surroundings after each run.
+
+A workflow file can change a module for the whole process: `json.dumps = mine`, `requests.Session.verify = False`,
+`copyreg.dispatch_table[X] = f`. Heap remembers, by identity, the values in the namespaces of modules and classes, in the containers
+and objects that lie at the top level of modules, and the code and the defaults of functions. A comparison costs about a millisecond
+for each 30,000 values, so it covers everything each time and needs no list of what might change. Only the insides of functions, a
+third of all, are left out when the workflow's text has no word for them (`names_insides`).
+
+What libraries do by themselves is told apart by four rules:
+
+1. An attribute that a module makes in its own `__getattr__`, and a submodule that was imported, may be new.
+2. A container of an installed library may grow: it is a cache. In the standard library the known caches are listed (`_CACHES`).
+3. What the import of a library changes within its own package, adds to a registry, or puts in place of a function by one of its own,
+   belongs to that library.
+4. Functions with `lru_cache` in installed libraries forget what the run left in them.
+
+Everything else is a change. A false alarm costs a new process; a change that is overlooked would cost a wrong result.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from operator import attrgetter, is_, itemgetter, methodcaller
+from types import FunctionType, MappingProxyType, ModuleType
+from typing import Any, Final
+
+from .clock import RunFunction
+
+_DEPTH: Final = 3
+"""How deep containers within containers are looked at."""
+_HEAP_TYPE: Final = 1 << 9
+"""Py_TPFLAGS_HEAPTYPE: a class that Python code can change."""
+_CACHES: Final = frozenset({
+    "abc._abc", "ast._cache", "asyncio.coroutines._iscoroutine_typecache", "asyncio.events._event_loop_policy", "asyncio.tasks._all_tasks", "asyncio.tasks._current_tasks",
+    "asyncio.tasks._eager_tasks", "asyncio.tasks._scheduled_tasks", "builtins._", "codeop._features", "concurrent.futures.thread._threads_queues",
+    "copyreg._extension_cache", "ctypes._c_functype_cache", "ctypes._win_functype_cache", "email._header_value_parser._cache",
+    "encodings._cache", "fnmatch._cache", "functools._lru_cache", "importlib._bootstrap._blocking_on", "importlib._bootstrap._module_locks",
+    "importlib._bootstrap._bootstrap_external", "inspect._file_cache", "inspect.modulesbyfile", "linecache.cache", "locale._cache",
+    "logging._handlerList", "logging._handlers", "logging.root", "logging.lastResort", 
+    "multiprocessing.process._process_counter", "multiprocessing.process._children", "multiprocessing.process._dangling",
+    "multiprocessing.util._afterfork_counter", "multiprocessing.util._afterfork_registry",
+    "multiprocessing.util._finalizer_counter", "multiprocessing.util._logger", "multiprocessing.util._temp_dir",
+    "ntpath._cache", "os.environ", "os.environb", "pkgutil._zipimport_cache", "platform._platform_cache", "platform._sys_version_cache", "platform._uname_cache",
+    "posixpath._varprog", "posixpath._varprogb", "random._inst", "re._cache", "re._cache2", "re._pattern_cache", "re._template_cache", "re._parser._cache", "signal._signal",
+    "site.ENABLE_USER_SITE", "sys.argv", "sys.last_exc", "sys.last_traceback", "sys.last_type", "sys.last_value", "sys.meta_path",
+    "sys.modules", "sys.path", "sys.path_importer_cache", "sys.stderr", "sys.stdout", "_strptime._TimeRE_cache",
+    "_strptime._regex_cache", "string._re", "struct._cache", "subprocess._active", "tempfile._name_sequence", "tempfile.tempdir",
+    "threading._active", "threading._counter", "threading._dangling", "threading._limbo", "threading._shutdown_locks",
+    "threading._shutdown_thread_locks", "threading._shutdown_locks_lock", "threading._threading_atexits", "time.altzone", "time.daylight",
+    "time.timezone", "time.tzname", "tokenize._compile", "typing._cleanups", "typing._overload_registry", "urllib.parse._cache", "urllib.request._opener",
+    "uuid._generate_time_safe", "uuid._last_timestamp", "uuid._last_timestamp_v7", "uuid._last_counter_v7", "uuid._node", "warnings.filters", "warnings.onceregistry",
+    "warnings._onceregistry", "warnings._filters_version", "weakref.finalize._dirty", "weakref.finalize._registered_with_atexit", "weakref.finalize._registry", "weakref.finalize._shutdown", "weakref.finalize._index_iter", "xml.etree.ElementPath._cache", "zipfile._cache",
+    "zipimport._zip_directory_cache", "zipimport._zip_searchorder", "zoneinfo._tzpath",
+    "_warnings.filters", "_warnings._onceregistry", "_io._cache", "posix.environ", "importlib._bootstrap_external._relax_case",
+    "_frozen_importlib._blocking_on", "_frozen_importlib._module_locks",
+})  # fmt: skip
+"""Attributes of the standard library that a run may change: caches, counters, and what `anew` puts back."""
+_OF_OURS: Final = frozenset(
+    {"annotated_types", "docstring_parser", "msgspec", "pydantic", "pydantic_core", "repertoire", "typing_extensions", "typing_inspection"}
+)  # fmt: skip
+"""Packages that the worker itself uses between two runs: only their modules' own names are compared."""
+_NOT_WALKED: Final = (
+    weakref.ref, weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet, threading.local, threading.Thread,
+    ModuleType, type, FunctionType, logging.Logger, logging.Handler,
+)  # fmt: skip
+_CONTAINERS: Final = (dict, list, set, deque)
+_OF_CACHED_CLASSES: Final = frozenset({"__annotations__", "__annotations_cache__", "__annotate_cache__", "__abstractmethods__"})
+_PARTS_OF_FUNCTION: Final = (attrgetter("__code__"), attrgetter("__defaults__"), attrgetter("__kwdefaults__"))
+_MISSING: Final = object()
+
+_INSIDES: Final = re.compile(r"__(?:code|defaults|kwdefaults)__|setattr|\bctypes\b")
+
+Allows = Callable[[str, "_Difference"], bool]
+
+
+class _Difference:
+    """What one namespace or container held, and what it holds."""
+
+    def __init__(self, keys: list[Any] | None, before: list[Any], item: Any, after: list[Any]) -> None:
+        self.item = item
+        if keys is not None:
+            old, new = dict(zip(keys, before, strict=True)), dict(zip(item, after, strict=True))
+            self.gone = [key for key, value in old.items() if new.get(key, _MISSING) is not value]
+            self.new = [key for key in new if key not in old]
+            self.is_lazy = not self.new and all(old[key] is None and type(new.get(key)) is re.Pattern for key in self.gone)
+        else:
+            self.is_lazy = False
+            now = set(map(id, after))
+            self.gone = [n for n, value in enumerate(before) if id(value) not in now]
+            self.new = ["?"] if len(after) > len(before) else []
+            if not self.gone and not self.new:  # another order of the same
+                self.gone = [0]
+
+    def values(self) -> list[Any]:
+        """Of a namespace: what is there now under the names that have changed."""
+        space = self.item.space if isinstance(self.item, _Partly) else self.item
+        return [space.get(key) for key in (*self.gone, *self.new)]
+
+    def named(self, label: str) -> str:
+        changed = (self.gone or self.new or ["?"])[0]
+        return f"{label}.{changed}" if isinstance(changed, str) and changed != "?" else label
+
+
+class _Group:
+    """Things of one kind, their values in one flat list: one comparison in C answers for all of them."""
+
+    def __init__(self, values: Callable[[Any], Iterable[Any]], *, with_keys: bool = False) -> None:
+        self._values = values
+        self._with_keys = with_keys
+        self.labels: list[str] = []
+        self._items: list[Any] = []
+        self._flat: list[Any] = []
+        self._sizes: list[int] = []
+        self._keys: list[list[Any]] = []
+
+    def __len__(self) -> int:
+        return len(self._flat)
+
+    def add(self, label: str, item: Any) -> None:
+        values = list(self._values(item))
+        self.labels.append(label)
+        self._items.append(item)
+        self._flat += values
+        self._sizes.append(len(values))
+        if self._with_keys:
+            self._keys.append(list(item))
+
+    def is_same(self) -> bool:
+        try:
+            return list(chain.from_iterable(map(self._values, self._items))) == self._flat
+        except Exception:  # a value that cannot be compared is another one; a thread may be at work
+            return False
+
+    def differences(self) -> Iterator[tuple[str, _Difference]]:
+        start = 0
+        for n, (label, item, size) in enumerate(zip(self.labels, self._items, self._sizes, strict=True)):
+            before, after = self._flat[start : start + size], list(self._values(item))
+            start += size
+            if len(before) != len(after) or not all(map(is_, before, after)):
+                yield label, _Difference(self._keys[n] if self._with_keys else None, before, item, after)
+
+    def take(self) -> None:
+        """What they hold now is what they shall hold."""
+        parts = [list(self._values(item)) for item in self._items]
+        self._flat = list(chain.from_iterable(parts))
+        self._sizes = [len(part) for part in parts]
+        if self._with_keys:
+            self._keys = [list(item) for item in self._items]
+
+
+class _Functions(_Group):
+    """Compared part by part: a tuple for each function would cost twice as much."""
+
+    def is_same(self) -> bool:
+        parts = chain.from_iterable(map(part, self._items) for part in _PARTS_OF_FUNCTION)
+        kept = chain(self._flat[0::3], self._flat[1::3], self._flat[2::3])
+        try:
+            return all(map(is_, parts, kept))
+        except Exception:
+            return False
+
+
+class Heap:
+    def __init__(self) -> None:
+        self._modules = _Group(dict.values, with_keys=True)
+        self._partly = _Group(_kept_of, with_keys=True)
+        self._classes = _Group(methodcaller("values"), with_keys=True)
+        self._dicts = _Group(dict.values, with_keys=True)
+        self._others = _Group(iter)
+        self._functions = _Functions(_parts_of)
+        self._groups = (self._modules, self._partly, self._classes, self._dicts, self._others, self._functions)
+        self._known: dict[str, ModuleType] = {}
+        self._seen: set[int] = set()
+        self._kept: list[Any] = []
+        self._caches: list[functools._lru_cache_wrapper[Any]] = []
+        self.learn(list(sys.modules))
+
+    def __len__(self) -> int:
+        return sum(map(len, self._groups))
+
+    def new_modules(self) -> list[str]:
+        return [name for name in sys.modules if name not in self._known]
+
+    def learn(self, names: list[str]) -> None:
+        """Remember these modules as they are now."""
+        for name in names:
+            if name not in self._known and (module := sys.modules.get(name)) is not None:
+                self._known[name] = module
+                if isinstance(module, ModuleType) and not name.startswith("repertoire.worker"):
+                    self._learn_module(name, module)
+
+    def change(self, allows: Allows | None = None, *, with_functions: bool = True) -> str | None:
+        """The name of something that has changed; None: nothing has. What may change is remembered as it is now."""
+        for name, module in self._known.items():
+            if sys.modules.get(name) is not module:
+                return f"sys.modules[{name!r}]"
+        RunFunction.equal_by_identity = True
+        try:
+            groups = self._groups if with_functions else self._groups[:-1]
+            changed = [group for group in groups if not group.is_same()]
+        finally:
+            RunFunction.equal_by_identity = False
+        for group in changed:
+            for label, difference in list(group.differences()):
+                named = difference.named(label)
+                if not (_may_change(label, difference) or (allows is not None and allows(label, difference))):
+                    return named
+            group.take()
+        return None
+
+    def empty_caches(self) -> None:
+        for cache in self._caches:
+            if cache.cache_info().currsize:
+                cache.cache_clear()
+
+    def _learn_module(self, name: str, module: ModuleType) -> None:
+        if id(module) in self._seen:
+            return
+        self._seen.add(id(module))
+        space = vars(module)
+        private = name.partition(".")[0] in _OF_OURS
+        without = frozenset(key for key in space if f"{name}.{key}" in _CACHES or (private and key.startswith("_")))
+        if without:
+            self._partly.add(name, _Partly(space, without))
+        else:
+            self._modules.add(name, space)
+        if private:
+            return
+        for key, value in list(space.items()):
+            if key != "__builtins__" and f"{name}.{key}" not in _CACHES:
+                self._learn_value(f"{name}.{key}", value, _DEPTH)
+
+    def _learn_value(self, label: str, value: Any, depth: int) -> None:
+        kind = type(value)
+        if kind in _PLAIN:
+            return
+        if id(value) in self._seen:
+            return
+        if kind is FunctionType:
+            self._see(value)
+            self._functions.add(label, value)
+        elif isinstance(value, type):
+            self._learn_class(label, value)
+        elif kind is functools._lru_cache_wrapper:
+            self._learn_cache(label, value)
+        elif issubclass(kind, _CONTAINERS):
+            self._learn_container(label, value, depth)
+        elif kind.__flags__ & _HEAP_TYPE and depth == _DEPTH and not issubclass(kind, _NOT_WALKED):
+            self._learn_object(label, value, depth)
+
+    def _learn_class(self, label: str, value: type) -> None:
+        if not value.__flags__ & _HEAP_TYPE or _package(value) in _OF_OURS:
+            return
+        self._see(value)
+        label = f"{_package(value, whole=True)}.{value.__qualname__}"
+        self._classes.add(label, value.__dict__)
+        for key, one in list(value.__dict__.items()):
+            if type(one) in (staticmethod, classmethod):
+                one = one.__func__
+            if type(one) is FunctionType or type(one) in _CONTAINERS or isinstance(one, dict):
+                self._learn_value(f"{label}.{key}", one, _DEPTH - 1)
+
+    def _learn_container(self, label: str, value: Any, depth: int) -> None:
+        self._see(value)
+        if isinstance(value, dict):
+            self._dicts.add(label, value)
+            inner: Iterable[Any] = list(dict.values(value))
+        else:
+            self._others.add(label, value)
+            inner = list(value)
+        if depth > 1 and len(value) < 10_000:
+            for one in inner:
+                if isinstance(one, _CONTAINERS) and type(one) not in _PLAIN:
+                    self._learn_value(label, one, depth - 1)
+
+    def _learn_object(self, label: str, value: Any, depth: int) -> None:
+        try:
+            space = object.__getattribute__(value, "__dict__")
+        except (AttributeError, TypeError):
+            return
+        if type(space) is dict:
+            self._see(value)
+            self._learn_container(label, space, depth)
+
+    def _learn_cache(self, label: str, value: Any) -> None:
+        self._see(value)
+        if not is_standard(label):
+            self._caches.append(value)
+
+    def _see(self, value: Any) -> None:
+        self._seen.add(id(value))
+        self._kept.append(value)  # its number stays its own
+
+
+def _package(value: type, *, whole: bool = False) -> str:
+    module = value.__module__
+    if not isinstance(module, str):  # a class of C code may have none
+        return "?"
+    return module if whole else module.partition(".")[0]
+
+
+class _Partly:
+    """The namespace of a module of which some names are not compared."""
+
+    def __init__(self, space: dict[str, Any], without: frozenset[str]) -> None:
+        self.space = space
+        self.without = without | {"__warningregistry__"}
+        self._look()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def values(self) -> tuple[Any, ...]:
+        if len(self.space) != self._size:
+            self._look()
+        values: tuple[Any, ...] = self._read(self.space)
+        return values
+
+    def _look(self) -> None:
+        self._size = len(self.space)
+        self._keys = ["__name__", "__name__", *(key for key in self.space if key not in self.without)]
+        self._read = itemgetter(*self._keys)  # of at least two keys: of one it would give no tuple
+
+
+def _kept_of(partly: _Partly) -> tuple[Any, ...]:
+    return partly.values()
+
+
+def _parts_of(function: FunctionType) -> list[Any]:
+    return [part(function) for part in _PARTS_OF_FUNCTION]
+
+
+_PLAIN: Final = frozenset({str, int, float, bool, bytes, tuple, type(None), frozenset, complex, ModuleType, type(len), object})
+
+
+def is_of_ours(name: str) -> bool:
+    return name.partition(".")[0] in _OF_OURS
+
+
+def names_insides(source: str) -> bool:
+    """Whether this text may change a function instead of replacing it."""
+    return _INSIDES.search(source) is not None
+
+
+def is_standard(label: str) -> bool:
+    return label.partition(".")[0] in sys.stdlib_module_names
+
+
+def _may_change(label: str, difference: _Difference) -> bool:
+    """Rules 1 and 2, for what has changed without an import."""
+    if difference.gone or difference.new:
+        if all(f"{label}.{key}" in _CACHES for key in (*difference.gone, *difference.new)):
+            return True
+    if difference.gone:
+        return is_standard(label) and difference.is_lazy
+    module = sys.modules.get(label)
+    item = difference.item.space if isinstance(difference.item, _Partly) else difference.item
+    if module is not None and item is vars(module):
+        lazy = "__getattr__" in vars(module)
+        return all(key == "__warningregistry__" or _is_submodule(label, key) or lazy for key in difference.new)
+    if isinstance(difference.item, MappingProxyType):
+        return _OF_CACHED_CLASSES.issuperset(difference.new)
+    return not is_standard(label)
+
+
+def _is_submodule(name: str, key: str) -> bool:
+    module = sys.modules.get(name)
+    return module is not None and vars(module)[key] is sys.modules.get(f"{name}.{key}", _MISSING)
+
+
+def may_come_from_import(packages: frozenset[str]) -> Allows:
+    """Rule 3: of the import of these packages."""
+
+    def allows(label: str, difference: _Difference) -> bool:
+        if not is_standard(label) and (label.partition(".")[0] in packages or not difference.gone):
+            return True
+        if not _is_namespace(difference.item):
+            return not difference.gone
+        return all(_is_made_by(packages, value) for value in difference.values())
+
+    return allows
+
+
+def _is_made_by(packages: frozenset[str], value: Any) -> bool:
+    module = getattr(value, "__module__", None)
+    return isinstance(module, str) and module.partition(".")[0] in packages
+
+
+def _is_namespace(item: Any) -> bool:
+    return isinstance(item, MappingProxyType | _Partly) or (isinstance(item, dict) and "__spec__" in item)
