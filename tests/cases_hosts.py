@@ -125,9 +125,10 @@ HOSTS: Final[tuple[Case, ...]] = (
     ),
     used(
         "M16",
-        "A reused worker remembers: what is process-wide is restored after each run, or the worker is replaced when it "
-        "changed; documented.",
-        "open",
+        "A reused worker remembers nothing of a run: what is process-wide is put back after each run, or the worker is "
+        "replaced; docs/workflows.md says what is which.",
+        "passes",
+        "test_surroundings::test_w7_m16_what_a_run_changes_is_not_there_for_the_next",
     ),
     used(
         "M17",

@@ -58,21 +58,29 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W7",
-        "One workflow sets `decimal` precision; another multiplies (same worker): a run has its own surroundings: what "
-        "is process-wide is snapshotted and restored, or the worker is replaced after a run that changed it; scanning a "
-        "file never runs it in a worker that serves others.",
-        "open",
+        "Whatever process-wide thing a run changes (the decimal context, a patched module, a signal handler), the next run in a "
+        "reused worker finds as the first one did: it is put back after the answer, or the worker is replaced. A worker in which "
+        "nothing has changed is used again.",
+        "passes",
+        "test_surroundings::test_w7_m16_what_a_run_changes_is_not_there_for_the_next",
+        "test_surroundings::test_w7_a_worker_that_nothing_has_changed_is_used_again",
+        "test_surroundings::test_w7_a_module_that_only_one_run_can_find_reaches_no_other",
+        "test_surroundings::test_w7_a_run_that_fails_or_leaves_is_compared_too",
+        "test_surroundings::test_w7_what_a_run_changed_before_it_imported_something_is_seen",
     ),
     used(
         "W8",
-        "A file in the folder, never run, whose top level sets `ssl._create_default_https_context` to the unverified "
-        "one: as W7.",
-        "open",
+        "A file that was only scanned, never run, changes nothing for the runs of others, whatever its top level does: it is "
+        "looked at in a process that runs nothing else.",
+        "passes",
+        "test_surroundings::test_w8_a_file_that_is_only_looked_at_changes_nothing_for_runs",
     ),
     used(
         "W9",
-        "`loop = asyncio.get_event_loop(); loop.run_until_complete(main()); loop.close()` twice: works each time.",
-        "open",
+        "Code that gets the current event loop, runs it and closes it works twice, in one run and in each run of a worker.",
+        "passes",
+        "test_surroundings::test_w9_the_current_loop_is_closed_and_asked_for_again",
+        "test_surroundings::test_w9_a_loop_that_is_left_open_is_not_the_next_runs",
     ),
     used(
         "W10",
@@ -183,9 +191,13 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W26",
-        "Unseeded numpy, torch, faker, `secrets`: numpy's global generator is seeded per run too; the hint names the "
-        "likely source and `step`.",
-        "open",
+        "numpy's global generator is seeded by the run and repeats; a body that does not repeat hears of the likely cause in "
+        "its own text, with the line, and of `step`.",
+        "passes",
+        "test_library_chance::test_w26_numpys_global_generator_is_seeded_by_the_run",
+        "test_library_chance::test_w26_a_run_that_draws_from_numpy_is_begun_again_and_draws_the_same",
+        "test_library_chance::test_w26_a_body_that_does_not_repeat_hears_of_the_likely_cause",
+        "test_library_chance::test_w26_a_hint_names_what_the_text_uses_and_nothing_that_repeats",
     ),
     used(
         "W27",

@@ -101,7 +101,7 @@ class Attempt:
                 events.extend((event.type, event.at, event.data, event.path, event.k) for event in frame.events)
                 frame = await reply(worker) if worker.channel.pending else None
             if isinstance(frame, Done | Failed):
-                worker.reusable = not frame.pending
+                worker.reusable = not frame.pending and not live.version.options.fresh
                 if isinstance(frame, Done):
                     return Outcome(status="completed", result=frame.result, state=frame.state, events=tuple(events))
                 return Outcome(status="failed", error=frame.fault, events=tuple(events))

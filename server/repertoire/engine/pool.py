@@ -1,6 +1,8 @@
-"""Worker processes: pooled and reused for the operator's files, a fresh fork for each run of code created through a tool.
+"""Worker processes: pooled and reused for the operator's files, a fresh fork for each run of code created through a tool, and for
+each look at a file.
 
-A lease is the only way to one. What leaves a lease without having been marked `reusable` is killed with its whole process group.
+A lease is the only way to one. What leaves a lease without having been marked `reusable` is killed with its whole process group. What
+was marked is used again when it says that its run has changed nothing in it (`idle`).
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import anyio.to_thread
 from ..errors import Busy
 from ..settings import Settings
 from .channel import WorkerChannel
+from .idle import Idle
 from .launch import start_python, worker_environment
 from .places import Lease, Places
 from .scratch import Scratch
@@ -153,15 +156,16 @@ class WorkerPool:
         self.size = limits.workers or max(_FEWEST, os.cpu_count() or 1)
         self._places = Places(self.size)
         self._told_at = float("-inf")
-        self._idle: list[Worker] = []
+        self._idle = Idle(tasks, self._replace)
         self._environment = worker_environment()
         self._flags = ("--prefer-installed",) if settings.prefer_installed else ()
         self._zygote: Zygote | None = None
         self._zygote_lock = anyio.Lock()
         self._warming: Zygote | None = None
+        self._warm_lock = anyio.Lock()
         self._trusted: Zygote | None = None
         """As `_warming`, once that has forked its first child."""
-        self._has_started = self._is_warming = False
+        self._has_started = False
 
     @property
     def has_room(self) -> bool:
@@ -172,13 +176,13 @@ class WorkerPool:
             raise Busy(f"{waiting} runs wait for a worker already.", retry_after_s=5)
 
     @asynccontextmanager
-    async def lease(self, *, trusted: bool, told: Told = _nobody) -> AsyncIterator[Worker]:
-        """A worker for one run or one inspection. Set its `reusable` once it has answered for good.
+    async def lease(self, *, trusted: bool, once: bool = False, told: Told = _nobody) -> AsyncIterator[Worker]:
+        """A worker for one run or one inspection. Set its `reusable` once it has answered for good; `once`: it is not used again.
 
         What starts workers may die, and the machine may be out of descriptors or processes for a while: neither is the run's doing,
         so it waits, and `told` hears for what. Raises OSError when no worker could be started in several tries.
         """
-        worker, lease = await self._leased(trusted, told)
+        worker, lease = await self._leased(trusted, once, told)
         try:
             worker.reusable = False
             worker.lease = lease
@@ -186,7 +190,7 @@ class WorkerPool:
         finally:
             try:
                 if worker.is_pooled and worker.reusable and not worker.channel.closed:
-                    self._idle.append(worker)
+                    self._idle.give_back(worker)
                 elif isinstance(worker, ForkedWorker):
                     worker.stop()
                     self._tasks.start_soon(self._bury, worker)
@@ -196,12 +200,12 @@ class WorkerPool:
             finally:
                 lease.end()
 
-    async def _leased(self, trusted: bool, told: Told) -> tuple[Worker, Lease]:
+    async def _leased(self, trusted: bool, once: bool, told: Told) -> tuple[Worker, Lease]:
         tries, pause = 0, _TRY_AGAIN_S
         while True:
             await self._places.take()
             try:
-                worker = await (self._pooled() if trusted else self._forked())
+                worker = await (self._forked() if not trusted else self._single() if once else self._pooled())
             except OSError as error:
                 self._places.give_back()
                 if (lacks := _SHORT_OF.get(error.errno or 0)) is not None:
@@ -223,9 +227,7 @@ class WorkerPool:
 
     async def _free_descriptors(self) -> None:
         """Workers that nobody uses now have some, and processes too."""
-        idle, self._idle = self._idle, []
-        for worker in idle:
-            await worker.end()
+        await self._idle.end_free()
 
     def _tell_operator(self, lacks: str) -> None:
         if time.monotonic() - self._told_at >= _TELL_AGAIN_S:
@@ -233,9 +235,9 @@ class WorkerPool:
             logger.warning("runs wait for %s", lacks)
 
     async def close(self) -> None:
-        for worker in [*self._idle, *([self._spare] if self._spare else [])]:
-            await worker.end()
-        self._idle.clear()
+        await self._idle.end_all()
+        if self._spare is not None:
+            await self._spare.end()
         self._spare = None
         for zygote in (self._zygote, self._warming):
             if zygote is not None:
@@ -257,18 +259,12 @@ class WorkerPool:
             self._spare = ahead
 
     async def _pooled(self) -> Worker:
-        while self._idle:
-            worker = self._idle.pop()
-            if not worker.channel.closed:
-                return worker
-            await worker.end()
+        if (worker := await self._idle.take()) is not None:
+            return worker
         if self._trusted is not None and not self._trusted.dead:
             return await self._child(self._trusted, is_trusted=True)
-        if (
-            self._has_started and not self._is_warming
-        ):  # a second one: more will be wanted, and a fork takes a hundredth of the time
-            self._is_warming = True
-            self._tasks.start_soon(self._warm)
+        if self._has_started:  # a second one: more will be wanted, and a fork takes a hundredth of the time
+            self._tasks.start_soon(self._replace)
         self._has_started = True
         ours, theirs = socket.socketpair()
         try:
@@ -279,19 +275,31 @@ class WorkerPool:
             ours.close()
             raise
 
-    async def _warm(self) -> None:
+    async def _single(self) -> Worker:
+        """A worker that is given one frame."""
+        return await self._child(await self._warm(), is_trusted=True, once=True)
+
+    async def _replace(self) -> None:
+        """Have one that waits for the next run."""
         try:
-            with anyio.CancelScope(shield=True):  # whoever closes the pool finds it and ends it
-                zygote = await Zygote.start(self._environment, *self._flags)
-                before, self._warming = self._warming, zygote
-            if before is not None:
-                await before.close()
-            self._idle.append(await self._child(zygote, is_trusted=True))  # it is warm when it has forked one
-            self._trusted = zygote
+            zygote = await self._warm()
+            if not len(self._idle):
+                self._idle.put(await self._child(zygote, is_trusted=True))
         except OSError:
             logger.exception("starting what forks workers")  # then each is started by itself
-        finally:
-            self._is_warming = False
+
+    async def _warm(self) -> Zygote:
+        """What forks workers for the operator's files, started when it is not there. Raises OSError."""
+        async with self._warm_lock:
+            if self._trusted is None or self._trusted.dead:
+                with anyio.CancelScope(shield=True):  # whoever closes the pool finds it and ends it
+                    zygote = await Zygote.start(self._environment, *self._flags)
+                    before, self._warming = self._warming, zygote
+                if before is not None:
+                    await before.close()
+                self._idle.put(await self._child(zygote, is_trusted=True))  # it is warm when it has forked one
+                self._trusted = zygote
+            return self._trusted
 
     async def _forked(self) -> Worker:
         spare, self._spare = self._spare, None
@@ -309,17 +317,17 @@ class WorkerPool:
                 self._zygote = await Zygote.start(self._environment, *self._flags)
         return await self._child(self._zygote, is_trusted=False)
 
-    async def _child(self, zygote: Zygote, *, is_trusted: bool) -> ForkedWorker:
+    async def _child(self, zygote: Zygote, *, is_trusted: bool, once: bool = False) -> ForkedWorker:
         scratch = None if is_trusted else self._scratch.new()
         memory_mb = 0 if is_trusted else self._limits.worker_memory_mb
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                number, pid = await zygote.fork(theirs, is_trusted=is_trusted, memory_mb=memory_mb)
+                number, pid = await zygote.fork(theirs, is_trusted=is_trusted, once=once, memory_mb=memory_mb)
             channel = await WorkerChannel.over(ours)
         except BaseException:
             ours.close()
             if scratch is not None:
                 shutil.rmtree(scratch, True)
             raise
-        return ForkedWorker(channel, number, pid, zygote, scratch, is_pooled=is_trusted)
+        return ForkedWorker(channel, number, pid, zygote, scratch, is_pooled=is_trusted and not once)

@@ -159,8 +159,8 @@ class Runner:
         return live
 
     async def inspect(self, version: WorkflowVersion, env: Mapping[str, str] = _NO_ENV) -> Inspected | Fault:
-        """Load the module, in a worker of its origin's kind, and read its schemas. Again where that worker died, a few times: it may
-        have been killed from outside, and then the module is not to blame."""
+        """Load the module and read its schemas, in a process that runs nothing else: its top level may change anything there. Again
+        where that process died, a few times: it may have been killed from outside, and then the module is not to blame."""
         for attempt in range(1, _INSPECTIONS + 1):
             try:
                 found = await self._inspect_once(version, env)
@@ -173,16 +173,13 @@ class Runner:
         return found
 
     async def _inspect_once(self, version: WorkflowVersion, env: Mapping[str, str]) -> Inspected | Fault:
-        trusted = version.origin == "operator"
-        async with self._pool.lease(trusted=trusted) as worker:
+        async with self._pool.lease(trusted=version.origin == "operator", once=True) as worker:
             worker.channel.send(Inspect(version.code(), cwd=folder_of(version), env=dict(env)))
             with anyio.move_on_after(self._limits.inspect_timeout_s):
                 frame = await reply(worker)
                 if isinstance(frame, Inspected):
-                    worker.reusable = True
                     return frame
                 if isinstance(frame, Failed):
-                    worker.reusable = True
                     return frame.fault
                 return death(await worker.exit_code())[0]
         return Fault(

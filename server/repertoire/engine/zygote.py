@@ -41,14 +41,16 @@ class Zygote:
         asyncio.get_running_loop().add_reader(ours, zygote._readable)
         return zygote
 
-    async def fork(self, theirs: socket.socket, *, memory_mb: int = 0, is_trusted: bool = False) -> tuple[int, int]:
+    async def fork(
+        self, theirs: socket.socket, *, memory_mb: int = 0, is_trusted: bool = False, once: bool = False
+    ) -> tuple[int, int]:
         """A new child that serves frames on `theirs`: its number and its process id. Raises OSError when the zygote is gone, or cannot fork."""
         number = next(self._numbers)
         loop = asyncio.get_running_loop()
         self._ended[number] = loop.create_future()
         forked = self._forked[number] = loop.create_future()
         try:
-            self._send(Fork(number, is_trusted=is_trusted, memory_mb=memory_mb), theirs.fileno())
+            self._send(Fork(number, is_trusted=is_trusted, once=once, memory_mb=memory_mb), theirs.fileno())
             pid = await forked
             if pid == 0:
                 raise OSError(errno.EAGAIN, "the process for this run could not be started")

@@ -61,6 +61,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     idempotent: bool | None = None
     disconnect: Literal["cancel", "detach"] = "cancel"
     budget: BudgetOptions | None = None
+    fresh: bool = False
+    """Its process is not used again: it changes in a library what no comparison sees."""
 
 
 class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,9 +6,9 @@ compared by `probes` and `heap`, and a change of it costs the process.
 
 from __future__ import annotations
 
-import _signal  # without the enums of `signal`, which cost ten times as much
 import asyncio
 import contextlib
+import ctypes
 import faulthandler
 import gc
 import locale
@@ -25,15 +25,18 @@ from typing import Any, Final, NamedTuple
 from . import log_levels
 from .loop import Policy
 
-_TIMERS: Final = tuple(getattr(signal, name) for name in ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF") if hasattr(signal, name))
+_TIMERS: Final = tuple(
+    getattr(signal, name) for name in ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF") if hasattr(signal, name)
+)
 
 
+_getsignal: Final = getattr(sys.modules["_signal"], "getsignal")  # noqa: B009  # without enums, which cost ten times as much
 _SIGNALS: Final = sorted(map(int, signal.valid_signals()))
 
 
 class _Setting(NamedTuple):
     read: Callable[[], Any]
-    write: Callable[[Any], None]
+    write: Callable[[Any], object]
 
 
 class Anew:
@@ -53,6 +56,7 @@ class Anew:
         for setting, first in zip(self._settings, self._first, strict=True):
             if setting.read() != first:
                 setting.write(first)
+        _match_c_environment()
         time.tzset()
         self._logging.put_back()
         _forget_modules_settings()
@@ -71,23 +75,53 @@ def _read_umask() -> int:
     return mask
 
 
+def _read_environment() -> dict[str, str] | None:
+    return dict(os.environ) if os.environ is _ENVIRON else None
+
+
 def _write_environment(first: dict[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(first)
+    os.environ = _ENVIRON  # noqa: B003  # the real one, which changes the environment
+    _ENVIRON.clear()
+    _ENVIRON.update(first)
 
 
-def _write_filters(first: list[Any]) -> None:
-    unchecked: Any = warnings
-    unchecked.filters[:] = first
+_LINES: Final = ctypes.POINTER(ctypes.c_char_p)
+_LIBRARY: Final = ctypes.CDLL(None)
+
+
+def _c_environment() -> dict[bytes, bytes]:
+    """What programs that are started see, `os.putenv` included. Empty where it is not found."""
+    try:
+        lines = _LINES.in_dll(_LIBRARY, "environ")
+    except (OSError, ValueError):
+        return {}
+    found: dict[bytes, bytes] = {}
+    while lines and (line := lines[len(found)]) is not None:
+        name, _, value = line.partition(b"=")
+        found[name] = value
+    return found
+
+
+def _match_c_environment() -> None:
+    real = {os.fsencode(name): os.fsencode(value) for name, value in _ENVIRON.items()}
+    found = _c_environment()
+    for name, value in found.items():
+        if name not in real:
+            os.unsetenv(name)
+        elif real[name] != value:
+            os.putenv(name, real[name])
+    if found:
+        for name in real.keys() - found.keys():
+            os.putenv(name, real[name])
 
 
 def _handlers() -> dict[int, Any]:
-    return {number: _signal.getsignal(number) for number in _SIGNALS}
+    return {number: _getsignal(number) for number in _SIGNALS}
 
 
 def _write_handlers(first: dict[int, Any]) -> None:
     for number, handler in first.items():
-        if _signal.getsignal(number) != handler and handler is not None:
+        if _getsignal(number) != handler and handler is not None:
             signal.signal(number, handler)
 
 
@@ -102,19 +136,26 @@ def _write_collector(enabled: bool) -> None:
     (gc.enable if enabled else gc.disable)()
 
 
-def _write_list(real: list[Any]) -> Callable[[list[Any]], None]:
+def _list_of(module: Any, name: str) -> tuple[Callable[[], Any], Callable[[Any], None]]:
+    real = getattr(module, name)
+
+    def read() -> list[Any] | None:
+        return list(real) if getattr(module, name) is real else None
+
     def write(first: list[Any]) -> None:
+        setattr(module, name, real)
         real[:] = first
 
-    return write
+    return read, write
 
 
-_PAIRS: Final[tuple[tuple[Callable[[], Any], Callable[[Any], None]], ...]] = (
-    (lambda: list(warnings.filters), _write_filters),
-    (lambda: dict(os.environ), _write_environment),
+_ENVIRON: Final = os.environ
+_PAIRS: Final[tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...]] = (
+    _list_of(warnings, "filters"),
+    (_read_environment, _write_environment),
     (os.getcwd, os.chdir),
-    (lambda: list(sys.path), _write_list(sys.path)),
-    (lambda: list(sys.argv), _write_list(sys.argv)),
+    _list_of(sys, "path"),
+    _list_of(sys, "argv"),
     (_read_umask, os.umask),
     (lambda: locale.setlocale(locale.LC_ALL), lambda first: locale.setlocale(locale.LC_ALL, first)),
     (socket.getdefaulttimeout, socket.setdefaulttimeout),

@@ -67,7 +67,10 @@ def _seed_torch(module: Any, seeds: _random.Random) -> None:
     module.default_generator.manual_seed(seeds.getrandbits(63))
 
 
-_LIBRARIES: Final[dict[str, Callable[[Any, _random.Random], None]]] = {"numpy.random": _seed_numpy, "torch": _seed_torch}
+_LIBRARIES: Final[dict[str, Callable[[Any, _random.Random], None]]] = {
+    "numpy.random": _seed_numpy,
+    "torch": _seed_torch,
+}
 
 
 def random_names(seed: str) -> dict[str, Any]:

@@ -61,6 +61,10 @@ class Channel:
         self._frames.clear()
         return taken
 
+    def is_readable(self) -> bool:
+        """Whether a frame is here, or the end."""
+        return bool(self._frames or select.select([self._socket], [], [], 0)[0])
+
     def fileno(self) -> int:
         return self._socket.fileno()
 

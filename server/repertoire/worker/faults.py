@@ -11,9 +11,10 @@ from typing import Final
 
 from ..authoring.entry import NoRun
 from ..authoring.recorded import CallError
-from ..authoring.refusals import Refusal
+from ..authoring.refusals import NonDeterminism, Refusal
 from ..wire import Fault
 from .loader import PACKAGE, BadSyntax, Version
+from .suspects import suspects
 from .words import clean
 
 _MAX_MESSAGE: Final = 4_000
@@ -58,9 +59,10 @@ def of_run(error: BaseException, version: Version) -> Fault:
     """Why the run failed."""
     line = _line(error.__traceback__, version)
     if isinstance(error, Refusal):
-        return Fault(
-            error.code, error.kind, clean(error.message, _MAX_MESSAGE), line=error.line or line, hint=error.hint
-        )
+        hint = error.hint
+        if isinstance(error, NonDeterminism) and (likely := suspects(version.code.source)) is not None:
+            hint = f"{likely} {hint or ''}".strip()
+        return Fault(error.code, error.kind, clean(error.message, _MAX_MESSAGE), line=error.line or line, hint=hint)
     if isinstance(error, CallError):
         message = clean(error.message, _MAX_MESSAGE)
         return Fault(

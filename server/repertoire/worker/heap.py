@@ -9,7 +9,7 @@ third of all, are left out when the workflow's text has no word for them (`names
 What libraries do by themselves is told apart by four rules:
 
 1. An attribute that a module makes in its own `__getattr__`, and a submodule that was imported, may be new.
-2. A container of an installed library may grow: it is a cache. In the standard library the known caches are listed (`_CACHES`).
+2. A container of an installed library may grow: it is a cache. In the standard library the known caches are listed (`caches`).
 3. What the import of a library changes within its own package, adds to a registry, or puts in place of a function by one of its own,
    belongs to that library.
 4. Functions with `lru_cache` in installed libraries forget what the run left in them.
@@ -32,37 +32,13 @@ from operator import attrgetter, is_, itemgetter, methodcaller
 from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any, Final
 
+from .caches import CACHES
 from .clock import RunFunction
 
 _DEPTH: Final = 3
 """How deep containers within containers are looked at."""
 _HEAP_TYPE: Final = 1 << 9
 """Py_TPFLAGS_HEAPTYPE: a class that Python code can change."""
-_CACHES: Final = frozenset({
-    "abc._abc", "ast._cache", "asyncio.coroutines._iscoroutine_typecache", "asyncio.events._event_loop_policy", "asyncio.tasks._all_tasks", "asyncio.tasks._current_tasks",
-    "asyncio.tasks._eager_tasks", "asyncio.tasks._scheduled_tasks", "builtins._", "codeop._features", "concurrent.futures.thread._threads_queues",
-    "copyreg._extension_cache", "ctypes._c_functype_cache", "ctypes._win_functype_cache", "email._header_value_parser._cache",
-    "encodings._cache", "fnmatch._cache", "functools._lru_cache", "importlib._bootstrap._blocking_on", "importlib._bootstrap._module_locks",
-    "importlib._bootstrap._bootstrap_external", "inspect._file_cache", "inspect.modulesbyfile", "linecache.cache", "locale._cache",
-    "logging._handlerList", "logging._handlers", "logging.root", "logging.lastResort", 
-    "multiprocessing.process._process_counter", "multiprocessing.process._children", "multiprocessing.process._dangling",
-    "multiprocessing.util._afterfork_counter", "multiprocessing.util._afterfork_registry",
-    "multiprocessing.util._finalizer_counter", "multiprocessing.util._logger", "multiprocessing.util._temp_dir",
-    "ntpath._cache", "os.environ", "os.environb", "pkgutil._zipimport_cache", "platform._platform_cache", "platform._sys_version_cache", "platform._uname_cache",
-    "posixpath._varprog", "posixpath._varprogb", "random._inst", "re._cache", "re._cache2", "re._pattern_cache", "re._template_cache", "re._parser._cache", "signal._signal",
-    "site.ENABLE_USER_SITE", "sys.argv", "sys.last_exc", "sys.last_traceback", "sys.last_type", "sys.last_value", "sys.meta_path",
-    "sys.modules", "sys.path", "sys.path_importer_cache", "sys.stderr", "sys.stdout", "_strptime._TimeRE_cache",
-    "_strptime._regex_cache", "string._re", "struct._cache", "subprocess._active", "tempfile._name_sequence", "tempfile.tempdir",
-    "threading._active", "threading._counter", "threading._dangling", "threading._limbo", "threading._shutdown_locks",
-    "threading._shutdown_thread_locks", "threading._shutdown_locks_lock", "threading._threading_atexits", "time.altzone", "time.daylight",
-    "time.timezone", "time.tzname", "tokenize._compile", "typing._cleanups", "typing._overload_registry", "urllib.parse._cache", "urllib.request._opener",
-    "uuid._generate_time_safe", "uuid._last_timestamp", "uuid._last_timestamp_v7", "uuid._last_counter_v7", "uuid._node", "warnings.filters", "warnings.onceregistry",
-    "warnings._onceregistry", "warnings._filters_version", "weakref.finalize._dirty", "weakref.finalize._registered_with_atexit", "weakref.finalize._registry", "weakref.finalize._shutdown", "weakref.finalize._index_iter", "xml.etree.ElementPath._cache", "zipfile._cache",
-    "zipimport._zip_directory_cache", "zipimport._zip_searchorder", "zoneinfo._tzpath",
-    "_warnings.filters", "_warnings._onceregistry", "_io._cache", "posix.environ", "importlib._bootstrap_external._relax_case",
-    "_frozen_importlib._blocking_on", "_frozen_importlib._module_locks",
-})  # fmt: skip
-"""Attributes of the standard library that a run may change: caches, counters, and what `anew` puts back."""
 _OF_OURS: Final = frozenset(
     {"annotated_types", "docstring_parser", "msgspec", "pydantic", "pydantic_core", "repertoire", "typing_extensions", "typing_inspection"}
 )  # fmt: skip
@@ -72,7 +48,9 @@ _NOT_WALKED: Final = (
     ModuleType, type, FunctionType, logging.Logger, logging.Handler,
 )  # fmt: skip
 _CONTAINERS: Final = (dict, list, set, deque)
-_OF_CACHED_CLASSES: Final = frozenset({"__annotations__", "__annotations_cache__", "__annotate_cache__", "__abstractmethods__"})
+_OF_CACHED_CLASSES: Final = frozenset(
+    {"__annotations__", "__annotations_cache__", "__annotate_cache__", "__abstractmethods__"}
+)
 _PARTS_OF_FUNCTION: Final = (attrgetter("__code__"), attrgetter("__defaults__"), attrgetter("__kwdefaults__"))
 _MISSING: Final = object()
 
@@ -90,7 +68,9 @@ class _Difference:
             old, new = dict(zip(keys, before, strict=True)), dict(zip(item, after, strict=True))
             self.gone = [key for key, value in old.items() if new.get(key, _MISSING) is not value]
             self.new = [key for key in new if key not in old]
-            self.is_lazy = not self.new and all(old[key] is None and type(new.get(key)) is re.Pattern for key in self.gone)
+            self.is_lazy = not self.new and all(
+                old[key] is None and type(new.get(key)) is re.Pattern for key in self.gone
+            )
         else:
             self.is_lazy = False
             now = set(map(id, after))
@@ -99,13 +79,18 @@ class _Difference:
             if not self.gone and not self.new:  # another order of the same
                 self.gone = [0]
 
+    @property
+    def keys(self) -> tuple[Any, ...]:
+        """What was changed or is new; never empty."""
+        return (*self.gone, *self.new) or ("?",)
+
     def values(self) -> list[Any]:
         """Of a namespace: what is there now under the names that have changed."""
         space = self.item.space if isinstance(self.item, _Partly) else self.item
-        return [space.get(key) for key in (*self.gone, *self.new)]
+        return [space.get(key) for key in self.keys]
 
     def named(self, label: str) -> str:
-        changed = (self.gone or self.new or ["?"])[0]
+        changed = self.keys[0]
         return f"{label}.{changed}" if isinstance(changed, str) and changed != "?" else label
 
 
@@ -227,7 +212,7 @@ class Heap:
         self._seen.add(id(module))
         space = vars(module)
         private = name.partition(".")[0] in _OF_OURS
-        without = frozenset(key for key in space if f"{name}.{key}" in _CACHES or (private and key.startswith("_")))
+        without = frozenset(key for key in space if f"{name}.{key}" in CACHES or (private and key.startswith("_")))
         if without:
             self._partly.add(name, _Partly(space, without))
         else:
@@ -235,7 +220,7 @@ class Heap:
         if private:
             return
         for key, value in list(space.items()):
-            if key != "__builtins__" and f"{name}.{key}" not in _CACHES:
+            if key != "__builtins__" and f"{name}.{key}" not in CACHES:
                 self._learn_value(f"{name}.{key}", value, _DEPTH)
 
     def _learn_value(self, label: str, value: Any, depth: int) -> None:
@@ -338,7 +323,9 @@ def _parts_of(function: FunctionType) -> list[Any]:
     return [part(function) for part in _PARTS_OF_FUNCTION]
 
 
-_PLAIN: Final = frozenset({str, int, float, bool, bytes, tuple, type(None), frozenset, complex, ModuleType, type(len), object})
+_PLAIN: Final = frozenset(
+    {str, int, float, bool, bytes, tuple, type(None), frozenset, complex, ModuleType, type(len), object}
+)
 
 
 def is_of_ours(name: str) -> bool:
@@ -356,9 +343,8 @@ def is_standard(label: str) -> bool:
 
 def _may_change(label: str, difference: _Difference) -> bool:
     """Rules 1 and 2, for what has changed without an import."""
-    if difference.gone or difference.new:
-        if all(f"{label}.{key}" in _CACHES for key in (*difference.gone, *difference.new)):
-            return True
+    if all(f"{label}.{key}" in CACHES for key in difference.keys):
+        return True
     if difference.gone:
         return is_standard(label) and difference.is_lazy
     module = sys.modules.get(label)

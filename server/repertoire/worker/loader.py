@@ -29,6 +29,10 @@ PACKAGE = "repertoire_workflow"
 """Workflow modules are named as if they lay in it; pickle, for one, imports the parent of a module it is given."""
 
 
+sys.modules[PACKAGE] = ModuleType(PACKAGE)
+sys.modules[PACKAGE].__path__ = []
+
+
 class BadSyntax(Exception):
     """The source does not compile; `line` is where."""
 
@@ -79,8 +83,6 @@ class Library:
         self._versions: dict[str, Version] = {}
         self._finder = Siblings()
         self._placed_among: list[Any] = []
-        parent = sys.modules[PACKAGE] = ModuleType(PACKAGE)
-        parent.__path__ = []
 
     def owns(self, name: str) -> bool:
         """Whether this module is the version's that runs now."""

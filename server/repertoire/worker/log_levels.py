@@ -17,7 +17,9 @@ class _Kept:
     def __init__(self, logger: logging.Logger) -> None:
         self._kind = type(logger)
         self._attributes = {name: getattr(logger, name) for name in _PLAIN_ATTRIBUTES}
-        self._handlers = [(handler, handler.level, handler.formatter, list(handler.filters)) for handler in logger.handlers]
+        self._handlers = [
+            (handler, handler.level, handler.formatter, list(handler.filters)) for handler in logger.handlers
+        ]
         self._filters = list(logger.filters)
         self._space = frozenset(vars(logger))
 
@@ -34,6 +36,7 @@ class _Kept:
 
 class Logging:
     def __init__(self) -> None:
+        self._root_logger = logging.root
         self._manager = logging.root.manager
         self._disable = self._manager.disable
         self._all = list(logging._handlerList)  # type: ignore[attr-defined]
@@ -48,6 +51,7 @@ class Logging:
                 self._kept[name] = _Kept(logger)
 
     def put_back(self) -> None:
+        logging.root = self._root_logger
         self._root.put_back(logging.root)
         self._manager.disable = self._disable
         for name, logger in self._loggers():

@@ -13,6 +13,7 @@ import encodings
 import faulthandler
 import gc
 import os
+import random
 import resource
 import signal
 import sys
@@ -59,9 +60,15 @@ def _has_children() -> bool:
 
 def _codec_lists() -> list[Any]:
     """The interpreter's own list of search functions and its table of error handlers."""
-    found = [one for one in gc.get_referrers(encodings.search_function) if type(one) is list and one[0] is encodings.search_function]
+    found = [
+        one
+        for one in gc.get_referrers(encodings.search_function)
+        if type(one) is list and one[0] is encodings.search_function
+    ]
     strict = codecs.lookup_error("strict")
-    return found + [one for one in gc.get_referrers(strict) if type(one) is dict and one.get("strict") is strict and "ignore" in one]
+    return found + [
+        one for one in gc.get_referrers(strict) if type(one) is dict and one.get("strict") is strict and "ignore" in one
+    ]
 
 
 _CODECS: Final = _codec_lists()
@@ -120,10 +127,11 @@ _ALWAYS: Final[dict[str, Callable[[], Any]]] = {
     "hooks of async generators": sys.get_asyncgen_hooks,
     "origins of coroutines": sys.get_coroutine_origin_tracking_depth,
     "sys.monitoring": _monitoring,
+    "sys.modules": lambda: [id(sys.modules), id(sys.meta_path), id(sys.path_importer_cache), id(vars(random)["_inst"])],
     "interval timers": lambda: signal.getitimer(signal.ITIMER_REAL)[0],
 }
 _OF_IMPORTS_TOO: Final[dict[str, Callable[[], Any]]] = {
-    "atexit": lambda: atexit._ncallbacks(),  # type: ignore[attr-defined]
+    "atexit": lambda: atexit._ncallbacks(),
     "an abstract class's register()": abc.get_cache_token,
     "open files": _descriptors,
     "sys.meta_path": lambda: list(map(id, filter(_is_foreign, sys.meta_path))),

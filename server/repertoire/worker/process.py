@@ -11,7 +11,7 @@ import json
 import os
 import socket
 import sys
-import time
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -29,6 +29,7 @@ from .chance import LibrarySeeds
 from .channel import Channel
 from .clock import RunClock
 from .desk import Desk
+from .imports import imports
 from .loader import Library, Version, signature
 from .loop import source, use_for_asyncio_run
 from .outbox import Outbox
@@ -44,8 +45,8 @@ class Process:
         self._library = Library()
         self._streams.attach(None)
         self._desk: Desk | None = None
-        paths.follow_threads(self._settled)
-        use_for_asyncio_run()
+        prepare()
+        _settled[0] = self._settled
         if watch:
             self._channel.watch()
         self._once = once
@@ -53,6 +54,8 @@ class Process:
 
     def serve(self) -> NoReturn:
         """Until the host closes the socket."""
+        if not self._channel.is_readable():
+            self._surroundings.look_over()
         while True:
             frame = self._channel.receive()
             if isinstance(frame, Task):
@@ -173,6 +176,18 @@ def _changed_state(task: Task, module: ModuleType, desk: Desk, before: bytes | N
         return None  # writing a large one out to compare it would cost more than the run
     text = ambient.stored_form()
     return None if text == (desk.committed or task.state) else text
+
+
+_settled: list[Callable[[paths.Node], None]] = []
+
+
+def prepare() -> None:
+    """What is changed in the whole process, once: threads and loops know their paths, and imports are seen."""
+    if not _settled:
+        _settled.append(lambda _: None)
+        paths.follow_threads(lambda node: _settled[0](node))
+        use_for_asyncio_run()
+        imports.install()
 
 
 def serve(sock: socket.socket, *, watch: bool, once: bool = False) -> NoReturn:

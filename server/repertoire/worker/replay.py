@@ -27,8 +27,9 @@ _BLOCKED_S: Final = 0.25
 _LOST_S: Final = 60.0
 """How long a replay waits for threads, programs or sockets of the body to make the call that is recorded next."""
 _DETERMINISM: Final = (
-    "What decides which calls are made must be the same each time: arguments, results of calls, session_state, step(), "
-    "now(), time and random. Put anything else (files, networks, environment) into a step()."
+    "What decides which calls are made must be the same each time. Arguments, results of calls, session_state, step(), now() are, and so "
+    "are the modules time, random and uuid as this file imports them, and numpy's and torch's global generators. Put anything else into a "
+    "step(): files, networks, the environment, generators without a seed, secrets, os.urandom, the order of a set of objects."
 )
 
 

@@ -43,7 +43,6 @@ class Surroundings:
     def __init__(self, library: Library, *, is_reused: bool) -> None:
         """`is_reused`: other runs follow in this process. Else nothing is remembered or compared."""
         imports.before, imports.after = self._before_import, self._after_import
-        imports.install()
         self._library = library
         self.on_import = _nothing
         """Called after each import of something new by a body."""
@@ -52,14 +51,20 @@ class Surroundings:
         self._folder = os.getcwd()
         self._zone = os.environ.get("TZ")
         self._installed = tuple(os.path.join(folder, "") for folder in sys.path)
-        self._finders: list[Any] = [one for one in sys.meta_path if getattr(one, "__module__", "").startswith("__editable__")]
+        self._finders: list[Any] = [
+            one for one in sys.meta_path if getattr(one, "__module__", "").startswith("__editable__")
+        ]
         self._changed: str | None = None
         self._is_reused = is_reused
         if is_reused:
-            _set_up_what_is_set_up_once()
+            self._heap = remember()
             self._anew = Anew()
             self._probes = Probes()
-            self._heap = Heap()
+
+    def look_over(self) -> None:
+        """Compare once while nobody waits: in a child that was forked, looking at an object copies the page that it lies in."""
+        if self._is_reused:
+            self._heap.change()
 
     def enter(self, folder: str | None, environment: dict[str, str]) -> None:
         """Raises OSError when there is no such folder."""
@@ -140,6 +145,17 @@ class Surroundings:
     def _put_into_modules(self) -> str | None:
         """A name in sys.modules that no import has made."""
         return next((f"sys.modules[{name!r}]" for name in self._new_modules()), None)
+
+
+_remembered: list[Heap] = []
+
+
+def remember() -> Heap:
+    """The heap as it is now, or as it was when this was first called: children of a zygote have it from there."""
+    if not _remembered:
+        _set_up_what_is_set_up_once()
+        _remembered.append(Heap())
+    return _remembered[0]
 
 
 def _set_up_what_is_set_up_once() -> None:

@@ -21,7 +21,8 @@ from typing import Any, Final, NoReturn
 from ..authoring.schema import Signature, read
 from ..wire import Ended, Fork, Forked, Kill, ZygoteReport, encode, frames, zygote_command_decoder
 from .channel import leave
-from .process import serve
+from .process import prepare, serve
+from .surroundings import remember
 
 _MAX_FILES: Final = 256
 _MAX_FILE_BYTES: Final = 1 << 30
@@ -182,6 +183,8 @@ def _warm() -> None:
         import_module(name)
     sample = _rehearse()
     assert sample.input_schema and sample.output_schema
+    prepare()
+    remember()
     gc.collect()
     gc.freeze()
 
