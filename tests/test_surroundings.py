@@ -17,6 +17,7 @@ import pytest
 
 from repertoire.engine.attempt import reply
 from repertoire.engine.pool import WorkerPool
+from repertoire.engine.scratch import Scratch
 from repertoire.settings import load
 from repertoire.wire import Answer, Code, Done, Failed, Inspect, Inspected, Record, Task
 from surroundings_table import CHANGES, CLEAN, Change
@@ -61,9 +62,10 @@ class OneAfterTheOther:
 
 @pytest.fixture(scope="module")
 async def one(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OneAfterTheOther]:
-    settings = load(home=str(tmp_path_factory.mktemp("home")), environ={"REPERTOIRE_WORKERS": "1"})
+    home = tmp_path_factory.mktemp("home")
+    settings = load(home=str(home), environ={"REPERTOIRE_WORKERS": "1"})
     async with anyio.create_task_group() as tasks:
-        pool = WorkerPool(settings, tasks)
+        pool = WorkerPool(settings, tasks, Scratch(str(home / "scratch")))
         try:
             made = OneAfterTheOther(pool)
             await made.inspect("def run() -> int: return 1")  # now what forks workers is there
