@@ -30,7 +30,7 @@ _BY_MODULE: Final = {
     "random": "_inst",
     "re": "_cache _cache2 _pattern_cache _template_cache",
     "subprocess": "_active",
-    "sys": "argv last_exc last_traceback last_type last_value meta_path modules path path_importer_cache stderr stdout",
+    "sys": "argv last_exc last_traceback last_type last_value meta_path modules path path_hooks path_importer_cache stderr stdout",
     "tempfile": "_name_sequence tempdir",
     "threading": "_active _active_limbo_lock _counter _dangling _limbo _shutdown_locks _shutdown_locks_lock",
     "time": "altzone daylight timezone tzname",
