@@ -73,12 +73,12 @@ def read(
         except ValidationError as error:
             last = error.errors(include_url=False)
         found = [_read(error, again, optional, schema) for error in last if _is_readable(error)]
-        opened = opened or list in found or dict in found
+        opened = opened or not {list, dict, type(None)}.isdisjoint(found)
         if not any(found):
             break
     raise (
         Misread(last, again) if opened else Misread(first, given)
-    )  # an error inside of a text shows only when it was read
+    )  # what is wrong then: inside of a text, beside a null
 
 
 def _copy(given: Mapping[str, Any]) -> dict[str, Any]:
