@@ -50,7 +50,7 @@ def test_yielded_items_are_events_as_they_come(worker: Worker) -> None:
         {"a": [2.5, None], "n": None},
         "Odd!",
         str(2**100),
-        "lone ?",
+        "lone \ufffd",
     ]
 
 

@@ -58,6 +58,7 @@ class Refused(RepertoireError):
         code: str = "refused",
         line: int | None = None,
         column: int | None = None,
+        file: str | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message, hint)
@@ -65,6 +66,7 @@ class Refused(RepertoireError):
         self.reason = code
         self.line = line
         self.column = column
+        self.file = file
 
 
 class NotDeletable(RepertoireError):

@@ -10,6 +10,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from .text import well_formed
+
 MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
 """A longer frame ends the worker: it bounds what one body can make the host hold in memory."""
 
@@ -302,11 +304,25 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def encode(frame: HostFrame | WorkerFrame | ZygoteCommand | ZygoteReport) -> bytes:
-    """The frame with its length in front. Raises ValueError beyond MAX_FRAME_BYTES."""
-    body = _encoder.encode(frame)
+    """The frame with its length in front, its texts made valid where one is not. Raises ValueError beyond MAX_FRAME_BYTES."""
+    try:
+        body = _encoder.encode(frame)
+    except UnicodeEncodeError:
+        body = _encoder.encode(_valid(frame))
     if len(body) > MAX_FRAME_BYTES:
         raise ValueError(f"a frame of {len(body)} bytes; at most {MAX_FRAME_BYTES} pass between host and worker")
     return len(body).to_bytes(4, "little") + body
+
+
+def _valid(part: Any) -> Any:
+    """A frame, or a part of one, in which every text is valid Unicode."""
+    if isinstance(part, msgspec.Struct):
+        return msgspec.structs.replace(part, **{name: _valid(getattr(part, name)) for name in part.__struct_fields__})
+    if isinstance(part, dict):
+        return {_valid(key): _valid(value) for key, value in part.items()}
+    if isinstance(part, list | tuple):
+        return type(part)([_valid(one) for one in part])
+    return well_formed(part) if isinstance(part, str) else part
 
 
 def frames(buffer: bytearray) -> list[bytes]:

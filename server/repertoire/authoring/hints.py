@@ -15,6 +15,14 @@ from .refusals import SchemaError
 
 UNSAID: Final = inspect.Parameter.empty
 
+_NUMPY: Final[dict[str, Any]] = {
+    "ndarray": list,
+    "integer": int,
+    "floating": float,
+    "bool": bool,
+    "bool_": bool,
+    "str_": str,
+}
 _ITERATORS: Final = (abc.Iterator, abc.Generator, abc.AsyncIterator, abc.AsyncGenerator)
 _ITERABLES: Final = (abc.Iterable, abc.AsyncIterable)
 
@@ -93,7 +101,7 @@ def shown(annotation: Any) -> str:
 
 def result_annotation(annotation: Any, *, is_generator: bool) -> tuple[Any, bool]:
     """What the result is, and whether a generator's return value is it (else the list of what it yields)."""
-    annotation = _awaited(annotation)
+    annotation = _unboxed(_awaited(annotation))
     origin = typing.get_origin(annotation) or annotation
     if origin not in _ITERATORS and not (is_generator and origin in _ITERABLES):
         return annotation, False
@@ -108,6 +116,15 @@ def _awaited(annotation: Any) -> Any:
     if origin in (abc.Awaitable, abc.Coroutine) and given:
         return given[-1]
     return annotation
+
+
+def _unboxed(annotation: Any) -> Any:
+    """What numpy's arrays and scalars are in JSON; any other annotation as it is."""
+    kind = typing.get_origin(annotation) or annotation
+    if not (isinstance(kind, type) and kind.__module__ == "numpy"):
+        return annotation
+    bases = {base.__name__ for base in kind.__mro__}
+    return next((plain for name, plain in _NUMPY.items() if name in bases), annotation)
 
 
 def is_lasting(annotation: Any, own_modules: Collection[str]) -> bool:

@@ -3,17 +3,84 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from ..text import is_well_formed, well_formed
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
     from pydantic.json_schema import GenerateJsonSchema
 
+MAX_SCHEMA_CHARS: Final = 1_000_000
+"""A longer one is data: every list of tools would repeat it."""
+_FOR_PEOPLE: Final = ("title", "description", "$comment")
+_OPTIONAL: Final = ("default", "examples", "example")
+_BOUNDS: Final = ("maximum", "minimum", "exclusiveMaximum", "exclusiveMinimum", "multipleOf")
+_UNSAYABLE: Final = object()
+
 
 def schema_of(adapter: TypeAdapter[Any], mode: Literal["validation", "serialization"] = "validation") -> dict[str, Any]:
     """Raises what the types' own code raises."""
     return adapter.json_schema(mode=mode, schema_generator=_generator())
+
+
+class NotJson(ValueError):
+    """A schema holds what JSON cannot say; the message is a sentence that says what."""
+
+
+def as_text(schema: dict[str, Any], what: str) -> str:
+    """The schema of `what` as ASCII. Texts for people are made valid, defaults that JSON cannot show are dropped. Raises NotJson."""
+    try:
+        text = json.dumps(_sayable(schema), allow_nan=False)
+    except NotJson as error:
+        raise NotJson(f"the schema of the {what} holds {error}, which JSON cannot say") from None
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise NotJson(f"the schema of the {what} has no JSON form: {first_line(error)}") from None
+    if len(text) > MAX_SCHEMA_CHARS:
+        raise NotJson(
+            f"the schema of the {what} is {len(text)} characters long; at most {MAX_SCHEMA_CHARS} are allowed"
+        )
+    return text
+
+
+def _sayable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_valid(key): item for key, part in value.items() if (item := _member(key, part)) is not _UNSAYABLE}
+    if isinstance(value, list | tuple):
+        return [_sayable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise NotJson(f"the number {value}")
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise NotJson("a whole number beyond 64 bits")
+    return _valid(value) if isinstance(value, str) else value
+
+
+def _member(keyword: Any, value: Any) -> Any:
+    if keyword in _FOR_PEOPLE and isinstance(value, str):
+        return well_formed(value)
+    if keyword in _BOUNDS and isinstance(value, int) and not -(2**63) <= value < 2**64:
+        value = _as_float(value)
+    try:
+        return _sayable(value)
+    except NotJson:
+        if keyword in _OPTIONAL:
+            return _UNSAYABLE
+        raise
+
+
+def _as_float(value: int) -> float | int:
+    try:
+        return float(value)
+    except OverflowError:
+        return value
+
+
+def _valid(text: Any) -> Any:
+    if isinstance(text, str) and not is_well_formed(text):
+        raise NotJson(f"the text {ascii(text)[:100]} with half a character")
+    return text
 
 
 def first_line(error: Exception) -> str:
@@ -32,6 +99,14 @@ def _generator() -> type[GenerateJsonSchema]:
 
         def field_title_should_be_set(self, schema: Any) -> bool:
             return False
+
+        def bytes_schema(self, schema: Any) -> dict[str, Any]:
+            """Results have base64 where no config says otherwise (serial)."""
+            written = super().bytes_schema(schema)
+            if self.mode == "serialization" and "ser_json_bytes" not in self._config.config_dict:
+                written.pop("format", None)
+                written["contentEncoding"] = "base64"
+            return written
 
         def encode_default(self, dft: Any) -> Any:
             encoded = super().encode_default(dft)

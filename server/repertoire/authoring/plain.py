@@ -16,11 +16,16 @@ _ANY: Final = {"type": "any"}
 
 
 class Adapter(Protocol):
-    """What is used of a TypeAdapter in a run."""
+    """What is used of a TypeAdapter for arguments."""
 
     def validate_python(self, value: Any, /) -> Any: ...
 
-    def dump_json(self, value: Any, /, *, by_alias: bool, warnings: bool) -> bytes: ...
+
+class ForResults(Adapter, Protocol):
+    """What is used for a result: serial.ResultAdapter says more."""
+
+    serializer: Any
+    is_loose: bool
 
 
 class PlainAdapter:
@@ -30,10 +35,8 @@ class PlainAdapter:
         from pydantic_core import SchemaSerializer, SchemaValidator
 
         self.validate_python = SchemaValidator(schema).validate_python
-        self._serializer = SchemaSerializer(schema)
-
-    def dump_json(self, value: Any, /, *, by_alias: bool, warnings: bool) -> bytes:
-        return self._serializer.to_json(value, by_alias=by_alias, warnings=warnings)
+        self.is_loose = _is_loose(schema)
+        self.serializer: Any = SchemaSerializer(schema)
 
 
 def plain_adapter(annotation: Any) -> PlainAdapter | None:
@@ -82,6 +85,11 @@ def plain_schema(annotation: Any) -> dict[str, Any] | None:
 def _of(kind: str, **parts: Any) -> dict[str, Any] | None:
     schemas = {name: plain_schema(part) for name, part in parts.items()}
     return None if None in schemas.values() else {"type": kind, **schemas}
+
+
+def _is_loose(schema: Any) -> bool:
+    """Whether values of any type are a part of it."""
+    return isinstance(schema, dict) and (schema.get("type") == "any" or any(map(_is_loose, schema.values())))
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..text import well_formed_json
 from .complaints import shown
 from .hints import UNSAID
 from .hints import shown as shown_annotation
 from .refusals import ResultMismatch, ResultNotJson, ResultTooLarge, TooManyItems
+from .serial import Fallback, TooMany, all_unboxed, with_text, written
 
 if TYPE_CHECKING:
-    from .plain import Adapter
+    from .plain import ForResults
 
+_LARGE_HINT: Final = "Write the data to a file and return its path, or take an offset and return one page."
+_ANY_SIZE: Final = 2**62
 
 def check_room(items: int, max_items: int, hint: str) -> None:
     """Raises TooManyItems where a stream of the author's own values has as many as its result may hold."""
@@ -23,41 +25,34 @@ def check_room(items: int, max_items: int, hint: str) -> None:
         )
 
 
-def dump(value: Any, annotation: Any, adapter: Adapter, max_bytes: int) -> str:
+def dump(value: Any, annotation: Any, adapter: ForResults, max_bytes: int) -> str:
     """NaN and infinities become null: JSON has no word for them."""
     if annotation is not UNSAID:
-        value = _checked(value, annotation, adapter)
+        value = _checked(value, annotation, adapter, max_bytes)
     try:
-        text = _written(value, adapter)
+        text = written(with_text(value) if adapter.is_loose else value, adapter.serializer, Fallback(max_bytes))
+    except TooMany as error:
+        raise ResultTooLarge(
+            f"run() returned {error}; at most {max_bytes} bytes are allowed", hint=_LARGE_HINT
+        ) from None
     except (ValueError, TypeError, RecursionError) as error:
-        raise _not_json(value, adapter, error) from error
+        raise _not_json(value, error) from error
     if len(text) > max_bytes:
         raise ResultTooLarge(
             f"run() returned {len(text)} bytes of JSON; at most {max_bytes} are allowed",
-            hint="Write the data to a file and return its path, or take an offset and return one page.",
+            hint=_LARGE_HINT,
         )
     return text.decode()
 
 
-def _written(value: Any, adapter: Adapter) -> bytes:
-    """JSON as UTF-8. Names of files may hold bytes that are no UTF-8, and what comes from JSON half a character: they are escaped."""
-    try:
-        return adapter.dump_json(value, by_alias=True, warnings=False)
-    except ValueError as error:
-        if "surrogates not allowed" not in str(error):
-            raise
-    from pydantic_core import to_json, to_jsonable_python
-
-    plain = to_jsonable_python(well_formed_json(value), by_alias=True)
-    return to_json(well_formed_json(plain), inf_nan_mode="null")
-
-
-def _checked(value: Any, annotation: Any, adapter: Adapter) -> Any:
+def _checked(value: Any, annotation: Any, adapter: ForResults, max_bytes: int) -> Any:
     from pydantic import ValidationError
 
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
+        if (plain := _unboxed(value, max_bytes)) is not value:
+            return _checked(plain, annotation, adapter, max_bytes)
         first = error.errors(include_url=False)[0]
         place = "".join(f"[{part!r}]" for part in first["loc"])
         detail = f"; at result{place}: {first['msg']}" if place else ""
@@ -67,8 +62,28 @@ def _checked(value: Any, annotation: Any, adapter: Adapter) -> Any:
         ) from None
 
 
-def _not_json(value: Any, adapter: Adapter, error: Exception) -> ResultNotJson:
-    path, culprit = _find_culprit(value, adapter)
+def _unboxed(value: Any, max_bytes: int) -> Any:
+    """With Python's own numbers and lists for numpy's; the same object where it has none."""
+    try:
+        plain = all_unboxed(value, max_bytes)
+    except TooMany as error:
+        raise ResultTooLarge(
+            f"run() returned {error}; at most {max_bytes} bytes are allowed", hint=_LARGE_HINT
+        ) from None
+    except (TypeError, RecursionError):
+        return value
+    return plain if _kinds(plain) != _kinds(value) else value
+
+
+def _kinds(value: Any) -> Any:
+    """The types in a value, to tell whether any was changed."""
+    if isinstance(value, dict):
+        return [_kinds(item) for item in value.values()]
+    return [_kinds(item) for item in value] if type(value) in (list, tuple) else type(value)
+
+
+def _not_json(value: Any, error: Exception) -> ResultNotJson:
+    path, culprit = _find_culprit(value)
     if culprit is None:
         return ResultNotJson(
             f"{path} contains itself, so it has no JSON form",
@@ -81,7 +96,7 @@ def _not_json(value: Any, adapter: Adapter, error: Exception) -> ResultNotJson:
     )
 
 
-def _find_culprit(value: Any, adapter: Adapter) -> tuple[str, Any]:
+def _find_culprit(value: Any) -> tuple[str, Any]:
     """The innermost part that cannot be written, and the way to it; None when that leads back to where it has been."""
     from pydantic_core import to_json
 
@@ -92,7 +107,7 @@ def _find_culprit(value: Any, adapter: Adapter) -> tuple[str, Any]:
         seen.add(id(value))
         for step, part in _parts(value):
             try:
-                to_json(part)
+                to_json(part, bytes_mode="base64", fallback=Fallback(_ANY_SIZE))
             except (ValueError, TypeError, RecursionError):
                 path, value = path + step, part
                 break

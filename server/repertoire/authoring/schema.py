@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 from . import payload, result
 from .arguments import TYPES_HINT, Arguments, Parameters
 from .hints import UNSAID, annotation_of, function_of, is_lasting, line_of, resolve, result_annotation, shown
-from .jsonschema import first_line, schema_of
+from .jsonschema import NotJson, as_text, first_line, schema_of
 from .later import BY_NAME
-from .plain import Adapter, plain_adapter, plain_schema
+from .plain import ForResults, plain_adapter, plain_schema
 from .refusals import SchemaError
+from .serial import ResultAdapter
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -55,7 +56,7 @@ class Signature:
         self.returns, self.gives_return_value = result_annotation(returns, is_generator=is_generator)
         self.lasting = False
         self.arguments = arguments
-        self._result: Adapter = plain_adapter(self.returns) or self._adapter_of_result()
+        self._result: ForResults = plain_adapter(self.returns) or ResultAdapter(self._adapter_of_result())
 
     @property
     def input_schema(self) -> dict[str, Any]:
@@ -71,6 +72,13 @@ class Signature:
             return schema_of(self._adapter_of_result(), "serialization")
         except Exception as error:  # types bring code of their own into this
             raise self._refuse_result(error) from error
+
+    def schema_texts(self) -> tuple[str, str]:
+        """Both schemas as JSON. Raises SchemaError where one of them has no form in JSON."""
+        try:
+            return as_text(self.input_schema, "parameters"), as_text(self.output_schema, "result")
+        except NotJson as error:
+            raise SchemaError(str(error), line=self.line, hint=TYPES_HINT) from None
 
     def bind(self, arguments: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Arguments as the body gets them; a payload is the one positional. Raises ArgumentError with every problem in it."""

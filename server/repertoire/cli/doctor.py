@@ -96,5 +96,6 @@ def _workflows(settings: Settings) -> list[Check]:
 
 
 def _file(path: str, finding: dict[str, Any]) -> Check:
+    path = finding.get("file") or path
     place = f"{path}:{finding['line']}" if finding.get("line") else path
     return _row("workflow file", finding["severity"] != "error", f"{place}: {finding['message']}", finding.get("hint"))

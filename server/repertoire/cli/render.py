@@ -59,6 +59,7 @@ def findings(path: str, found: Iterable[dict[str, Any]]) -> None:
     """A broken file, or a source that has no name yet: where and why."""
     for finding in found:
         line = f":{finding['line']}" if finding.get("line") else ""
+        path = finding.get("file") or path
         place = f"{path}{line}: " if path else f"line {finding['line']}: " if line else ""
         err.print(f"{place}{finding['message']}", style="yellow", markup=False)
         if finding.get("hint"):

@@ -125,11 +125,14 @@ def public_error(fault: Fault) -> dict[str, Any]:
     return {"code": fault.code, "type": fault.type, "message": fault.message, "line": fault.line, "hint": fault.hint}
 
 
-def envelope(run: Run, inline_chars: int) -> dict[str, Any]:
-    """{run_id, session_id, status, result}, always all four; `error` when failed; a long result as a preview and `parts`."""
+def envelope(run: Run, inline_chars: int, *, without_result: bool = False) -> dict[str, Any]:
+    """{run_id, session_id, status, result}, always all four; `error` when failed; a long result as a preview and `parts`.
+
+    `without_result`: a short one like that too.
+    """
     answer: dict[str, Any] = {"run_id": run.id, "session_id": run.session_id, "status": run.status, "result": None}
     if run.status == "completed" and run.result is not None:
-        if len(run.result) <= inline_chars and is_readable(run.result):
+        if len(run.result) <= inline_chars and not without_result and is_readable(run.result):
             answer["result"] = json.loads(run.result)
         else:
             parts = -(-len(run.result) // inline_chars)

@@ -40,6 +40,13 @@ class Finding(msgspec.Struct, frozen=True):
     line: int | None = None
     column: int | None = None
     hint: str | None = None
+    file: str | None = None
+    """Where it is, when that is not the workflow's own file but one that it imports."""
+
+    def public(self) -> dict[str, Any]:
+        """As callers see it; `file` only where there is one to name."""
+        shown: dict[str, Any] = msgspec.to_builtins(self)
+        return shown if self.file else {key: value for key, value in shown.items() if key != "file"}
 
 
 class BudgetOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ..errors import Refused
+from ..text import well_formed
 from ..wire import DataFile, Module
-from .source import parse, uses_state
+from .source import parse, read_source, uses_state
 from .uses import Uses, uses_of
 
 _MAX_MODULES: Final = 256
@@ -142,12 +143,12 @@ class Bundle:
         if path in self._taken:
             return
         try:
-            with open(path, encoding="utf-8-sig") as file:
-                source = file.read()
+            source = read_source(path, self._max_bytes)
             tree = parse(source, self._max_bytes)
-        except (Refused, OSError, UnicodeDecodeError):
+        except Refused as error:
             if strict:
-                raise
+                self._absent[path] = None  # mended, it makes a new version
+                raise _of_helper(error, path) from error
             return
         self._grow(len(source))
         default = name.replace(".", "/") + ("/__init__.py" if package else ".py")
@@ -183,6 +184,12 @@ class Bundle:
 
     def _path_of(self, relative: str) -> str:
         return os.path.normpath(os.path.join(self._folder, relative))
+
+
+def _of_helper(error: Refused, path: str) -> Refused:
+    """What is wrong with a module that a workflow imports: its own file is named."""
+    message = f"It imports {well_formed(os.path.basename(path))}, which cannot be used. {error.message}"
+    return Refused(message, error.hint, code=error.reason, line=error.line, column=error.column, file=well_formed(path))
 
 
 def _package_of(module: Module) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import anyio.abc
 
+from ..errors import RepertoireError
 from ..model.example import Checked
 from ..model.workflow import WorkflowVersion
 from ..settings import Limits
@@ -148,7 +149,7 @@ class Catalog:
     async def rescan(self, roots: tuple[str, ...]) -> None:
         """Read changed files now, without waiting for the watcher."""
         self.open(roots)
-        changed = [await self._folders[root].scan(self._partly) for root in dict.fromkeys((*roots, *self._always))]
+        changed = [await self._read(root) for root in dict.fromkeys((*roots, *self._always))]
         if any(changed):
             await self._changed()
 
@@ -174,12 +175,22 @@ class Catalog:
 
     async def _scan(self, root: str) -> None:
         try:
-            changed = await self._folders[root].scan(self._partly)
-        except Exception:  # one folder that cannot be read must not stop the server
+            changed = await self._read(root)
+        except RepertoireError:
             logger.exception("reading %s", root)
             return
         if changed or not self._ready[root].is_set():
             await self._changed()
+
+    async def _read(self, root: str) -> bool:
+        """True: something is different."""
+        try:
+            return await self._folders[root].scan(self._partly)
+        except RepertoireError:  # the store is in trouble, which whoever asked is told
+            raise
+        except Exception:  # one folder that cannot be read must not stop the server, nor a command
+            logger.exception("reading %s", root)
+            return False
 
     async def _partly(self) -> None:
         """One file of a scan is read: others need not wait for a slow one, but who listens is not told of each."""

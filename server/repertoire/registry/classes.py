@@ -8,6 +8,7 @@ from itertools import islice
 import msgspec
 
 from ..names import snake_case
+from ..text import well_formed
 
 _BASES = frozenset({"Workflow"})
 """By their last name, from wherever they were imported: `Workflow`, `repertoire.Workflow`, `agno.workflow.Workflow`."""
@@ -135,8 +136,8 @@ def _description(node: ast.ClassDef) -> str:
     """The attribute `description` where it is a text, or the docstring's first paragraph."""
     for part in node.body:
         if _names(part) == {"description"} and (text := _text(part)):
-            return " ".join(text.split())
-    return " ".join((ast.get_docstring(node) or "").strip().split("\n\n")[0].split())
+            return well_formed(" ".join(text.split()))
+    return well_formed(" ".join((ast.get_docstring(node) or "").strip().split("\n\n")[0].split()))
 
 
 def _names(node: ast.stmt) -> set[str]:

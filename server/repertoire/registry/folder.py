@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -15,10 +16,12 @@ from ..errors import Refused
 from ..model.workflow import BrokenFile, Finding, WorkflowVersion, name_of_file, name_problem, version_hash
 from ..settings import Limits
 from ..store import Store
-from ..store.catalogue import Entries, Scanned
+from ..store.catalogue import Entries, Scanned, record_problem
+from ..text import is_well_formed, well_formed
 from ..wire import Fault, Inspected
 from .bundle import Bundle
-from .source import analyse
+from .portability import not_listed
+from .source import analyse, read_source
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +66,9 @@ class Folder:
                 del fingerprints[path]
 
             async def read(path: str) -> None:
-                found[path] = fingerprints[path], self.entries[path] = await self._read(path)
+                scanned = fingerprints[path], self.entries[path] = await self._read(path)
+                if is_well_formed(path):  # else the store has no form for its name: it is read again after a restart
+                    found[path] = scanned
                 self._read_here.add(path)
                 await on_entry()
 
@@ -96,11 +101,10 @@ class Folder:
         name = name_of_file(relative)
         files = [path]
         try:
-            versions, bundled = await anyio.to_thread.run_sync(self._analyse, path, name)
-            files += bundled
+            versions = await anyio.to_thread.run_sync(self._analyse, path, name, files)
             mark = fingerprint(files)  # before loading: a change during it is then seen at the next scan
             return mark, tuple([await self._loaded(version, relative) for version in versions])
-        except (Refused, OSError, UnicodeDecodeError) as error:
+        except Exception as error:  # whatever one file is, the others are read
             return fingerprint(files), (self._broken(path, name, error),)
 
     async def _loaded(self, version: WorkflowVersion, relative: str) -> WorkflowVersion | BrokenFile:
@@ -118,21 +122,35 @@ class Folder:
             outcome = await self._inspect(version)
             if isinstance(outcome, Fault):
                 raise Refused(outcome.message, outcome.hint, code=outcome.code, line=outcome.line)
-            return with_schemas(version, outcome)
-        except Refused as error:
+            loaded = with_schemas(version, outcome)
+            if problem := record_problem(loaded):
+                raise Refused(f"What it says of itself cannot be stored: {problem}.", code="not_storable")
+            return loaded
+        except Exception as error:  # the others of the file do not depend on it
             return self._broken(version.path, version.name, error)
 
-    def _broken(self, path: str, name: str, error: Refused | OSError | UnicodeDecodeError) -> BrokenFile:
+    def _broken(self, path: str, name: str, error: Exception) -> BrokenFile:
         finding = finding_of(error)
-        logger.warning("%s is not published: %s", path, finding.message)
-        return BrokenFile(path, self.root, (finding,), name)
+        shown = well_formed(path)
+        if finding.rule == "internal":
+            logger.exception("reading %s", shown)
+        logger.warning("%s is not published: %s", shown, finding.message)
+        return BrokenFile(shown, self.root, (finding,), name)
 
-    def _analyse(self, path: str, name: str) -> tuple[list[WorkflowVersion], list[str]]:
-        with open(path, "rb") as file:
-            source = file.read(self._limits.max_source_bytes + 1).decode("utf-8-sig")
+    def _analyse(self, path: str, name: str, files: list[str]) -> list[WorkflowVersion]:
+        """What the file's text says. `files` gets the modules that it imports from its own folder."""
+        if not is_well_formed(path):
+            raise Refused(
+                "The file's name is not UTF-8.", "Rename the file, or its folder where that has such a name.",
+                code="bad_name",
+            )  # fmt: skip
+        source = read_source(path, self._limits.max_source_bytes)
         analysis = analyse(source, max_bytes=self._limits.max_source_bytes)
         bundle = Bundle(os.path.dirname(path), self._limits.max_bundle_bytes, self.root)
-        bundle.gather(analysis.uses)
+        try:
+            bundle.gather(analysis.uses)
+        finally:
+            files += bundle.files
         modules = tuple(bundle.modules)
 
         def version(name: str, description: str, entry: str | None) -> WorkflowVersion:
@@ -145,26 +163,42 @@ class Folder:
             )  # fmt: skip
 
         found = [version(one.name, one.description or analysis.description, one.entry) for one in analysis.classes]
-        return found or [version(name, analysis.description, None)], bundle.files
+        return found or [version(name, analysis.description, None)]
 
 
 def with_schemas(version: WorkflowVersion, read: Inspected) -> WorkflowVersion:
-    """The version with what loading it has shown."""
+    """The version with what loading it has shown. Raises Refused."""
     notes = tuple(Finding(note.rule, "warning", note.message, note.line, note.column, note.hint) for note in read.notes)
+    takes = _object_schema(read.input_schema)
+    gives = msgspec.json.decode(read.output_schema)
     return msgspec.structs.replace(
         version,
-        input_schema=msgspec.json.decode(read.input_schema),
-        output_schema=msgspec.json.decode(read.output_schema),
-        findings=version.findings + notes,
+        input_schema=takes,
+        output_schema=gives,
+        findings=(*version.findings, *notes, *not_listed(takes, gives)),
     )
 
 
-def finding_of(error: Refused | OSError | UnicodeDecodeError) -> Finding:
+def _object_schema(text: str) -> dict[str, Any]:
+    """The input schema, of which everybody may suppose that its properties are schemas."""
+    schema = msgspec.json.decode(text)
+    properties = schema.get("properties", {}) if isinstance(schema, dict) else None
+    if not isinstance(properties, dict) or not all(isinstance(one, dict | bool) for one in properties.values()):
+        raise Refused(
+            "The schema of its parameters is not a JSON Schema: `properties` are no schemas.",
+            "Look at what json_schema_extra or __get_pydantic_json_schema__ changes.", code="bad_schema",
+        )  # fmt: skip
+    bare = {name: one if isinstance(one, dict) else {} for name, one in properties.items()}
+    return {**schema, "properties": bare} if "properties" in schema else schema
+
+
+def finding_of(error: Exception) -> Finding:
     if isinstance(error, Refused):
-        return Finding(error.reason, "error", error.message, error.line, error.column, error.hint)
-    if isinstance(error, UnicodeDecodeError):
-        return Finding("not_utf8", "error", f"The file is not UTF-8: {error.reason} at byte {error.start}.")
-    return Finding("unreadable", "error", f"The file cannot be read: {error.strerror or error}.")
+        return Finding(error.reason, "error", error.message, error.line, error.column, error.hint, error.file)
+    if isinstance(error, OSError):
+        return Finding("unreadable", "error", f"The file cannot be read: {error.strerror or error}.")
+    said = well_formed(f"{type(error).__name__}: {error}"[:300])
+    return Finding("internal", "error", f"Repertoire failed to read this file ({said}); its log has the details.")
 
 
 def fingerprint(files: Iterator[str] | list[str]) -> str:

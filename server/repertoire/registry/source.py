@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import os
+import stat
 import threading
 
 import msgspec
 
 from ..errors import Refused
 from ..model.workflow import Options
+from ..text import well_formed, well_formed_json
 from .classes import ClassWorkflow, class_workflows, unfinished
 from .uses import Uses, uses_of
 
@@ -52,6 +55,20 @@ def parse(source: str, max_bytes: int) -> ast.Module:
         raise Refused(f"The source cannot be parsed: {error or type(error).__name__}.", code="syntax_error") from error
 
 
+def read_source(path: str, max_bytes: int) -> str:
+    """The text of a file, a little more than `max_bytes` of it at most. Raises Refused."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise Refused("It is not a regular file.", "Put the source itself there.", code="unreadable")
+        with open(path, "rb") as file:
+            return file.read(max_bytes + 1).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"The file is not UTF-8: {error.reason} at byte {error.start}."
+        raise Refused(message, "Save it as UTF-8.", code="not_utf8") from error
+    except OSError as error:
+        raise Refused(f"The file cannot be read: {error.strerror or error}.", code="unreadable") from error
+
+
 def analyse(source: str, *, max_bytes: int, description: str | None = None) -> Analysis:
     """Read a workflow's source without running it. Raises Refused: too large, does not parse, no `run`, bad `__workflow__`."""
     tree = parse(source, max_bytes)
@@ -65,10 +82,9 @@ def analyse(source: str, *, max_bytes: int, description: str | None = None) -> A
             "from Workflow and has a run method.", code="no_run", line=line,
         )  # fmt: skip
     return Analysis(
-        description=(description or "").strip()
-        or _first_paragraph(tree)
-        or (_first_paragraph(run) if run else "")
-        or "",
+        description=well_formed(
+            (description or "").strip() or _first_paragraph(tree) or (_first_paragraph(run) if run else "")
+        ),
         options=_options(tree),
         uses_state=uses_state(tree),
         uses=uses_of(tree),
@@ -120,7 +136,7 @@ def _options(tree: ast.Module) -> Options:
 def _read_options(value: ast.expr | None, line: int) -> Options:
     known = ", ".join(Options.__struct_fields__)
     try:
-        options = msgspec.convert(ast.literal_eval(value) if value else None, Options, strict=False)
+        options = msgspec.convert(well_formed_json(ast.literal_eval(value)) if value else None, Options, strict=False)
     except (ValueError, TypeError, msgspec.ValidationError) as error:
         raise Refused(
             f"__workflow__ in line {line} is not what it should be: {error}.",

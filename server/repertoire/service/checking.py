@@ -17,6 +17,8 @@ from ..registry.classes import ClassWorkflow
 from ..registry.folder import with_schemas
 from ..registry.review import distinct, lint, merge, missing, references, review
 from ..registry.source import Analysis, analyse, parse
+from ..store.catalogue import record_problem
+from ..text import well_formed
 from ..wire import Fault
 from .library import Library
 
@@ -31,6 +33,8 @@ class Checking(Library):
         self, caller: Caller, name: str, source: str, description: str | None, origin: Origin, tags: Sequence[str] = ()
     ) -> WorkflowVersion:
         """The version as far as its text alone says, with what could be better. Nothing of it runs. Raises Refused."""
+        source, description = well_formed(source), well_formed(description or "")
+        tags = [well_formed(tag) for tag in tags]
         _check_tags(tags)
         analysis, own = await anyio.to_thread.run_sync(self._read, source, description)
         found = merge(own, await lint(source))
@@ -56,6 +60,8 @@ class Checking(Library):
         if isinstance(read, Fault):
             raise Refused(read.message, read.hint, code=read.code, line=read.line)
         new = with_schemas(msgspec.structs.replace(version, findings=()), read)
+        if problem := record_problem(new):
+            raise Refused(f"What it says of itself cannot be stored: {problem}.", code="not_storable")
         return msgspec.structs.replace(new, is_loaded=True, findings=distinct(version.findings, new.findings))
 
     async def _unmet(self, caller: Caller, version: WorkflowVersion) -> list[Finding]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from ..errors import UnknownWorkflow
 from ..model.session import Caller
 from ..model.workflow import Finding, WorkflowVersion
@@ -159,4 +157,4 @@ def _match(version: WorkflowVersion, found: Match, include_source: bool) -> dict
 
 
 def _broken(path: str, findings: tuple[Finding, ...]) -> dict[str, Any]:
-    return {"file": path, "findings": [msgspec.to_builtins(finding) for finding in findings]}
+    return {"file": path, "findings": [finding.public() for finding in findings]}

@@ -279,7 +279,7 @@ def _by(caller: Caller) -> By:
 
 
 def _plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    return [msgspec.to_builtins(finding) for finding in findings]
+    return [finding.public() for finding in findings]
 
 
 def _answer(version: WorkflowVersion, checked: Checked, more: Sequence[Finding], *, status: str) -> dict[str, Any]:

@@ -205,8 +205,8 @@ class Runs(Library):
         rows = await self._store.sessions(caller.principal)
         return [_session_row(session, workflows) for session, workflows in rows]
 
-    def envelope(self, run: Run) -> dict[str, Any]:
-        return envelope(run, self._limits.inline_result_chars)
+    def envelope(self, run: Run, *, without_result: bool = False) -> dict[str, Any]:
+        return envelope(run, self._limits.inline_result_chars, without_result=without_result)
 
     async def _session(self, caller: Caller, session_id: str | None) -> str:
         if session_id is None and caller.session_name is not None:

@@ -71,11 +71,16 @@ class CatalogueFacts(Facts):
                 (root,),
             )
             known: dict[str, Scanned] = {}
+            unreadable: set[str] = set()
             for path, fingerprint, body, broken in rows:
-                entry = _broken.decode(broken) if body is None else _found(_version.decode(body), root, path)
+                try:
+                    entry = _broken.decode(broken) if body is None else _found(_version.decode(body), root, path)
+                except msgspec.MsgspecError:  # written by another version of Repertoire: the file is read again
+                    unreadable.add(path)
+                    continue
                 _, before = known.get(path, ("", ()))
                 known[path] = fingerprint, (*before, entry)
-            return known
+            return {path: scanned for path, scanned in known.items() if path not in unreadable}
 
         return await self.read(query)
 
@@ -145,6 +150,16 @@ def add_version(db: sqlite3.Connection, version: WorkflowVersion) -> None:
         "INSERT INTO version_text (hash, name, description, parameters) VALUES (?, ?, ?, ?)",
         (version.hash, version.name.replace("_", " "), version.description, _parameter_text(version)),
     )
+
+
+def record_problem(version: WorkflowVersion) -> str | None:
+    """Why this version has no form in the store; None where it has one. One that has none would take others' records with it."""
+    try:
+        _version.decode(_encode(version))
+        _parameter_text(version).encode()
+    except (ValueError, TypeError, OverflowError, RecursionError, AttributeError, msgspec.MsgspecError) as error:
+        return str(error)[:300] or type(error).__name__
+    return None
 
 
 def _parameter_text(version: WorkflowVersion) -> str:

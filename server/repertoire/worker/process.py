@@ -148,11 +148,7 @@ class Process:
             self._begin(None, 0, frame.cwd, frame.env)
             with self._library.loaded(version) as module:
                 read = signature(version, module, find_entry(module, version.code.entry))
-                return Inspected(
-                    json.dumps(read.input_schema),
-                    json.dumps(read.output_schema),
-                    tuple(Note(*note) for note in read.notes),
-                )
+                return Inspected(*read.schema_texts(), tuple(Note(*note) for note in read.notes))
         except BaseException as error:  # whatever its top level does is said, too
             return Failed(faults.of_load(error, version))
         finally:

@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 
+from ..authoring.serial import unboxed
 from ..digits import decimal
-from ..text import well_formed
+from ..text import well_formed, well_formed_json
 
 _MAX_DIGITS = 64 * 1024
+_MAX_ARRAY_BYTES = 64 * 1024
 _MAX_INT, _MIN_INT = 2**64 - 1, -(2**63)
 
 
@@ -44,15 +46,35 @@ def described(value: Any) -> str:
 
 
 def _plain_structure(value: Any, limit: int) -> Any:
-    from pydantic_core import from_json, to_json
+    from pydantic_core import from_json
 
     try:
-        text = to_json(value, inf_nan_mode="null", fallback=described)
+        text = _json_of(value)
         if len(text) > limit:
             return clean(text.decode(), limit)
         return _bounded(from_json(text))
     except (ValueError, TypeError, RecursionError):
         return clean(described(value), limit)
+
+
+def _json_of(value: Any) -> bytes:
+    from pydantic_core import to_json, to_jsonable_python
+
+    try:
+        return to_json(value, inf_nan_mode="null", bytes_mode="base64", fallback=_known)
+    except ValueError as error:
+        if "surrogates not allowed" not in str(error):
+            raise
+    plain = to_jsonable_python(well_formed_json(value), bytes_mode="base64", fallback=_known)
+    return to_json(well_formed_json(plain), inf_nan_mode="null")
+
+
+def _known(value: Any) -> Any:
+    """For what pydantic does not know: numpy's numbers and short arrays as Python's, anything else as its repr."""
+    try:
+        return unboxed(value, _MAX_ARRAY_BYTES)
+    except (TypeError, ValueError):
+        return described(value)
 
 
 def _bounded(value: Any) -> Any:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from ...errors import Refused, RepertoireError
 from ...model.run import Run
 from ...service import Service
 from .definitions import FIXED
+from .listings import Listing
 
 Answer = dict[str, Any]
 """A CallToolResult as the wire has it: the SDK checks it either way, and need not dump it first."""
 
+_NOT_AS_LISTED: Final = (
+    "The run is completed, but result{place} does not fit the output schema that this tool lists, so the result is left out here. "
+    "get_run(run_id) gives it. Do not run it again."
+)
 _RUNNING = frozenset({"run_workflow", "get_run", "cancel_run", "answer_run"})
 
 
@@ -22,9 +27,26 @@ def answer_with(payload: dict[str, Any], *, is_error: bool = False) -> Answer:
     return {"resultType": "complete", "content": content, "structuredContent": payload, "isError": is_error}
 
 
-def answer_of_run(service: Service, run: Run) -> Answer:
-    """What a call gives whose run stands like this: the envelope, an error where the run has failed."""
-    return answer_with(what_to_do(service.envelope(run)), is_error=run.status in ("failed", "cancelled"))
+def answer_of_run(service: Service, run: Run, listing: Listing | None = None) -> Answer:
+    """What a call gives whose run stands like this: the envelope, an error where the run has failed.
+
+    `listing` is that of the workflow's own tool, where that was called: clients throw away what does not fit its output schema.
+    """
+    envelope = service.envelope(run)
+    if (
+        listing is not None
+        and envelope["result"] is not None
+        and (place := _misfit(listing, envelope["result"])) is not None
+    ):
+        envelope = {**service.envelope(run, without_result=True), "message": _NOT_AS_LISTED.format(place=place[:200])}
+    return answer_with(what_to_do(envelope), is_error=run.status in ("failed", "cancelled"))
+
+
+def _misfit(listing: Listing, result: Any) -> str | None:
+    try:
+        return listing.misfit(result)
+    except RecursionError:
+        return ""
 
 
 def what_to_do(envelope: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from ...service import Service
 from .answers import Answer, answer_of_run, answer_with, refusal, what_to_do
 from .checking import checked, without_host_arguments
 from .definitions import FIXED
+from .listings import Listing, Listings
 from .questions import Questions
 from .sdk import Cancellations, Context, client_name, is_modern, wants_progress
 from .tasks import GRACE_S, Tasks, declares_tasks
@@ -52,6 +53,8 @@ class Stake(NamedTuple):
     """The event up to which earlier requests have told of it."""
     at_once: bool = False
     """Whether the front hears of it at once."""
+    listing: Listing | None = None
+    """That of the tool that was called, where it is the workflow's own."""
 
 
 class Calls:
@@ -59,12 +62,13 @@ class Calls:
 
     def __init__(
         self, service: Service, caller_of: Callable[[Context], Caller], cancellations: Cancellations, tasks: Tasks,
-        deadline_s: float, note_open: NoteOpen | None = None,
+        listings: Listings, deadline_s: float, note_open: NoteOpen | None = None,
     ) -> None:  # fmt: skip
         self._service = service
         self._caller_of = caller_of
         self._cancellations = cancellations
         self._tasks = tasks
+        self._listings = listings
         self._questions = Questions(service)
         self._deadline_s = deadline_s
         self._note_open = note_open
@@ -126,34 +130,43 @@ class Calls:
     ) -> Answer:
         """A workflow by its own tool or by run_workflow: begun, or gone on with where the client brings answers to its questions."""
         if params.request_state is not None and is_modern(ctx):
-            return await self._go_on(ctx, caller, params.request_state, params.input_responses or {})
+            return await self._go_on(ctx, caller, params)
         name = params.name
         if name in FIXED:
             options = self._checked(name, arguments)
             name, arguments = options.pop("name"), options.pop("arguments", {})
+            listing = self._listings.under(caller, name)
         elif isinstance(session_id := arguments.pop("session_id", None), str | None):
-            options = {"session_id": session_id}
+            options, listing = {"session_id": session_id}, self._listings.under(caller, name)
         else:
             raise BadArguments("`session_id` must be a string.")
+        if listing is not None and isinstance(arguments, dict):
+            arguments = listing.own_names(arguments)
         if not self._service.dropped_arguments.isdisjoint(arguments):
             schema = self._service.find(caller, name).input_schema
             arguments = without_host_arguments(arguments, schema, self._service.dropped_arguments)
         live = await self._service.run(caller, name, arguments, **options)
         is_stopped = live.version.options.disconnect == "cancel"
-        stake = Stake(live.run.id, partial(self._service.wait, live), is_stopped, at_once=live.version.origin == "tool")
+        stake = Stake(
+            live.run.id, partial(self._service.wait, live), is_stopped, at_once=live.version.origin == "tool",
+            listing=None if params.name in FIXED else listing,
+        )  # fmt: skip
         return await self._attend(ctx, caller, stake)
 
-    async def _go_on(self, ctx: Context, caller: Caller, run_id: str, responses: dict[str, Any]) -> Answer:
+    async def _go_on(self, ctx: Context, caller: Caller, params: types.CallToolRequestParams) -> Answer:
         """The same run again, with what its questions were answered."""
+        run_id, responses = params.request_state or "", params.input_responses or {}
+        listing = None if params.name in FIXED else self._listings.under(caller, params.name)
         run = await self._service.own_run(caller, run_id)
         waits, complaint = await self._questions.answered(caller, run, responses)
         run = await self._service.own_run(caller, run_id)
         if complaint is not None and (asked := self._questions.requested(ctx, run, complaint)):
             return asked
         if not waits:
-            return answer_of_run(self._service, run)
+            return answer_of_run(self._service, run, listing)
         is_stopped = self._service.find(caller, run.workflow).options.disconnect == "cancel"
-        return await self._attend(ctx, caller, Stake(run_id, self._later(caller, run_id), is_stopped, run.last_event))
+        stake = Stake(run_id, self._later(caller, run_id), is_stopped, run.last_event, listing=listing)
+        return await self._attend(ctx, caller, stake)
 
     async def _attend(self, ctx: Context, caller: Caller, stake: Stake) -> Answer:
         """Wait for a run on behalf of a request, for as long as the two belong together."""
@@ -174,7 +187,7 @@ class Calls:
             return asked
         if run.status == "working" and declares_tasks(ctx):
             return await self._tasks.created(caller, run)
-        return answer_of_run(self._service, run)
+        return answer_of_run(self._service, run, stake.listing)
 
     def _note_soon(self, ctx: Context, stake: Stake) -> asyncio.TimerHandle | None:
         if self._note_open is None:

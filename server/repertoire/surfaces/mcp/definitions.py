@@ -1,4 +1,4 @@
-"""Tools as data: the fixed ones, and each workflow's own with the envelope as its output schema."""
+"""Tools as data: the fixed ones, and the envelope as the output schema of each tool that runs something."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 import mcp_types as types
 
 from ...model.lifecycle import STATUSES
-from ...model.workflow import FIXED_TOOLS, WorkflowVersion
+from ...model.workflow import FIXED_TOOLS
 
 
 def _or_null(kind: str) -> dict[str, Any]:
@@ -23,13 +23,20 @@ _SESSION_ID: Final = {
     "description": 'Whose state to use: a session_id that an earlier call returned, or "new" for a fresh one. '
     "Left out: this client's own session. A session unused for 90 days expires.",
 }
-_WHOSE_STATE: Final = {
+WHOSE_STATE: Final = {
     "type": "string",
     "description": 'Whose state to use. Left out: this client\'s own; "new": a fresh one.',
 }
-_ANYTHING: Final = {"anyOf": [{"type": kind} for kind in ("object", "array", "string", "number", "boolean", "null")]}
-_ANY_JSON: Final = [{**kind, "items": {}} if kind["type"] == "array" else kind for kind in _ANYTHING["anyOf"]]
-"""For an argument: some hosts refuse a tool with an array of nobody knows what."""
+_KINDS: Final[dict[str, dict[str, Any]]] = {
+    "object": {},
+    "array": {"items": {}},
+    "string": {},
+    "number": {},
+    "boolean": {},
+    "null": {},
+}
+_ANY_JSON: Final = [{"type": kind, **more} for kind, more in _KINDS.items()]
+"""Some hosts refuse a tool with an array of nobody knows what, so it has `items`."""
 _ID: Final = {"type": ["string", "null"]}
 _TIME: Final = "ISO 8601, for example 2026-11-21T08:00:00Z."
 _ERROR: Final = {
@@ -102,7 +109,7 @@ def envelope_schema(result: dict[str, Any], *, whole: bool = True) -> dict[str, 
         "run_id": _or_null("string") if whole else _ID,
         "session_id": _or_null("string") if whole else _ID,
         "status": {"enum": list(STATUSES)} if whole else {"type": "string"},
-        "result": {"anyOf": [result, {"type": "null"}]} if result else _ANYTHING,
+        "result": {"anyOf": [result, {"type": "null"}]} if result else {"anyOf": _ANY_JSON},
     }
     if whole:
         extras = {"message": {"type": "string"}, "result_preview": {"type": "string"}, "parts": {"type": "integer"}}
@@ -268,21 +275,3 @@ FIXED: Final[dict[str, types.Tool]] = {
     )
     for name in FIXED_TOOLS
 }  # fmt: skip
-
-
-def workflow_tool(version: WorkflowVersion) -> types.Tool:
-    """The workflow as a tool of its own."""
-    options = version.options
-    return types.Tool(
-        name=version.name,
-        title=version.title,
-        description=version.description or f"The workflow {version.name}.",
-        input_schema=workflow_input(version),
-        output_schema=envelope_schema(version.output_schema, whole=False),
-        annotations=types.ToolAnnotations(read_only_hint=options.read_only, idempotent_hint=options.idempotent),
-    )
-
-
-def workflow_input(version: WorkflowVersion) -> dict[str, Any]:
-    schema = version.input_schema
-    return {**schema, "properties": {**schema.get("properties", {}), "session_id": _WHOSE_STATE}}

@@ -10,8 +10,10 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from ...errors import RepertoireError
+from ...model.portable import DESCRIPTION_UNITS
 from ...model.session import Caller
 from ...service import Service
+from ...text import cut
 from .sdk import Context
 
 _PAGE = 50
@@ -63,7 +65,8 @@ class Reading:
         page = await self._service.list_workflows(self._caller_of(ctx), params.cursor if params else None, _PAGE)
         resources = [
             types.Resource(
-                uri=f"workflow:///{quote(item['name'])}", name=item["name"], title=item["title"], description=item["description"],
+                uri=f"workflow:///{quote(item['name'])}", name=item["name"], title=item["title"],
+                description=cut(item["description"], DESCRIPTION_UNITS, "…"),
                 mime_type="text/x-python",
             )
             for item in page["workflows"]

@@ -10,13 +10,13 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
 from ...model.session import Caller
-from ...model.workflow import WorkflowVersion
 from ...service import Service
 from ...settings import Limits
 from ...version import VERSION
 from .calls import Calls, NoteOpen
-from .definitions import FIXED, workflow_input, workflow_tool
+from .definitions import FIXED
 from .listening import Listening
+from .listings import Listings
 from .reading import Reading
 from .sdk import Cancellations, Changes, Context, new_state_key, promise_what_is_kept, seal_request_state, watch
 from .tasks import Tasks
@@ -42,9 +42,10 @@ def build_server(
     back with the answers to a question: without one, no such state survives this server."""
     cancellations = Cancellations()
     reading = Reading(service, caller_of)
-    tools = Tools(service, limits, caller_of)
-    tasks = Tasks(service, caller_of)
-    calls = Calls(service, caller_of, cancellations, tasks, limits.inline_deadline_s, note_open)
+    listings = Listings(service)
+    tools = Tools(service, limits, caller_of, listings)
+    tasks = Tasks(service, caller_of, listings)
+    calls = Calls(service, caller_of, cancellations, tasks, listings, limits.inline_deadline_s, note_open)
     server: Server[Any] = Server(
         "repertoire",
         version=VERSION,
@@ -71,11 +72,11 @@ def build_server(
 class Tools:
     """tools/list: the fixed tools first, then workflows in alphabetical order; the cursor is the last name of the page before."""
 
-    def __init__(self, service: Service, limits: Limits, caller_of: CallerOf) -> None:
+    def __init__(self, service: Service, limits: Limits, caller_of: CallerOf, listings: Listings) -> None:
         self._service = service
         self._limits = limits
         self._caller_of = caller_of
-        self._made: dict[str, dict[str, Any]] = {}
+        self._listings = listings
         self._fixed = [_wire(tool) for tool in FIXED.values()]
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> dict[str, Any]:
@@ -89,7 +90,7 @@ class Tools:
                 code=types.INVALID_PARAMS, message="That cursor is not one of tools/list; begin without one."
             )
         places = self._limits.page_size - len(page)
-        page += [self._tool(version) for version in rest[:places]]
+        page += [self._listings.of(version).tool for version in rest[:places]]
         answer = {"resultType": "complete", "tools": page, "ttlMs": 0, "cacheScope": "private"}
         return {**answer, "nextCursor": page[-1]["name"]} if len(rest) > places else answer
 
@@ -98,15 +99,7 @@ class Tools:
         if name in FIXED:
             return FIXED[name].input_schema
         version = self._service.view(Caller(roots=self._service.own_roots)).find(name)
-        return None if version is None else workflow_input(version)
-
-    def _tool(self, version: WorkflowVersion) -> dict[str, Any]:
-        tool = self._made.get(version.hash)
-        if tool is None:
-            if len(self._made) > 20_000:  # versions come and go; the newest are made again in microseconds
-                self._made.clear()
-            tool = self._made[version.hash] = _wire(workflow_tool(version))
-        return tool
+        return None if version is None else self._listings.of(version).input_schema
 
 
 def _wire(tool: types.Tool) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from ...model.run import Run, iso
 from ...model.session import Caller
 from ...service import Service
 from .answers import Answer, answer_of_run
+from .listings import Listings
 from .questions import given_answers, input_requests
 from .sdk import Context, can_fill_forms, check_name_header, declares, is_modern
 
@@ -50,8 +51,9 @@ class UpdateParams(TaskParams):
 class Tasks:
     """Answers tasks/get, tasks/update and tasks/cancel for callers of one kind."""
 
-    def __init__(self, service: Service, caller_of: Callable[[Context], Caller]) -> None:
+    def __init__(self, service: Service, caller_of: Callable[[Context], Caller], listings: Listings) -> None:
         self._service = service
+        self._listings = listings
         self._caller_of = caller_of
 
     def serve(self, server: Server[Any]) -> None:
@@ -75,7 +77,10 @@ class Tasks:
         if run.status == "input_required":
             return {**task, "inputRequests": input_requests(run) if can_fill_forms(ctx) else {}}
         if task["status"] == "completed":
-            return {**task, "result": _bare(answer_of_run(self._service, run))}
+            return {
+                **task,
+                "result": _bare(answer_of_run(self._service, run, self._listings.under(caller, run.workflow))),
+            }
         return task
 
     async def get(self, ctx: Context, params: TaskParams) -> Answer:

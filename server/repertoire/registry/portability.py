@@ -1,0 +1,30 @@
+"""What of a workflow's schemas is not listed, as findings: hosts and model providers would refuse it; used when a version is made."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ..model.portable import LeftOut, portable_input, portable_output
+from ..model.workflow import Finding
+
+_MOST: Final = 10
+_INSTEAD: Final = "The workflow itself still checks it. docs/conformance.md says what every host understands."
+
+
+def not_listed(takes: dict[str, Any], gives: dict[str, Any]) -> tuple[Finding, ...]:
+    """Remarks that stop nothing."""
+    given, given_back = portable_input(takes, taken=("session_id",)), portable_output(gives)
+    found = [_renamed(name, alias) for alias, name in given.aliases.items()]
+    found += [_left_out("parameter", one) for one in given.left_out]
+    found += [_left_out("result", one) for one in given_back.left_out]
+    return tuple(dict.fromkeys(found))[:_MOST]
+
+
+def _renamed(name: str, alias: str) -> Finding:
+    message = f"The parameter `{name[:100]}` is listed as `{alias}`: model providers refuse other names than [a-zA-Z0-9_.-]{{1,64}}."
+    return Finding("not_portable", "info", message, hint="Both names are understood. Rename it to have one.")
+
+
+def _left_out(what: str, one: LeftOut) -> Finding:
+    place = f"{what} `{one.place[:100]}`" if one.place else what
+    return Finding("not_portable", "info", f"`{one.keyword}` of the {place} is not listed: {one.why}.", hint=_INSTEAD)
