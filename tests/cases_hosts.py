@@ -9,36 +9,59 @@ from cases import Case, used
 HOSTS: Final[tuple[Case, ...]] = (
     used(
         "M1",
-        "One file takes its neighbours with it: the one file is broken and named; its neighbours are published. "
-        "Whatever a file is, has, or makes of its record: nothing of another file's is lost, and no command ends in a "
-        "traceback.",
-        "open",
+        "One bad file costs no other: it is broken and named with a sentence, whatever it is or makes of its "
+        "record. All others are published and recorded, and no command ends in a traceback.",
+        "passes",
+        "test_listings::test_m1_each_odd_file_is_named_and_costs_no_other",
+        "test_listings::test_m1_no_command_ends_in_a_traceback",
+        "test_listings::test_m1_whatever_reading_one_file_raises_the_others_are_recorded",
     ),
     used(
         "M2",
-        "Text that is not valid Unicode: halves are joined; a lone half is a finding or is replaced; at every door "
-        "where text enters.",
-        "open",
+        "Text that is not valid Unicode is made valid at every door: the halves of a character are joined, a "
+        "lone half becomes U+FFFD, and a byte of a file name becomes `\\xe9`.",
+        "passes",
+        "test_listings::test_m2_text_is_valid_wherever_it_comes_out",
+        "test_portable::test_m2_halves_are_joined_and_lone_ones_replaced",
+        "test_portable::test_m2_a_lone_half_is_shown_as_what_it_was",
     ),
     used(
         "M3",
-        "An output schema that a host cannot compile: only what every host compiles is listed: a keyword that is not "
-        "portable (ECMA-262 `u` regex, JSON Schema 2020-12 meta-schema) is left out of the listing, and a finding says "
-        "so; the worker still checks it.",
-        "open",
+        "Only what every host compiles is listed. A keyword that is not portable is left out of the listing, "
+        "a finding says so, and the worker still checks it.",
+        "passes",
+        "test_listings::test_m3_m4_m9_m18_every_tool_is_one_that_a_typescript_host_takes",
+        "test_listings::test_m3_what_is_not_listed_is_a_finding_and_still_checked",
+        "test_portable::test_m3_m4_m9_what_pydantic_makes_is_listed_validly",
+        "test_portable::test_m3_m5_a_schema_by_hand_is_listed_validly_and_what_fits_it_fits_for_others",
+        "test_portable::test_m3_m5_a_typescript_host_compiles_what_pydantic_makes",
+        "test_portable::test_m3_a_typescript_host_refuses_what_is_not_portable",
+        "test_portable::test_m3_a_pattern_that_engines_read_differently_is_not_listed",
+        "test_portable::test_m3_a_portable_pattern_means_the_same_to_all",
     ),
     used(
         "M4",
-        "An input schema that a provider refuses: a portable alias is listed and mapped back, or the workflow is not "
-        "listed as a tool of its own (search and run reach it), with a finding.",
-        "open",
+        "A parameter whose name providers refuse is listed under a portable alias and may be given under "
+        "either name; a finding says so. A field further inside is named in the description instead: an alias "
+        "there could not be told from a key of the caller's own data.",
+        "passes",
+        "test_listings::test_m3_m4_m9_m18_every_tool_is_one_that_a_typescript_host_takes",
+        "test_listings::test_m4_a_parameter_is_given_under_either_name",
+        "test_portable::test_m3_m4_m9_what_pydantic_makes_is_listed_validly",
+        "test_portable::test_m4_a_parameter_is_listed_under_a_portable_name_of_its_own",
+        "test_portable::test_m4_a_field_that_has_no_portable_name_is_told_in_words_and_still_taken",
     ),
     used(
         "M5",
-        "A completed run that the host throws away: by construction, what is answered fits what was listed: validate "
-        "against the listed schema on our side, widen the schema where JSON differs from Python (naive times, NaN as "
-        "null).",
-        "open",
+        "What is answered fits what is listed. The listed schema is as wide as JSON: a number may be null, a "
+        "time may have no time zone. Each result is held against it before it is sent, and one that does not "
+        "fit is left out of a completed answer and fetched with get_run.",
+        "passes",
+        "test_listings::test_m5_m13_what_is_answered_fits_what_is_listed",
+        "test_listings::test_m5_a_result_that_does_not_fit_is_completed_and_fetched",
+        "test_portable::test_m5_a_result_schema_is_as_wide_as_json_is",
+        "test_portable::test_m3_m5_a_schema_by_hand_is_listed_validly_and_what_fits_it_fits_for_others",
+        "test_portable::test_m3_m5_a_typescript_host_compiles_what_pydantic_makes",
     ),
     used(
         "M6",
@@ -72,8 +95,11 @@ HOSTS: Final[tuple[Case, ...]] = (
     ),
     used(
         "M9",
-        "Arrays without `items`: `items` too.",
-        "open",
+        "Every array is listed with `items`, beside `prefixItems` too, and every item of a tuple fits it.",
+        "passes",
+        "test_listings::test_m3_m4_m9_m18_every_tool_is_one_that_a_typescript_host_takes",
+        "test_portable::test_m3_m4_m9_what_pydantic_makes_is_listed_validly",
+        "test_portable::test_m9_an_array_has_items_that_every_item_fits",
     ),
     used(
         "M10",
@@ -100,9 +126,13 @@ HOSTS: Final[tuple[Case, ...]] = (
     ),
     used(
         "M13",
-        "Bytes, numpy: base64 with a schema that says so; numpy scalars become numbers, arrays lists (up to the size "
-        "limit).",
-        "open",
+        "Bytes in a result are base64 and the schema says so. Scalars of numpy become numbers, arrays become "
+        "lists up to the size limit.",
+        "passes",
+        "test_listings::test_m5_m13_what_is_answered_fits_what_is_listed",
+        "test_results::test_m13_bytes_are_base64_wherever_they_are",
+        "test_results::test_m13_numpy_becomes_numbers_and_lists",
+        "test_results::test_m13_an_array_that_is_too_large_is_refused_before_it_is_written",
     ),
     used(
         "M14",
@@ -132,12 +162,18 @@ HOSTS: Final[tuple[Case, ...]] = (
     ),
     used(
         "M17",
-        "A helper that does not parse: the helper's path.",
-        "open",
+        "What is wrong with a module that a workflow imports is told with that module's path and line. "
+        "Mending it publishes the workflow.",
+        "passes",
+        "test_listings::test_m17_what_is_wrong_with_a_helper_names_the_helper",
     ),
     used(
         "M18",
-        "Long descriptions: cut for the listing (hosts cut or refuse at 1,024), whole in `get_workflow`.",
-        "open",
+        "A description is cut for the listing at 1,024 characters, as JavaScript counts them, and is whole in "
+        "get_workflow.",
+        "passes",
+        "test_listings::test_m3_m4_m9_m18_every_tool_is_one_that_a_typescript_host_takes",
+        "test_listings::test_m18_a_long_description_is_cut_in_the_listing_and_whole_elsewhere",
+        "test_portable::test_m18_a_cut_text_has_its_length_as_javascript_counts_it",
     ),
 )

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .complaints import shown
 from .hints import UNSAID
 from .hints import shown as shown_annotation
 from .refusals import ResultMismatch, ResultNotJson, ResultTooLarge, TooManyItems
-from .serial import Fallback, TooMany, all_unboxed, with_text, written
+from .serial import Fallback, TooMany, all_unboxed, is_boxed, with_text, written
 
 if TYPE_CHECKING:
     from .plain import ForResults
 
 _LARGE_HINT: Final = "Write the data to a file and return its path, or take an offset and return one page."
 _ANY_SIZE: Final = 2**62
+
 
 def check_room(items: int, max_items: int, hint: str) -> None:
     """Raises TooManyItems where a stream of the author's own values has as many as its result may hold."""
@@ -27,6 +28,8 @@ def check_room(items: int, max_items: int, hint: str) -> None:
 
 def dump(value: Any, annotation: Any, adapter: ForResults, max_bytes: int) -> str:
     """NaN and infinities become null: JSON has no word for them."""
+    if is_boxed(value):  # before its type is checked, which would go through all of it
+        value = _unboxed(value, max_bytes)
     if annotation is not UNSAID:
         value = _checked(value, annotation, adapter, max_bytes)
     try:

@@ -59,7 +59,9 @@ def with_text(value: Any) -> Any:
     """The value with base64 for the bytes in it; the same object where there are none."""
     kind = type(value)
     if kind is dict:
-        return value if _stays(value.values()) else {key: with_text(item) for key, item in value.items()}
+        if _stays(value) and _stays(value.values()):
+            return value
+        return {_as_base64(key): with_text(item) for key, item in value.items()}
     if kind in _LISTS:
         return value if _stays(value) else [with_text(item) for item in value]
     if kind in _BYTES:

@@ -43,7 +43,7 @@ class Versions(Checking):
             "options": msgspec.to_builtins(shown.options),
             "file": shown.path,
             "status": statuses[0],
-            "findings": [msgspec.to_builtins(finding) for finding in (*shown.findings, *checked.problems)],
+            "findings": [finding.public() for finding in (*shown.findings, *checked.problems)],
             "examples": [msgspec.to_builtins(example) for example in checked.examples],
             "checked": {**checked.summary(), "at": iso(checked.at or None)},
             "calls": {
