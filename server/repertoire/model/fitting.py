@@ -18,15 +18,11 @@ from .pattern import matcher
 Check = Callable[[Any], str | None]
 """Gives the way to what does not fit, None where all fits."""
 
-_KINDS: Final[dict[str, Callable[[Any], bool]]] = {
-    "object": lambda value: isinstance(value, dict),
-    "array": lambda value: isinstance(value, list),
-    "string": lambda value: isinstance(value, str),
-    "boolean": lambda value: isinstance(value, bool),
-    "null": lambda value: value is None,
-    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
-    "integer": lambda value: (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer()),
+_KINDS: Final[dict[str, frozenset[type]]] = {
+    "object": frozenset({dict}), "array": frozenset({list}), "string": frozenset({str}), "boolean": frozenset({bool}),
+    "null": frozenset({type(None)}), "number": frozenset({int, float}), "integer": frozenset({int}),
 }  # fmt: skip
+"""Values come from a JSON parser, so their types are exactly these."""
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I | re.A)
 _IPV4: Final = re.compile(r"[0-9.]+")
 
@@ -70,11 +66,11 @@ def _verdict(fits: Callable[[Any], bool]) -> Check:
 
 
 def _type(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check:
-    kinds = schema["type"]
-    if isinstance(kinds, str):
-        return _verdict(_KINDS[kinds])
-    tests = [_KINDS[kind] for kind in kinds]
-    return _verdict(lambda value: any(test(value) for test in tests))
+    kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    types = frozenset[type]().union(*(_KINDS[kind] for kind in kinds))
+    if "integer" not in kinds or "number" in kinds:
+        return lambda value: None if type(value) in types else ""
+    return lambda value: None if type(value) in types or (type(value) is float and value.is_integer()) else ""
 
 
 def _enum(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check:
@@ -177,7 +173,7 @@ def _objects(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check
     known = {name: _check(one, reference) for name, one in schema.get("properties", {}).items()}
     patterns = [(matcher(text), _check(one, reference)) for text, one in schema.get("patternProperties", {}).items()]
     more = schema.get("additionalProperties", True)
-    others = None if more is False else _pass if more is True else _check(more, reference)
+    others = (lambda value: "") if more is False else _pass if more is True else _check(more, reference)
     required, dependent = schema.get("required", ()), schema.get("dependentRequired", {})
     low, high = schema.get("minProperties", 0), schema.get("maxProperties")
 
@@ -185,21 +181,23 @@ def _objects(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check
         checks = [known[name]] if name in known else []
         checks += [check for fits, check in patterns if fits(name)]
         if not checks:
-            return "" if others is None else others(value)
+            return others(value)
         return next((place for check in checks if (place := check(value)) is not None), None)
 
     def check(value: Any) -> str | None:
         if not isinstance(value, dict):
             return None
-        missing = next((name for name in required if name not in value), None)
-        if missing is not None:
-            return f".{missing}"
+        for name in required:
+            if name not in value:
+                return f".{name}"
         if len(value) < low or (high is not None and len(value) > high):
             return ""
-        if any(name in value and any(other not in value for other in needs) for name, needs in dependent.items()):
-            return ""
+        for name, needs in dependent.items():
+            if name in value and any(other not in value for other in needs):
+                return ""
         for name, item in value.items():
-            if (place := member(name, item)) is not None:
+            place = member(name, item) if patterns else known.get(name, others)(item)
+            if place is not None:
                 return f".{name}{place}"
         return None
 
@@ -207,6 +205,9 @@ def _objects(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check
 
 
 def _any_of(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check:
+    if all(one.keys() == {"type"} for one in schema["anyOf"]):  # the most usual: a number, or null
+        kinds = [one["type"] for one in schema["anyOf"]]
+        return _type({"type": [kind for one in kinds for kind in ([one] if isinstance(one, str) else one)]}, reference)
     branches = [_check(one, reference) for one in schema["anyOf"]]
 
     def check(value: Any) -> str | None:

@@ -8,7 +8,7 @@ from ..model.portable import LeftOut, portable_input, portable_output
 from ..model.workflow import Finding
 
 _MOST: Final = 10
-_INSTEAD: Final = "The workflow itself still checks it. docs/conformance.md says what every host understands."
+_INSTEAD: Final = "The workflow itself still checks it. docs/workflows.md says what hosts are shown."
 
 
 def not_listed(takes: dict[str, Any], gives: dict[str, Any]) -> tuple[Finding, ...]:
