@@ -67,7 +67,9 @@ class Folder:
 
             async def read(path: str) -> None:
                 scanned = fingerprints[path], self.entries[path] = await self._read(path)
-                if is_well_formed(scanned[0]):  # else the store has no form for a name in it: it is read again after a restart
+                if is_well_formed(
+                    scanned[0]
+                ):  # else the store has no form for a name in it: it is read again after a restart
                     found[path] = scanned
                 self._read_here.add(path)
                 await on_entry()
