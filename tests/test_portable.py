@@ -8,6 +8,7 @@ import enum
 import json
 import typing
 import uuid
+from types import GenericAlias
 from typing import Annotated, Any, Literal
 
 import annotated_types
@@ -61,10 +62,10 @@ def models(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 TYPES = st.recursive(
     st.sampled_from(LEAVES),
     lambda parts: st.one_of(
-        parts.map(lambda part: list[part]),
-        parts.map(lambda part: dict[str, part]),
+        parts.map(lambda part: GenericAlias(list, (part,))),
+        parts.map(lambda part: GenericAlias(dict, (str, part))),
         parts.map(lambda part: typing.Union[part, None]),  # noqa: UP007  parts are made at run time
-        st.tuples(parts, parts).map(lambda pair: tuple[pair]),
+        st.tuples(parts, parts).map(lambda pair: GenericAlias(tuple, pair)),
         st.tuples(parts, parts).map(lambda pair: typing.Union[pair]),  # noqa: UP007  as above
         models(parts),
     ),
