@@ -51,12 +51,11 @@ NAMES = st.sampled_from(["name", "größe", "x" * 80, "名", "a b", "$ref", "typ
 
 
 def models(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    fields = st.dictionaries(NAMES, parts, min_size=1, max_size=4)
-    return fields.map(
-        lambda found: create_model(
-            "Größe", **{f"f{n}": (kind, Field(alias=name)) for n, (name, kind) in enumerate(found.items())}
-        )
-    )
+    def model(found: dict[str, Any]) -> Any:
+        fields: dict[str, Any] = {f"f{n}": (kind, Field(alias=name)) for n, (name, kind) in enumerate(found.items())}
+        return create_model("Größe", **fields)
+
+    return st.dictionaries(NAMES, parts, min_size=1, max_size=4).map(model)
 
 
 TYPES = st.recursive(
