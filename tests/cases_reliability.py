@@ -51,6 +51,10 @@ RELIABILITY: Final[tuple[Case, ...]] = (
         "`stop`, SIGTERM, hand-over to a newer version, under load: each open call is answered `working` with its run "
         "id before the close; fronts learn the new version.",
         "open",
+        "test_front_trouble::test_r7_an_old_fronts_next_call_starts_the_newer_version_although_its_front_has_gone",
+        "test_front_trouble::test_r7_a_newer_version_whose_front_was_only_a_probe_is_started_by_the_old_front",
+        "test_front_trouble::test_r7_a_newer_version_that_is_no_longer_installed_is_not_started",
+        decision="Open calls are not answered before the close yet.",
     ),
     used(
         "R8",
@@ -77,8 +81,10 @@ RELIABILITY: Final[tuple[Case, ...]] = (
     ),
     used(
         "R11",
-        "The daemon that a front starts is killed once while starting: tried again, bounded.",
-        "open",
+        "A daemon that is killed while a front starts it is started again, three times at most, and the log says so.",
+        "passes",
+        "test_front_trouble::test_r11_a_daemon_that_is_killed_while_it_starts_is_started_again",
+        "test_front_trouble::test_r11_one_that_is_killed_every_time_is_given_up_with_the_reason",
     ),
     used(
         "R12",
@@ -133,9 +139,12 @@ RELIABILITY: Final[tuple[Case, ...]] = (
     ),
     used(
         "R20",
-        "An established front whose daemon dies and cannot be started once (file locked for 5 s): stays, tries again "
-        "with back-off, answers each call with the reason meanwhile.",
-        "open",
+        "A front that had a daemon stays when no other can be started: it tries again with growing pauses, and "
+        "every call gets the reason meanwhile.",
+        "passes",
+        "test_front_trouble::test_r20_a_front_that_had_a_daemon_stays_without_one_and_tells_every_call_why",
+        "test_front_trouble::test_r20_what_listens_goes_on_to_wait_and_is_told_to_the_next_daemon_without_a_call",
+        "test_front_trouble::test_r20_a_front_without_a_daemon_ends_with_its_host",
     ),
     used(
         "R21",

@@ -14,4 +14,4 @@ HOUSE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_house.py"
 if __name__ == "__main__":
     for module in (dial, front):
         vars(module)["VERSION"] = os.environ.get("FAKE_VERSION", VERSION)
-    sys.exit(front.run(sys.argv[1:], command=lambda options: [sys.executable, HOUSE, "--home", options.home]))
+    sys.exit(front.run(sys.argv[1:], program=[sys.executable, HOUSE, "--version", vars(dial)["VERSION"]]))

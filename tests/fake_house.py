@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -98,9 +99,9 @@ class FakeHouse:
 
 async def serve(home: str) -> None:
     idle = os.environ.get("FAKE_IDLE_S")
-    with Owner(home, kind="daemon", version=os.environ.get("FAKE_VERSION", "0.1.0")) as owner:
+    with Owner(home, kind="daemon", version=_version()) as owner:
         house = FakeHouse(owner.home)
-        house.heard({"started": True})
+        house.heard({"started": True, "version": owner.version})
         stop = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(set_on_signal, stop)
@@ -109,11 +110,29 @@ async def serve(home: str) -> None:
             tasks.cancel_scope.cancel()
 
 
+def _takes_one(path: str) -> bool:
+    """A file of as many bytes as daemons are to be killed while they start."""
+    if left := os.path.getsize(path):
+        os.truncate(path, left - 1)
+    return left > 0
+
+
+def _version() -> str:
+    if "--version" in sys.argv:
+        return sys.argv[sys.argv.index("--version") + 1]
+    return os.environ.get("FAKE_VERSION", "0.1.0")
+
+
 def main() -> int:
     logging.basicConfig(level=logging.INFO)
     if os.environ.get("FAKE_FAILS"):
         print("the test said: fail", file=sys.stderr)
         return 3
+    if (trouble := os.environ.get("FAKE_TROUBLE")) and os.path.exists(trouble):
+        print("the test said: for now", file=sys.stderr)
+        return 1
+    if (kills := os.environ.get("FAKE_KILLS")) and _takes_one(kills):
+        os.kill(os.getpid(), signal.SIGKILL)
     try:
         anyio.run(serve, sys.argv[sys.argv.index("--home") + 1])
     except HomeInUse:

@@ -18,7 +18,8 @@ from repertoire import home as homes
 from repertoire.daemon.channel import LineChannel
 from repertoire.daemon.control import ControlError, NoDaemon, control_client
 from repertoire.daemon.owner import HomeInUse, Owner, read_info
-from repertoire.daemon.serve import EX_TEMPFAIL, Hello, as_numbers
+from repertoire.daemon.serve import EX_TEMPFAIL, Hello
+from repertoire.version import as_numbers
 
 HELLO = Hello(mode="control", version="0.1.0")
 

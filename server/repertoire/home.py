@@ -87,6 +87,11 @@ def start_lock_path(home: str) -> str:
     return os.path.join(home, "start.lock")
 
 
+def newest_path(home: str) -> str:
+    """`newest.json`: {version, program, pythonpath} of the newest Repertoire that has served this home, for fronts that start it."""
+    return os.path.join(home, "newest.json")
+
+
 def info_path(home: str) -> str:
     """`daemon.json`: {pid, version, socket, started_at, kind} of the owner, for people and scripts; never a lock."""
     return os.path.join(home, "daemon.json")

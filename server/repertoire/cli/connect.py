@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,6 +17,7 @@ from ..daemon.control import NoDaemon, control_client
 from ..daemon.owner import HomeInUse, Owner
 from ..daemon.serve import Hello, serve_home
 from ..errors import cause_of
+from ..front import daemon_program
 from ..front.dial import CannotConnect, Dial
 from ..settings import Settings
 from ..store.unfinished import has_work_left
@@ -121,9 +121,8 @@ def carry_out(
 def start_daemon(home: str) -> None:
     """As a front does, with this process's environment. Called before there is an event loop: it forks. Raises NoDaemon."""
     hello = Hello(mode="control", version=VERSION, cwd=os.getcwd())
-    command = [sys.executable, "-P", "-m", "repertoire.daemon", "--home", home]
     try:
-        link, _ = Dial(home, msgspec.json.encode(hello) + b"\n", command).open()
+        link, _ = Dial(home, msgspec.json.encode(hello) + b"\n", daemon_program()).open()
     except CannotConnect as error:
         raise NoDaemon(str(error)) from error
     link.close()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -22,6 +21,7 @@ import msgspec
 
 from repertoire.daemon.channel import LineChannel, LineTooLong
 from repertoire.daemon.owner import Owner
+from repertoire.version import as_numbers
 
 logger = logging.getLogger("repertoire.daemon")
 
@@ -131,12 +131,6 @@ async def set_on_signal(stop: anyio.Event) -> None:
         async for _ in signals:
             stop.set()
             return
-
-
-def as_numbers(version: str) -> tuple[int, ...]:
-    """`0.10.2rc1` as (0, 10, 2): enough to see which of two releases is the newer one."""
-    found = re.match(r"\d+(\.\d+)*", version)
-    return tuple(int(part) for part in found[0].split(".")) if found else ()
 
 
 class _Daemon:

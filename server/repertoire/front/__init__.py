@@ -35,12 +35,15 @@ _FAREWELL_S = 1.5
 """After its end of input what the host asked may still be answered this long; the SDKs kill a server after 2 s."""
 _LAST_REQUESTS_S = 1.0
 """When no daemon can be started, the host has this long to ask something, so that its question gets the reason."""
+_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 15.0
+"""A front that had a daemon before stays without one; the pauses between its tries to start another grow from the one to the other."""
 
 _USAGE = "usage: repertoire serve [--home DIR] [--workflows DIR]... [--session NAME] [--config FILE] [--embedded | --http HOST:PORT]"
 
 
-def run(argv: list[str], command: Callable[[Options], list[str]] | None = None) -> int:
-    """Be the front. `command` gives the command line that starts a daemon. Returns the exit status."""
+def run(argv: list[str], program: list[str] | None = None) -> int:
+    """Be the front. `program` starts a daemon, given `--home`. Returns the exit status."""
     if sys.platform == "win32":
         return _complain("Windows is not supported yet: the daemon needs Unix sockets and file locks.", 2)
     for fd in (0, 1, 2):  # a closed one would be taken by our socket
@@ -55,14 +58,14 @@ def run(argv: list[str], command: Callable[[Options], list[str]] | None = None) 
     except OSError as error:
         return _complain(f"the home cannot be used: {error}", 1)
     try:
-        return Front(Dial(options.home, options.hello(), (command or daemon_command)(options))).run()
+        config = ["--config", options.config] if options.config else []
+        return Front(Dial(options.home, options.hello(), program or daemon_program(), config)).run()
     except KeyboardInterrupt:
         return 130
 
 
-def daemon_command(options: Options) -> list[str]:
-    config = ["--config", options.config] if options.config else []
-    return [sys.executable, "-P", "-m", "repertoire.daemon", "--home", options.home, *config]
+def daemon_program() -> list[str]:
+    return [sys.executable, "-P", "-m", "repertoire.daemon"]
 
 
 class Options:
@@ -110,6 +113,9 @@ class Front:
         self._host_ended = self._host_gone = False
         self._leave_at = float("inf")
         self._connect_now = True
+        self._established = False  # there was a daemon: trouble with the next one may pass
+        self._trouble = ""  # why there is none now
+        self._try_at = self._pause_s = 0.0
 
     def run(self) -> int:
         try:
@@ -117,6 +123,8 @@ class Front:
                 if self.link is None and not self.to_host and self._wanted():
                     self._connect()
                     self._pass_host_lines()
+                elif self._stands_by():
+                    self._answer_without_daemon()
                 self._say_farewell()
                 self._wait()
         except CannotConnect as error:
@@ -136,6 +144,8 @@ class Front:
         return self.link is None or not (self.to_daemon or self.to_host or self.pending.urgent())
 
     def _wanted(self) -> bool:
+        if self._stands_by():
+            return False
         if self._connect_now or b"\n" in self.from_host:
             return True
         if self._host_ended:
@@ -143,7 +153,14 @@ class Front:
         return self.pending.urgent() or (bool(self.pending.open) and not self._resting)
 
     def _connect(self) -> None:
-        self.link, first = self.dial.open()
+        try:
+            self.link, first = self.dial.open()
+        except CannotConnect as error:
+            if not self._established:
+                raise
+            self._stand_by(str(error))
+            return
+        self._established, self._trouble, self._pause_s = True, "", 0.0
         self._connect_now = self._resting = False
         greeting = self.pending.greeting()
         self.to_daemon += greeting
@@ -151,6 +168,29 @@ class Front:
         if self._greeted:
             self.to_daemon += self.pending.rest()
         self._take_from_daemon(first)
+
+    # Without a daemon for a while: a locked file, a full disk. The host keeps its server.
+
+    def _stands_by(self) -> bool:
+        return self.link is None and time.monotonic() < self._try_at
+
+    def _stand_by(self, reason: str) -> None:
+        if reason != self._trouble:
+            _complain(f"The Repertoire daemon cannot be started: {reason}", 1)
+        self._trouble = reason
+        self._pause_s = min(max(_PAUSE_S, 2 * self._pause_s), _LONGEST_PAUSE_S)
+        self._try_at = time.monotonic() + self._pause_s
+        self._answer_without_daemon()
+
+    def _answer_without_daemon(self) -> None:
+        """Every request gets the reason. What only listens goes on to wait: it is told to the next daemon."""
+        for line in _take_lines(self.from_host):
+            self.pending.host_said(line)
+        for answer in self.pending.refuse(self._why_none() + " Ask again: each try may be the one that succeeds."):
+            self.to_host += answer
+
+    def _why_none(self) -> str:
+        return f"The Repertoire daemon cannot be started: {self._trouble}\nIts log is {self.dial.log_path}."
 
     def _lose(self) -> None:
         """The daemon has ended under us. Half a line of it is dropped: its request is still open."""
@@ -197,9 +237,12 @@ class Front:
         return b"\n" not in self.from_host
 
     def _patience_ms(self) -> float | None:
-        if self._leave_at == float("inf"):
+        until = self._leave_at
+        if self._stands_by() and self.pending.open and not self._resting:
+            until = min(until, self._try_at)
+        if until == float("inf"):
             return None
-        return max(0.0, self._leave_at - time.monotonic()) * 1000
+        return max(0.0, until - time.monotonic()) * 1000
 
     def _read_host(self) -> None:
         try:
@@ -302,7 +345,8 @@ class Front:
     # The end.
 
     def _give_up(self, reason: str) -> int:
-        message = f"The Repertoire daemon cannot be started: {reason}\nIts log is {self.dial.log_path}"
+        self._trouble = reason
+        message = self._why_none()
         _complain(message, 1)
         if not self._host_ended and select.select([0], [], [], _LAST_REQUESTS_S)[0]:
             self._read_host()

@@ -1,6 +1,8 @@
 """The way from a front to its home's daemon: connect, say hello, and start a daemon where none is up.
 
 Part of the front, so standard library only and little of it. Not the protocol after the hello: that is front.py.
+
+Which daemon is started: the newest version that this home has seen (newest.py), so that an old host never brings the old one back.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import socket
 import time
 
 from repertoire import home as homes
-from repertoire.version import VERSION
+from repertoire.front.newest import Program, newer_program, record_program
+from repertoire.version import VERSION, as_numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,11 +25,17 @@ _START_S = 30.0
 """How long a daemon may take to start, or another owner to let us in."""
 _POLL_S = 0.01
 _SUCCESSOR_S = 5.0
-"""An older front leaves the newer one, to which the daemon handed over, this long to start its own."""
+"""An older front that does not know how to start the newer version leaves the newer front this long to do it."""
+_MAX_KILLS = 3
+"""A daemon that is killed while it starts is started again; after so many kills whoever kills it means it."""
 _LOG_BYTES = 1024 * 1024
 """A longer log is put aside, once, when the next daemon starts."""
+_PAUSE_S = 0.1
+"""Before a daemon that was killed is started again; longer each time."""
 _TEMPFAIL = 75
 """The daemon's exit status for "somebody else owns the home"."""
+_NO_PROGRAM = 127
+"""The exit status of a child that could not become a daemon."""
 
 
 class CannotConnect(Exception):
@@ -36,8 +45,14 @@ class CannotConnect(Exception):
 class Dial:
     """The way to the home's daemon: connect, and start one if none is up; ten at once start one daemon."""
 
-    def __init__(self, home: str, hello: bytes, command: list[str]) -> None:
-        self.home, self._hello, self._command = home, hello, command
+    def __init__(self, home: str, hello: bytes, program: list[str], options: list[str] | None = None) -> None:
+        """`program`: what starts a daemon of this version; `options` come after its `--home`."""
+        self.home, self._hello = home, hello
+        self._own = Program(VERSION, program, os.environ.get("PYTHONPATH", ""))
+        self._options = options or []
+        self._started = self._own
+        self._distrusts = False  # the newer version cannot be started any more
+        self._kills = 0
         self.log_path = homes.log_path(home)
         self._spawn_at = 0.0
         self._child = 0
@@ -45,13 +60,13 @@ class Dial:
 
     def leave_start_to(self, newer: str | None) -> None:
         """The daemon handed over to a newer front: let that one start its own version first."""
-        if newer is not None and newer != VERSION:
+        if newer is not None and newer != VERSION and newer_program(self.home, VERSION) is None:
             self._spawn_at = time.monotonic() + _SUCCESSOR_S
 
     def open(self) -> tuple[socket.socket, bytes]:
         """A greeted connection and what came after the greeting's answer. Raises CannotConnect."""
         give_up = time.monotonic() + _START_S
-        lock = -1
+        lock, self._kills = -1, 0
         try:
             homes.make_socket_folder(self.home)
             while True:
@@ -97,6 +112,8 @@ class Dial:
                 link.close()
                 return None
             link.setblocking(False)
+            if as_numbers(str(said.get("version"))) < as_numbers(VERSION):
+                record_program(self.home, self._own)  # it ends for our sake: whoever comes next is to start ours
             return link, rest
         link.close()
         if said.get("retry"):
@@ -120,6 +137,7 @@ class Dial:
         """The lock's descriptor, or -1 while another front has it."""
         import fcntl
 
+        homes.make_home(self.home)  # it may have been deleted under a front that stays
         fd = os.open(homes.start_lock_path(self.home), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,6 +153,9 @@ class Dial:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         log = self._open_log()
         self._log_start = os.fstat(log).st_size
+        self._started = (None if self._distrusts else newer_program(self.home, VERSION)) or self._own
+        if self._started is self._own:
+            record_program(self.home, self._own)
         self._child = os.fork()
         if self._child == 0:
             self._become(log)
@@ -153,13 +174,12 @@ class Dial:
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(log, 1)
             os.dup2(log, 2)
-            environment = dict(os.environ)
-            if paths := environment.get("PYTHONPATH"):  # relative ones would change their meaning with the folder
-                environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in paths.split(os.pathsep))
+            command = [*self._started.command, "--home", self.home, *self._options]
+            environment = self._started.environment()
             os.chdir(self.home)  # the daemon outlives us and must not hold the host's folder
-            os.execve(self._command[0], self._command, environment)
+            os.execve(command[0], command, environment)
         except OSError as error:
-            os.write(2, f"{self._command[0]}: {error}\n".encode())
+            os.write(2, f"{self._started.command[0]}: {error}\n".encode())
         finally:
             os._exit(127)
 
@@ -171,8 +191,24 @@ class Dial:
             return
         self._child = 0
         code = os.waitstatus_to_exitcode(status)
-        if code != _TEMPFAIL and not homes.is_owned(self.home):
-            raise CannotConnect(f"the daemon ended with status {code} while starting. {self._log_tail()}")
+        if code == _TEMPFAIL or homes.is_owned(self.home):
+            return
+        said = self._log_tail()
+        if code < 0 and (kills := self._kills + 1) < _MAX_KILLS:
+            self._kills = kills
+            self._again(f"the daemon was killed by signal {-code} while it started", _PAUSE_S * kills)
+        elif self._started is not self._own and (code == _NO_PROGRAM or "No module named" in said):
+            self._distrusts = True
+            self._again(f"version {self._started.version} cannot be started here any more", 0.0)
+        else:
+            raise CannotConnect(f"the daemon ended with status {code} while starting. {said}")
+
+    def _again(self, why: str, pause_s: float) -> None:
+        """Start one once more, and say so in the log, where whoever looks for the cause looks first."""
+        log = self._open_log()
+        os.write(log, f"repertoire.front: {why}; it is started again\n".encode())
+        os.close(log)
+        self._spawn_at = time.monotonic() + pause_s
 
     def _log_tail(self) -> str:
         path = self.log_path

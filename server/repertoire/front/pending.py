@@ -140,6 +140,13 @@ class Pending:
         """Whether the host waits for something that only a daemon can answer."""
         return any(request.method != LISTEN for request in self.open.values())
 
+    def refuse(self, message: str) -> list[bytes]:
+        """No daemon is there for now: an error for every open request, but for those that only listen."""
+        gone = [number for number, request in self.open.items() if request.method != LISTEN]
+        for number in gone:
+            del self.open[number]
+        return [failure(number, NO_DAEMON, message) for number in gone]
+
     def give_up(self, message: str) -> list[bytes]:
         """No daemon will come: an error for every open request."""
         gone, self.open = self.open, {}
