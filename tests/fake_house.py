@@ -37,6 +37,15 @@ class FakeHouse:
     def live_runs(self) -> int:
         return self.live
 
+    def lost_file(self) -> str | None:
+        return None
+
+    async def answer_all(self, why: str) -> None:
+        self.heard({"why": why})
+
+    async def refuse_all(self, lost: str) -> None:
+        self.heard({"lost": lost})
+
     def heard(self, what: dict[str, Any]) -> None:
         with open(os.path.join(self.home, "heard.jsonl"), "a") as file:
             file.write(json.dumps({"pid": os.getpid(), **what}) + "\n")

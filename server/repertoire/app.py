@@ -38,8 +38,10 @@ from .registry.meaning import Meaning
 from .registry.search import Finder
 from .service import Parts, Service
 from .settings import Settings, load
-from .store import open_store
+from .store import Store, open_store
+from .store.identity import lost_home
 from .surfaces.control import control
+from .surfaces.ending import Ending
 from .version import VERSION
 
 if TYPE_CHECKING:
@@ -54,8 +56,10 @@ _FIRST_SCAN_S = 3.0
 class App:
     """A running home: what the daemon's socket, the command line and HTTP are doors of."""
 
-    def __init__(self, settings: Settings, service: Service, runner: Runner, recovery: Recovery) -> None:
+    def __init__(self, settings: Settings, service: Service, runner: Runner, recovery: Recovery, store: Store) -> None:
         self._recovery = recovery
+        self._store = store
+        self.ending = Ending()
         self.settings = settings
         self.service = service
         self._runner = runner
@@ -72,6 +76,17 @@ class App:
 
     def sleeping_runs(self) -> int:
         return self._recovery.sleeping
+
+    def lost_file(self) -> str | None:
+        return self._store.lost_file()
+
+    async def answer_all(self, why: str) -> None:
+        await self.ending.close(why)
+
+    async def refuse_all(self, lost: str) -> None:
+        fault = lost_home(lost)
+        self._store.lose(fault)
+        await self.ending.close(fault.message, fault)
 
     @property
     def changes(self) -> Changes:
@@ -106,10 +121,10 @@ class App:
         caller = caller_of(hello)
         server = build_server(
             self.service, self.settings.limits, self.changes, lambda ctx: caller,
-            note_open=lines.note_open, state_key=self.state_key,
+            note_open=lines.note_open, state_key=self.state_key, ending=self.ending,
         )  # fmt: skip
         await self.settled(caller)
-        await serve_lines(server, lines)
+        await serve_lines(server, lines, self.ending)
 
     async def serve_stdio(self, session: str) -> None:
         """MCP on this process's own stdin and stdout."""
@@ -119,11 +134,12 @@ class App:
 
         caller = Caller(session_name=session, roots=self.settings.roots, env=self.settings.own_env(), cwd=os.getcwd())
         server = build_server(
-            self.service, self.settings.limits, self.changes, lambda ctx: caller, state_key=self.state_key
-        )
+            self.service, self.settings.limits, self.changes, lambda ctx: caller, state_key=self.state_key,
+            ending=self.ending,
+        )  # fmt: skip
         await self.settled(caller)
         with stdio_lines() as lines:
-            await serve_lines(server, lines)
+            await serve_lines(server, lines, self.ending)
 
     async def control(
         self, verb: str, args: dict[str, Any], hello: Hello, emit: Callable[[dict[str, Any]], Awaitable[None]]
@@ -185,7 +201,7 @@ async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | Non
                 recovery = Recovery(runner, store, tasks, settings.own_env(), max(1, pool.size - 1), limit, clock)
                 await recovery.begin()
                 try:
-                    yield App(settings, service, runner, recovery)
+                    yield App(settings, service, runner, recovery, store)
                 finally:
                     tasks.cancel_scope.cancel()
         finally:
@@ -215,6 +231,13 @@ def run_daemon(home: str, *, config: str | None = None) -> None:
     async def main() -> None:
         with Owner(settings.home, kind="daemon", version=VERSION) as owner:
             async with open_app(settings) as app:
-                await app.serve(owner, idle_exit_s=settings.limits.idle_exit_s)
+                end = await app.serve(owner, idle_exit_s=settings.limits.idle_exit_s)
+        check_home(end, settings)
 
     anyio.run(main)
+
+
+def check_home(end: End, settings: Settings) -> None:
+    """Raises StorageError where the server has ended because its home is gone. Called when all is closed."""
+    if end == "lost":
+        raise lost_home(settings.home)

@@ -5,11 +5,52 @@ Standard library only and imported by the front, so it must stay light: no pathl
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
+REPORT_FD = "REPERTOIRE_REPORT_FD"
+"""In the environment of a daemon that a front starts: the descriptor on which it tells why it cannot."""
+
 _SOCKET_PATH_MAX = 100
 """Bytes. Linux allows 108 and macOS 104 in a Unix socket's address."""
+
+
+_ADVICE = {
+    errno.ENOSPC: "The disk is full: make room on it, then start again.",
+    errno.EDQUOT: "This user's share of the disk is used up: make room, then start again.",
+    errno.EFBIG: "The size of files is limited: raise the limit (ulimit -f), then start again.",
+    errno.EROFS: "Make its disk writable, or use another --home.",
+    errno.EACCES: "Make it readable and writable by this user, or use another --home.",
+    errno.EPERM: "Make it readable and writable by this user, or use another --home.",
+    errno.EMFILE: "Too many files are open: raise the limit (ulimit -n), then start again.",
+    errno.ENFILE: "Too many files are open on this machine: close some, then start again.",
+    errno.EIO: "The disk does not work: use another --home.",
+}
+
+
+class At:
+    """An OSError out of the block names this path: writing and binding raise ones that name none."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> None:
+        if isinstance(error, OSError) and error.filename is None and error.errno is not None:
+            error.filename = self._path
+
+
+def advice(error: BaseException) -> str:
+    """What to do about an OSError, where that is known; else ""."""
+    return _ADVICE.get(error.errno or 0, "") if isinstance(error, OSError) else ""
+
+
+def told(error: OSError) -> str:
+    """Error and advice, for whoever has to mend it."""
+    return f"{error}. {advice(error)}".strip()
 
 
 def default_home() -> str:

@@ -87,6 +87,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     keep_runs: int = 0
     """Ended runs beyond this number are deleted, the oldest first. 0: no bound, since how much room a run takes (a kilobyte or a
     hundred megabytes) is not ours to know, and a fresh record must not go because a busy hour came after it."""
+    max_http_sessions: int = 1000
+    """Sessions of earlier protocol revisions over HTTP: each costs 40 KB, and clients come and go without a word. Of more, the one that
+    was idle for longest goes; its client opens another."""
     idle_exit_s: float = 900.0
     """A daemon without a connection and without a live run ends after this."""
     encoder_idle_s: float = 600.0

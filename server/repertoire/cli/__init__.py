@@ -9,6 +9,7 @@ def main() -> None:
     """Run the command line; exits with 0, 1 (it failed) or 2 (it was called wrongly)."""
     from ..daemon.control import ControlError, NoDaemon
     from ..errors import RepertoireError
+    from ..home import advice
     from . import commands as _commands  # noqa: F401  # each adds its commands to the program
     from . import publishing as _publishing  # noqa: F401  # likewise
     from . import render
@@ -26,7 +27,7 @@ def main() -> None:
         render.error(f"the daemon cannot be reached: {error}", "`repertoire status` says more.")
         sys.exit(1)
     except OSError as error:  # the home's folder or disk; anything else that a command opens says so itself
-        render.error(str(error), "`repertoire doctor` checks the home; --home names another.")
+        render.error(str(error), advice(error) or "`repertoire doctor` checks the home; --home names another.")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

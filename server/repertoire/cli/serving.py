@@ -11,7 +11,7 @@ import anyio
 from .. import home as homes
 from ..daemon.control import NoDaemon, control_client
 from ..daemon.owner import HomeInUse, Owner
-from ..daemon.serve import Hello
+from ..daemon.serve import End, Hello
 from ..model.session import Caller
 from ..settings import Settings
 from ..version import VERSION
@@ -23,20 +23,23 @@ _TAKEOVER_S = 30.0
 
 def serve_embedded(settings: Settings, session: str) -> int:
     """MCP on this process's own stdin and stdout, without a daemon. The exit code."""
-    from ..app import open_app
+    from ..app import check_home, open_app
 
     async def main() -> None:
+        end: End = "asked"
         with Owner(settings.home, kind="embedded", version=VERSION) as owner:
             async with open_app(settings) as app, anyio.create_task_group() as tasks:
                 stop = anyio.Event()
 
                 async def doors() -> None:
-                    await app.serve(owner, stop=stop)
+                    nonlocal end
+                    end = await app.serve(owner, stop=stop)
                     tasks.cancel_scope.cancel()
 
                 tasks.start_soon(doors)
                 await app.serve_stdio(session)
                 stop.set()
+        check_home(end, settings)
 
     logging.basicConfig(level=logging.WARNING)
     return _owning(settings, lambda: anyio.run(main), "Leave --embedded out to use it, or choose another --home.")
@@ -51,17 +54,18 @@ def serve_http_door(settings: Settings, address: str, takeover: bool) -> int:
     async def main() -> None:
         if takeover and await stop_daemon(settings.home, force=False):
             await _until_free(settings.home)
-        from ..app import open_app
+        from ..app import check_home, open_app
 
         with Owner(settings.home, kind="http", version=VERSION) as owner:
             async with open_app(settings) as app:
                 await app.settled(Caller(roots=settings.roots))
-                server = build_http_server(app.service, settings.limits, app.changes, app.state_key)
-                door = build_app(server, host)
+                server = build_http_server(app.service, settings.limits, app.changes, app.state_key, app.ending)
+                door = build_app(server, host, settings.limits.max_http_sessions)
                 async with serve_http(door, host, port) as bound:
                     shown = f"[{host}]" if ":" in host else host
                     render.err.print(f"Repertoire serves http://{shown}:{bound}/mcp (and /sse, /healthz)", markup=False)
-                    await app.serve(owner)
+                    end = await app.serve(owner)
+        check_home(end, settings)
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     return _owning(settings, lambda: anyio.run(main), "Add --takeover to stop it first, or choose another --home.")

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from repertoire import home as homes
+from repertoire.store.identity import is_same
 
 Kind = Literal["daemon", "embedded", "http", "command"]
 
@@ -68,8 +69,10 @@ class Owner:
     def __enter__(self) -> Self:
         self._lock = self._take_lock()
         try:
-            self._listener = self._bind()
-            self._write_info()
+            with homes.At(self.socket_path):
+                self._listener = self._bind()
+            with homes.At(homes.info_path(self.home)):
+                self._write_info()
         except BaseException:
             self._release()
             raise
@@ -78,9 +81,17 @@ class Owner:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._release()
 
+    def lost_file(self) -> str | None:
+        """The lock's path, where the home was deleted or moved: the lock that is held here then keeps nobody out."""
+        path = homes.lock_path(self.home)
+        return None if self._lock < 0 or is_same(path, os.fstat(self._lock)) else path
+
     def withdraw(self) -> None:
-        """Take the socket and daemon.json away, so that nobody comes any more; the home stays owned."""
-        if self._listener is None:
+        """Take the socket and daemon.json away, so that nobody comes any more; the home stays owned.
+
+        Where it was deleted, what is there now is somebody else's.
+        """
+        if self._listener is None or self.lost_file() is not None:
             return
         for path in (self.socket_path, homes.info_path(self.home)):
             _unlink(path)

@@ -40,8 +40,18 @@ _LOOK_DRAINING_S: Final = 0.1
 _DRAIN_S: Final = 30.0
 """For so long a newer version waits for runs to end by themselves; then they go on there, begun again from their journals."""
 
-End = Literal["idle", "stopped", "forced", "handed over", "asked"]
-"""Why serve_home returned: nobody came, `stop`, `stop` by force, a newer version, the caller's own stop event."""
+_LOOK_AT_HOME_S: Final = 1.0
+"""How often it is checked that the home's files are still those that are open here."""
+
+End = Literal["idle", "stopped", "forced", "handed over", "asked", "lost"]
+"""Why serve_home returned: nobody came, `stop`, `stop` by force, a newer version, the caller's own stop event, the home is gone."""
+
+_WHY: Final[dict[End, str]] = {
+    "idle": "nobody needs it",
+    "stopped": "it was stopped",
+    "forced": "it was stopped",
+    "asked": "it was told to end",
+}
 
 Emit = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -71,6 +81,18 @@ class House(Protocol):
 
     def live_runs(self) -> int:
         """Runs that the daemon must not leave: it stays up, and hands over, only at 0."""
+        ...
+
+    def lost_file(self) -> str | None:
+        """A file of the home that is open here and was deleted, moved or replaced; None: all are as they were."""
+        ...
+
+    async def answer_all(self, why: str) -> None:
+        """The daemon ends: answer every open call, within a moment; what goes on is said to go on."""
+        ...
+
+    async def refuse_all(self, lost: str) -> None:
+        """This file of the home is gone: nothing is recorded or answered any more but that."""
         ...
 
     async def serve_mcp(self, hello: Hello, lines: LineChannel) -> None:
@@ -116,8 +138,10 @@ async def serve_home(house: House, owner: Owner, *, idle_exit_s: float | None = 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(daemon.accept, tasks)
             tasks.start_soon(daemon.end_with, stop)
+            tasks.start_soon(daemon.watch_home)
             await daemon.until_end()
             owner.withdraw()  # first, so that whoever loses its connection does not come straight back here
+            await daemon.answer_calls()
             daemon.say_goodbye()
             tasks.cancel_scope.cancel()
     finally:
@@ -137,6 +161,7 @@ class _Daemon:
     def __init__(self, house: House, owner: Owner, idle_exit_s: float | None) -> None:
         self.house, self.owner, self.idle_exit_s = house, owner, idle_exit_s
         self.end: End | None = None
+        self._lost: str | None = None
         self.successor: str | None = None
         self._drains_since: float | None = None
         self.connections: set[_Connection] = set()
@@ -181,6 +206,27 @@ class _Daemon:
     async def end_with(self, stop: Stop) -> None:
         await stop.wait()
         self.finish("asked")
+
+    async def watch_home(self) -> None:
+        """A server whose home was deleted would go on answering out of files that nobody will find again."""
+        while not self._look_at_home():
+            await anyio.sleep(_LOOK_AT_HOME_S)
+
+    def _look_at_home(self) -> bool:
+        """Whether it is lost."""
+        self._lost = self._lost or self.owner.lost_file() or self.house.lost_file()
+        if self._lost is not None and self.end is None:
+            logger.error("%s was deleted, moved or replaced while it was in use; this server ends", self._lost)
+            self.finish("lost")
+        return self._lost is not None
+
+    async def answer_calls(self) -> None:
+        if self._lost is not None:
+            await self.house.refuse_all(self._lost)
+        elif self.end == "handed over":
+            await self.house.answer_all(f"version {self.successor} takes over")
+        else:
+            await self.house.answer_all(_WHY[self.end or "asked"])
 
     def finish(self, end: End) -> None:
         self.end = self.end or end
@@ -238,6 +284,7 @@ class _Daemon:
             self.successor = max(self.successor or hello.version, hello.version, key=as_numbers)
             self._drains_since = self._drains_since or time.monotonic()
             self._changed.set()
+        self._look_at_home()
         if self.end is not None or (self.successor is not None and self._quiet()):
             self._changed.set()
             await channel.send_json({"ok": False, "retry": True, "reason": "handing over"})

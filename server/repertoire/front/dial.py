@@ -53,6 +53,7 @@ class Dial:
         self._started = self._own
         self._distrusts = False  # the newer version cannot be started any more
         self._kills = 0
+        self._report = -1  # where the daemon tells why it cannot start
         self.log_path = homes.log_path(home)
         self._spawn_at = 0.0
         self._child = 0
@@ -83,11 +84,12 @@ class Dial:
                     self._spawn()
                 time.sleep(_POLL_S)
         except OSError as error:
-            raise CannotConnect(str(error)) from error
+            raise CannotConnect(homes.told(error)) from error
         finally:
             if lock >= 0:
                 os.close(lock)
             self._disown()
+            self._close_report()
 
     def _greet(self, give_up: float) -> tuple[socket.socket, bytes] | None:
         """None: nobody is there, or is just ending. One that is still starting keeps us waiting for its answer."""
@@ -156,10 +158,14 @@ class Dial:
         self._started = (None if self._distrusts else newer_program(self.home, VERSION)) or self._own
         if self._started is self._own:
             record_program(self.home, self._own)
+        self._close_report()
+        self._report, theirs = os.pipe()
+        os.set_blocking(self._report, False)
         self._child = os.fork()
         if self._child == 0:
-            self._become(log)
+            self._become(log, theirs)
         os.close(log)
+        os.close(theirs)
 
     def _open_log(self) -> int:
         path = self.log_path
@@ -168,14 +174,15 @@ class Dial:
             os.replace(path, path + ".1")
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
-    def _become(self, log: int) -> NoReturn:
+    def _become(self, log: int, report: int) -> NoReturn:
         try:
+            os.set_inheritable(report, True)
             os.setsid()
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(log, 1)
             os.dup2(log, 2)
             command = [*self._started.command, "--home", self.home, *self._options]
-            environment = self._started.environment()
+            environment = {**self._started.environment(), homes.REPORT_FD: str(report)}
             os.chdir(self.home)  # the daemon outlives us and must not hold the host's folder
             os.execve(command[0], command, environment)
         except OSError as error:
@@ -193,7 +200,7 @@ class Dial:
         code = os.waitstatus_to_exitcode(status)
         if code == _TEMPFAIL or homes.is_owned(self.home):
             return
-        said = self._log_tail()
+        said = self._reported() or self._log_tail()
         if code < 0 and (kills := self._kills + 1) < _MAX_KILLS:
             self._kills = kills
             self._again(f"the daemon was killed by signal {-code} while it started", _PAUSE_S * kills)
@@ -206,9 +213,24 @@ class Dial:
     def _again(self, why: str, pause_s: float) -> None:
         """Start one once more, and say so in the log, where whoever looks for the cause looks first."""
         log = self._open_log()
-        os.write(log, f"repertoire.front: {why}; it is started again\n".encode())
+        try:
+            os.write(log, f"repertoire.front: {why}; it is started again\n".encode())
+        except OSError:  # a full disk: the next daemon says so
+            pass
         os.close(log)
         self._spawn_at = time.monotonic() + pause_s
+
+    def _reported(self) -> str:
+        """What the daemon has told of its end; "" where it told nothing."""
+        try:
+            return os.read(self._report, _READ_BYTES).decode(errors="replace")
+        except OSError:
+            return ""
+
+    def _close_report(self) -> None:
+        if self._report >= 0:
+            os.close(self._report)
+            self._report = -1
 
     def _log_tail(self) -> str:
         path = self.log_path

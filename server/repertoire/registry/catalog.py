@@ -176,8 +176,8 @@ class Catalog:
     async def _scan(self, root: str) -> None:
         try:
             changed = await self._read(root)
-        except RepertoireError:
-            logger.exception("reading %s", root)
+        except RepertoireError as error:  # the Store cannot be used now
+            logger.warning("reading %s: %s", root, error)
             return
         if changed or not self._ready[root].is_set():
             await self._changed()

@@ -34,6 +34,8 @@ class Facts:
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query on the reader's thread."""
+        if self._trouble.gone is not None:
+            raise self._trouble.gone
         try:
             return await on_thread(self._reader, query, raw(self._reader))
         except sqlite3.Error as error:

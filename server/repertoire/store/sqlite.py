@@ -16,8 +16,9 @@ import aiosqlite
 import anyio
 import anyio.to_thread
 
-from ..errors import RepertoireError
+from ..errors import RepertoireError, StorageError
 from .catalogue import CatalogueFacts
+from .identity import Identity
 from .journal import JournalFacts
 from .publishing import PublishingFacts
 from .retention import RetentionFacts
@@ -31,6 +32,18 @@ from .writer import Writer, on_thread, raw
 
 class Store(CatalogueFacts, PublishingFacts, RunFacts, JournalFacts, SessionFacts, RetentionFacts, VectorFacts):
     """Everything that outlives the process. Made by `open_store`."""
+
+    def __init__(self, writer: Writer, reader: aiosqlite.Connection, epoch: int, trouble: Trouble) -> None:
+        super().__init__(writer, reader, epoch, trouble)
+        self._identity = Identity(trouble.path)
+
+    def lost_file(self) -> str | None:
+        """A file of the database that was deleted, moved or replaced while it is open here."""
+        return self._identity.lost_file()
+
+    def lose(self, why: StorageError) -> None:
+        """Nothing is read or written any more; whoever tries hears why."""
+        self._trouble.gone = why
 
 
 @asynccontextmanager

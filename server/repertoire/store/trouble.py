@@ -19,9 +19,13 @@ class Trouble:
     def __init__(self, path: str) -> None:
         self.path = path
         self._damage: str | None = None
+        self.gone: StorageError | None = None
+        """Set when the file is no longer at its path: nothing is read or written any more."""
 
-    def refusal(self) -> DamagedStore | None:
+    def refusal(self) -> DamagedStore | StorageError | None:
         """Why nothing is to be written any more."""
+        if self.gone is not None:
+            return self.gone
         return None if self._damage is None else damaged(self.path, self._damage)
 
     def explain(self, error: BaseException) -> BaseException:
@@ -49,8 +53,8 @@ def explained(error: sqlite3.Error, path: str) -> StorageError | DamagedStore | 
             return read_only(path)
         case sqlite3.SQLITE_CANTOPEN:
             return StorageError(
-                f"{path} cannot be opened.",
-                "Make the file and its folder readable and writable by this user, or use another --home.",
+                f"{path}, or its log beside it, cannot be opened or made.",
+                "Is the disk full? Else make the file and its folder readable and writable by this user, or use another --home.",
             )
         case sqlite3.SQLITE_IOERR:
             return StorageError(

@@ -33,14 +33,17 @@ from ..service import Service
 from ..settings import Limits
 from ..version import VERSION
 from .bodies import ReadableBodies
+from .ending import Ending
 from .mcp import build_server
-from .mcp.sdk import Changes, Context, legacy_session
+from .mcp.sdk import Changes, Context, bound_sessions, legacy_session
 
 logger = logging.getLogger(__name__)
 
 _EXPOSED = ["Mcp-Session-Id", "MCP-Protocol-Version", "WWW-Authenticate", "Retry-After"]
 """Headers of answers that a browser's client may read."""
 _PREFLIGHT_S = 600
+_STREAMS_S = 1
+"""Open calls are answered before the door closes; what is open then are streams on which nothing more comes."""
 _KEEP_ALIVE_S = 75
 """uvicorn's 5 s cuts clients off that open hundreds of connections."""
 
@@ -60,13 +63,13 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def build_http_server(
-    service: Service, limits: Limits, changes: Changes, state_key: bytes | None = None
+    service: Service, limits: Limits, changes: Changes, state_key: bytes | None = None, ending: Ending | None = None
 ) -> Server[Any]:
     """The MCP server behind this door: one for all who come in."""
-    return build_server(service, limits, changes, lambda ctx: _caller(service, ctx), state_key=state_key)
+    return build_server(service, limits, changes, lambda ctx: _caller(service, ctx), state_key=state_key, ending=ending)
 
 
-def build_app(server: Server[Any], host: str) -> Starlette:
+def build_app(server: Server[Any], host: str, max_sessions: int = Limits().max_http_sessions) -> Starlette:
     """The ASGI app. Its lifespan owns the SDK's HTTP sessions."""
     security = _security(host)
     sse = SseServerTransport("/messages/", security_settings=security, max_request_body_size=MAX_LINE_BYTES)
@@ -90,6 +93,7 @@ def build_app(server: Server[Any], host: str) -> Starlette:
     app = server.streamable_http_app(
         transport_security=security, custom_starlette_routes=extra, host=host, max_request_body_size=MAX_LINE_BYTES
     )
+    bound_sessions(server, max_sessions)
     app.add_middleware(ReadableBodies)
     app.add_middleware(SlashEnds)
     app.add_middleware(
@@ -126,7 +130,7 @@ async def serve_http(app: Starlette, host: str, port: int) -> AsyncIterator[int]
         log_level="warning",
         access_log=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=_STREAMS_S,
         lifespan="on",
     )
     server = _Server(config)

@@ -27,10 +27,10 @@ def answer_with(payload: dict[str, Any], *, is_error: bool = False) -> Answer:
     return {"resultType": "complete", "content": content, "structuredContent": payload, "isError": is_error}
 
 
-def answer_of_run(service: Service, run: Run, listing: Listing | None = None) -> Answer:
+def answer_of_run(service: Service, run: Run, listing: Listing | None = None, note: str | None = None) -> Answer:
     """What a call gives whose run stands like this: the envelope, an error where the run has failed.
 
-    `listing` is that of the workflow's own tool, where that was called: clients throw away what does not fit its output schema.
+    `listing` is that of the workflow's own tool, where that was called: clients throw away what does not fit its output schema. `note`: why a run that goes on is told of already.
     """
     envelope = service.envelope(run)
     if (
@@ -39,7 +39,10 @@ def answer_of_run(service: Service, run: Run, listing: Listing | None = None) ->
         and (place := _misfit(listing, envelope["result"])) is not None
     ):
         envelope = {**service.envelope(run, without_result=True), "message": _NOT_AS_LISTED.format(place=place[:200])}
-    return answer_with(what_to_do(envelope), is_error=run.status in ("failed", "cancelled"))
+    envelope = what_to_do(envelope)
+    if note and run.status == "working":
+        envelope = {**envelope, "message": f"{note} Ask get_run(run_id, wait_s) for its result."}
+    return answer_with(envelope, is_error=run.status in ("failed", "cancelled"))
 
 
 def _misfit(listing: Listing, result: Any) -> str | None:

@@ -18,6 +18,7 @@ from ...errors import BadArguments, RepertoireError, UnknownWorkflow, cause_of
 from ...model.run import Run
 from ...model.session import Caller
 from ...service import Service
+from ..ending import FINISH_S, Ending, ServerEnds
 from .answers import Answer, answer_of_run, answer_with, refusal, what_to_do
 from .checking import checked, without_host_arguments
 from .definitions import FIXED
@@ -62,8 +63,9 @@ class Calls:
 
     def __init__(
         self, service: Service, caller_of: Callable[[Context], Caller], cancellations: Cancellations, tasks: Tasks,
-        listings: Listings, deadline_s: float, note_open: NoteOpen | None = None,
+        listings: Listings, deadline_s: float, note_open: NoteOpen | None = None, ending: Ending | None = None,
     ) -> None:  # fmt: skip
+        self._ending = ending or Ending()
         self._service = service
         self._caller_of = caller_of
         self._cancellations = cancellations
@@ -78,7 +80,7 @@ class Calls:
         arguments = dict(params.arguments or {})
         try:
             if params.name in FIXED and params.name != "run_workflow":
-                return await self._fixed(caller, params.name, self._checked(params.name, arguments))
+                return await self._fixed_or_ending(caller, params.name, self._checked(params.name, arguments))
             return await self._run(ctx, caller, params, arguments)
         except UnknownWorkflow as error:
             if params.name in FIXED:
@@ -100,6 +102,19 @@ class Calls:
         """Arguments of a fixed tool."""
         schema = FIXED[name].input_schema
         return checked(name, without_host_arguments(arguments, schema, self._service.dropped_arguments))
+
+    async def _fixed_or_ending(self, caller: Caller, name: str, arguments: dict[str, Any]) -> Answer:
+        reads = name == "get_run"
+        with self._ending.scope(0.0 if reads else FINISH_S) as scope:
+            return await self._fixed(caller, name, arguments)
+        assert scope.cancelled_caught
+        self._ending.check()
+        if reads:
+            return await self._fixed(caller, name, {**arguments, "wait_s": 0})
+        raise ServerEnds(
+            f"The server ends ({self._ending.why}) before this call was finished.",
+            "It may or may not have had its effect: look, and make the same call again.",
+        )
 
     async def _fixed(self, caller: Caller, name: str, arguments: dict[str, Any]) -> Answer:
         service = self._service
@@ -172,10 +187,13 @@ class Calls:
         """Wait for a run on behalf of a request, for as long as the two belong together."""
         note = self._note_soon(ctx, stake)
         try:
-            run, asked = await self._watched(ctx, caller, stake)
+            with self._ending.scope() as scope:
+                run, asked = await self._watched(ctx, caller, stake)
+            if scope.cancelled_caught:
+                return await self._goes_on(caller, stake)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
-                if stake.is_stopped and await self._cancellations.wants_stop(ctx):
+                if stake.is_stopped and not self._ending.has_begun and await self._cancellations.wants_stop(ctx):
                     await self._service.cancel(caller, stake.run_id)
                 else:
                     self._service.undelivered(stake.run_id)
@@ -188,6 +206,13 @@ class Calls:
         if run.status == "working" and declares_tasks(ctx):
             return await self._tasks.created(caller, run)
         return answer_of_run(self._service, run, stake.listing)
+
+    async def _goes_on(self, caller: Caller, stake: Stake) -> Answer:
+        """The answer while the server ends: the run as it stands. It goes on with the next server."""
+        self._ending.check()
+        run = await self._service.own_run(caller, stake.run_id)
+        note = f"The server ends ({self._ending.why}); the run goes on with the next one."
+        return answer_of_run(self._service, run, note=note)
 
     def _note_soon(self, ctx: Context, stake: Stake) -> asyncio.TimerHandle | None:
         if self._note_open is None:

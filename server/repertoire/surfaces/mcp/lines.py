@@ -16,6 +16,7 @@ from mcp.server.lowlevel import Server
 from mcp.shared.message import SessionMessage
 
 from .. import messages
+from ..ending import Ending, Unanswered
 
 _SHOWN = 200
 """Characters of a line that was refused, in the answer."""
@@ -29,16 +30,18 @@ class Lines(Protocol):
     async def send(self, line: bytes) -> None: ...
 
 
-async def serve_lines(server: Server[Any], lines: Lines) -> None:
-    """Serve one connection whose messages are lines; returns at the end of input."""
-    await server.run(_Requests(lines), _Answers(lines), server.create_initialization_options())
+async def serve_lines(server: Server[Any], lines: Lines, ending: Ending | None = None) -> None:
+    """Serve one connection whose messages are lines; returns at the end of input. `ending` waits for the answers to its calls."""
+    with (ending or Ending()).unanswered() as calls:
+        await server.run(_Requests(lines, calls), _Answers(lines, calls), server.create_initialization_options())
 
 
 class _Stream:
     """Closing is the business of whoever owns the lines."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: Lines, calls: Unanswered) -> None:
         self._lines = lines
+        self._calls = calls
 
     async def aclose(self) -> None:
         return
@@ -57,12 +60,22 @@ class _Requests(_Stream):
         """The next message; a line that is none is answered here, since the SDK would only log it."""
         while (line := await self._lines.receive()) is not None:
             try:
-                return SessionMessage(_message_of(line))
+                message = _message_of(line)
             except messages.Unreadable as error:
                 await self._lines.send(json.dumps(error.answer()).encode())
             except ValueError:
                 await self._lines.send(_refusal(line))
+            else:
+                self._note(message)
+                return SessionMessage(message)
         raise anyio.EndOfStream
+
+    def _note(self, message: types.JSONRPCMessage) -> None:
+        if isinstance(message, types.JSONRPCRequest):
+            if message.method == "tools/call":
+                self._calls.add(message.id)
+        elif isinstance(message, types.JSONRPCNotification) and message.method == "notifications/cancelled":
+            self._calls.discard((message.params or {}).get("requestId"))
 
     def __aiter__(self) -> _Requests:
         return self
@@ -77,6 +90,8 @@ class _Requests(_Stream):
 class _Answers(_Stream):
     async def send(self, item: SessionMessage, /) -> None:
         await self._lines.send(_written(item.message))
+        if isinstance(item.message, types.JSONRPCResponse | types.JSONRPCError):
+            self._calls.discard(item.message.id)
 
 
 def _message_of(line: bytes) -> types.JSONRPCMessage:

@@ -6,11 +6,13 @@
 - capabilities that promise on both eras what is kept, and nothing else: the SDK derives them from which handlers there are;
 - what the tasks extension needs and the SDK has not: the check of its routing header, a notification of its own, and its part of a
   subscription's acknowledgement;
+- how many sessions of earlier revisions are kept over HTTP, and which go first;
 - the sealing of the state that a client brings back with the answers to a question.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import weakref
 from collections.abc import Callable
@@ -23,6 +25,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.server.session import ServerSession
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY, InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
@@ -201,6 +204,33 @@ def legacy_session(ctx: Context) -> str | None:
     header = ctx.request.headers.get("mcp-session-id")
     query = ctx.request.query_params.get("session_id")
     return f"http:{header}" if header else f"sse:{query}" if query else None
+
+
+def bound_sessions(server: Server[Any], most: int) -> None:
+    """Let the session that was idle for longest go when another is opened beyond `most`. Call it after `streamable_http_app`.
+
+    The SDK refuses the new client instead, until half an hour after its last request each abandoned session has expired.
+    """
+    manager = server.session_manager
+    admit, manager.max_sessions = manager._admit_session, most
+
+    def admit_session(requestor: Any) -> Any:
+        while len(manager._server_instances) >= most and (number := _longest_idle(manager)):
+            transport = manager._server_instances.pop(number)
+            manager._session_owners.pop(number, None)
+            assert transport.idle_scope is not None
+            transport.idle_scope.cancel()
+        return admit(requestor)
+
+    manager._admit_session = admit_session  # type: ignore[method-assign]  # the SDK has no parameter for it
+
+
+def _longest_idle(manager: StreamableHTTPSessionManager) -> str | None:
+    """The session whose time would be over first; none that serves a request or has a stream open."""
+    ends = (
+        (t.idle_scope.deadline, number) for number, t in manager._server_instances.items() if t.idle_scope is not None
+    )
+    return min((end for end in ends if end[0] < math.inf), default=(0.0, None))[1]
 
 
 def watch(server: Server[Any], observe: Callable[[Context], None]) -> None:

@@ -13,6 +13,7 @@ from ...model.session import Caller
 from ...service import Service
 from ...settings import Limits
 from ...version import VERSION
+from ..ending import Ending
 from .calls import Calls, NoteOpen
 from .definitions import FIXED
 from .listening import Listening
@@ -37,15 +38,16 @@ def build_server(
     *,
     note_open: NoteOpen | None = None,
     state_key: bytes | None = None,
+    ending: Ending | None = None,
 ) -> Server[Any]:
     """`caller_of(ctx)` says who makes a request; `changes` is shared by all servers of the app. `state_key` seals what clients bring
-    back with the answers to a question: without one, no such state survives this server."""
+    back with the answers to a question: without one, no such state survives this server. `ending` hears when the app closes."""
     cancellations = Cancellations()
     reading = Reading(service, caller_of)
     listings = Listings(service)
     tools = Tools(service, limits, caller_of, listings)
     tasks = Tasks(service, caller_of, listings)
-    calls = Calls(service, caller_of, cancellations, tasks, listings, limits.inline_deadline_s, note_open)
+    calls = Calls(service, caller_of, cancellations, tasks, listings, limits.inline_deadline_s, note_open, ending)
     server: Server[Any] = Server(
         "repertoire",
         version=VERSION,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ...home import At
 from .sdk import KEY_BYTES, new_state_key
 
 
@@ -19,8 +20,9 @@ def state_key(home: str) -> bytes:
         return key
     key = new_state_key()
     beside = f"{path}.new"
-    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(fd, "wb") as file:
-        file.write(key)
-    os.replace(beside, path)
+    with At(beside):
+        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(fd, "wb") as file:
+            file.write(key)
+        os.replace(beside, path)
     return key
