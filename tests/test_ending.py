@@ -267,7 +267,7 @@ def test_r8_a_daemon_that_was_left_without_its_home_takes_nothing_from_the_next_
         os.kill(daemon, signal.SIGCONT)
         until(lambda: not os.path.exists(f"/proc/{daemon}"))
         assert os.path.exists(homes.socket_path(str(home))) and homes.is_owned(str(home))
-        assert second.call("list_workflows")["workflows"]
+        assert "workflows" in second.call("list_workflows")
     finally:
         first.close()
         second.close()
