@@ -48,19 +48,28 @@ RELIABILITY: Final[tuple[Case, ...]] = (
     ),
     used(
         "R7",
-        "`stop`, SIGTERM, hand-over to a newer version, under load: each open call is answered `working` with its run "
-        "id before the close; fronts learn the new version.",
-        "open",
+        "When the server ends (`stop`, SIGTERM, a newer version that takes over), each open call is answered "
+        "before the close: `working` with its run's id. An old front's next call starts the newer version.",
+        "passes",
+        "test_ending::test_r7_open_calls_are_answered_working_before_the_daemon_closes",
+        "test_ending::test_r7_who_waits_with_get_run_and_who_creates_is_answered_too",
+        "test_ending::test_r7_a_hand_over_answers_what_is_still_open",
+        "test_ending::test_r7_an_embedded_server_answers_before_it_goes",
+        "test_ending::test_r7_a_server_over_http_answers_before_it_goes",
         "test_front_trouble::test_r7_an_old_fronts_next_call_starts_the_newer_version_although_its_front_has_gone",
         "test_front_trouble::test_r7_a_newer_version_whose_front_was_only_a_probe_is_started_by_the_old_front",
         "test_front_trouble::test_r7_a_newer_version_that_is_no_longer_installed_is_not_started",
-        decision="Open calls are not answered before the close yet.",
     ),
     used(
         "R8",
-        "Home deleted while the daemon runs: noticed (inode of the database and lock) within seconds: no more answers, "
-        "a clear error, end.",
-        "open",
+        "A server whose home is deleted, moved or replaced notices it within seconds: it answers no more but with "
+        "a clear error, ends, and takes nothing from the next one.",
+        "passes",
+        "test_ending::test_r8_every_file_that_is_taken_away_is_noticed",
+        "test_ending::test_r8_a_home_that_is_taken_away_is_noticed_and_its_daemon_ends",
+        "test_ending::test_r8_a_daemon_that_was_left_without_its_home_takes_nothing_from_the_next_one",
+        "test_ending::test_r8_a_server_over_http_says_so_and_ends_with_an_error",
+        "test_ending::test_r8_a_disk_that_does_not_answer_has_lost_nothing",
     ),
     used(
         "R9",
@@ -109,8 +118,13 @@ RELIABILITY: Final[tuple[Case, ...]] = (
     ),
     used(
         "R15",
-        "Start on a full disk: names the file and what to do.",
-        "open",
+        "A start on a full disk names the first file that could not be written and says what to do, also where the"
+        " log cannot be written.",
+        "passes",
+        "test_start_disk::test_r15_whichever_file_has_no_room_is_named_with_what_to_do",
+        "test_start_disk::test_r15_a_host_is_told_although_the_log_cannot_be_written_either",
+        "test_start_disk::test_r15_a_limit_on_the_size_of_files_is_named_too",
+        "test_start_disk::test_an_error_without_a_path_gets_the_one_that_was_meant",
     ),
     used(
         "R16",
@@ -154,7 +168,11 @@ RELIABILITY: Final[tuple[Case, ...]] = (
     ),
     used(
         "R22",
-        "3,000 abandoned legacy HTTP sessions: bounded (oldest idle ones go), SIGTERM stays within 2 s.",
-        "open",
+        "Of more than `max_http_sessions` legacy sessions over HTTP the one that was idle for longest goes, and "
+        "abandoned ones do not hold up the end of the server.",
+        "passes",
+        "test_http_sessions::test_r22_the_session_that_was_idle_for_longest_goes_first",
+        "test_http_sessions::test_r22_one_with_an_open_stream_stays_and_new_ones_are_refused_where_all_have_one",
+        "test_http_sessions::test_r22_abandoned_sessions_do_not_hold_up_the_end",
     ),
 )
