@@ -30,7 +30,8 @@ def answer_with(payload: dict[str, Any], *, is_error: bool = False) -> Answer:
 def answer_of_run(service: Service, run: Run, listing: Listing | None = None, note: str | None = None) -> Answer:
     """What a call gives whose run stands like this: the envelope, an error where the run has failed.
 
-    `listing` is that of the workflow's own tool, where that was called: clients throw away what does not fit its output schema. `note`: why a run that goes on is told of already.
+    `listing` is that of the workflow's own tool, where that was called: clients throw away what does not fit its output schema.
+    `note`: why a run that goes on is told of already.
     """
     envelope = service.envelope(run)
     if (
