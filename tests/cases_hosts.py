@@ -121,8 +121,13 @@ HOSTS: Final[tuple[Case, ...]] = (
     ),
     used(
         "M12",
-        "Other start methods of multiprocessing: the workflow's module can be imported by a child.",
-        "open",
+        "A child of any start method of multiprocessing can import the workflow's module, its helpers and created code too.",
+        "passes",
+        "test_offspring::test_m12_w20_a_child_of_any_start_method_imports_the_workflow",
+        "test_offspring::test_m12_w20_a_child_of_created_code_too",
+        "test_offspring::test_m12_children_of_other_start_methods_end_refuse_and_draw_as_forked_ones",
+        "test_offspring::test_m12_functions_classes_and_steps_of_a_workflow_can_be_pickled_where_it_runs",
+        "test_offspring::test_m12_the_entry_survives_what_programs_do_with_the_path",
     ),
     used(
         "M13",

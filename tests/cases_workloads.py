@@ -23,14 +23,29 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W2",
-        "A forked child (`Process`, `Pool`) that prints, logs, warns, sleeps a second, calls `progress`, or raises: as "
-        "in plain Python; a child's print becomes a log line, its frames never reach the parent's socket.",
-        "open",
+        "A forked child (`Process`, `Pool`, `os.fork`) may print, log, warn, sleep, call `progress` and raise as in a plain script: what "
+        "it says is an event of the run, its exit code is its own, and a "
+        "call that needs the host is refused with a sentence.",
+        "passes",
+        "test_children::test_w2_a_forked_child_may_say_whatever_it_likes_and_sleep",
+        "test_children::test_w2_a_failed_child_reads_as_one_and_shows_its_traceback",
+        "test_children::test_w2_a_child_of_os_fork_that_reaches_the_end_of_the_body_ends_as_a_script",
+        "test_children::test_w2_a_call_that_needs_the_host_is_refused_in_a_child_with_a_sentence",
+        "test_children::test_w2_time_sleep_and_loops_of_a_child_are_real",
+        "test_children::test_w2_forking_while_threads_print_never_locks_a_child",
+        "test_children::test_w2_processes_that_are_not_joined_are_waited_for_as_at_a_scripts_end",
+        "test_children::test_w2_a_worker_with_a_process_left_in_it_is_not_used_again",
+        "test_children::test_w2_multiprocessing_is_as_new_in_the_next_run",
+        "test_children::test_w2_created_code_forks_as_well",
+        "test_children::test_w2_what_children_say_is_told_once_though_the_run_is_begun_again",
+        "test_children::test_w2_a_run_that_leaves_a_program_behind_is_followed_by_one_in_another_worker",
     ),
     used(
         "W3",
-        "`Pool(4).map(pi, range(4))` with `random`: children get seeds of their own, deterministic by their order.",
-        "open",
+        "Child processes draw random numbers of their own, and the same ones when the run is begun again.",
+        "passes",
+        "test_children::test_w3_children_draw_numbers_of_their_own_that_the_run_determines",
+        "test_children::test_w3_libraries_numbers_and_numpys_are_seeded_in_children_too",
     ),
     used(
         "W4",
@@ -156,8 +171,10 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W20",
-        "Joblib, `ProcessPoolExecutor` with spawn: see M12.",
-        "open",
+        "joblib and `ProcessPoolExecutor` with spawn find the workflow's functions in their processes.",
+        "passes",
+        "test_offspring::test_m12_w20_a_child_of_any_start_method_imports_the_workflow",
+        "test_offspring::test_m12_w20_a_child_of_created_code_too",
     ),
     used(
         "W21",
@@ -186,8 +203,19 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W25",
-        "Tqdm, subprocess output, `os.system`: lines as they come; children's output is log lines.",
-        "open",
+        "What programs and C code print is told line by line while they run, in order with the "
+        "body's own prints, and of a progress bar what it shows now and then.",
+        "passes",
+        "test_capture::test_w25_what_programs_and_c_code_print_are_lines_of_the_run_in_order",
+        "test_capture::test_w25_lines_come_while_the_program_runs",
+        "test_capture::test_w25_a_program_that_prints_a_lot_stops_nothing",
+        "test_capture::test_w25_c_code_that_holds_the_interpreters_lock_may_print_a_lot",
+        "test_capture::test_w25_last_lines_belong_to_their_own_run",
+        "test_capture::test_w25_a_body_that_closes_or_bends_the_descriptors_does_not_silence_the_next",
+        "test_capture::test_w25_what_a_left_program_prints_is_not_the_next_runs",
+        "test_capture::test_w25_a_progress_bar_is_seen_while_it_moves",
+        "test_capture::test_w25_lines_are_told_as_a_terminal_would_leave_them",
+        "test_capture::test_w25_an_endless_bar_takes_little_memory_and_few_lines",
     ),
     used(
         "W26",
@@ -201,7 +229,11 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W27",
-        "Created code: 100 threads; 300 open files: named limit and setting.",
-        "open",
+        "Created code may have a hundred threads and three hundred open files; where a limit ends it, the error names the setting.",
+        "passes",
+        "test_capture::test_w27_created_code_may_have_a_hundred_threads_and_three_hundred_files",
+        "test_capture::test_w27_an_error_that_a_limit_explains_names_the_setting",
+        "test_capture::test_w27_the_deepest_recursion_fits_into_a_threads_stack",
+        "test_capture::test_w27_the_operators_own_files_meet_no_limit_of_ours",
     ),
 )

@@ -31,6 +31,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Wall time in which a run may hold a worker, unless the workflow says otherwise."""
     worker_memory_mb: int = 1024
     """Address space of a worker that runs code created through a tool. 0: no limit."""
+    worker_open_files: int = 1024
+    """Files and sockets that a worker with such code may have open at once: what a shell allows on most systems. 0: no limit."""
+    worker_file_mb: int = 1024
+    """The largest file that such code may write: a loop without end must not fill the disk. 0: no limit."""
     workers: int = 0
     """Runs that may hold a worker at once. 0: one per core, but at least four: most bodies wait for others more than they compute,
     and on two cores two long runs must not hold up every other caller."""

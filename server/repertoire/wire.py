@@ -273,6 +273,9 @@ class Fork(msgspec.Struct, frozen=True, tag="fork"):
     """It is killed after its first answer."""
     memory_mb: int = 0
     cpu_s: int = 0
+    open_files: int = 0
+    file_mb: int = 0
+    """The largest file that it may write."""
 
 
 class Kill(msgspec.Struct, frozen=True, tag="kill"):

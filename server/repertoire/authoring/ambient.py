@@ -53,6 +53,12 @@ def begin(doors: Doors | None) -> None:
     _doors, _instead = doors, None
 
 
+def become_child(doors: Doors) -> None:
+    """In a forked child of a run: the state is a copy that it may change, and its doors are others."""
+    global _doors
+    _doors = doors
+
+
 def doors() -> Doors | None:
     """Those of the run that goes on; None in a plain script."""
     return _doors
@@ -71,6 +77,22 @@ def emit(type: EventType, data: dict[str, Any]) -> None:
         _doors.emit(type, data)
 
 
+def write(type: EventType, data: dict[str, Any]) -> None:
+    """As a plain script tells it: to stderr."""
+    said = dict(data)
+    if type == "log":
+        print(
+            f"{said.pop('level')}: {said.pop('message')}",
+            *(f"{key}={value!r}" for key, value in said.items()),
+            file=sys.stderr,
+        )
+    elif type == "progress":
+        total = "" if said["total"] is None else f"/{said['total']}"
+        print(f"progress {said['done']}{total}", said["message"] or "", file=sys.stderr)
+    else:
+        print(*said.values(), file=sys.stderr)
+
+
 def progress(done: float, total: float | None = None, message: str | None = None) -> Awaitable[None]:
     """Tell watchers how far the run has come. Works with and without `await`."""
     _check_number("done", done)
@@ -81,7 +103,7 @@ def progress(done: float, total: float | None = None, message: str | None = None
     if _doors is not None:
         _doors.emit("progress", {"done": done, "total": total, "message": message})
     else:
-        print(f"progress {done}" + (f"/{total}" if total is not None else ""), message or "", file=sys.stderr)
+        write("progress", {"done": done, "total": total, "message": message})
     return _NOTHING
 
 
@@ -166,7 +188,7 @@ def _say(level: str, message: object, fields: dict[str, Any]) -> Awaitable[None]
     if _doors is not None:
         _doors.emit("log", {**fields, "level": level, "message": text})
     else:
-        print(f"{level}: {text}", *(f"{key}={value!r}" for key, value in fields.items()), file=sys.stderr)
+        write("log", {**fields, "level": level, "message": text})
     return _NOTHING
 
 

@@ -132,6 +132,10 @@ class Decorated:
     def aio(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
         return _do_async(_Work(self._function, args, kwargs, self._retries, self._timeout))
 
+    def __reduce__(self) -> str:
+        """By its name, as any function: so it can be given to another process, where a call says that it cannot be made there."""
+        return str(vars(self)["__qualname__"])
+
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self

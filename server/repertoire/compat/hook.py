@@ -62,6 +62,11 @@ def install(prefer_real: bool = False) -> CompatFinder:
     return finder
 
 
+def prefers_real() -> bool:
+    """What `install` was told last."""
+    return any(finder.prefer_real for finder in sys.meta_path if isinstance(finder, CompatFinder))
+
+
 def uninstall() -> None:
     """Take the hook away, and the modules it has made."""
     _remove()

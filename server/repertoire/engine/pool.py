@@ -319,11 +319,10 @@ class WorkerPool:
 
     async def _child(self, zygote: Zygote, *, is_trusted: bool, once: bool = False) -> ForkedWorker:
         scratch = None if is_trusted else self._scratch.new()
-        memory_mb = 0 if is_trusted else self._limits.worker_memory_mb
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                number, pid = await zygote.fork(theirs, is_trusted=is_trusted, once=once, memory_mb=memory_mb)
+                number, pid = await zygote.fork(theirs, None if is_trusted else self._limits, once=once)
             channel = await WorkerChannel.over(ours)
         except BaseException:
             ours.close()

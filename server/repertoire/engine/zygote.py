@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 
+from ..settings import Limits
 from ..wire import Ended, Fork, Forked, Kill, ZygoteCommand, encode, frames, zygote_report_decoder
 from .launch import start_python
 
@@ -41,16 +42,17 @@ class Zygote:
         asyncio.get_running_loop().add_reader(ours, zygote._readable)
         return zygote
 
-    async def fork(
-        self, theirs: socket.socket, *, memory_mb: int = 0, is_trusted: bool = False, once: bool = False
-    ) -> tuple[int, int]:
-        """A new child that serves frames on `theirs`: its number and its process id. Raises OSError when the zygote is gone, or cannot fork."""
+    async def fork(self, theirs: socket.socket, limits: Limits | None, *, once: bool) -> tuple[int, int]:
+        """A new child that serves frames on `theirs`: its number and its process id. Raises OSError when the zygote is gone, or
+        cannot fork.
+
+        `limits` are for code that is not trusted; without them the child runs the operator's own files. `once`: it gets one frame."""
         number = next(self._numbers)
         loop = asyncio.get_running_loop()
         self._ended[number] = loop.create_future()
         forked = self._forked[number] = loop.create_future()
         try:
-            self._send(Fork(number, is_trusted=is_trusted, once=once, memory_mb=memory_mb), theirs.fileno())
+            self._send(_fork(number, limits, once=once), theirs.fileno())
             pid = await forked
             if pid == 0:
                 raise OSError(errno.EAGAIN, "the process for this run could not be started")
@@ -118,3 +120,15 @@ class Zygote:
 def _resolve(future: asyncio.Future[int] | None, value: int) -> None:
     if future is not None and not future.done():
         future.set_result(value)
+
+
+def _fork(number: int, limits: Limits | None, *, once: bool) -> Fork:
+    if limits is None:
+        return Fork(number, is_trusted=True, once=once)
+    return Fork(
+        number,
+        once=once,
+        memory_mb=limits.worker_memory_mb,
+        open_files=limits.worker_open_files,
+        file_mb=limits.worker_file_mb,
+    )

@@ -7,7 +7,8 @@ import gc
 import socket
 
 from ..compat import hook
-from .process import accept_typed_dicts, prepare_standard_streams, serve
+from .process import prepare_standard_streams, serve
+from .typed_dicts import accept_typed_dicts
 
 
 def main() -> None:

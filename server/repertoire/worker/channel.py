@@ -12,6 +12,7 @@ from collections import deque
 from typing import NoReturn
 
 from ..wire import HostFrame, WorkerFrame, encode, frames, host_decoder
+from .children import NotInAChild
 from .threads import OUR_PREFIX
 
 _RECEIVE_BYTES = 256 * 1024
@@ -24,10 +25,11 @@ class Channel:
         self._socket = sock
         self._buffer = bytearray()
         self._frames: deque[bytes] = deque()
-        os.register_at_fork(after_in_child=self._let_go)
+        self._is_parents = False
 
     def receive(self) -> HostFrame:
         """The next frame of the host; does not return when the host has closed the socket."""
+        self._check_own()
         while not self._frames:
             try:
                 data = self._socket.recv(_RECEIVE_BYTES)
@@ -45,6 +47,7 @@ class Channel:
 
     def arrived(self) -> list[HostFrame]:
         """The frames that are here already. Does not wait."""
+        self._check_own()
         with contextlib.suppress(BlockingIOError):
             try:
                 data = self._socket.recv(_RECEIVE_BYTES, socket.MSG_DONTWAIT)
@@ -70,6 +73,7 @@ class Channel:
 
     def send(self, frame: WorkerFrame) -> None:
         """Raises ValueError, OverflowError or UnicodeEncodeError before anything is sent when the frame cannot be written."""
+        self._check_own()
         data = encode(frame)
         try:
             self._socket.sendall(data)
@@ -89,9 +93,14 @@ class Channel:
             pass
         leave()
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         """In a child that the body forked: the socket is not its own, and two writers would break the frames."""
+        self._is_parents = True
         self._socket.close()
+
+    def _check_own(self) -> None:
+        if self._is_parents:  # a call that was under way when the process was forked
+            raise NotInAChild("a call of the run")
 
 
 def leave(code: int = 0) -> NoReturn:

@@ -23,6 +23,13 @@ class Reads(Protocol):
         """The value recorded for the task's next read, or what `live` gives, recorded."""
 
 
+class _Real:
+    """Implements Reads: nothing is recorded."""
+
+    def read_clock(self, live: Callable[[], float], /) -> float:
+        return live()
+
+
 class RunFunction:
     """A function of the run that stands for a real one. Copied it stays; pickled it is the real one: it leaves the run."""
 
@@ -67,6 +74,12 @@ class RunClock:
         self._sleep = sleep
         self._monotonic = _Steady(reads, _time.monotonic)
         self._perf_counter = _Steady(reads, _time.perf_counter)
+
+    def become_real(self) -> None:
+        """In a child process: what it reads is nobody's to record."""
+        real = _Real()
+        self._reads = self._monotonic.reads = self._perf_counter.reads = real
+        self._sleep = _time.sleep
 
     def time(self) -> float:
         return self._reads.read_clock(_time.time)
@@ -125,13 +138,13 @@ class _Steady:
     """A clock that never goes back within a run, though a resumed run may live on a machine that has just been started."""
 
     def __init__(self, reads: Reads, real: Callable[[], float]) -> None:
-        self._reads = reads
+        self.reads = reads
         self._real = real
         self._ahead = 0.0
         self._highest = 0.0
 
     def read(self) -> float:
-        value = self._reads.read_clock(self._live)
+        value = self.reads.read_clock(self._live)
         self._highest = max(self._highest, value)
         return value
 

@@ -39,13 +39,14 @@ _MAX_LABEL_CHARS: Final = 200
 class Desk:
     """Implements `authoring.doors.Doors`; its parts are there for the process that runs the body."""
 
-    def __init__(self, outbox: Outbox, channel: Channel, task: Task) -> None:
+    def __init__(self, outbox: Outbox, channel: Channel, task: Task, drain: Callable[[], None]) -> None:
+        """`drain` brings to `hear` what children of the body have said until now."""
         self._outbox = outbox
         self._task = task
         self._count = 0
         self._strangers = weakref.WeakSet(foreign())  # what earlier runs left behind: this run is not theirs
         self.exchange = Exchange(outbox, channel, has_state=task.state is not None)
-        journal = Journal(task.recorded, self.exchange.fetch)
+        journal = Journal(task.recorded, self.exchange.fetch, drain)
         self.timeline = Timeline(task.began, journal, self.exchange)
         self.replay = Replay(journal, self.exchange, self.timeline, self._reload)
         self.turns = Turns(self.replay, self.exchange, self.timeline)
@@ -59,14 +60,25 @@ class Desk:
         """What threads say when the run has ended is dropped."""
         if not self.exchange.open or (self._strangers and threading.current_thread() in self._strangers):
             return
+        if self._may_say():
+            self._put(type, data)
+
+    def hear(self, type: EventType, data: dict[str, Any], /) -> None:
+        """What processes that the body started say. It has no place among the body's own events, so it cannot be counted on replay:
+        what comes while there are records left was told the first time."""
+        if not self.exchange.open or self.replay.going_on:
+            return
+        if self._may_say():
+            self._send(type, data, "", 0)
+
+    def _may_say(self) -> bool:
         self._count += 1
         limit = self._task.max_events
-        if self._count <= limit:
-            self._put(type, data)
-        elif self._count == limit + 1:
+        if self._count == limit + 1:
             self.warn(
                 f"this run has sent {limit} events; further ones are not recorded. The setting max_events raises this limit."
             )
+        return self._count <= limit
 
     def warn(self, message: str) -> None:
         self._put("log", {"level": "warning", "message": message})
@@ -76,9 +88,12 @@ class Desk:
         node.events += 1
         if self._task.told and node.events <= self._task.told.get(node.prefix, 0):
             return
+        self._send(type, data, node.prefix, node.events)
+
+    def _send(self, type: EventType, data: dict[str, Any], path: str, k: int) -> None:
         fit = {key: plain(value, self._task.max_message_bytes) for key, value in data.items()}
         size = sum(len(value) if isinstance(value, str) else 100 for value in fit.values())
-        self._outbox.put(RawEvent(type, time.time(), fit, node.prefix, node.events), size)
+        self._outbox.put(RawEvent(type, time.time(), fit, path, k), size)
 
     # Calls
 

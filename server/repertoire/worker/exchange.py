@@ -173,6 +173,11 @@ class Exchange:
             else:
                 slot.resolve(frame)
 
+    def become_child(self) -> None:
+        """This is a forked child's copy: whoever held the lock is not here, and the answers are the parent's."""
+        self.changed = threading.Condition()
+        self._reading = False
+
     def close(self) -> None:
         with self.changed:
             self.open = False

@@ -13,6 +13,7 @@ from ..authoring.entry import NoRun
 from ..authoring.recorded import CallError
 from ..authoring.refusals import NonDeterminism, Refusal
 from ..wire import Fault
+from . import limits
 from .loader import PACKAGE, BadSyntax, Version
 from .suspects import suspects
 from .words import clean
@@ -51,8 +52,9 @@ def of_load(error: BaseException, version: Version) -> Fault:
     name = type(error).__name__
     message = f"the module's top level raised {name}: {_message(error)}"
     return Fault(
-        "import_failed", name, clean(message, _MAX_MESSAGE), line=line, traceback=_traceback(error, version.filenames)
-    )
+        "import_failed", name, clean(message, _MAX_MESSAGE), line=line, hint=limits.hint_of(error),
+        traceback=_traceback(error, version.filenames),
+    )  # fmt: skip
 
 
 def of_run(error: BaseException, version: Version) -> Fault:
@@ -82,7 +84,7 @@ def of_run(error: BaseException, version: Version) -> Fault:
         return Fault("exit", type(error).__name__, clean(message, _MAX_MESSAGE), line=line, hint=hint)
     return Fault(
         "exception", type(error).__name__, clean(_message(error), _MAX_MESSAGE), line=line,
-        hint=_missing_hint(error, version) if isinstance(error, ModuleNotFoundError) else None,
+        hint=_missing_hint(error, version) if isinstance(error, ModuleNotFoundError) else limits.hint_of(error),
         traceback=_traceback(error, version.filenames),
     )  # fmt: skip
 
@@ -92,7 +94,7 @@ def _out_of_memory(error: MemoryError, line: int | None) -> Fault:
         traceback.clear_frames(error.__traceback__)  # frees what the body held, so that this can be reported at all
     return Fault(
         "out_of_memory", "MemoryError", "the workflow used more memory than a run may use", line=line,
-        hint="Use less: stream the input instead of holding all of it.",
+        hint=limits.hint_of(error) or "Use less: stream the input instead of holding all of it.",
     )  # fmt: skip
 
 
@@ -131,6 +133,11 @@ def _line(tb: TracebackType | None, version: Version) -> int | None:
             line = tb.tb_lineno
         tb = tb.tb_next
     return line
+
+
+def traceback_of(error: BaseException, version: Version) -> str:
+    """As a script shows it, without our own frames."""
+    return _traceback(error, version.filenames)
 
 
 def _traceback(error: BaseException, files: Collection[str]) -> str:

@@ -16,9 +16,12 @@ _AHEAD = 2
 
 
 class Journal:
-    """`count` records in all, fetched a page at a time by `fetch(after)`."""
+    """`count` records in all, fetched a page at a time by `fetch(after)`. `last` is called just before the last one is used."""
 
-    def __init__(self, count: int, fetch: Callable[[int], list[Recorded]]) -> None:
+    def __init__(
+        self, count: int, fetch: Callable[[int], list[Recorded]], last: Callable[[], None] = lambda: None
+    ) -> None:
+        self._before_last = last
         self._left = count
         self._unread = count
         self._fetch = fetch
@@ -39,7 +42,7 @@ class Journal:
 
     def pop(self) -> Recorded:
         self.front()
-        self._left -= 1
+        self._use_one()
         return self._ahead.popleft()
 
     def take(self, path: str) -> Recorded | None:
@@ -50,7 +53,7 @@ class Journal:
                 if self._ahead[at].path == path:
                     record = self._ahead[at]
                     del self._ahead[at]
-                    self._left -= 1
+                    self._use_one()
                     self.front()
                     return record
                 at += 1
@@ -68,6 +71,11 @@ class Journal:
         if run[1] <= 0:
             known.popleft()
         return run[0]
+
+    def _use_one(self) -> None:
+        if self._left == 1:
+            self._before_last()
+        self._left -= 1
 
     def _read_page(self) -> bool:
         if self._unread <= 0:

@@ -83,6 +83,7 @@ class Library:
         self._versions: dict[str, Version] = {}
         self._finder = Siblings()
         self._placed_among: list[Any] = []
+        self.loaded_version: Version | None = None
 
     def owns(self, name: str) -> bool:
         """Whether this module is the version's that runs now."""
@@ -120,25 +121,10 @@ class Library:
 
     def _register(self, version: Version, builtins: dict[str, Any]) -> ModuleType:
         module = ModuleType(version.name)
-        module.__dict__["__builtins__"] = builtins
-        module.__file__ = version.code.filename
-        module.__package__ = version.code.package or None
-        module.__dict__.update(
-            session_state=ambient.session_state,
-            progress=ambient.progress,
-            log=ambient.log,
-            commit_state=ambient.commit_state,
-            tools=later.tools,
-            workflows=durable.workflows,
-            artifacts=later.artifacts,
-            step=steps.step,
-            now=durable.now,
-            sleep=durable.sleep,
-            ask=durable.ask,
-            cached=cached,
-        )
+        furnish(module, version, builtins)
         self._place_finder()
         self._finder.begin(version.tree, builtins, version.own_modules)
+        self.loaded_version = version
         version.show_lines()
         sys.modules[version.name] = module
         return module
@@ -155,8 +141,30 @@ class Library:
 
     def _forget(self, version: Version) -> list[ModuleType]:
         """Take the version's modules out of sys.modules; those beside it are returned."""
+        self.loaded_version = None
         sys.modules.pop(version.name, None)
         return self._finder.end()
+
+
+def furnish(module: ModuleType, version: Version, builtins: dict[str, Any]) -> None:
+    """What a workflow's module has before its code is executed."""
+    module.__file__ = version.code.filename
+    module.__package__ = version.code.package or None
+    module.__dict__.update(
+        __builtins__=builtins,
+        session_state=ambient.session_state,
+        progress=ambient.progress,
+        log=ambient.log,
+        commit_state=ambient.commit_state,
+        tools=later.tools,
+        workflows=durable.workflows,
+        artifacts=later.artifacts,
+        step=steps.step,
+        now=durable.now,
+        sleep=durable.sleep,
+        ask=durable.ask,
+        cached=cached,
+    )
 
 
 def signature(version: Version, module: ModuleType, entry: Entry) -> Signature:

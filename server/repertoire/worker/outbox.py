@@ -48,6 +48,11 @@ class Outbox:
             self._send_events()
             self._channel.send(frame)
 
+    def become_child(self) -> None:
+        """This is a forked child's copy: whoever held the lock is not here, and the events are the parent's."""
+        self._changed = threading.Condition(threading.RLock())
+        self._events, self._size, self._sending = [], 0, False
+
     def _send_events(self) -> None:
         if self._sending or not self._events:
             return

@@ -24,12 +24,13 @@ from .threads import OUR_PREFIX
 class Node:
     """One sequence of calls. `prefix` is what its calls' paths begin with; `kept` is what others keep for it."""
 
-    __slots__ = ("_calls", "_children", "events", "kept", "prefix")
+    __slots__ = ("_calls", "_children", "_processes", "events", "kept", "prefix")
 
     def __init__(self, prefix: str = "") -> None:
         self.prefix = prefix
         self._calls = 0
         self._children = 0
+        self._processes = 0
         self.events = 0
         self.kept: dict[Any, Any] = {}
 
@@ -42,6 +43,12 @@ class Node:
         node = Node(f"{self.prefix}{self._children}/")
         self._children += 1
         return node
+
+    def process(self) -> str:
+        """The prefix for what a child process draws by chance; it makes no calls."""
+        prefix = f"{self.prefix}process{self._processes}/"
+        self._processes += 1
+        return prefix
 
 
 _of_task: contextvars.ContextVar[tuple[Node, int] | None] = contextvars.ContextVar("repertoire_node", default=None)
@@ -57,10 +64,11 @@ _of_thread = _OfThread()
 _root = Node()
 
 
-def begin() -> Node:
-    """A new run: what belongs to no task or thread of it is the root's."""
+def begin(prefix: str = "") -> Node:
+    """A new run: what belongs to no task or thread of it is the root's. With a prefix: a forked child of a run."""
     global _numbers, _root
-    _root = Node()
+    _root = Node(prefix)
+    _of_thread.node = None
     _numbers = itertools.count()
     _of_task.set(None)
     return _root

@@ -13,7 +13,7 @@ import socket
 import sys
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import msgspec
 
@@ -22,9 +22,11 @@ from ..authoring import ambient, codec
 from ..authoring.entry import find_entry
 from ..authoring.hints import UNSAID
 from ..authoring.run_info import RunInfo
+from ..compat import hook
 from ..wire import Done, Failed, Fault, Inspect, Inspected, Note, Settled, Task, WorkerFrame
-from . import faults, paths
+from . import children, faults, paths
 from .call import Call
+from .capture import Capture
 from .chance import LibrarySeeds
 from .channel import Channel
 from .clock import RunClock
@@ -32,6 +34,7 @@ from .desk import Desk
 from .imports import imports
 from .loader import Library, Version, signature
 from .loop import source, use_for_asyncio_run
+from .offspring import ChildPath, Heritage
 from .outbox import Outbox
 from .streams import Streams
 from .surroundings import Surroundings
@@ -41,12 +44,17 @@ class Process:
     def __init__(self, sock: socket.socket, *, watch: bool, once: bool) -> None:
         self._channel = Channel(sock)
         self._outbox = Outbox(self._channel)
-        self._streams = Streams()
+        self._capture = Capture()
+        self._streams = Streams(self._capture.drain)
         self._library = Library()
         self._streams.attach(None)
+        sys.path.append(ChildPath(self._heritage))
         self._desk: Desk | None = None
+        self._clock: RunClock | None = None
+        self._is_child = False
         prepare()
         _settled[0] = self._settled
+        children.follow_forks(self)
         if watch:
             self._channel.watch()
         self._once = once
@@ -63,7 +71,12 @@ class Process:
             elif isinstance(frame, Inspect):
                 self._answer(self._inspect(frame))
             if not self._once:
-                self._outbox.send(Settled(self._surroundings.settle()))  # last: no answer waits for it
+                self._outbox.send(Settled(self._settle()))  # last: no answer waits for it
+
+    def _settle(self) -> str | None:
+        """Why this process cannot run another body, if it cannot."""
+        children.forget_multiprocessing()
+        return "a process that was left behind" if self._capture.is_held() else self._surroundings.settle()
 
     def _answer(self, frame: WorkerFrame) -> None:
         try:
@@ -78,7 +91,7 @@ class Process:
         version = self._library.version(task.key, task.code)
         if version is None:
             return Failed(Fault("unknown_key", "LookupError", "this worker does not have the workflow's code"))
-        desk = Desk(self._outbox, self._channel, task)
+        desk = Desk(self._outbox, self._channel, task, self._capture.drain)
         frame = contextvars.Context().run(self._ended, task, version, desk)  # what the body sets in it ends with it
         return msgspec.structs.replace(frame, pending=True) if desk.exchange.has_waiters else frame
 
@@ -89,6 +102,7 @@ class Process:
                 self._begin(desk, task.max_message_bytes, task.home or task.cwd, task.env)
                 return self._perform(task, version, desk, stack)
             except BaseException as error:  # however a body ends, sys.exit too: the worker lives on
+                self._leave_if_child(error, version)
                 return Failed(faults.of_run(desk.replay.lost or error, version))
 
     def _begin(self, desk: Desk | None, max_message: int, folder: str | None, environment: dict[str, str]) -> None:
@@ -97,14 +111,16 @@ class Process:
         source.conductor = None if desk is None else desk.turns
         ambient.begin(desk)
         self._streams.attach(desk, max_message)
+        self._capture.attach(desk, max_message)
         self._surroundings.enter(folder, environment)
 
     def _end(self, desk: Desk | None) -> None:
+        self._capture.detach()
         self._streams.drain()
         if desk is not None:
             desk.exchange.close()
         self._surroundings.leave()
-        source.conductor = self._desk = None
+        source.conductor = self._desk = self._clock = None
         ambient.end()
         self._streams.attach(None)
 
@@ -115,7 +131,7 @@ class Process:
     def _perform(self, task: Task, version: Version, desk: Desk, stack: contextlib.ExitStack) -> Done | Failed:
         """The module stays loaded in `stack`: exceptions of the body are turned into words by code that may live in it."""
         try:
-            clock = RunClock(task.run_id, desk.timeline, desk.timeline.sleep)
+            self._clock = clock = RunClock(task.run_id, desk.timeline, desk.timeline.sleep)
             self._surroundings.with_functions = version.names_insides
             self._surroundings.on_import = seeds = LibrarySeeds(task.run_id)
             seeds()
@@ -123,6 +139,7 @@ class Process:
             entry = find_entry(module, version.code.entry)
             read = signature(version, module, entry)
         except BaseException as error:  # whatever its top level does is said, too
+            self._leave_if_child(error, version)
             return Failed(faults.of_load(error, version))
         if task.cwd is not None and task.cwd != task.home:
             os.chdir(task.cwd)
@@ -134,12 +151,47 @@ class Process:
             ambient.restore(codec.decode(task.state))
         mark = None if task.state is None else codec.mark(ambient.session_state)
         call = Call(desk.emit, wants_return=read.gives_return_value, max_items=task.max_items)
-        value = call(run, positional, keyword)
+        try:
+            value = call(run, positional, keyword)
+        finally:
+            if not self._is_child:
+                children.wait_for_left()
+        self._leave_if_child(None, version)
         desk.replay.check_end()
         result = read.dump(value, task.max_result_bytes)
         if read.returns is UNSAID:
             result = digits.with_text(result)
         return Done(result, _changed_state(task, module, desk, mark))
+
+    # Processes that the body starts
+
+    def become_child(self, prefix: str, /) -> None:
+        """Implements `children.Parent`."""
+        self._is_child = True
+        self._channel.let_go()
+        self._outbox.become_child()
+        voice = self._capture.voice()
+        self._streams.become_child(voice)
+        source.conductor = None
+        if self._desk is not None:
+            self._desk.exchange.become_child()
+            ambient.become_child(children.ChildDoors(voice.event))
+            self._desk = None
+        if self._clock is None:
+            return
+        self._clock.become_real()
+        children.draw_from(f"{self._clock.seed}:{prefix}", self._surroundings)
+
+    def _heritage(self) -> Heritage | None:
+        version = self._library.loaded_version
+        if version is None:
+            return None
+        seed = "" if self._clock is None else self._clock.seed
+        return Heritage(os.getpid(), version.code, f"{seed}:{paths.current().process()}", hook.prefers_real())
+
+    def _leave_if_child(self, error: BaseException | None, version: Version) -> None:
+        if self._is_child:
+            children.end_as_script(error, lambda error: faults.traceback_of(error, version))
 
     def _inspect(self, frame: Inspect) -> WorkerFrame:
         version = self._library.version(frame.code.key, frame.code)
@@ -148,8 +200,10 @@ class Process:
             self._begin(None, 0, frame.cwd, frame.env)
             with self._library.loaded(version) as module:
                 read = signature(version, module, find_entry(module, version.code.entry))
+                self._leave_if_child(None, version)
                 return Inspected(*read.schema_texts(), tuple(Note(*note) for note in read.notes))
         except BaseException as error:  # whatever its top level does is said, too
+            self._leave_if_child(error, version)
             return Failed(faults.of_load(error, version))
         finally:
             self._end(None)
@@ -200,14 +254,3 @@ def prepare_standard_streams() -> None:
     os.dup2(null, 0)
     os.close(null)
     os.dup2(2, 1)
-
-
-def accept_typed_dicts() -> None:
-    """Before Python 3.12 pydantic reads only typing_extensions' TypedDict; here both names mean that one."""
-    if sys.version_info < (3, 12):
-        import typing
-
-        import typing_extensions
-
-        unchecked: Any = typing
-        unchecked.TypedDict = typing_extensions.TypedDict

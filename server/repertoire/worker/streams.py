@@ -8,27 +8,39 @@ from __future__ import annotations
 import io
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any, Protocol
+
+from .lines import Lines
 
 
 class Sink(Protocol):
     def emit(self, type: Any, data: dict[str, Any], /) -> None: ...
 
 
+class Voice(Protocol):
+    """Where a forked child's text goes."""
+
+    def text(self, source: str, text: str, /) -> None: ...
+
+
 class LineStream(io.TextIOBase):
-    """A text stream without a file. `sink` is the current run's desk."""
+    """A text stream without a file. `sink` is the current run's desk; `before` is called before a line is told, so that what
+    children have printed until then is told first."""
 
     encoding = "utf-8"
     errors = "replace"
 
-    def __init__(self, source: str, fd: int) -> None:
+    def __init__(self, source: str, fd: int, before: Callable[[], None]) -> None:
         super().__init__()
         self._source = source
         self._fd = fd
-        self._rests: dict[int, list[str]] = {}
+        self._before = before
+        self._rests: dict[int, Lines] = {}
         self._lock = threading.RLock()
         self._max = 64 * 1024
         self._sink: Sink | None = None
+        self._voice: Voice | None = None
         self.buffer = _Bytes(self)
 
     def attach(self, sink: Sink | None, max_message: int = 64 * 1024) -> None:
@@ -40,31 +52,41 @@ class LineStream(io.TextIOBase):
     def write(self, text: str, /) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if "\n" in text:
+            self._before()
         with self._lock:
-            rest = self._rests.setdefault(threading.get_ident(), [])  # print() writes a line and its end separately
-            head, newline, tail = text.rpartition("\n")
-            if newline:
-                rest.append(head)
-                self._say(rest)
-            if tail:
-                rest.append(tail)
-                if sum(map(len, rest)) > self._max:
-                    self._say(rest)
-            if not rest:
-                del self._rests[threading.get_ident()]
+            thread = threading.get_ident()  # print() writes a line and its end separately
+            rest = self._rests.get(thread)
+            if rest is None:
+                rest = self._rests[thread] = Lines(self._say, self._max)
+            rest.feed(text)
+            if rest.is_empty:
+                self._rests.pop(thread, None)
         return len(text)
+
+    def flush(self) -> None:
+        """In a forked child, which may end at once: what has no end yet is told by the process that runs the body, with what follows."""
+        if self._voice is not None and (rest := self._rests.pop(threading.get_ident(), None)) is not None:
+            self._voice.text(self._source, rest.take())
 
     def drain(self) -> None:
         """Say the last lines though they have no end."""
         with self._lock:
             for rest in self._rests.values():
-                self._say(rest)
+                rest.end()
             self._rests.clear()
 
-    def _say(self, rest: list[str]) -> None:
-        message = "".join(rest)
-        rest.clear()
-        if self._sink is not None and message.strip():
+    def become_child(self, voice: Voice) -> None:
+        """This is a forked child's copy. Whoever held the lock is not here, and what was unfinished is the parent's."""
+        self._lock = threading.RLock()
+        self._rests.clear()
+        self._before = _nothing
+        self._voice = voice
+
+    def _say(self, message: str) -> None:
+        if self._voice is not None:
+            self._voice.text(self._source, message + "\n")
+        elif self._sink is not None:
             self._sink.emit("log", {"level": "info", "message": message, "source": self._source})
 
     def writable(self) -> bool:
@@ -77,7 +99,7 @@ class LineStream(io.TextIOBase):
         return False
 
     def fileno(self) -> int:
-        """For subprocesses given this stream: what they write goes to the server's stderr."""
+        """For subprocesses given this stream: what they write is captured there."""
         return self._fd
 
     def close(self) -> None:
@@ -103,12 +125,16 @@ class _Bytes(io.RawIOBase):
         """As the stream's."""
 
 
+def _nothing() -> None:
+    """A forked child has nobody else's lines to tell."""
+
+
 class Streams:
     """Both streams of the process."""
 
-    def __init__(self) -> None:
-        self._out = LineStream("stdout", 1)
-        self._err = LineStream("stderr", 2)
+    def __init__(self, before: Callable[[], None]) -> None:
+        self._out = LineStream("stdout", 1, before)
+        self._err = LineStream("stderr", 2, before)
 
     def attach(self, sink: Sink | None, max_message: int = 64 * 1024) -> None:
         sys.stdout, sys.stderr = self._out, self._err  # the last body may have put others there
@@ -118,3 +144,7 @@ class Streams:
     def drain(self) -> None:
         self._out.drain()
         self._err.drain()
+
+    def become_child(self, voice: Voice) -> None:
+        for stream in (self._out, self._err):
+            stream.become_child(voice)

@@ -9,7 +9,6 @@ import contextlib
 import ctypes
 import gc
 import os
-import resource
 import select
 import signal
 import socket
@@ -20,12 +19,11 @@ from typing import Any, Final, NoReturn
 
 from ..authoring.schema import Signature, read
 from ..wire import Ended, Fork, Forked, Kill, ZygoteReport, encode, frames, zygote_command_decoder
+from . import limits
 from .channel import leave
 from .process import prepare, serve
 from .surroundings import remember
 
-_MAX_FILES: Final = 256
-_MAX_FILE_BYTES: Final = 1 << 30
 _PR_SET_PDEATHSIG: Final = 1
 _COMMON: Final = (
     "asyncio", "collections", "concurrent.futures", "csv", "dataclasses", "datetime", "decimal", "difflib",
@@ -115,7 +113,7 @@ class Zygote:
             os.setsid()
             self._die_with_zygote()
             if not command.is_trusted:
-                _limit(command)
+                limits.put_in_force(command)
             _rehearse()
             once = command.once or not command.is_trusted
             serve(socket.socket(fileno=descriptor), watch=self._libc is None, once=once)
@@ -156,25 +154,6 @@ def _kill(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-
-
-def _limit(command: Fork) -> None:
-    _set(resource.RLIMIT_CORE, 0)
-    _set(resource.RLIMIT_NOFILE, _MAX_FILES)
-    _set(resource.RLIMIT_FSIZE, _MAX_FILE_BYTES)
-    if command.memory_mb > 0:
-        _set(resource.RLIMIT_AS, command.memory_mb << 20)
-    if command.cpu_s > 0:
-        _set(resource.RLIMIT_CPU, command.cpu_s, command.cpu_s + 1)
-
-
-def _set(limit: int, soft: int, hard: int | None = None) -> None:
-    """Never above what is already in force: raising that needs rights that a server should not have."""
-    _, ceiling = resource.getrlimit(limit)
-    wanted = (soft, soft if hard is None else hard)
-    low, high = wanted if ceiling == resource.RLIM_INFINITY else (min(wanted[0], ceiling), min(wanted[1], ceiling))
-    with contextlib.suppress(OSError, ValueError):  # macOS refuses RLIMIT_AS
-        resource.setrlimit(limit, (low, high))
 
 
 def _warm() -> None:
