@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import faulthandler
 import gc
 import locale
@@ -23,6 +22,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from . import log_levels
+from .environment import Environment
 from .loop import Policy
 
 _TIMERS: Final = tuple(
@@ -43,6 +43,7 @@ class Anew:
     def __init__(self) -> None:
         self._settings = [_Setting(*pair) for pair in _PAIRS]
         self._first = [setting.read() for setting in self._settings]
+        self._environment = Environment()
         self._logging = log_levels.Logging()
 
     def stop_timers(self) -> None:
@@ -56,7 +57,7 @@ class Anew:
         for setting, first in zip(self._settings, self._first, strict=True):
             if setting.read() != first:
                 setting.write(first)
-        _match_c_environment()
+        self._environment.put_back()
         time.tzset()
         self._logging.put_back()
         _forget_modules_settings()
@@ -73,46 +74,6 @@ def _read_umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
-
-
-def _read_environment() -> dict[str, str] | None:
-    return dict(os.environ) if os.environ is _ENVIRON else None
-
-
-def _write_environment(first: dict[str, str]) -> None:
-    os.environ = _ENVIRON  # noqa: B003  # the real one, which changes the environment
-    _ENVIRON.clear()
-    _ENVIRON.update(first)
-
-
-_LINES: Final = ctypes.POINTER(ctypes.c_char_p)
-_LIBRARY: Final = ctypes.CDLL(None)
-
-
-def _c_environment() -> dict[bytes, bytes]:
-    """What programs that are started see, `os.putenv` included. Empty where it is not found."""
-    try:
-        lines = _LINES.in_dll(_LIBRARY, "environ")
-    except (OSError, ValueError):
-        return {}
-    found: dict[bytes, bytes] = {}
-    while lines and (line := lines[len(found)]) is not None:
-        name, _, value = line.partition(b"=")
-        found[name] = value
-    return found
-
-
-def _match_c_environment() -> None:
-    real = {os.fsencode(name): os.fsencode(value) for name, value in _ENVIRON.items()}
-    found = _c_environment()
-    for name, value in found.items():
-        if name not in real:
-            os.unsetenv(name)
-        elif real[name] != value:
-            os.putenv(name, real[name])
-    if found:
-        for name in real.keys() - found.keys():
-            os.putenv(name, real[name])
 
 
 def _handlers() -> dict[int, Any]:
@@ -149,10 +110,8 @@ def _list_of(module: Any, name: str) -> tuple[Callable[[], Any], Callable[[Any],
     return read, write
 
 
-_ENVIRON: Final = os.environ
 _PAIRS: Final[tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...]] = (
     _list_of(warnings, "filters"),
-    (_read_environment, _write_environment),
     (os.getcwd, os.chdir),
     _list_of(sys, "path"),
     _list_of(sys, "argv"),

@@ -62,7 +62,7 @@ class Surroundings:
             self._probes = Probes()
 
     def look_over(self) -> None:
-        """Compare once while nobody waits: in a child that was forked, looking at an object copies the page that it lies in."""
+        """Compare once while nobody waits: what was written to in the process that forked this one is then known, and pages are copied."""
         if self._is_reused:
             self._heap.change()
 
