@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, Protocol
 
+from .identity import Identity
+
 EventType = Literal["log", "progress", "item", "text"]
 
 
@@ -26,10 +28,10 @@ class Doors(Protocol):
     def acall(self, op: str, args: dict[str, Any], /, label: str = "") -> Awaitable[Any]:
         """The same, to be awaited. Its place among the run's calls is taken now, not when it is awaited."""
 
-    def step(self, label: str, args: Any, perform: Callable[[], Any], /) -> Any:
-        """Do it here, once: `perform()`'s result, or its exception, is recorded. `args` are what it depends on."""
+    def step(self, identity: Identity, perform: Callable[[], Any], /) -> Any:
+        """Do it here, once: `perform()`'s result, or its exception, is recorded, and what it has changed in the state."""
 
-    def astep(self, label: str, args: Any, perform: Callable[[], Awaitable[Any]], /) -> Awaitable[Any]:
+    def astep(self, identity: Identity, perform: Callable[[], Awaitable[Any]], /) -> Awaitable[Any]:
         """The same for something async."""
 
     def overdue(self) -> Callable[[BaseException], None]:

@@ -8,8 +8,9 @@ import json
 from importlib import import_module
 from typing import Any
 
-from . import codec
+from . import codec, exceptions, former
 from .refusals import StateError
+from .trees import Encoder
 
 
 class CallError(RuntimeError):
@@ -31,20 +32,25 @@ def hash_of(op: str, text: str) -> str:
 def shape_of(value: Any) -> str:
     """Arguments of a step as text, to be compared on replay. What cannot be stored counts by its type."""
     try:
-        return codec.encode({"": value})
-    except (StateError, RecursionError):
-        pass
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key!r}:{shape_of(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(shape_of, value)) + "]"
+        return codec.written({"": value}, Encoder(_type_of), "")
+    except (StateError, RecursionError):  # something in it cannot be written as it is, though its type can be
+        return former.shape_of(value)
+
+
+def former_hash(label: str, args: Any) -> str:
+    """Of a step, as the first versions recorded it."""
+    return hash_of("step", f"{label}\0{former.shape_of(args)}")
+
+
+def _type_of(value: Any, path: str) -> str:
     return f"<{type(value).__module__}.{type(value).__qualname__}>"
 
 
-def encode(value: Any) -> str:
-    """Raises StateError naming the place of what cannot be recorded."""
+def encode(value: Any, change: Any = None) -> str:
+    """With what has changed in the state. Raises StateError naming the place of what cannot be recorded."""
     try:
-        return codec.encode({"result": value})
+        text = codec.encode({"result": value})
+        return text if change is None else f'{text[:-1]},"state":{json.dumps(change)}}}'
     except StateError as error:
         message = error.message.removeprefix("session_state").replace("session_state", "result", 1)
         raise StateError(
@@ -53,24 +59,20 @@ def encode(value: Any) -> str:
         ) from None
 
 
-def decode(text: str) -> Any:
-    return codec.decode(text)["result"]
+def describe(error: BaseException, change: Any = None) -> str:
+    """An exception so that `revive` makes one like it, as JSON, with what has changed in the state. Raises StateError."""
+    return json.dumps({**exceptions.describe(error), **({} if change is None else {"state": change})})
 
 
-def describe(error: BaseException) -> str:
-    """An exception so that `revive` makes one like it, as JSON."""
-    kind = type(error)
-    try:
-        made = error.__reduce__()
-        args = codec.encode({"args": list(made[1]) if isinstance(made, tuple) else list(error.args)})
-    except Exception:  # what it holds cannot be stored, or it does not say what it is made of
-        args = None
-    return json.dumps({"module": kind.__module__, "name": kind.__qualname__, "args": args, "text": str(error)})
+def revive(known: dict[str, Any]) -> BaseException:
+    """The same exception, so that the body's `except` clauses do what they did."""
+    if "args" not in known or not isinstance(known["args"], str | None):
+        return exceptions.made(known)
+    return _revive_first(known)
 
 
-def revive(text: str) -> BaseException:
-    """The same type where it can be found and made from its arguments, so that the body's `except` clauses do what they did."""
-    known = json.loads(text)
+def _revive_first(known: dict[str, Any]) -> BaseException:
+    """As the first versions wrote one: the same type where it can be found and made from its arguments."""
     try:
         kind: Any = builtins if known["module"] == "builtins" else import_module(known["module"])
         for part in known["name"].split("."):

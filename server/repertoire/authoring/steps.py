@@ -7,11 +7,12 @@ import functools
 import inspect
 import sys
 from collections.abc import Awaitable, Callable
-from types import FrameType
+from types import FrameType, MethodType
 from typing import Any, ClassVar, Final, NamedTuple
 
 from . import ambient
 from .awaiting import blocked, in_a_loop, is_awaited
+from .identity import Identity, identity
 from .limit import within
 
 _LONGEST_WAIT_S: Final = 10.0
@@ -26,16 +27,12 @@ class _Work(NamedTuple):
     kwargs: dict[str, Any]
     retries: int
     timeout: float | None
+    is_method: bool = False
+    """Of a class that decorates it, with its object."""
 
     @property
-    def label(self) -> str:
-        return str(getattr(self.function, "__qualname__", None) or type(self.function).__name__).replace(
-            "<locals>.", ""
-        )
-
-    @property
-    def depends_on(self) -> Any:
-        return [list(self.args), self.kwargs]
+    def identity(self) -> Identity:
+        return identity(self.function, self.args, self.kwargs, is_method=self.is_method)
 
     @property
     def is_async(self) -> bool:
@@ -120,17 +117,23 @@ class Decorated:
 
     is_door: ClassVar[bool] = True
 
-    def __init__(self, function: Callable[..., Any], retries: int, timeout: float | None) -> None:
+    def __init__(
+        self, function: Callable[..., Any], retries: int, timeout: float | None, *, is_method: bool = False
+    ) -> None:
+        self._is_method = is_method
         functools.update_wrapper(self, function)
         self._function = function
         self._retries = retries
         self._timeout = timeout
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return _do(_Work(self._function, args, kwargs, self._retries, self._timeout), sys._getframe(1))
+        return _do(self._work(args, kwargs), sys._getframe(1))
 
     def aio(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
-        return _do_async(_Work(self._function, args, kwargs, self._retries, self._timeout))
+        return _do_async(self._work(args, kwargs))
+
+    def _work(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Work:
+        return _Work(self._function, args, kwargs, self._retries, self._timeout, self._is_method)
 
     def __reduce__(self) -> str:
         """By its name, as any function: so it can be given to another process, where a call says that it cannot be made there."""
@@ -139,7 +142,7 @@ class Decorated:
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self
-        return Decorated(functools.partial(self._function, instance), self._retries, self._timeout)
+        return Decorated(MethodType(self._function, instance), self._retries, self._timeout, is_method=True)
 
 
 step: Final = Step()
@@ -156,12 +159,12 @@ def _do(work: _Work, caller: FrameType) -> Any:
 
 def _do_blocking(work: _Work) -> Any:
     doors = ambient.doors()
-    return work.run() if doors is None else doors.step(work.label, work.depends_on, work.run)
+    return work.run() if doors is None else doors.step(work.identity, work.run)
 
 
 def _do_async(work: _Work) -> Awaitable[Any]:
     doors = ambient.doors()
-    return work.arun() if doors is None else doors.astep(work.label, work.depends_on, work.arun)
+    return work.arun() if doors is None else doors.astep(work.identity, work.arun)
 
 
 def _checked(function: Any) -> Callable[..., Any]:

@@ -20,7 +20,7 @@ from .stored_kinds import Unstorable
 TAG: Final = "__repertoire__"
 """Marks a tagged value. A dict of the author's that holds this key is itself written tagged, as pairs."""
 
-_VALUE: Final = "value"
+VALUE: Final = "value"
 
 _LONG_INT_BITS: Final = 4096
 """Longer integers go as hexadecimal: Python refuses to read decimal ones beyond 4,300 digits."""
@@ -238,7 +238,7 @@ def _holds_nan(key: Any) -> bool:
 
 
 def tagged(tag: str, value: Any, **more: Any) -> dict[str, Any]:
-    return {TAG: tag, **more, _VALUE: value}
+    return {TAG: tag, **more, VALUE: value}
 
 
 def _unsupported(value: object, path: str) -> Any:
@@ -277,7 +277,7 @@ def read_tree(value: Any, models: bool = True) -> Any:
     tag = value.get(TAG)
     if tag is None:
         return {key: read_tree(item, models) if type(item) in _NESTED else item for key, item in value.items()}
-    inner = value[_VALUE]
+    inner = value[VALUE]
     if tag in stored_kinds.READERS:
         return stored_kinds.READERS[tag](inner)
     if tag in _CONTAINERS:
@@ -294,7 +294,7 @@ def _named(held: dict[str, Any] | None, models: bool) -> dict[str, Any]:
 
 
 def _read_dataclass(kept: dict[str, Any], models: bool) -> Any:
-    held = _named(kept[_VALUE], models)
+    held = _named(kept[VALUE], models)
     kind = stored_classes.referred(kept["cls"]) if models else None
     more = _named(kept.get("more"), models)
     if kept.get("of") and (of := stored_classes.referred(kept["of"])):
@@ -304,7 +304,7 @@ def _read_dataclass(kept: dict[str, Any], models: bool) -> Any:
 
 
 def _read_model(kept: dict[str, Any], models: bool) -> Any:
-    fields, extra = _named(kept[_VALUE], models), kept.get("extra")
+    fields, extra = _named(kept[VALUE], models), kept.get("extra")
     apart = stored_classes.Model(
         fields, kept.get("given", list(fields)), None if extra is None else _named(extra, models),
         None if kept.get("private") is None else _named(kept["private"], models), _named(kept.get("more"), models),
@@ -316,7 +316,7 @@ def _read_model(kept: dict[str, Any], models: bool) -> Any:
 
 def _read_first_model(kept: dict[str, Any], models: bool) -> Any:
     """As the first versions wrote one: its JSON form, which only the class itself can read."""
-    values = read_tree(kept[_VALUE], models)
+    values = read_tree(kept[VALUE], models)
     model: Any = stored_classes.find_class(kept["cls"]) if models else None
     if model is None or not stored_classes.is_model(model):
         return values
@@ -327,18 +327,18 @@ def _read_first_model(kept: dict[str, Any], models: bool) -> Any:
 
 
 def _read_enum(kept: dict[str, Any], models: bool) -> Any:
-    value = read_tree(kept[_VALUE], models)
+    value = read_tree(kept[VALUE], models)
     return stored_classes.made_member(stored_classes.referred(kept["cls"]) if models else None, kept["name"], value)
 
 
 def _read_named_tuple(kept: dict[str, Any], models: bool) -> Any:
     kind = stored_classes.referred(kept["cls"]) if models else None
-    return stored_classes.made_named_tuple(kind, kept["names"], read_tree(kept[_VALUE], models))
+    return stored_classes.made_named_tuple(kind, kept["names"], read_tree(kept[VALUE], models))
 
 
 def _read_default_dict(kept: dict[str, Any], models: bool) -> Any:
     makes = kept["makes"] and stored_classes.referred(kept["makes"])
-    return defaultdict(makes, ((read_tree(key, models), read_tree(item, models)) for key, item in kept[_VALUE]))
+    return defaultdict(makes, ((read_tree(key, models), read_tree(item, models)) for key, item in kept[VALUE]))
 
 
 READERS: Final[dict[str, Callable[[dict[str, Any], bool], Any]]] = {
@@ -348,7 +348,7 @@ READERS: Final[dict[str, Callable[[dict[str, Any], bool], Any]]] = {
     "enum": _read_enum,
     "namedtuple": _read_named_tuple,
     "defaultdict": _read_default_dict,
-    "deque": lambda kept, models: deque(read_tree(kept[_VALUE], models), kept["most"]),
-    "named": lambda kept, models: stored_kinds.read_named(kept["cls"], kept[_VALUE]),
+    "deque": lambda kept, models: deque(read_tree(kept[VALUE], models), kept["most"]),
+    "named": lambda kept, models: stored_kinds.read_named(kept["cls"], kept[VALUE]),
 }
 """Of tags whose value has parts. Other modules add their own: what a record holds beside values."""

@@ -16,8 +16,9 @@ import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from ..authoring import ambient, recorded
+from ..authoring import ambient, changes, recorded
 from ..authoring.doors import EventType
+from ..authoring.identity import Identity
 from ..authoring.recorded import CallError
 from ..wire import Call, RawEvent, Record, Task
 from . import paths
@@ -49,6 +50,7 @@ class Desk:
         journal = Journal(task.recorded, self.exchange.fetch, drain)
         self.timeline = Timeline(task.began, journal, self.exchange)
         self.replay = Replay(journal, self.exchange, self.timeline, self._reload)
+        self._watch = changes.Watch()
         self.turns = Turns(self.replay, self.exchange, self.timeline)
         self.committed: str | None = None
         self.reloaded = False
@@ -128,45 +130,58 @@ class Desk:
 
     # Steps
 
-    def step(self, label: str, args: Any, perform: Callable[[], Any], /) -> Any:
-        slot = self._step_slot(label, args)
+    def step(self, identity: Identity, perform: Callable[[], Any], /) -> Any:
+        slot = self._step_slot(identity)
         if (known := self.replay.known(slot)) is not None:
             return step_value_of(known)
-        began = time.time()
+        began = self._begun()
         try:
             node = paths.Node(slot.frame.path + ":")
             node.kept[Desk] = slot
             with paths.within(node):
                 value = perform()
-            done = succeeded(slot.frame, began, value, self._task.max_record_bytes)
         except Exception as error:  # the body's own: recorded, so that it is raised again on replay
-            slot.frame = raised(slot.frame, began, error)
+            told = self._raised(slot, began, error, self._changes(beside=_beside()))
             self._sent(slot)
+            if told is error:
+                raise
+            raise told from error
+        except BaseException:
+            self._changes(beside=_beside())
             raise
-        slot.frame = done
+        refusal = self._succeeded(slot, began, value, self._changes(beside=_beside()))
         self._sent(slot)
+        if refusal is not None:
+            raise refusal
         return value
 
-    def astep(self, label: str, args: Any, perform: Callable[[], Awaitable[Any]], /) -> Awaitable[Any]:
-        return self._astep(self._step_slot(label, args), perform)
+    def astep(self, identity: Identity, perform: Callable[[], Awaitable[Any]], /) -> Awaitable[Any]:
+        return self._astep(self._step_slot(identity), perform)
 
     async def _astep(self, slot: Slot, perform: Callable[[], Awaitable[Any]]) -> Any:
         if (known := await self._known(slot)) is not None:
             return step_value_of(known)
-        began = time.time()
+        began = self._begun()
         try:
             with paths.within(paths.Node(slot.frame.path + ":")):
                 value = await perform()
-            done = succeeded(slot.frame, began, value, self._task.max_record_bytes)
         except asyncio.CancelledError:
+            self._changes(beside=True)
             self._drop(slot)
             raise
         except Exception as error:  # the body's own: recorded, so that it is raised again on replay
-            slot.frame = raised(slot.frame, began, error)
+            told = self._raised(slot, began, error, self._changes(beside=True))
             await self._sent_async(slot)
+            if told is error:
+                raise
+            raise told from error
+        except BaseException:
+            self._changes(beside=True)
             raise
-        slot.frame = done
+        refusal = self._succeeded(slot, began, value, self._changes(beside=True))
         await self._sent_async(slot)
+        if refusal is not None:
+            raise refusal
         return value
 
     def overdue(self) -> Callable[[BaseException], None]:
@@ -176,12 +191,34 @@ class Desk:
             if slot is None or not isinstance(error, Exception):
                 return
             try:
-                slot.frame = raised(slot.frame, began, error)
+                self._raised(slot, began, error, self._changes(beside=True))
                 self._sent(slot)
             finally:  # recorded or not: the body can go on only if it is begun again
                 os.kill(os.getpid(), signal.SIGKILL)
 
         return give_up
+
+    def _begun(self) -> float:
+        if self._task.state is not None:
+            self._watch.begin(ambient.held())
+        return time.time()
+
+    def _changes(self, *, beside: bool) -> Any:
+        """What the step that ends has changed in the state. `beside`: other code of the body may have gone on meanwhile."""
+        return None if self._task.state is None else self._watch.end(ambient.held(), beside=beside)
+
+    def _succeeded(self, slot: Slot, began: float, value: Any, change: Any) -> Exception | None:
+        """Why the value cannot be recorded; that is recorded then."""
+        try:
+            slot.frame = succeeded(slot.frame, began, value, self._task.max_record_bytes, change)
+        except Exception as error:  # a refusal, or what the value's own code raises
+            slot.frame, told = raised(slot.frame, began, error, change)
+            return told
+        return None
+
+    def _raised(self, slot: Slot, began: float, error: Exception, change: Any) -> Exception:
+        slot.frame, told = raised(slot.frame, began, error, change)
+        return told
 
     def step_key(self) -> str:
         path, colon, _ = paths.current().prefix.rpartition(":")
@@ -199,11 +236,14 @@ class Desk:
         said = clean(label, _MAX_LABEL_CHARS)
         return Slot(node, Call(self.exchange.next_id(), node.next_call(), op, text, hashed, said))
 
-    def _step_slot(self, label: str, args: Any) -> Slot:
+    def _step_slot(self, identity: Identity) -> Slot:
         node = self._caller()
-        hashed = recorded.hash_of("step", f"{label}\0{recorded.shape_of(args)}")
-        said = clean(label, _MAX_LABEL_CHARS)
-        return Slot(node, Record(self.exchange.next_id(), node.next_call(), "step", hashed, said))
+        hashed = recorded.hash_of("step", f"{identity.name}\0{recorded.shape_of(identity.args)}")
+        said = clean(identity.label, _MAX_LABEL_CHARS)
+        slot = Slot(node, Record(self.exchange.next_id(), node.next_call(), "step", hashed, said))
+        if self.replay.going_on:
+            self.replay.formerly[slot.frame.id] = lambda: recorded.former_hash(*identity.former)
+        return slot
 
     def _caller(self) -> paths.Node:
         """Where in the body this call is made. Raises when no more are possible."""
@@ -251,3 +291,7 @@ class Desk:
         self.exchange.forget(slot)
         if not self.replay.dropped(slot):
             self.exchange.drop(slot)
+
+
+def _beside() -> bool:
+    return paths.current().prefix != ""
