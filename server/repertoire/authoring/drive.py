@@ -242,9 +242,9 @@ def agents_of(workflow: Any) -> list[Any]:
 
 def _is_cancellation(error: BaseException) -> bool:
     asyncio = sys.modules.get("asyncio")
-    if asyncio is not None and isinstance(error, asyncio.CancelledError):
+    if asyncio is not None and issubclass(type(error), asyncio.CancelledError):  # the exception itself may not be asked
         return True
-    return isinstance(error, GeneratorExit | KeyboardInterrupt)
+    return issubclass(type(error), GeneratorExit | KeyboardInterrupt)
 
 
 def _hosted_log(level: str, message: str) -> bool:

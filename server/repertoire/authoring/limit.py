@@ -44,6 +44,8 @@ _WHOLE: Final = frozenset(
         "slots.py",
         "ambient.py",
         "codec.py",
+        "changes.py",
+        "trees.py",
     }
 )
 """Files of ours that must not be left in the middle of what they do; it takes them no time."""

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Literal
 
 from ..names import new_run_id
+from .exceptions import text_of, type_name
 from .places import Key, Place
 from .refusals import Refusal
 from .runs import Opened, Opening, RunEnd, SessionBusy, Unread, looked_at
@@ -100,7 +101,7 @@ class LocalDoors:
             packed = self._storage.pack(looked_at(end.state))
             if self._storage.same(packed, place.packed) and end.defaults == place.defaults:
                 packed = None  # nothing changed: nothing is written
-        error = None if end.error is None else {"type": type(end.error).__name__, "message": str(end.error)}
+        error = None if end.error is None else {"type": type_name(end.error), "message": text_of(end.error)}
         place.version = self._storage.finish(
             self._key,
             Ending(self._run_id, end.status, end.content, end.content_type, error, packed, place.version, end.defaults),

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Final
 
 from ..authoring.entry import NoRun
+from ..authoring.exceptions import part, text_of, type_name
 from ..authoring.recorded import CallError
 from ..authoring.refusals import NonDeterminism, Refusal
 from ..wire import Fault
@@ -21,12 +22,40 @@ from .words import clean
 _MAX_MESSAGE: Final = 4_000
 _MAX_TRACEBACK: Final = 20_000
 """Characters; enough for some hundred frames."""
+_DEEPEST: Final = 5
+"""Groups within groups whose messages are told."""
 
 _OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def of_load(error: BaseException, version: Version) -> Fault:
     """Why the module could not be loaded."""
+    try:
+        return _of_load(error, version)
+    except BaseException:  # the exception's own code, which is its author's
+        return _at_least(error, version)
+
+
+def of_run(error: BaseException, version: Version) -> Fault:
+    """Why the run failed."""
+    try:
+        return _of_run(error, version)
+    except BaseException:  # the exception's own code, which is its author's
+        return _at_least(error, version)
+
+
+def _at_least(error: BaseException, version: Version) -> Fault:
+    """Its type, where it was raised, and what it says where that can be read."""
+    frames = part(error, "__traceback__")
+    shown = "".join(traceback.format_tb(_from_first(frames, version.filenames)))
+    message = clean(_message(error), _MAX_MESSAGE)
+    text = f"Traceback (most recent call last):\n{shown}{type_name(error)}: {message}"
+    return Fault(
+        "exception", type_name(error), message, line=_line(frames, version), traceback=clean(text, _MAX_TRACEBACK)
+    )
+
+
+def _of_load(error: BaseException, version: Version) -> Fault:
     if isinstance(error, BadSyntax):
         return Fault(
             "syntax_error",
@@ -40,7 +69,7 @@ def of_load(error: BaseException, version: Version) -> Fault:
         return Fault("no_run", "NoRun", str(error), hint=hint)
     if isinstance(error, Refusal | SystemExit | KeyboardInterrupt | MemoryError):
         return of_run(error, version)
-    line = _line(error.__traceback__, version)
+    line = _line(part(error, "__traceback__"), version)
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith(PACKAGE):
         return Fault(
             "import_failed", "ModuleNotFoundError", clean(_missing_module(error), _MAX_MESSAGE), line=line,
@@ -57,9 +86,8 @@ def of_load(error: BaseException, version: Version) -> Fault:
     )  # fmt: skip
 
 
-def of_run(error: BaseException, version: Version) -> Fault:
-    """Why the run failed."""
-    line = _line(error.__traceback__, version)
+def _of_run(error: BaseException, version: Version) -> Fault:
+    line = _line(part(error, "__traceback__"), version)
     if isinstance(error, Refusal):
         hint = error.hint
         if isinstance(error, NonDeterminism) and (likely := suspects(version.code.source)) is not None:
@@ -83,29 +111,26 @@ def of_run(error: BaseException, version: Version) -> Fault:
         hint = "Return a value, or raise an exception that says what went wrong."
         return Fault("exit", type(error).__name__, clean(message, _MAX_MESSAGE), line=line, hint=hint)
     return Fault(
-        "exception", type(error).__name__, clean(_message(error), _MAX_MESSAGE), line=line,
+        "exception", type_name(error), clean(_message(error), _MAX_MESSAGE), line=line,
         hint=_missing_hint(error, version) if isinstance(error, ModuleNotFoundError) else limits.hint_of(error),
         traceback=_traceback(error, version.filenames),
     )  # fmt: skip
 
 
 def _out_of_memory(error: MemoryError, line: int | None) -> Fault:
-    if error.__traceback__ is not None:
-        traceback.clear_frames(error.__traceback__)  # frees what the body held, so that this can be reported at all
+    if (frames := part(error, "__traceback__")) is not None:
+        traceback.clear_frames(frames)  # frees what the body held, so that this can be reported at all
     return Fault(
         "out_of_memory", "MemoryError", "the workflow used more memory than a run may use", line=line,
         hint=limits.hint_of(error) or "Use less: stream the input instead of holding all of it.",
     )  # fmt: skip
 
 
-def _message(error: BaseException) -> str:
-    try:
-        text = str(error) or type(error).__name__
-    except Exception:  # str() of it is the author's code
-        text = f"{type(error).__name__} (its message cannot be shown)"
-    if isinstance(error, BaseExceptionGroup):
-        inner = "; ".join(f"{type(e).__name__}: {_message(e)}" for e in error.exceptions[:5])
-        return f"{text}: {inner}"
+def _message(error: BaseException, depth: int = 0) -> str:
+    text = text_of(error) or type_name(error)
+    if issubclass(type(error), BaseExceptionGroup) and depth < _DEEPEST:
+        errors = BaseExceptionGroup.__dict__["exceptions"].__get__(error)
+        return f"{text}: " + "; ".join(f"{type_name(one)}: {_message(one, depth + 1)}" for one in errors[:5])
     return text
 
 
@@ -141,7 +166,7 @@ def traceback_of(error: BaseException, version: Version) -> str:
 
 
 def _traceback(error: BaseException, files: Collection[str]) -> str:
-    shown = traceback.TracebackException(type(error), error, _from_first(error.__traceback__, files))
+    shown = traceback.TracebackException(type(error), error, _from_first(part(error, "__traceback__"), files))
     _drop_our_frames(shown)
     text = "".join(shown.format())
     if len(text) > _MAX_TRACEBACK:

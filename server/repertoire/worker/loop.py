@@ -253,6 +253,12 @@ def _taking_values(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _stop_when_done(future: asyncio.Future[Any]) -> None:
+    """As asyncio's own, which asks the exception for its class: where that raises, its loop would never stop."""
+    if future.cancelled() or not issubclass(type(future.exception()), SystemExit | KeyboardInterrupt):
+        future.get_loop().stop()
+
+
 async def _wait_for_value(fut: Any, timeout: float | None) -> Any:
     return await _wait_for(awaiting.coroutine_of(fut), timeout)
 
@@ -277,4 +283,5 @@ def use_for_asyncio_run() -> None:
         if (function := getattr(asyncio.tasks, name, None)) is not None:
             setattr(asyncio.tasks, name, _taking_values(function))
     asyncio.ensure_future = asyncio.tasks.ensure_future
+    asyncio.base_events._run_until_complete_cb = _stop_when_done  # type: ignore[attr-defined]  # private, the same in 3.11 to 3.14
     asyncio.set_event_loop_policy(Policy())
