@@ -29,13 +29,20 @@ ODD = {
     "module": "class Odd(ModuleNotFoundError):\n    name = property(lambda self: 1 / 0)",
     "group": "class Odd(ExceptionGroup):\n    exceptions = 1\n    def __new__(cls, *a): return super().__new__(cls, 'g', [ValueError()])",
 }  # fmt: skip
+CLASS_STYLE = """
+from repertoire import Workflow
+class Flow(Workflow):
+    def run(self):
+        raise Odd("said")
+def run() -> None:
+    Flow().run()"""
 BODIES = {
     "body": "def run() -> None:\n    raise Odd('said')",
     "async": "async def run() -> None:\n    raise Odd('said')",
     "generator": "def run():\n    yield 1\n    raise Odd('said')",
     "step": "def work(): raise Odd('said')\ndef run() -> None:\n    step(work)",
     "caught": "def work(): raise Odd('said')\ndef run() -> None:\n    try:\n        step(work)\n    except ValueError: pass",
-    "class style": "from repertoire import Workflow\nclass Flow(Workflow):\n    def run(self):\n        raise Odd('said')",
+    "class style": CLASS_STYLE,
     "cause": "def run() -> None:\n    try:\n        raise Odd('said')\n    except Odd as odd:\n        raise Odd('again') from odd",
     "top level": "def run() -> None: ...\nraise Odd('said')",
 }
@@ -45,8 +52,7 @@ BODIES = {
 def test_w22_an_exception_that_cannot_be_read_still_says_its_type(where: str, worker: Worker) -> None:
     for what, kind in ODD.items():
         task: dict[str, Any] = {"state": "{}"} if what == "text" else {}
-        name = {"class style": "flow"}.get(where, "w")
-        frame = worker.run(f"{kind}\n{BODIES[where]}", name=name, **task)
+        frame = worker.run(f"{kind}\n{BODIES[where]}", **task)
         assert isinstance(frame, wire.Failed), (what, frame)
         fault = frame.fault
         known = fault.type in ("MemoryError", "SystemExit", "ModuleNotFoundError")  # told as such by what they are

@@ -31,6 +31,7 @@ _TIMERS: Final = tuple(
 
 
 _getsignal: Final = getattr(sys.modules["_signal"], "getsignal")  # noqa: B009  # without enums, which cost ten times as much
+_signal: Final = getattr(sys.modules["_signal"], "signal")  # noqa: B009  # without showing what was there, which is the body's code
 _SIGNALS: Final = sorted(map(int, signal.valid_signals()))
 
 
@@ -83,7 +84,7 @@ def _handlers() -> dict[int, Any]:
 def _write_handlers(first: dict[int, Any]) -> None:
     for number, handler in first.items():
         if _getsignal(number) != handler and handler is not None:
-            signal.signal(number, handler)
+            _signal(number, handler)
 
 
 def _read_wakeup() -> int:

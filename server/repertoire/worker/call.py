@@ -38,8 +38,17 @@ class Call:
             return self._drain(value)
         if inspect.isasyncgen(value) or inspect.isawaitable(value):
             with asyncio.Runner(loop_factory=Loop) as runner:
-                return _content_of(runner.run(self._await(value)))
+                value, error = runner.run(self._outcome(value))
+            if error is not None:
+                raise error
         return _content_of(value)
+
+    async def _outcome(self, value: Any) -> tuple[Any, BaseException | None]:
+        """The value or the error. No task holds the error: asyncio would show it at its end, and to show it is its author's code."""
+        try:
+            return await self._await(value), None
+        except BaseException as error:
+            return None, error
 
     async def _await(self, value: Any) -> Any:
         if inspect.isawaitable(value):

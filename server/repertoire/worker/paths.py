@@ -11,9 +11,8 @@ import asyncio
 import contextvars
 import itertools
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -81,14 +80,19 @@ def current() -> Node:
     return _of_thread.node or (of_task[0] if of_task is not None else _root)
 
 
-@contextmanager
-def within(node: Node) -> Iterator[None]:
+class within:  # reads as what it does; no generator: contextlib's would set the traceback of the body's error
     """Calls made here are those of `node`."""
-    token = _of_task.set((node, threading.get_ident()))
-    try:
-        yield
-    finally:
-        _of_task.reset(token)
+
+    __slots__ = ("_node", "_token")
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def __enter__(self) -> None:
+        self._token = _of_task.set((self._node, threading.get_ident()))
+
+    def __exit__(self, *_: object) -> None:
+        _of_task.reset(self._token)
 
 
 class _Task(asyncio.Task[Any]):
