@@ -99,9 +99,15 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W10",
-        "A step raises `RateLimited(msg, retry_after)` (own `__init__`); the body sleeps `error.retry_after`: the same "
-        "error again, with attributes, notes, cause; what cannot be restored is refused when recorded.",
-        "open",
+        "The error of a step is raised again as it was, with its attributes, notes, cause and context, whatever its constructor asks for; "
+        "one that could not be made again is refused when it is recorded.",
+        "changed",
+        "test_step_records::test_w10_the_error_of_a_step_is_the_same_when_the_body_is_begun_again",
+        "test_step_records::test_w10_what_an_error_holds_and_cannot_be_recorded_says_so_each_time",
+        "test_step_records::test_w10_an_error_that_could_not_be_made_again_is_refused_when_it_is_recorded",
+        "test_step_records::test_w10_a_validation_error_is_one_again",
+        decision="An attribute that cannot be stored, such as an HTTP response, does not refuse its error, so `except HTTPError` still "
+        "catches it. To read the attribute raises a StateError that names it, the first time as well.",
     ),
     used(
         "W11",
@@ -124,10 +130,13 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W14",
-        "A step (closure) fills a dict of the body: `pages[url] = ...`; then a park: said in docs and, where the source "
-        "shows it (closure, nonlocal, global, mutated argument), a finding at publishing; a state change inside a step "
-        "is recorded with it.",
+        "What a step changes in the state is recorded with the step, so that it is there again where the step is not; what it changes in "
+        "the body's own variables is not, which the docs say and, where the source shows it, a finding at publishing.",
         "open",
+        "test_step_records::test_w14_what_a_step_changes_in_the_state_is_recorded_with_it",
+        "test_step_records::test_w14_steps_at_the_same_time_change_the_state_once",
+        "test_step_records::test_w14_what_a_step_and_code_beside_it_both_change_is_no_silent_loss",
+        decision="The finding at publishing is not there yet.",
     ),
     used(
         "W15",
@@ -139,9 +148,12 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W16",
-        "`@step` methods: at replay the body calls `refund` where `charge` was recorded: NonDeterminism: the step's "
-        "identity is its qualified name.",
-        "open",
+        "A step is known by its function's module and qualified name, a lambda by what it does, and a method by its object too, so that "
+        "another step with the same arguments is NonDeterminism.",
+        "passes",
+        "test_step_records::test_w16_another_step_of_the_same_arguments_is_noticed",
+        "test_step_records::test_w16_the_same_step_is_answered_from_its_record",
+        "test_step_records::test_w16_journals_of_earlier_versions_are_answered_from",
     ),
     used(
         "W17",
@@ -186,8 +198,10 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W22",
-        "An exception whose attribute access raises: its type, and what could be read.",
-        "open",
+        "An exception whose own code fails (attributes, message, repr, class) ends its run with its type, its line and what could be read "
+        "of it; the worker lives on.",
+        "passes",
+        "test_worker_odd_errors::test_w22_an_exception_that_cannot_be_read_still_says_its_type",
     ),
     used(
         "W23",

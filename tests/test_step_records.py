@@ -369,6 +369,7 @@ def run() -> list:
 
 @pytest.mark.parametrize("call", ["step(change, n)", "step(lambda: change(n))"])
 async def test_w14_what_a_step_changes_in_the_state_is_recorded_with_it(call: str, app: App, traces: Path) -> None:
+    """promise: step-state"""
     answer = await twice(app, traces, CHANGES.replace("STEP", call))
     assert answer["status"] == "completed", answer["error"]
     assert answer["result"] == [6, [1, 2, 3], [[1], [2], [3]], [1, 2, 3], False]
