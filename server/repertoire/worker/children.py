@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn, Protocol
 
 from ..authoring.doors import EventType
+from ..authoring.identity import Identity
 from . import paths
 from .chance import LibrarySeeds
 
@@ -62,11 +63,11 @@ class ChildDoors:
 
         return asyncio.sleep(args["seconds"])
 
-    def step(self, label: str, args: Any, perform: Callable[[], Any], /) -> NoReturn:
-        raise NotInAChild(_named("step", label))
+    def step(self, identity: Identity, perform: Callable[[], Any], /) -> NoReturn:
+        raise NotInAChild(_named("step", identity.label))
 
-    def astep(self, label: str, args: Any, perform: Callable[[], Awaitable[Any]], /) -> NoReturn:
-        raise NotInAChild(_named("step", label))
+    def astep(self, identity: Identity, perform: Callable[[], Awaitable[Any]], /) -> NoReturn:
+        raise NotInAChild(_named("step", identity.label))
 
     def overdue(self) -> NoReturn:
         raise NotInAChild("step(timeout=...)")
