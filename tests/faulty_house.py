@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sqlite3
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -28,17 +27,18 @@ def wrap(home: str, name: str, count: int, when: str) -> None:
     put: Callable[..., None] = writer._put
     left = count
 
-    def counted(self: Writer, fact: Callable[[sqlite3.Connection], Any], waiter: Any, *more: Any) -> None:
+    def counted(self: Writer, waiting: Any, *more: Any) -> None:
         nonlocal left
-        if f".{name}." in fact.__qualname__ and os.path.exists(os.path.join(home, "armed")):
+        waiter = waiting.waiter
+        if f".{name}." in waiting.fact.__qualname__ and os.path.exists(os.path.join(home, "armed")):
             left -= 1
             if left == 0 and when == "before":
-                fact = die
+                waiting = waiting._replace(fact=die)
             elif left == 0 and callable(waiter):
-                waiter = die
+                waiting = waiting._replace(waiter=die)
             elif left == 0:
                 waiter.add_done_callback(die)
-        put(self, fact, waiter, *more)
+        put(self, waiting, *more)
 
     writer._put = counted
 

@@ -367,7 +367,8 @@ def _write(home: Path, offset: int, data: bytes) -> None:
         file.write(data)
 
 
-async def test_a_run_that_ends_on_a_full_disk_is_told_and_holds_up_nobody_afterwards(tmp_path: Path) -> None:
+# Case R5
+async def test_a_run_that_ends_on_a_full_disk_is_working_until_its_record_is_written(tmp_path: Path) -> None:
     home, go = tmp_path / "home", tmp_path / "go"
     with way_in("http-modern", home, {}) as way:
         async with way.client() as client:
@@ -390,13 +391,42 @@ async def test_a_run_that_ends_on_a_full_disk_is_told_and_holds_up_nobody_afterw
                 await eventually(begun)
                 disk.fill()
                 go.touch()
-            lost = answers.pop()
-            assert lost["is_error"] and lost["error"]["code"] == "not_recorded"
-            assert f"{database(home)} cannot be used" in lost["error"]["message"]
+            held_back = answers.pop()
+            assert (held_back["status"], held_back["result"]) == ("working", None), held_back
+            assert f"{database(home)} cannot be used" in held_back["message"]
             disk.free()
-            with anyio.fail_after(10):
-                await wait()
-            assert answers.pop()["result"] == 2, "the state is as it was before the lost run"
-            told = await call(client, "get_run", {"run_id": lost["run_id"]})
-            assert (told["status"], told["error"]["code"]) == ("failed", "not_recorded")
-    assert sorted(run["status"] for run in await runs_of(home)) == ["completed", "completed", "failed"]
+            ended = await call(client, "get_run", {"run_id": held_back["run_id"], "wait_s": 10})
+            assert (ended["status"], ended["result"]) == ("completed", 2)
+            await wait()
+            assert answers.pop()["result"] == 3, "and its state was stored"
+    assert {run["status"] for run in await runs_of(home)} == {"completed"}
+
+
+# Case R5
+async def test_a_run_outlives_a_lock_that_is_held_for_long(tmp_path: Path) -> None:
+    home, go = tmp_path / "home", tmp_path / "go"
+    source = WAITS.replace('    print("begun")', '    step(time.sleep, 0)\n    print("begun")').replace(
+        "    return", "    step(time.sleep, 0)\n    workflows.count()\n    return"
+    )
+    with way_in("stdio-modern", home, {}) as way:
+        async with way.client() as client:
+            await create(client, "count", COUNT)
+            await create(client, "waits", source)
+            answers: list[dict[str, Any]] = []
+
+            async def wait() -> None:
+                answers.append(await call(client, "waits", {"file": str(go)}))
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(wait)
+
+                async def begun() -> bool:
+                    return bool(await runs_of(home, "--status", "working"))
+
+                await eventually(begun)
+                with locked(home):
+                    go.touch()
+                    refused = await call(client, "count")  # by then the run has met the lock too
+                    assert refused["is_error"] and "has been locked" in refused["error"]["message"]
+            assert answers.pop()["result"] == 1
+    assert {run["status"] for run in await runs_of(home)} == {"completed"}

@@ -6,6 +6,7 @@ In one process, with real workers. Opening the home again is a restart: what was
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,13 @@ import pytest
 
 import replay_kit
 from repertoire.app import App
-from repertoire.errors import StorageError
+from repertoire.errors import DamagedStore
 from repertoire.model.run import Run
 from repertoire.model.session import Caller
-from repertoire.store import Store
-from repertoire.store.journal import NewRecord
+from repertoire.store import Store, writer
 from repertoire.store.writer import Writer
 from replay_kit import ME, ended, publish
-from survive_kit import effects, eventually, opened, run
+from survive_kit import effects, eventually, opened, run, said
 
 pytestmark = pytest.mark.anyio
 
@@ -140,7 +140,7 @@ async def test_a_run_that_cannot_be_parked_is_begun_again(
     async def full(store: Store, run: Run, parked: str, **more: Any) -> Run:
         if not failed:
             failed.append(run.id)
-            raise StorageError("The database is full.")
+            raise DamagedStore("A page cannot be read.")
         return await park(store, run, parked, **more)
 
     monkeypatch.setattr(Store, "park", full)
@@ -172,7 +172,8 @@ def run() -> str:
 # A disk that fails
 
 
-async def test_a_call_that_cannot_be_recorded_fails_the_run_and_nothing_stored_is_lost(
+# Case R5
+async def test_a_call_that_cannot_be_recorded_now_is_recorded_later_and_done_once(
     app: App, traces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = """
@@ -183,21 +184,22 @@ def run() -> None:
         step(effect, str(n))
 """
     await publish(app, traces, flow=source)
-    record = Store.record_call
+    together, refused = writer._together, 0
 
-    def full(store: Store, run: Run, one: NewRecord, first: int, told: Any, then: Callable[[Any], None]) -> None:
-        if one.call.n == 3:
-            asyncio.get_running_loop().call_soon(then, StorageError("The database is full.", "Make room."))
-        else:
-            record(store, run, one, first, told, then)
+    def full(connection: sqlite3.Connection, work: Callable[[], Any]) -> Any:
+        nonlocal refused
+        if effects(traces) == ["0", "1", "2"] and refused < 3:
+            refused += 1
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+        return together(connection, work)
 
-    monkeypatch.setattr(Store, "record_call", full)
-    answer = await run(app, "flow")  # its events are checked: no gap where those of the lost call would have been
-    assert answer["status"] == "failed" and answer["error"]["code"] == "not_recorded", answer["error"]
-    assert "The database is full." in answer["error"]["message"] and answer["error"]["hint"] == "Make room."
-    assert [call["n"] for call in (await app.service.tree(ME, answer["run_id"]))["calls"]] == [1, 2]
-    monkeypatch.setattr(Store, "record_call", record)
-    assert (await run(app, "flow", answer["session_id"]))["status"] == "completed"
+    monkeypatch.setattr(writer, "_together", full)
+    answer = await run(app, "flow")  # its events are checked: no gap
+    assert refused == 3 and answer["status"] == "completed", answer
+    assert [call["n"] for call in (await app.service.tree(ME, answer["run_id"]))["calls"]] == [1, 2, 3, 4]
+    assert effects(traces) == ["0", "1", "2", "3"] and said(answer) == [f"before {n}" for n in range(4)]
 
 
 async def test_a_slow_disk_and_a_dying_worker_do_nothing_twice(
@@ -217,7 +219,9 @@ def run() -> list:
     await publish(app, traces, flow=source)
     put: Callable[..., None] = Writer._put
 
-    def slow(self: Writer, fact: Any, waiter: Any, *more: Any) -> None:
+    def slow(self: Writer, waiting: Any, *more: Any) -> None:
+        fact = waiting.fact
+
         def later(db: Any) -> Any:
             if "add_events" in fact.__qualname__:
                 import time
@@ -225,8 +229,7 @@ def run() -> list:
                 time.sleep(0.3)
             return fact(db)
 
-        later.__qualname__ = fact.__qualname__
-        put(self, later, waiter, *more)
+        put(self, waiting._replace(fact=later), *more)
 
     monkeypatch.setattr(Writer, "_put", slow)
     answer = await run(app, "flow")

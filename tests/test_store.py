@@ -44,7 +44,7 @@ async def test_a_finished_run_has_its_result_its_state_and_its_last_event_togeth
         place = await store.start_run(run, with_state=True, fingerprint="f")
         assert place is not None and place.held_by is None and place.state is None
         said: list[NewEvent] = [("log", time.time(), {"message": "a"}), ("log", time.time(), {"message": "b"}, "0/", 1)]
-        await store.add_events(run.id, 2, said)
+        await store.add_events(run, 2, said)
         run = msgspec.structs.replace(run, last_event=3)
         done = await store.finish_run(run, "completed", result="7", state='{"n": 1}')
         assert (done.status, done.last_event) == ("completed", 4)
@@ -85,7 +85,7 @@ async def test_what_an_earlier_owner_left_is_claimed_as_it_is_with_its_place(tmp
     async with open_store(path) as store:
         for one in (run, ended):
             await store.start_run(one, with_state=True, fingerprint="f")
-        await store.add_events(run.id, 2, [("log", time.time(), {"message": "a"}, "0/", 1)])
+        await store.add_events(run, 2, [("log", time.time(), {"message": "a"}, "0/", 1)])
         await store.finish_run(ended, "completed", result="1")
         async with open_store(path) as later:
             assert [left.id for left in await later.claim_unfinished()] == [run.id]
@@ -96,7 +96,7 @@ async def test_what_an_earlier_owner_left_is_claimed_as_it_is_with_its_place(tmp
             assert (await later.claim_place(a_run())).held_by == run.id, "it is going on, so the state is still its"
             assert (await later.claim_place(a_run(session="s_2"))).held_by is None
             with pytest.raises(LostClaim):
-                await store.add_events(run.id, 3, [("log", time.time(), {"message": "too late"})])
+                await store.add_events(run, 3, [("log", time.time(), {"message": "too late"})])
             with pytest.raises(LostClaim):
                 await store.finish_run(run, "completed", result="7")
             refused: list[BaseException | None] = []
@@ -118,7 +118,7 @@ async def test_a_fact_that_fails_takes_nothing_else_of_its_group_with_it(tmp_pat
                     await (
                         store.start_run(run, with_state=False, fingerprint="f")
                         if known
-                        else store.add_events(run.id, 1, [])
+                        else store.add_events(run, 1, [])
                     )
                 )
             except LostClaim as error:
@@ -178,7 +178,7 @@ async def test_named_sessions_are_the_principals_own(tmp_path: Path) -> None:
 def test_every_status_has_a_row_and_final_ones_lead_nowhere() -> None:
     assert set(NEXT) == set(STATUSES)
     assert {"completed", "failed", "cancelled"} == FINAL
-    assert before("completed") == ("working",)
+    assert before("completed") == ("working", "input_required"), "a body may end while it asks: a thread of its own may"
     assert set(before("cancelled")) == {"working", "input_required"}
 
 

@@ -5,6 +5,7 @@ A door is a function of a DoorCall under the name of its call; further ones (too
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any, Final
 
@@ -131,6 +132,8 @@ class WorkflowDoors:
         return Done(known if known["status"] == "published" else None)
 
     async def _create(self, call: DoorCall) -> Done:
+        if (known := await self._done_before(call)) is not None:
+            return known
         args = call.args
         created = await self._service.create(
             _caller(call), str(args.get("name", "")), str(args.get("source", "")), args.get("description") or None,
@@ -139,9 +142,16 @@ class WorkflowDoors:
         return Done(created)
 
     async def _delete(self, call: DoorCall) -> Done:
+        if (known := await self._done_before(call)) is not None:
+            return known
         return Done(
             await self._service.delete(_caller(call), str(call.args.get("name", "")), bool(call.args.get("force")))
         )
+
+    async def _done_before(self, call: DoorCall) -> Done | None:
+        """The server may have died between what this call changed and its record."""
+        known = await self._store.effect(call.live.run.id, call.path) if call.live.begun_again else None
+        return None if known is None else Done(json.loads(known))
 
 
 def _checked_version(live: Live) -> WorkflowVersion:
@@ -161,4 +171,6 @@ def _caller(call: DoorCall) -> Caller:
     live = call.live
     root = live.version.root
     roots = live.run.roots or ((root,) if root else ())
-    return Caller(principal=live.run.principal, roots=roots, env=live.env, client=live.run.id)
+    return Caller(
+        principal=live.run.principal, roots=roots, env=live.env, client=live.run.id, call=(live.run.id, call.path)
+    )

@@ -122,7 +122,7 @@ class Attempt:
         """Not waited for, but the group before it is: a body that talks faster than the disk writes is slowed down."""
         if self._stored is not None:
             await self._stored
-        self._stored = self._store.add_events(self._live.run.id, self._live.number(len(events)), events)
+        self._stored = self._store.add_events(self._live.run, self._live.number(len(events)), events)
         self._stored.add_done_callback(self._announce)
 
     def _announce(self, stored: asyncio.Future[None]) -> None:

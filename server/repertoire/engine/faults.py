@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import StorageError
 from ..wire import Fault
 from .live import Outcome
 
@@ -49,11 +50,10 @@ def cancelled() -> Outcome:
     return Outcome(status="cancelled", error=Fault("cancelled", "Cancelled", "The run was cancelled."))
 
 
-def lost_start(cause: Exception, *, started: bool) -> tuple[Fault, str]:
-    """What to tell of a run of which something could not be stored."""
-    what = "its result could not be stored" if started else "its start could not be stored, so it was stopped"
+def not_begun(cause: Exception) -> StorageError:
+    """A run of which nothing is recorded: it was stopped."""
     hint = getattr(cause, "hint", None)
-    return Fault("not_recorded", "StorageError", f"The run is lost: {what}. {cause}", hint=hint), what
+    return StorageError(f"The run was not begun: its start could not be stored. {cause}", hint)
 
 
 def other_fingerprint(recorded: str, ours: str) -> str:

@@ -354,7 +354,7 @@ class Calls:
 
     def _tell(self, kind: Any, data: dict[str, Any]) -> None:
         first = self._live.number(1)
-        told = self._store.add_events(self._live.run.id, first, [(kind, time.time(), data)])
+        told = self._store.add_events(self._live.run, first, [(kind, time.time(), data)])
         told.add_done_callback(self._told)
 
     def _told(self, told: asyncio.Future[None]) -> None:

@@ -122,7 +122,7 @@ class Live:
         self.done = asyncio.Event()
         """Set when it has ended or is parked: nothing of it goes on here."""
         self.settled = asyncio.Event()
-        """Set then too, and while somebody is asked."""
+        """Set then too, while somebody is asked, and while it is held back."""
         self.has_children = False
         self.pins: dict[str, WorkflowVersion] = {}
         """What its calls of a name run, by the names that they have used."""
@@ -143,8 +143,14 @@ class Live:
         self.cancelled = False
         self.rehearsal: Mapping[str, Any] | None = None
         """Doors by their names, of an example's run: nothing that it does may be felt outside."""
+        self.recorded: asyncio.Future[Any] | None = None
+        """Done when its start is stored; None: it was stored before."""
         self.unrecorded: Exception | None = None
         """Why its start could not be stored: such a run is stopped, and nothing of it is kept."""
+        self.held_back = False
+        """What it came to cannot be stored now: nobody is told that before, but whoever waits is told why."""
+        self.over = asyncio.Event()
+        """Set when there is nothing more to wait for: it is done, or held back."""
         self._watch = watch
 
     @property
@@ -188,13 +194,20 @@ class Live:
             rest = tuple(q for q in run.questions if q.run_id != run_id or (question_id and q.id != question_id))
             if len(rest) < len(run.questions) and not run.is_final:
                 live.announce(status="input_required" if rest else "working", questions=rest)
-                if not rest and not live.done.is_set():
+                if not rest and not live.over.is_set():
                     live.settled.clear()
             live = live.parent
+
+    def hold_back(self, why: str) -> None:
+        self.held_back = True
+        self.settled.set()
+        self.over.set()
+        self.announce(waiting_for=f"its record to be written: {why}")
 
     def end(self) -> None:
         self.done.set()
         self.settled.set()
+        self.over.set()
         self.announce()
 
     def ended_with(self, fault: Fault) -> Run:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Final
@@ -27,20 +26,23 @@ from ..names import new_run_id
 from ..settings import Limits
 from ..store import Store
 from ..store.journal import ResumePoint
-from ..store.runs import Place
+from ..store.runs import Key, KeyTaken, Place
 from ..wire import Failed, Fault, Inspect, Inspected
 from .attempt import Attempt, Death, fingerprint, folder_of, reply
 from .budget import Budget
-from .faults import cancelled, death, lost_start, not_started, other_fingerprint
+from .faults import cancelled, death, not_started, other_fingerprint
 from .journal import Door
 from .live import Live, Outcome, Parking, Stopwatch, Watch
 from .pool import WorkerPool
+from .turns import Turns
 
 logger = logging.getLogger(__name__)
 
 _NO_ENV: Final[Mapping[str, str]] = MappingProxyType({})
-_RECORD_AGAIN_S: Final = 1.0
-"""How often the end of a run that could not be stored is tried again: the disk may have room, the lock may be gone."""
+_WAKE_AGAIN_S: Final = 1.0
+"""How often a parked run that could not be read is tried again: the disk may have room, the lock may be gone."""
+_HELD_BACK_S: Final = 6.0
+"""How long a caller waits for a record that cannot be written before it is told so: longer than a lock is waited for at all."""
 _CANCEL_TRIES: Final = 5
 _MAX_ZYGOTE_DEATHS: Final = 10
 """How often a run is begun again because what had forked its worker died. More, and the body itself may be the cause."""
@@ -62,7 +64,7 @@ class Runner:
         self.doors: dict[str, Door] = dict(doors or {})
         self.watch = Watch()
         self._live: dict[str, Live] = {}
-        self._turns: dict[tuple[str, str], deque[Live]] = {}
+        self._turns = Turns(store)
         self._woken: set[str] = set()
         self._envs: dict[str, Mapping[str, str]] = {}
         self.own_env = _NO_ENV
@@ -76,8 +78,8 @@ class Runner:
 
     def start(
         self, version: WorkflowVersion, arguments: str, session_id: str, principal: str, env: Mapping[str, str] = _NO_ENV, *,
-        roots: tuple[str, ...] = (), cwd: str | None = None, parent: Live | None = None, path: str | None = None, run_id: str | None = None,
-        rerun_of: str | None = None, rehearsal: Mapping[str, Door] | None = None,
+        roots: tuple[str, ...] = (), cwd: str | None = None, parent: Live | None = None, path: str | None = None,
+        run_id: str | None = None, rerun_of: str | None = None, rehearsal: Mapping[str, Door] | None = None, key: Key | None = None,
     ) -> Live:  # fmt: skip
         """`arguments` is a JSON object as text, `env` what the body sees of its caller's environment, `roots` the folders in which the
         names that it calls are looked up.
@@ -86,7 +88,8 @@ class Runner:
 
         A body without state begins while its start is being stored: what it does through a door is stored after it, in order.
 
-        With `rehearsal` it is an example's run: these doors instead of the house's, for it and whatever it calls.
+        With `rehearsal` it is an example's run: these doors instead of the house's, for it and whatever it calls. With a `key` it may
+        turn out that another run has that already: then there is none of this one, and `Live.recorded` raises KeyTaken.
         """
         if parent is None:
             self._pool.check_room()
@@ -101,14 +104,15 @@ class Runner:
         live = self._made(run, version, env, parent, ResumePoint())
         live.rehearsal = rehearsal or (parent.rehearsal if parent else None)
         live.begun_again = rerun_of is not None
-        waiting = self._turns.get(_key(run)) if version.uses_state else None
-        behind = waiting[-1].run.id if waiting else None  # who comes while others wait for the place goes behind them
+        behind = self._turns.behind(run, parent) if version.uses_state else None
         recorded = self._store.start_run(
-            run, with_state=version.uses_state and not waiting, fingerprint=fingerprint(), kin=live.kin,
-            holds_worker=has_room and not waiting,
+            run, with_state=version.uses_state and behind is None, fingerprint=fingerprint(), kin=live.kin,
+            holds_worker=has_room and behind is None, key=key,
         )  # fmt: skip
+        live.recorded = recorded
         recorded.add_done_callback(live.started)
-        self._tasks.start_soon(self._carry, live, recorded, behind, name=run.id)
+        needs_start = version.uses_state or live.begun_again or key is not None  # a rerun reads its own row
+        self._tasks.start_soon(self._carry, live, recorded if needs_start else None, behind, name=run.id)
         return live
 
     async def resume(
@@ -118,16 +122,17 @@ class Runner:
 
         A parked one goes on with its session's state as it is now; where another run holds that, it stays parked until its turn.
         """
-        if run_id in self._live:
+        if (live := self._live.get(run_id)) is not None:
             self._woken.add(run_id)
-            return self._live[run_id]
-        if (run := await self._store.run(run_id)) is None or run.is_final:
+            return live
+        known = await self._store.run(run_id)
+        if known is None or known.is_final:
             return None
-        version = await self._store.version(run.version)
-        point = await self._store.resume_point(run)
-        run = await self._store.run(run_id)  # once more, and last: what it asks may have been answered meanwhile
-        if run is None or run.is_final or run_id in self._live:
+        version = await self._store.version(known.version)
+        claimed = await self._store.claim_run(run_id)
+        if claimed is None:  # it has ended meanwhile, or somebody else was quicker
             return self._live.get(run_id)
+        run, point = claimed
         if version is None:
             await self._end_unrun(
                 run, point, Fault("version_gone", "VersionGone", "The text of this run's version is gone.")
@@ -135,18 +140,16 @@ class Runner:
             return None
         if point.fingerprint not in (None, fingerprint()) and not forced:
             why = other_fingerprint(point.fingerprint or "", fingerprint())
-            await self._store.park(run, why, status=run.status, wake_at=None, state=None, held_s=point.held_s)
+            await self._store.park(run, why, wake_at=None, state=None, held_s=point.held_s)
             return None
         parent = parent or self._live.get(run.parent or "")
         env = self._envs.pop(run_id, _NO_ENV) or env or self.own_env
         live = self._made(run, version, env, parent, point)
         live.begun_again = live.resumed = live.has_children = True
         live.announce(last_event=point.last_event, waiting_for=None)
-        if run.questions:  # others than that which was answered
+        if run.questions:  # it asks still: whoever waits for it is told at once
             live.settled.set()
-        recorded: asyncio.Future[Place | None] = asyncio.get_running_loop().create_future()
-        recorded.set_result(None)
-        self._tasks.start_soon(self._carry, live, recorded, None, name=run.id)
+        self._tasks.start_soon(self._carry, live, None, None, name=run.id)
         return live
 
     def _made(
@@ -196,7 +199,7 @@ class Runner:
             run = live.run if live is not None else await self._store.run(run_id)
             left = None if deadline is None else max(deadline - time.monotonic(), 0)
             try:
-                if run is None or run.is_settled or left == 0:
+                if run is None or run.is_settled or left == 0 or (live is not None and live.held_back):
                     return run
                 with anyio.move_on_after(left):
                     if live is not None:
@@ -225,9 +228,8 @@ class Runner:
 
     async def give_up(self, run_id: str, fault: Fault) -> None:
         """Record a run that nobody runs as failed."""
-        run = await self._store.run(run_id)
-        if run is not None and not run.is_final and run_id not in self._live:
-            await self._end_unrun(run, await self._store.resume_point(run), fault)
+        if (claimed := await self._store.claim_run(run_id)) is not None:
+            await self._end_unrun(*claimed, fault)
 
     def handle(self, run: Run, version: WorkflowVersion) -> Live:
         """For a run that is not going on here."""
@@ -241,11 +243,12 @@ class Runner:
             if (live := self._live.get(run_id)) is not None:
                 live.cancelled = True
                 live.scope.cancel()
-                await live.done.wait()
-            run = await self._store.run(run_id)
-            if run is not None and not run.is_final and run_id not in self._live:
-                await self._end_unrun(run, await self._store.resume_point(run), None)
-            if run_id not in self._live:
+                await live.over.wait()
+                if not live.done.is_set():
+                    return
+            elif (claimed := await self._store.claim_run(run_id)) is not None:
+                await self._end_unrun(*claimed, None)
+            elif run_id not in self._live:  # it has ended
                 break
         await self._cancel_below(run_id)
 
@@ -277,13 +280,15 @@ class Runner:
             finally:
                 self.watch.forget(run_id, changed)
 
-    async def _carry(self, live: Live, recorded: asyncio.Future[Place | None], behind: str | None) -> None:
-        """One run from start to record. Never raises but when the whole house is going down."""
+    async def _carry(self, live: Live, needed: asyncio.Future[Place | None] | None, behind: str | None) -> None:
+        """One run from start to record. `needed`: its start, where the body must not begin before that is stored.
+
+        Never raises but when the whole house is going down.
+        """
         end: Outcome | Parking | None = None
         try:
             with live.scope:
-                needs_start = live.version.uses_state or live.begun_again  # a rerun reads its own row
-                place = await asyncio.shield(recorded) if needs_start else None
+                place = await asyncio.shield(needed) if needed is not None else None
                 end = await self._perform(live, Place(held_by=behind) if behind else place)
             end = end or cancelled()
         except anyio.get_cancelled_exc_class():
@@ -295,36 +300,63 @@ class Runner:
             self._live.pop(live.run.id, None)
             live.end()
             return
-        except StorageError as error:  # its events or its place could not be stored
-            end = Outcome(status="failed", error=Fault(error.code, "StorageError", error.message, hint=error.hint))
+        except RepertoireError as error:
+            fault = Fault(error.code, type(error).__name__, error.message, hint=error.hint)
+            end = Outcome(status="failed", error=fault)
         except Exception:  # the edge of a run: whatever went wrong in us becomes a recorded fact
             logger.exception("run %s", live.run.id)
             end = Outcome(
                 status="failed",
                 error=Fault("internal", "InternalError", "Repertoire failed to run this; its log has the details."),
             )
-        with anyio.CancelScope(shield=True):
-            if isinstance(end, Parking) and not live.cancelled:
-                await self._park(live, end)
-            else:
-                await self._record(live, end if isinstance(end, Outcome) else cancelled())
+        if live.unrecorded is not None:
+            self._drop_unrecorded(live)
+        elif isinstance(end, Parking) and not live.cancelled:
+            await self._park(live, end)
+        else:
+            await self._record(live, end if isinstance(end, Outcome) else cancelled())
+
+    def _drop_unrecorded(self, live: Live) -> None:
+        """Nothing of it is stored, so there is nothing to end: whoever called it is told that there is no such run."""
+        if not isinstance(live.unrecorded, KeyTaken):
+            logger.error(
+                "run %s: its start could not be stored, so it was stopped", live.run.id, exc_info=live.unrecorded
+            )
+        self._live.pop(live.run.id, None)
+        live.end()
+        self._turns.next(live.run)
+
+    async def _stored(self, live: Live, storing: Awaitable[Run]) -> Run:
+        """What the store has of the run, when it has it. Where that takes long, whoever waits for the run is told why meanwhile.
+
+        Not shielded: where the house goes down before it is stored, the next owner goes on from what is.
+        """
+        storing = asyncio.ensure_future(storing)
+        with anyio.move_on_after(_HELD_BACK_S):
+            return await asyncio.shield(storing)
+        why = self._store.stuck or StorageError("The disk is slow.")
+        logger.error("%s: its record cannot be written: %s", live.run.id, why)
+        live.hold_back(f"{why.message} {why.hint or ''}".rstrip())
+        return await asyncio.shield(storing)
 
     async def _park(self, live: Live, parking: Parking) -> None:
         run = live.run
+        storing = self._store.park(
+            run, parking.why, wake_at=parking.wake_at, state=parking.state, held_s=live.stopwatch.used_s
+        )
         try:
-            parked = await self._store.park(
-                run, parking.why, status=parking.status, wake_at=parking.wake_at, state=parking.state, held_s=live.stopwatch.used_s,
-            )  # fmt: skip
-        except Exception:  # the disk is full: it stays as it was stored, and is begun again
+            parked = await self._stored(live, storing)
+        except Exception:  # it stays as it was stored, and is begun again
             logger.exception("parking %s", run.id)
             parked = run
             self._woken.add(run.id)
+            self._store.release_run(run)
         self._live.pop(run.id, None)
         if live.env:
             self._envs[run.id] = live.env
         live.run = parked
         live.end()
-        self._next_turn(run)
+        self._turns.next(run)
         self.on_parked(parked, parking.wake_at)
         if run.id in self._woken:
             self._woken.discard(run.id)
@@ -332,26 +364,30 @@ class Runner:
 
     async def _record(self, live: Live, outcome: Outcome) -> None:
         run = live.run
+        storing = self._store.finish_run(
+            run, outcome.status, result=outcome.result, error=outcome.error, state=outcome.state, events=outcome.events
+        )
         try:
-            if live.unrecorded is not None:
-                raise live.unrecorded  # nothing of it is stored, so there is nothing to end
-            finished = await self._store.finish_run(
-                run,
-                outcome.status,
-                result=outcome.result,
-                error=outcome.error,
-                state=outcome.state,
-                events=outcome.events,
-            )
+            finished = await self._stored(live, storing)
             if outcome.error is not None and outcome.error.traceback:
                 logger.info("run %s failed: %s\n%s", run.id, outcome.error.message, outcome.error.traceback)
-        except Exception as error:  # the disk is full, the file is gone: the caller must hear of it all the same
-            finished = await self._unstored(live, error)
-            if live.unrecorded is None and isinstance(error, StorageError):
-                self._tasks.start_soon(self._record_later, finished, name=f"the end of {run.id}")
+        except Exception as error:  # the file is damaged, or the run is no longer ours
+            finished = await self._known_end(live, error)
         self._ended(live, finished)
         if live.has_children:
             await self._cancel_below(run.id)
+
+    async def _known_end(self, live: Live, error: Exception) -> Run:
+        """What the record says of a run whose end could not be stored."""
+        if not isinstance(error, LostClaim):
+            logger.error("run %s: its end could not be stored", live.run.id, exc_info=error)
+        try:
+            known = await self._store.run(live.run.id)
+        except RepertoireError:
+            known = None
+        if known is not None and known.is_final:
+            return known  # somebody else has ended it
+        return msgspec.structs.replace(live.run, waiting_for=f"its record to be written: {error}")
 
     def _ended(self, live: Live, finished: Run) -> None:
         self._live.pop(finished.id, None)
@@ -363,7 +399,7 @@ class Runner:
             live.parent.forget_questions(finished.id)
         live.run = finished
         live.end()
-        self._next_turn(finished)
+        self._turns.next(finished)
         if finished.parent is not None and ((above := self._live.get(finished.parent)) is None or above.parking):
             self._tasks.start_soon(self._wake, finished.parent)
 
@@ -374,7 +410,7 @@ class Runner:
                 await self.resume(run_id)
                 return
             except StorageError:
-                await anyio.sleep(_RECORD_AGAIN_S)
+                await anyio.sleep(_WAKE_AGAIN_S)
             except Exception:  # nobody waits for this who could be told
                 logger.exception("going on with %s", run_id)
                 return
@@ -396,33 +432,12 @@ class Runner:
         live.has_children = True
         await self._record(live, outcome)
 
-    async def _unstored(self, live: Live, error: Exception) -> Run:
-        """What to say of a run whose end could not be stored."""
-        if isinstance(error, LostClaim) and (known := await self._store.run(live.run.id)) is not None:
-            return known  # somebody else has ended it
-        cause = live.unrecorded or error
-        fault, what = lost_start(cause, started=live.unrecorded is None)
-        logger.error("run %s: %s", live.run.id, what, exc_info=cause)
-        return live.ended_with(fault)
-
-    async def _record_later(self, run: Run) -> None:
-        """In the store it is still going on and holds its place: say there what its caller was told, once that can be stored."""
-        while True:
-            await anyio.sleep(_RECORD_AGAIN_S)
-            try:
-                await self._store.finish_run(run, "failed", error=run.error)
-            except StorageError:
-                continue
-            except RepertoireError:  # somebody else has ended it, or the file is damaged and stays as it is
-                return
-            self._next_turn(run)
-            return
-
     async def _perform(self, live: Live, place: Place | None) -> Outcome | Parking:
         if live.resumed:
             place = await self._regain(live)
         while place is not None and place.held_by is not None:
-            place = await self._wait_for_place(live, place.held_by)
+            place = await self._turns.wait(live, place.held_by)
+            live.announce(waiting_for=None if self._pool.has_room else _A_WORKER)
         deaths = zygote_deaths = 0
         while True:
             point = await self._store.resume_point(live.run) if live.begun_again else ResumePoint()
@@ -431,9 +446,9 @@ class Runner:
             async with self._pool.lease(trusted=live.version.origin == "operator", told=told) as worker:
                 if live.run.started_at is None:
                     live.announce(started_at=time.time(), waiting_for=None)
-                    await self._store.mark_started(live.run.id, live.run.started_at or 0.0)
+                    await self._store.mark_started(live.run, live.run.started_at or 0.0)
                 elif live.resumed:
-                    await self._store.mark_started(live.run.id, live.run.started_at)
+                    await self._store.mark_started(live.run, live.run.started_at)
                 end = await attempt.run(worker, place, point)
             if not isinstance(end, Death):
                 return end
@@ -446,7 +461,7 @@ class Runner:
             deaths = 1 if end.progressed else max(deaths, point.deaths) + 1
             if deaths > self._limits.max_deaths:
                 return Outcome(status="failed", error=end.fault)
-            await self._store.note_deaths(live.run.id, deaths)
+            await self._store.note_deaths(live.run, deaths)
 
     async def _regain(self, live: Live) -> Place | None:
         """The place of a run that goes on, which it held or has given up while it was parked."""
@@ -468,44 +483,6 @@ class Runner:
         if child is not None and not child.is_final:
             await self.cancel(child.id)
 
-    async def _wait_for_place(self, live: Live, holder: str) -> Place:
-        """Runs that change one session's state go one after the other, in the order in which they came."""
-        waiting = self._turns.setdefault(_key(live.run), deque())
-        waiting.append(live)
-        live.queued.set()
-        try:
-            live.announce(waiting_for=holder, started_at=None)
-            told = {"level": "info", "message": f"waiting for {holder}"}
-            await self._store.add_events(live.run.id, live.number(1), [("log", time.time(), told)])
-            live.announce()
-            while True:
-                turn = live.turn = asyncio.Event()
-                if waiting[0] is live:
-                    place = await self._take_place(live)
-                    if place.held_by is None:
-                        live.announce(waiting_for=None if self._pool.has_room else _A_WORKER)
-                        return place
-                await turn.wait()
-        finally:
-            waiting.remove(live)
-            self._next_turn(live.run)
-
-    async def _take_place(self, live: Live) -> Place:
-        if (
-            live.begun_again
-            and (place := await self._store.unpark(live.run, with_state=True, kin=live.kin)) is not None
-        ):
-            return place
-        return await self._store.claim_place(live.run, live.kin)
-
-    def _next_turn(self, run: Run) -> None:
-        """Wake the first that waits for this run's place; it asks the Store and waits on if somebody still holds it."""
-        waiting = self._turns.get(_key(run))
-        if waiting:
-            waiting[0].turn.set()
-        else:
-            self._turns.pop(_key(run), None)
-
 
 def _nothing(run: Run, wake_at: float | None) -> None:
     pass
@@ -516,10 +493,6 @@ def _tell_what_it_waits_for(live: Live, what: str | None) -> None:
         live.announce(waiting_for=what)
     elif live.run.started_at is not None:
         live.announce(waiting_for=None)
-
-
-def _key(run: Run) -> tuple[str, str]:
-    return run.session_id, run.workflow
 
 
 def _chain(run: Run, parent: Live | None) -> str:

@@ -45,7 +45,7 @@ class Waits:
         if call is not None and asked is not None and not asked.done() and not call.live.parking:
             asked.set_result(text)
         else:
-            await self._runner.resume(question.run_id)
+            await self._runner.resume(question.run_id)  # a body that goes on finds it in the record when it comes to it
 
     async def _sleep(self, call: DoorCall) -> Done:
         seconds = float(call.args["seconds"])
@@ -86,7 +86,7 @@ class Waits:
             if await self._clock.wait(asked, question.expires_at):
                 return asked.result()
             asked.cancel()  # an answer that comes now is read from the store
-            answer = await self._store.close_wait(call.live.run.id, call.path)
+            answer = await self._store.close_wait(call.live.run, call.path)
             if answer is not None:  # given in the last moment, and its person was told that it counts
                 return answer
             self._runner.forget_question(question)

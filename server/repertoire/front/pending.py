@@ -166,7 +166,10 @@ def _lost(number: str | int, request: Request, why: str) -> bytes:
     if request.run is not None:
         known = f"Its run is {request.run}; ask get_run with that id."
     else:
-        known = "Whether its run had started is not known; `repertoire runs` shows the latest ones."
+        known = (
+            "It may not have begun: list_runs shows the runs that have. Make the call again where there is none; "
+            "with the idempotency_key that it had, it is safe to make it again at once."
+        )
     return failure(number, LOST, f"{why} {known}", request.run)
 
 

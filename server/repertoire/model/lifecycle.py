@@ -11,7 +11,7 @@ Status = Literal["working", "input_required", "completed", "failed", "cancelled"
 
 NEXT: Final[dict[Status, frozenset[Status]]] = {
     "working": frozenset({"input_required", "completed", "failed", "cancelled"}),
-    "input_required": frozenset({"working", "failed", "cancelled"}),
+    "input_required": frozenset({"working", "completed", "failed", "cancelled"}),
     "completed": frozenset(),
     "failed": frozenset(),
     "cancelled": frozenset(),

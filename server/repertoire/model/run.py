@@ -76,6 +76,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     is_example: bool = False
     """Made to check what a workflow does: shown to nobody who does not ask for it by its id."""
     questions: tuple[Question, ...] = ()
+    claim: int = 1
+    """The number of the body that goes on, or went on last. A write that names an earlier one is refused."""
 
     @property
     def is_final(self) -> bool:

@@ -32,5 +32,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     client: str = ""
     """What the program calls itself through which the call came."""
 
+    call: tuple[str, str] | None = None
+    """Where a body calls: its run and the call's path. What the call changes is changed once, however often it is made again."""
+
     def __repr__(self) -> str:
         return f"Caller({self.principal!r}, session_name={self.session_name!r})"  # env may hold keys: not for a log

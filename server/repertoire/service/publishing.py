@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from typing import Any, Final
@@ -16,7 +17,7 @@ from ..model.session import Caller
 from ..model.workflow import Finding, WorkflowVersion, name_problem
 from ..registry.expect import read_examples
 from ..registry.review import narrowed
-from ..store.publishing import By
+from ..store.publishing import By, Effect
 from .base import Parts
 from .examples import check, example_of
 from .versions import Versions
@@ -65,12 +66,13 @@ class Publishing(Versions):
             return _answer(version, checked, [_NOT_ISOLATED], status="draft")
         version = await self._loaded(caller, version)
         checked, remarks = await self._check(caller, version, wanted)
-        if publish:
-            await self._publish_or_keep(caller, version, checked, replace=replace, force=force)
-        else:
-            await self._store.keep_draft(version, _by(caller), checked)
         remarks += [*await self._unmet(caller, version), *([] if wanted else [_no_examples(publish)]), _NOT_ISOLATED]
-        return _answer(version, checked, remarks, status=await self._status(caller, version))
+        if not publish:
+            await self._store.keep_draft(version, _by(caller), checked)
+            return _answer(version, checked, remarks, status=await self._status(caller, version))
+        answer = _answer(version, checked, remarks, status="published")
+        await self._publish_or_keep(caller, version, checked, replace=replace, force=force, answer=answer)
+        return answer
 
     async def publish(
         self, caller: Caller, name: str, version: str, force: bool = False, *, approved: bool = False
@@ -110,7 +112,7 @@ class Publishing(Versions):
         async with self._publishing:
             if not force:
                 await self._check_nobody_calls(name)
-            return await self._catalog.unpublish(name, _by(caller))
+            return await self._catalog.unpublish(name, _by(caller, answer=True))
 
     async def pin(self, caller: Caller, name: str) -> bool:
         """List it as a tool of its own however many others there are. False: it was pinned already."""
@@ -192,7 +194,14 @@ class Publishing(Versions):
         return await check(self._runner, caller, self.view(caller), version, examples, self._limits.examples_timeout_s)
 
     async def _publish_or_keep(
-        self, caller: Caller, version: WorkflowVersion, checked: Checked, *, replace: bool, force: bool
+        self,
+        caller: Caller,
+        version: WorkflowVersion,
+        checked: Checked,
+        *,
+        replace: bool,
+        force: bool,
+        answer: Any = None,
     ) -> None:
         """Raises Refused, and keeps it as a draft then, where its examples or those who call it do not allow publishing."""
         try:
@@ -200,7 +209,7 @@ class Publishing(Versions):
                 raise _examples_failed(version, checked, await self._what_becomes_of(version))
             if self._settings.publish_requires == "examples" and not checked.examples:
                 raise Refused("This server publishes only workflows with examples.", _GIVE_SOME, code="no_examples")
-            await self._publish(caller, version, checked, replace=replace, force=force)
+            await self._publish(caller, version, checked, replace=replace, force=force, answer=answer)
         except Refused as error:
             await self._store.keep_draft(version, _by(caller), checked)
             error.details = {
@@ -210,13 +219,21 @@ class Publishing(Versions):
             raise
 
     async def _publish(
-        self, caller: Caller, version: WorkflowVersion, checked: Checked | None, *, replace: bool, force: bool
+        self,
+        caller: Caller,
+        version: WorkflowVersion,
+        checked: Checked | None,
+        *,
+        replace: bool,
+        force: bool,
+        answer: Any = None,
     ) -> None:
+        """`answer`: what a body that publishes is to be told."""
         async with self._publishing:
             self._check_name(version.name, replace)  # another call may have taken it meanwhile
             if not force and (before := self._catalog.created(version.name)) is not None:
                 await self._check_callers(before, version)
-            await self._catalog.publish(version, _by(caller), checked)
+            await self._catalog.publish(version, _by(caller, answer), checked)
 
     async def _what_becomes_of(self, version: WorkflowVersion) -> str:
         if await self._store.was_published(version.hash):
@@ -274,8 +291,10 @@ class Publishing(Versions):
             )
 
 
-def _by(caller: Caller) -> By:
-    return By(caller.principal, caller.client)
+def _by(caller: Caller, answer: Any = None) -> By:
+    """`answer`: what the body is to be told whose call this is."""
+    effect = None if caller.call is None or answer is None else Effect(*caller.call, json.dumps(answer))
+    return By(caller.principal, caller.client, effect)
 
 
 def _plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:

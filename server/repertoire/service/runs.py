@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import time
@@ -13,13 +14,15 @@ from typing import Any, Final
 import anyio
 import msgspec
 
+from ..engine.faults import not_begun
 from ..engine.live import Live
 from ..engine.runner import unknown_run
 from ..engine.waits import check_answer
 from ..errors import BadArguments, UnknownSession
 from ..model.run import Run, RunEvent, envelope, iso, result_part
 from ..model.session import Caller, Session
-from ..names import new_run_id, new_session_id
+from ..names import new_session_id
+from ..store.runs import Key, KeyTaken
 from .base import Parts
 from .library import Library
 
@@ -66,15 +69,11 @@ class Runs(Library):
             known = self._runner.live(lost) or await self._ended(lost)
             if known is not None:
                 return known
-        if idempotency_key is None:
-            return self._runner.start(
-                version, text, session, caller.principal, caller.env, roots=caller.roots, cwd=caller.cwd
-            )
-        run_id = await self._first_of(caller, version.name, idempotency_key, text)
-        known = self._runner.live(run_id) or await self._ended(run_id)
-        return known or self._runner.start(
-            version, text, session, caller.principal, caller.env, roots=caller.roots, cwd=caller.cwd, run_id=run_id
+        key = None if idempotency_key is None else self._key(idempotency_key, text)
+        live = self._runner.start(
+            version, text, session, caller.principal, caller.env, roots=caller.roots, cwd=caller.cwd, key=key
         )
+        return live if key is None else await self._first_with(key, live)
 
     async def _ended(self, run_id: str) -> Live | None:
         """A handle for a run that is not live here."""
@@ -82,19 +81,29 @@ class Runs(Library):
         version = run and await self._store.version(run.version)
         return self._runner.handle(run, version) if run and version else None
 
-    async def _first_of(self, caller: Caller, workflow: str, key: str, arguments: str) -> str:
+    def _key(self, key: str, arguments: str) -> Key:
         if not 0 < len(key) <= _MAX_KEY_CHARS:
             raise BadArguments(f"`idempotency_key` must have 1 to {_MAX_KEY_CHARS} characters.")
         hashed = hashlib.sha256(json.dumps(json.loads(arguments), sort_keys=True).encode()).hexdigest()
+        return Key(key=key, arguments=hashed, ttl_s=self._limits.idempotency_ttl_s)
+
+    async def _first_with(self, key: Key, live: Live) -> Live:
+        """This run where it is the first with the key, or the one that was."""
+        assert live.recorded is not None
         try:
-            return await self._store.idempotent(
-                caller.principal, workflow, key, hashed, new_run_id(workflow), self._limits.idempotency_ttl_s
-            )
-        except ValueError as error:
-            raise BadArguments(
-                f"The idempotency key {key!r} stands for {error} already, which had other arguments.",
-                "Use a new key for a new request.",
-            ) from None
+            await asyncio.shield(live.recorded)
+            return live
+        except KeyTaken as taken:
+            if not taken.same_arguments:
+                raise BadArguments(
+                    f"The idempotency key {key.key!r} stands for {taken.run_id} already, which had other arguments.",
+                    "Use a new key for a new request.",
+                ) from None
+            run_id = taken.run_id
+        first = self._runner.live(run_id) or await self._ended(run_id)
+        if first is None:
+            raise unknown_run(run_id)
+        return first
 
     def undelivered(self, run_id: str) -> None:
         """Its caller is gone before it was told the result. Who makes the same call again soon is answered by this run."""
@@ -104,8 +113,11 @@ class Runs(Library):
         self._undelivered.put(run.principal, run.session_id, run.workflow, run.arguments, run.id)
 
     async def wait(self, live: Live, seconds: float | None) -> Run:
-        """The run when it has ended or asks somebody, or as it is after `seconds`."""
-        return await self._runner.wait(live.run.id, seconds) or live.run
+        """The run when it has ended or asks somebody, or as it is after `seconds`. Raises StorageError where it could not be begun."""
+        run = await self._runner.wait(live.run.id, seconds) or live.run
+        if live.unrecorded is not None:
+            raise not_begun(live.unrecorded)
+        return run
 
     async def finish(self, live: Live) -> Run:
         """The run when it has ended, whoever has to be asked on the way."""

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import aiosqlite
 
+from ..errors import StorageError
 from .trouble import Trouble
 from .writer import Writer, on_thread, raw
 
@@ -24,13 +25,27 @@ class Facts:
         self._trouble = trouble
         self.epoch = epoch
 
-    def submit(self, fact: Callable[[sqlite3.Connection], T], *, within_s: float = 0.0) -> asyncio.Future[T]:
-        """Commit one fact after all that was submitted before it; the future has its value, or what it raised."""
-        return self._writer.submit(fact, within_s=within_s)
+    @property
+    def stuck(self) -> StorageError | None:
+        """Why nothing can be written now."""
+        return self._writer.stuck
+
+    def submit(
+        self, fact: Callable[[sqlite3.Connection], T], *, within_s: float = 0.0, patient: bool = False
+    ) -> asyncio.Future[T]:
+        """Commit one fact after all that was submitted before it; the future has its value, or what it raised.
+
+        A `patient` one is tried until it is committed, where the disk is full or the file is locked.
+        """
+        return self._writer.submit(fact, within_s=within_s, patient=patient)
 
     async def write(self, fact: Callable[[sqlite3.Connection], T]) -> T:
         """Commit one fact, with whatever others are waiting."""
         return await self.submit(fact)
+
+    async def write_patiently(self, fact: Callable[[sqlite3.Connection], T]) -> T:
+        """As `write`, for what a run does that goes on."""
+        return await self.submit(fact, patient=True)
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query on the reader's thread."""

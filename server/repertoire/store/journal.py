@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -12,9 +11,9 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import LostClaim
-from ..model.lifecycle import Status
-from ..model.run import Question, Run
+from ..model.run import Run
 from ..wire import Fault, Recorded
+from .asking import close_wait
 from .base import Facts
 from .runs import NewEvent, Place, check_owner, claim, insert_events, last_event, release_place, run_of
 from .sessions import load_state, save_state
@@ -34,13 +33,6 @@ _INSERT: Final = (
     "INSERT INTO call (run_id, n, path, op, hash, label, at, began_at, ended_at, result, error, cancelled, clock, child, held_s) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-
-
-_ASK_TOO: Final = (
-    "WITH RECURSIVE above (id) AS (SELECT parent FROM run WHERE id = ? UNION ALL SELECT run.parent FROM run JOIN above ON run.id = above.id) "
-    "UPDATE run SET status = 'input_required' WHERE id IN (SELECT id FROM above) AND parked IS NOT NULL AND status = 'working'"
-)
-"""A run that asks may have slept before: those above it were parked then, when nobody was asked."""
 
 
 class NewRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,13 +91,13 @@ class JournalFacts(Facts):
         """The call, its events and what state it stores, in one transaction; then `then` hears of it. LostClaim when the run is not ours."""
 
         def fact(db: sqlite3.Connection) -> None:
-            check_owner(db, run.id, self.epoch)
+            check_owner(db, run, self.epoch)
             if record.state is not None:
                 _keep_loaded_state(db, run)
                 save_state(db, run.session_id, run.workflow, record.state, record.ended_at)
             _insert(db, run.id, record)
             if record.call.cancelled and record.call.op == "ask":
-                _close_wait(db, run.id, record.call.path)
+                close_wait(db, run, record.call.path)
             insert_events(db, run.id, first_event, events)
 
         self._writer.tell(fact, then)
@@ -114,10 +106,10 @@ class JournalFacts(Facts):
         """The body heard of this record only at `at`, after what else it had waited for."""
 
         def fact(db: sqlite3.Connection) -> None:
-            check_owner(db, run.id, self.epoch)
+            check_owner(db, run, self.epoch)
             db.execute("UPDATE call SET at = max(at, ?) WHERE run_id = ? AND n = ?", (at, run.id, n))
 
-        return self.submit(fact)
+        return self.submit(fact, patient=True)
 
     async def page(self, run_id: str, after: int, limit: int = PAGE) -> list[Recorded]:
         """What a replay meets after number `after`."""
@@ -182,43 +174,28 @@ class JournalFacts(Facts):
         return await self.write(fact)
 
     async def resume_point(self, run: Run) -> ResumePoint:
-        def query(db: sqlite3.Connection) -> ResumePoint:
-            total, last, at, held_then = db.execute(
-                "SELECT count(CASE WHEN covered = 0 AND n > 0 THEN 1 END), coalesce(max(n), 0), coalesce(max(at), 0), "
-                "coalesce(max(held_s), 0) FROM call WHERE run_id = ?", (run.id,),
-            ).fetchone()  # fmt: skip
-            told = db.execute(
-                "SELECT path, max(k) FROM event WHERE run_id = ? AND k IS NOT NULL GROUP BY path", (run.id,)
-            )
-            (last_event,) = db.execute("SELECT max(n) FROM event WHERE run_id = ?", (run.id,)).fetchone()
-            loaded = db.execute("SELECT result FROM call WHERE run_id = ? AND n = 0", (run.id,)).fetchone()
-            deaths, held_s, fingerprint = db.execute(
-                "SELECT CASE WHEN died_at = ? THEN deaths ELSE 0 END, held_s, fingerprint FROM run WHERE id = ?",
-                (last, run.id),
-            ).fetchone()
-            (calls,) = db.execute(
-                "WITH RECURSIVE tree (id) AS (VALUES (?) UNION ALL SELECT run.id FROM run JOIN tree ON run.parent = tree.id) "
-                "SELECT count(*) FROM call WHERE run_id IN tree AND n > 0 AND op NOT IN ('tick', 'wake')", (run.id,),
-            ).fetchone()  # fmt: skip
-            begun = db.execute(
-                "SELECT data ->> 'path' FROM event WHERE run_id = ?1 AND type = 'call_start' "
-                "EXCEPT SELECT path FROM call WHERE run_id = ?1", (run.id,)
-            )  # fmt: skip
-            return ResumePoint(
-                records=total,
-                last_n=last,
-                clock_s=at,
-                told=dict(told.fetchall()),
-                last_event=last_event or 1,
-                loaded_state=loaded and loaded[0],
-                deaths=deaths,
-                held_s=max(held_s, held_then),
-                fingerprint=fingerprint,
-                calls=calls,
-                begun=frozenset(path for (path,) in begun),
-            )
+        return await self.read(lambda db: _resume_point(db, run.id))
 
-        return await self.read(query)
+    async def claim_run(self, run_id: str) -> tuple[Run, ResumePoint] | None:
+        """The right to begin a body of this run, under a new number, with where it is. None: it has ended, a body of it goes on, or it
+        belongs to another owner."""
+
+        def fact(db: sqlite3.Connection) -> tuple[Run, ResumePoint] | None:
+            changed = db.execute(
+                "UPDATE run SET claim = claim + 1, is_claimed = 1 WHERE id = ? AND epoch = ? AND is_claimed = 0 "
+                "AND status IN ('working', 'input_required')", (run_id, self.epoch),
+            ).rowcount  # fmt: skip
+            if not changed:
+                return None
+            run = run_of(db, "id = ?", (run_id,))
+            return None if run is None else (run, _resume_point(db, run_id))
+
+        return await self.write_patiently(fact)
+
+    def release_run(self, run: Run) -> asyncio.Future[int]:
+        """No body of it goes on, and another may be begun."""
+        statement = "UPDATE run SET is_claimed = 0 WHERE id = ? AND epoch = ? AND claim = ?"
+        return self.submit(lambda db: db.execute(statement, (run.id, self.epoch, run.claim)).rowcount, patient=True)
 
     async def claim_unfinished(self) -> list[Unfinished]:
         """Take over what an earlier owner of this home left unfinished, newest first. Only the owner's lock makes this safe to call."""
@@ -231,7 +208,7 @@ class JournalFacts(Facts):
                 f"deaths = CASE WHEN died_at = {_LAST} THEN deaths ELSE 0 END, died_at = {_LAST} WHERE {where} AND {held}",
                 (self.epoch,),
             )
-            db.execute(f"UPDATE run SET epoch = ? WHERE {where}", (self.epoch, self.epoch))
+            db.execute(f"UPDATE run SET epoch = ?, is_claimed = 0 WHERE {where}", (self.epoch, self.epoch))
             _end_examples(db)
             db.execute(
                 "DELETE FROM place WHERE run_id NOT IN (SELECT id FROM run WHERE status IN ('working', 'input_required'))"
@@ -248,52 +225,50 @@ class JournalFacts(Facts):
 
         return await self.write(fact)
 
-    async def note_deaths(self, run_id: str, deaths: int) -> None:
+    async def note_deaths(self, run: Run, deaths: int) -> None:
         """How often its worker has died with nothing recorded in between."""
         statement = (
             f"UPDATE run SET deaths = ?, server_deaths = CASE WHEN died_at = {_LAST} THEN server_deaths ELSE 0 END, died_at = {_LAST} "
-            "WHERE id = ? AND epoch = ?"
+            "WHERE id = ? AND epoch = ? AND claim = ?"
         )
-        await self.write(lambda db: db.execute(statement, (deaths, run_id, self.epoch)).rowcount)
+        await self.write_patiently(lambda db: db.execute(statement, (deaths, run.id, self.epoch, run.claim)).rowcount)
 
-    async def park(
-        self, run: Run, parked: str, *, status: Status, wake_at: float | None, state: str | None, held_s: float
-    ) -> Run:  # fmt: skip
+    def park(
+        self, run: Run, parked: str, *, wake_at: float | None, state: str | None, held_s: float
+    ) -> asyncio.Future[Run]:  # fmt: skip
         """The run holds no worker from now on; its state is stored and its place given up. LostClaim when it is not ours."""
 
         def fact(db: sqlite3.Connection) -> Run:
-            check_owner(db, run.id, self.epoch)
+            check_owner(db, run, self.epoch)
             if state is not None:
                 _keep_loaded_state(db, run)
                 save_state(db, run.session_id, run.workflow, state, time.time())
                 release_place(db, run.id, run.session_id, run.workflow)
             changed = db.execute(
-                "UPDATE run SET status = ?, parked = ?, wake_at = ?, last_event = ?, held_s = ?, held_in = NULL "
+                "UPDATE run SET parked = ?, wake_at = ?, last_event = ?, held_s = ?, held_in = NULL, is_claimed = 0 "
                 "WHERE id = ? AND status IN ('working', 'input_required')",
-                (status, parked, wake_at, run.last_event, held_s, run.id),
+                (parked, wake_at, run.last_event, held_s, run.id),
             ).rowcount
             if not changed:
                 raise LostClaim(f"{run.id} has ended already")
-            if status == "input_required" and run.parent is not None:
-                db.execute(_ASK_TOO, (run.id,))
             return run_of(db, "id = ?", (run.id,)) or run
 
-        return await self.write(fact)
+        return self.submit(fact, patient=True)
 
     async def unpark(self, run: Run, *, with_state: bool, kin: Sequence[str] = ()) -> Place | None:
-        """It goes on, with the state as others have left it meanwhile. None: it was not parked, or has ended.
+        """It goes on, with the state as others have left it meanwhile. None: it was not parked.
 
         Where another run holds the place of its state, it stays parked.
         """
 
         def fact(db: sqlite3.Connection) -> Place | None:
-            statement = "SELECT 1 FROM run WHERE id = ? AND epoch = ? AND parked IS NOT NULL AND status IN ('working', 'input_required')"
-            if db.execute(statement, (run.id, self.epoch)).fetchone() is None:
+            check_owner(db, run, self.epoch)
+            if db.execute("SELECT 1 FROM run WHERE id = ? AND parked IS NOT NULL", (run.id,)).fetchone() is None:
                 return None
             place = claim(db, run, kin) if with_state else Place()
             if place.held_by is not None:
                 return place
-            db.execute("UPDATE run SET status = 'working', parked = NULL, wake_at = NULL WHERE id = ?", (run.id,))
+            db.execute("UPDATE run SET parked = NULL, wake_at = NULL WHERE id = ?", (run.id,))
             if with_state:
                 n, at = db.execute(
                     "SELECT coalesce(max(n), 0) + 1, coalesce(max(at), 0) FROM call WHERE run_id = ?", (run.id,)
@@ -305,7 +280,7 @@ class JournalFacts(Facts):
                 )
             return place
 
-        return await self.write(fact)
+        return await self.write_patiently(fact)
 
     async def unfinished_below(self, run_id: str) -> list[str]:
         """The unfinished runs that this one has begun."""
@@ -324,78 +299,40 @@ class JournalFacts(Facts):
         rows = await self.read(lambda db: db.execute(statement, (run_id,)).fetchall())
         return [str(version) for (version,) in rows]
 
-    # Waits
 
-    async def begin_sleep(self, run: Run, path: str, until: float) -> float:
-        """When this sleep is over: as it was said at first, where it had begun before."""
-
-        def fact(db: sqlite3.Connection) -> float:
-            check_owner(db, run.id, self.epoch)
-            db.execute(
-                "INSERT OR IGNORE INTO wait (run_id, path, root, kind, asked_at, until) VALUES (?, ?, ?, 'sleep', ?, ?)",
-                (run.id, path, run.top, time.time(), until),
-            )
-            statement = "SELECT until FROM wait WHERE run_id = ? AND path = ?"
-            known: float = db.execute(statement, (run.id, path)).fetchone()[0]
-            return known
-
-        return await self.write(fact)
-
-    async def asked(self, run_id: str, path: str) -> tuple[Question, str | None] | None:
-        """The question that this call has put before, with its answer where there is one."""
-
-        def query(db: sqlite3.Connection) -> tuple[Question, str | None] | None:
-            row = db.execute(
-                "SELECT id, run_id, question, schema, asked_at, until, answer FROM wait WHERE run_id = ? AND path = ? AND kind = 'ask'",
-                (run_id, path),
-            ).fetchone()
-            return row and (Question(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5]), row[6])
-
-        return await self.read(query)
-
-    async def ask(self, run: Run, path: str, question: Question, event: NewEvent, first_event: int) -> None:
-        """The question, kept under the call's path, and its event."""
-
-        def fact(db: sqlite3.Connection) -> None:
-            check_owner(db, run.id, self.epoch)
-            db.execute(
-                "INSERT INTO wait (run_id, path, root, kind, id, question, schema, asked_at, until) VALUES (?, ?, ?, 'ask', ?, ?, ?, ?, ?)",
-                (run.id, path, run.top, question.id, question.question, json.dumps(question.schema))
-                + (question.asked_at, question.expires_at),
-            )
-            insert_events(db, run.id, first_event, [event])
-
-        await self.write(fact)
-
-    async def answer(self, question_id: str, answer: str) -> bool:
-        """Keep a person's answer. False: the question is closed."""
-        statement = "UPDATE wait SET answer = ?, answered_at = ? WHERE id = ? AND answered_at IS NULL"
-        return bool(await self.write(lambda db: db.execute(statement, (answer, time.time(), question_id)).rowcount))
-
-    async def close_wait(self, run_id: str, path: str) -> str | None:
-        """Nobody is asked any more. The answer, where one came before that."""
-        return await self.write(lambda db: _close_wait(db, run_id, path))
-
-    async def idempotent(
-        self, principal: str, workflow: str, key: str, arguments: str, run_id: str, ttl_s: float
-    ) -> str:
-        """The run that this key stands for: `run_id`, or the one that had it before. Raises ValueError for other arguments."""
-
-        def fact(db: sqlite3.Connection) -> str:
-            now = time.time()
-            db.execute("DELETE FROM idempotency WHERE at < ?", (now - ttl_s,))
-            db.execute(
-                "INSERT OR IGNORE INTO idempotency VALUES (?, ?, ?, ?, ?, ?)",
-                (principal, workflow, key, arguments, run_id, now),
-            )
-            statement = "SELECT arguments, run_id FROM idempotency WHERE principal = ? AND workflow = ? AND key = ?"
-            known, known_run = db.execute(statement, (principal, workflow, key)).fetchone()
-            if known != arguments:
-                raise ValueError(known_run)
-            found: str = known_run
-            return found
-
-        return await self.write(fact)
+def _resume_point(db: sqlite3.Connection, run_id: str) -> ResumePoint:
+    total, last, at, held_then = db.execute(
+        "SELECT count(CASE WHEN covered = 0 AND n > 0 THEN 1 END), coalesce(max(n), 0), coalesce(max(at), 0), "
+        "coalesce(max(held_s), 0) FROM call WHERE run_id = ?", (run_id,),
+    ).fetchone()  # fmt: skip
+    told = db.execute("SELECT path, max(k) FROM event WHERE run_id = ? AND k IS NOT NULL GROUP BY path", (run_id,))
+    (last_event,) = db.execute("SELECT max(n) FROM event WHERE run_id = ?", (run_id,)).fetchone()
+    loaded = db.execute("SELECT result FROM call WHERE run_id = ? AND n = 0", (run_id,)).fetchone()
+    deaths, held_s, fingerprint = db.execute(
+        "SELECT CASE WHEN died_at = ? THEN deaths ELSE 0 END, held_s, fingerprint FROM run WHERE id = ?",
+        (last, run_id),
+    ).fetchone()
+    (calls,) = db.execute(
+        "WITH RECURSIVE tree (id) AS (VALUES (?) UNION ALL SELECT run.id FROM run JOIN tree ON run.parent = tree.id) "
+        "SELECT count(*) FROM call WHERE run_id IN tree AND n > 0 AND op NOT IN ('tick', 'wake')", (run_id,),
+    ).fetchone()  # fmt: skip
+    begun = db.execute(
+        "SELECT data ->> 'path' FROM event WHERE run_id = ?1 AND type = 'call_start' "
+        "EXCEPT SELECT path FROM call WHERE run_id = ?1", (run_id,)
+    )  # fmt: skip
+    return ResumePoint(
+        records=total,
+        last_n=last,
+        clock_s=at,
+        told=dict(told.fetchall()),
+        last_event=last_event or 1,
+        loaded_state=loaded and loaded[0],
+        deaths=deaths,
+        held_s=max(held_s, held_then),
+        fingerprint=fingerprint,
+        calls=calls,
+        begun=frozenset(path for (path,) in begun),
+    )
 
 
 def _insert(db: sqlite3.Connection, run_id: str, record: NewRecord) -> None:
@@ -414,12 +351,6 @@ def _insert(db: sqlite3.Connection, run_id: str, record: NewRecord) -> None:
         )
         + (call.cancelled, _encode(call.clock) if call.clock else None, record.child, record.held_s),
     )
-
-
-def _close_wait(db: sqlite3.Connection, run_id: str, path: str) -> str | None:
-    statement = "UPDATE wait SET answered_at = coalesce(answered_at, ?) WHERE run_id = ? AND path = ? RETURNING answer"
-    row: tuple[str | None] | None = db.execute(statement, (time.time(), run_id, path)).fetchone()
-    return None if row is None else row[0]
 
 
 def _keep_loaded_state(db: sqlite3.Connection, run: Run) -> None:

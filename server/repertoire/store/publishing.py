@@ -19,11 +19,20 @@ _encode = msgspec.msgpack.Encoder().encode
 _checked = msgspec.msgpack.Decoder(Checked)
 
 
+class Effect(msgspec.Struct, frozen=True):
+    """A body's call that changes something in this store, and what the body is to be answered, as JSON."""
+
+    run_id: str
+    path: str
+    answer: str
+
+
 class By(msgspec.Struct, frozen=True):
-    """Who does it, and through which program."""
+    """Who does it, and through which program; where a body does, with which call."""
 
     principal: str = ""
     client: str = ""
+    effect: Effect | None = None
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +61,7 @@ class PublishingFacts(Facts):
                 "ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, published_at = excluded.published_at",
                 (version.name, version.hash, now),
             )
+            _note_effect(db, by.effect)
 
         await self.write(fact)
         return now
@@ -63,9 +73,16 @@ class PublishingFacts(Facts):
             row = db.execute("DELETE FROM published WHERE name = ? RETURNING hash", (name,)).fetchone()
             if row is not None:
                 _note(db, name, row[0], "deleted", time.time(), by)
+            _note_effect(db, by.effect)
             return row is not None
 
         return await self.write(fact)
+
+    async def effect(self, run_id: str, path: str) -> str | None:
+        """What this call of a body was answered, where it has changed something already."""
+        statement = "SELECT answer FROM effect WHERE run_id = ? AND path = ?"
+        row = await self.read(lambda db: db.execute(statement, (run_id, path)).fetchone())
+        return None if row is None else row[0]
 
     async def keep_draft(self, version: WorkflowVersion, by: By, checked: Checked) -> None:
         """Store the version without a name that points to it. What was ever published keeps the examples that it was published with."""
@@ -159,6 +176,11 @@ def _note(db: sqlite3.Connection, name: str, hash: str, action: Action, at: floa
         "INSERT INTO publication (name, hash, action, at, principal, client, based_on) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (name, hash, action, at, by.principal, by.client, before),
     )
+
+
+def _note_effect(db: sqlite3.Connection, effect: Effect | None) -> None:
+    if effect is not None:
+        db.execute("INSERT OR REPLACE INTO effect VALUES (?, ?, ?)", msgspec.structs.astuple(effect))
 
 
 def _note_checked(db: sqlite3.Connection, hash: str, checked: Checked) -> None:

@@ -116,6 +116,7 @@ class RetentionFacts(Facts):
                 if gone.rows >= at_most:
                     return gone
                 db.execute("DELETE FROM wait WHERE run_id = ?", (run_id,))
+                db.execute("DELETE FROM effect WHERE run_id = ?", (run_id,))
                 db.execute("DELETE FROM idempotency WHERE run_id = ?", (run_id,))
                 db.execute("DELETE FROM run WHERE id = ?", (run_id,))
                 gone += Gone(runs=1)

@@ -16,6 +16,7 @@ from ..errors import LostClaim, StorageError
 from ..model.lifecycle import Status, before
 from ..model.run import EventType, Question, Run, RunEvent
 from ..wire import Fault
+from .asking import close_waits
 from .base import Facts
 from .sessions import load_state, save_state, touch_session
 
@@ -27,7 +28,7 @@ NewEvent = tuple[EventType, float, dict[str, Any]] | tuple[EventType, float, dic
 
 _COLUMNS = (
     "id, workflow, version, session_id, principal, status, arguments, result, error, created_at, started_at, ended_at, last_event, "
-    "parent, parent_path, root, depth, rerun_of, parked, example, roots, cwd"
+    "parent, parent_path, root, depth, rerun_of, parked, example, roots, cwd, claim"
 )
 _BELOW: Final = (
     "WITH RECURSIVE below (id) AS (VALUES (?) UNION ALL SELECT run.id FROM run JOIN below ON run.parent = below.id) "
@@ -38,6 +39,15 @@ _encode_fault = msgspec.msgpack.Encoder().encode
 _fault = msgspec.msgpack.Decoder(Fault)
 
 
+class KeyTaken(Exception):
+    """The idempotency key stands for another run already: `run_id`, which may have had other arguments."""
+
+    def __init__(self, run_id: str, *, same_arguments: bool) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
+        self.same_arguments = same_arguments
+
+
 class Place(msgspec.Struct, frozen=True):
     """The answer to a claim: the state as it is now, or the run that holds the place."""
 
@@ -45,27 +55,40 @@ class Place(msgspec.Struct, frozen=True):
     held_by: str | None = None
 
 
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """A caller's idempotency key: the same request, sent again, is the same run. `arguments` is a hash of them."""
+
+    key: str
+    arguments: str
+    ttl_s: float
+
+
 class RunFacts(Facts):
     def start_run(
-        self, run: Run, *, with_state: bool, fingerprint: str, kin: Sequence[str] = (), holds_worker: bool = True
-    ) -> asyncio.Future[Place | None]:
+        self, run: Run, *, with_state: bool, fingerprint: str, kin: Sequence[str] = (), holds_worker: bool = True,
+        key: Key | None = None,
+    ) -> asyncio.Future[Place | None]:  # fmt: skip
         """The run's row, its first event, its session's use, and (with state) the claim of its place, in one transaction.
 
         Not waited for here: facts are committed in the order in which they come, so nothing of a run is stored before this. One that
         claims nothing is stored within a millisecond, and together with the run's next fact if that comes first. `kin` are the runs
         above it, whose place it shares. `holds_worker`: it does as soon as it has its place.
+
+        With a `key` only the first run of it is started: for any other KeyTaken is raised, and nothing is stored.
         """
 
         def fact(db: sqlite3.Connection) -> Place | None:
+            if key is not None:
+                _claim_key(db, run, key)
             place = claim(db, run, kin) if with_state else None
             held_in = self.epoch if holds_worker and (place is None or place.held_by is None) else None
             db.execute(
                 "INSERT INTO run (id, workflow, version, session_id, principal, status, arguments, created_at, started_at, last_event, "
-                "parent, parent_path, root, depth, rerun_of, example, epoch, fingerprint, held_in, roots, cwd) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "parent, parent_path, root, depth, rerun_of, example, epoch, fingerprint, held_in, roots, cwd, claim, is_claimed) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
                 (run.id, run.workflow, run.version, run.session_id, run.principal, run.status, run.arguments)
                 + (run.created_at, run.started_at, run.parent, run.parent_path, run.root, run.depth, run.rerun_of)
-                + (run.is_example, self.epoch, fingerprint, held_in, _text_of(run.roots), run.cwd),
+                + (run.is_example, self.epoch, fingerprint, held_in, _text_of(run.roots), run.cwd, run.claim),
             )
             start: NewEvent = ("run_start", run.created_at, {"workflow": run.workflow, "version": run.version[:12]})
             insert_events(db, run.id, 1, [start])
@@ -73,29 +96,31 @@ class RunFacts(Facts):
                 touch_session(db, run.session_id, run.principal, run.created_at)
             return place
 
-        return self.submit(fact, within_s=0.0 if with_state else START_WITHIN_S)
+        return self.submit(
+            fact, within_s=0.0 if with_state or key is not None else START_WITHIN_S, patient=run.parent is not None
+        )
 
     async def claim_place(self, run: Run, kin: Sequence[str] = ()) -> Place:
-        return await self.write(lambda db: claim(db, run, kin))
+        return await self.write_patiently(lambda db: claim(db, run, kin))
 
-    async def mark_started(self, run_id: str, at: float) -> None:
+    async def mark_started(self, run: Run, at: float) -> None:
         """A run that had to wait, or goes on, holds a worker from now on."""
-        statement = "UPDATE run SET started_at = ?, held_in = epoch WHERE id = ? AND epoch = ?"
-        await self.write(lambda db: db.execute(statement, (at, run_id, self.epoch)).rowcount)
+        statement = "UPDATE run SET started_at = ?, held_in = epoch WHERE id = ? AND epoch = ? AND claim = ?"
+        await self.write_patiently(lambda db: db.execute(statement, (at, run.id, self.epoch, run.claim)).rowcount)
 
-    def add_events(self, run_id: str, first: int, events: Sequence[NewEvent]) -> asyncio.Future[None]:
+    def add_events(self, run: Run, first: int, events: Sequence[NewEvent]) -> asyncio.Future[None]:
         """Append, numbered from `first`: only the run's owner knows the next number. LostClaim when the run is no longer ours."""
 
         def fact(db: sqlite3.Connection) -> None:
-            check_owner(db, run_id, self.epoch)
-            insert_events(db, run_id, first, events)
+            check_owner(db, run, self.epoch)
+            insert_events(db, run.id, first, events)
 
-        return self.submit(fact)
+        return self.submit(fact, patient=True)
 
-    async def finish_run(
+    def finish_run(
         self, run: Run, status: Status, *, result: str | None = None, error: Fault | None = None, state: str | None = None,
         events: Sequence[NewEvent] = (),
-    ) -> Run:  # fmt: skip
+    ) -> asyncio.Future[Run]:  # fmt: skip
         """Status, result, state, remaining events, run_end and the release of the place, in one transaction. Questions are closed.
 
         `run.last_event` is the last number that was given to an event.
@@ -110,28 +135,18 @@ class RunFacts(Facts):
             # Where it failed, it may have done so because some could not be stored.
             before_it = run.last_event if error is None else last_event(db, run.id)
             first, last = before_it + 1, before_it + len(ending)
+            check_owner(db, run, self.epoch)
+            close_waits(db, run, now)
             allowed = before(status)
             marks = ", ".join("?" * len(allowed))
-            row = db.execute(
-                "UPDATE run SET status = ?, result = ?, error = ?, ended_at = ?, last_event = ?, parked = NULL, wake_at = NULL "
-                f"WHERE id = ? AND epoch = ? AND status IN ({marks}) "
-                "RETURNING EXISTS (SELECT 1 FROM wait WHERE run_id = run.id AND answered_at IS NULL)",
-                (
-                    status,
-                    kept,
-                    None if error is None else _encode_fault(error),
-                    now,
-                    last,
-                    run.id,
-                    self.epoch,
-                    *allowed,
-                ),
-            ).fetchone()
-            if row is None:
+            ended = (status, kept, None if error is None else _encode_fault(error), now, last, run.id, *allowed)
+            changed = db.execute(
+                "UPDATE run SET status = ?, result = ?, error = ?, ended_at = ?, last_event = ?, parked = NULL, wake_at = NULL, "
+                f"is_claimed = 0 WHERE id = ? AND status IN ({marks})", ended,
+            ).rowcount  # fmt: skip
+            if not changed:
                 raise LostClaim(f"{run.id} has ended already")
             insert_events(db, run.id, first, ending)
-            if row[0]:
-                db.execute("UPDATE wait SET answered_at = ? WHERE run_id = ? AND answered_at IS NULL", (now, run.id))
             if state is not None:
                 save_state(db, run.session_id, run.workflow, state, now)
             if run.is_example and run.parent is None:
@@ -149,7 +164,7 @@ class RunFacts(Facts):
                 questions=(),
             )
 
-        return await self.write(fact)
+        return self.submit(fact, patient=True)
 
     async def run(self, run_id: str) -> Run | None:
         def query(db: sqlite3.Connection) -> Run | None:
@@ -212,13 +227,27 @@ def _content_so_far(db: sqlite3.Connection, run_id: str) -> str | None:
     return json.dumps("".join(texts) if texts else [json.loads(data).get("value") for _, data in rows])
 
 
-def check_owner(db: sqlite3.Connection, run_id: str, epoch: int) -> None:
-    """Raises LostClaim. Asked by every fact about a run that goes on, in its own transaction."""
-    row = db.execute("SELECT epoch, ended_at FROM run WHERE id = ?", (run_id,)).fetchone()
-    if row is None or row[0] != epoch:
-        raise LostClaim(f"{run_id} is no longer run by this process")
-    if row[1] is not None:
-        raise LostClaim(f"{run_id} has ended already")
+def check_owner(db: sqlite3.Connection, run: Run, epoch: int) -> None:
+    """Raises LostClaim where the run has ended, or another body of it has been begun. Asked by every fact about a run that goes on, in
+    its own transaction."""
+    row = db.execute("SELECT epoch, claim, is_claimed, ended_at FROM run WHERE id = ?", (run.id,)).fetchone()
+    if row is None or row[:2] != (epoch, run.claim) or not (row[2] or row[3]):
+        raise LostClaim(f"{run.id} is no longer run by this process")
+    if row[3] is not None:
+        raise LostClaim(f"{run.id} has ended already")
+
+
+def _claim_key(db: sqlite3.Connection, run: Run, key: Key) -> None:
+    """The key stands for this run from now on. Raises KeyTaken."""
+    now, whose = time.time(), (run.principal, run.workflow, key.key)
+    db.execute("DELETE FROM idempotency WHERE at < ?", (now - key.ttl_s,))
+    known = db.execute(
+        "SELECT arguments, run_id, EXISTS (SELECT 1 FROM run WHERE id = run_id) FROM idempotency "
+        "WHERE principal = ? AND workflow = ? AND key = ?", whose,
+    ).fetchone()  # fmt: skip
+    if known is not None and (known[2] or known[0] != key.arguments):
+        raise KeyTaken(known[1], same_arguments=known[0] == key.arguments)
+    db.execute("INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?, ?)", (*whose, key.arguments, run.id, now))
 
 
 def insert_events(db: sqlite3.Connection, run_id: str, first: int, events: Sequence[NewEvent]) -> None:

@@ -27,10 +27,13 @@ from .schema import examine, prepare
 from .sessions import SessionFacts
 from .trouble import BUSY_S, Trouble
 from .vectors import VectorFacts
+from .waits import WaitFacts
 from .writer import Writer, on_thread, raw
 
 
-class Store(CatalogueFacts, PublishingFacts, RunFacts, JournalFacts, SessionFacts, RetentionFacts, VectorFacts):
+class Store(
+    CatalogueFacts, PublishingFacts, RunFacts, JournalFacts, WaitFacts, SessionFacts, RetentionFacts, VectorFacts
+):
     """Everything that outlives the process. Made by `open_store`."""
 
     def __init__(self, writer: Writer, reader: aiosqlite.Connection, epoch: int, trouble: Trouble) -> None:

@@ -2,6 +2,10 @@
 
 A fact is a function of the sqlite3 connection; it runs on aiosqlite's thread, and one that fails takes nothing else with it. It may
 be run twice. Short facts only: whoever writes waits for the whole group.
+
+When the disk is full or the file is locked, no fact of the group is committed. Whoever can tell a caller so hears of it. A patient fact
+is kept instead, and tried again in its order until it is committed: what a durable run does must not depend on a disk that is full for a
+minute. Only closing the writer ends its patience.
 """
 
 from __future__ import annotations
@@ -10,16 +14,23 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import aiosqlite
 
-from .trouble import Trouble
+from ..errors import StorageError
+from .trouble import Trouble, explained
 
 T = TypeVar("T")
 Then = Callable[[BaseException | None], None]
 """Called when a fact is committed, or with why it could not be."""
 Fact = Callable[[sqlite3.Connection], Any]
+
+
+class _Waiting(NamedTuple):
+    fact: Fact
+    waiter: asyncio.Future[Any] | Then
+    patient: bool
 
 
 async def on_thread(connection: aiosqlite.Connection, function: Callable[..., T], *args: Any) -> T:
@@ -32,6 +43,8 @@ def raw(connection: aiosqlite.Connection) -> sqlite3.Connection:
     return connection._conn
 
 
+_TRY_AGAIN_S: Final = 0.5
+"""How often patient facts are tried again. A lock is waited for besides (BUSY_S)."""
 _TIDY_EVERY: Final = 250
 """Commits; a commit of a small run is some eight pages of 4 KiB, so the log grows to some megabytes."""
 
@@ -43,7 +56,10 @@ class Writer:
         """`tidy` is called after every so many commits, while nobody waits for it."""
         self._connection = connection
         self._trouble = trouble
-        self._waiting: list[tuple[Fact, asyncio.Future[Any] | Then]] = []
+        self._waiting: list[_Waiting] = []
+        self._closing = False
+        self.stuck: StorageError | None = None
+        """Why nothing can be committed now."""
         self._tidy = tidy
         self._until_tidy = _TIDY_EVERY
         self._committing = False
@@ -51,27 +67,29 @@ class Writer:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def submit(self, fact: Callable[[sqlite3.Connection], T], *, within_s: float = 0.0) -> asyncio.Future[T]:
+    def submit(
+        self, fact: Callable[[sqlite3.Connection], T], *, within_s: float = 0.0, patient: bool = False
+    ) -> asyncio.Future[T]:
         """Commit `fact` after all that was submitted before it; the future has its value, or what it raised.
 
-        `within_s`: nobody waits for this one, so it may wait so long for another to share its transaction.
+        `within_s`: nobody waits for this one, so it may wait so long for another to share its transaction. `patient`: see above.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if (refusal := self._trouble.refusal()) is not None:
             future.set_exception(refusal)
             return future
-        self._put(fact, future, within_s)
+        self._put(_Waiting(fact, future, patient), within_s)
         return future
 
     def tell(self, fact: Fact, then: Then) -> None:
-        """As `submit`; `then` is called in the very turn of the loop that hears of the commit: a body waits for it."""
+        """As `submit`, and patient; `then` is called in the very turn of the loop that hears of the commit: a body waits for it."""
         if (refusal := self._trouble.refusal()) is not None:
             then(refusal)
         else:
-            self._put(fact, then)
+            self._put(_Waiting(fact, then, True))
 
-    def _put(self, fact: Fact, waiter: asyncio.Future[Any] | Then, within_s: float = 0.0) -> None:
-        self._waiting.append((fact, waiter))
+    def _put(self, waiting: _Waiting, within_s: float = 0.0) -> None:
+        self._waiting.append(waiting)
         self._idle.clear()
         if not self._committing:
             loop = asyncio.get_running_loop()
@@ -86,12 +104,15 @@ class Writer:
             self._committing = True
             asyncio.get_running_loop().call_soon(self._commit)  # facts of one turn of the loop share a transaction too
 
-    async def write(self, fact: Callable[[sqlite3.Connection], T]) -> T:
+    async def write(self, fact: Callable[[sqlite3.Connection], T], *, patient: bool = False) -> T:
         """As `submit`, waited for. A cancelled caller's fact is committed all the same."""
-        return await self.submit(fact)
+        return await self.submit(fact, patient=patient)
 
     async def drain(self) -> None:
-        """Wait until nothing is left to commit."""
+        """Wait until nothing is left to commit, or what is left cannot be: the writer is closed after it."""
+        self._closing = True
+        if self._waiting and not self._committing:
+            self._begin()
         await self._idle.wait()
 
     def _stop_timer(self) -> None:
@@ -105,24 +126,24 @@ class Writer:
         group, self._waiting = self._waiting, []
         done: asyncio.Future[list[tuple[bool, Any]]] = asyncio.get_running_loop().create_future()
         done.add_done_callback(partial(self._committed, group))
-        work = partial(_transaction, raw(self._connection), [fact for fact, _ in group])
+        work = partial(_transaction, raw(self._connection), [waiting.fact for waiting in group])
         self._connection._tx.put_nowait((done, work))
 
-    def _committed(
-        self, group: list[tuple[Fact, asyncio.Future[Any] | Then]], done: asyncio.Future[list[tuple[bool, Any]]]
-    ) -> None:
-        error = done.exception()  # the transaction itself failed (disk full, locked): every fact of it did
-        outcomes = [(False, error)] * len(group) if error is not None else done.result()
-        for (_, waiter), (succeeded, value) in zip(group, outcomes, strict=True):
-            error = None if succeeded else self._trouble.explain(value)
-            if not isinstance(waiter, asyncio.Future):
-                waiter(error)
-            elif waiter.done():
-                continue
-            elif error is None:
-                waiter.set_result(value)
+    def _committed(self, group: list[_Waiting], done: asyncio.Future[list[tuple[bool, Any]]]) -> None:
+        failure = done.exception()  # the transaction itself failed (disk full, locked): every fact of it did
+        error = None if failure is None else self._trouble.explain(failure)
+        self.stuck = error if isinstance(error, StorageError) else None
+        if self.stuck is not None and not self._closing:
+            kept = [waiting for waiting in group if waiting.patient]
+            self._answer([waiting for waiting in group if not waiting.patient], [(False, failure)] * len(group))
+            self._waiting = kept + self._waiting
+            self._committing = False
+            if self._waiting:
+                self._timer = asyncio.get_running_loop().call_later(_TRY_AGAIN_S, self._begin)
             else:
-                waiter.set_exception(error)
+                self._idle.set()
+            return
+        self._answer(group, done.result() if failure is None else [(False, failure)] * len(group))
         self._until_tidy -= 1
         if self._until_tidy == 0:
             self._until_tidy = _TIDY_EVERY
@@ -132,6 +153,18 @@ class Writer:
         else:
             self._committing = False
             self._idle.set()
+
+    def _answer(self, group: list[_Waiting], outcomes: list[tuple[bool, Any]]) -> None:
+        for (_, waiter, _), (succeeded, value) in zip(group, outcomes, strict=False):
+            error = None if succeeded else self._trouble.explain(value)
+            if not isinstance(waiter, asyncio.Future):
+                waiter(error)
+            elif waiter.done():
+                continue
+            elif error is None:
+                waiter.set_result(value)
+            else:
+                waiter.set_exception(error)
 
 
 def _transaction(connection: sqlite3.Connection, facts: list[Fact]) -> list[tuple[bool, Any]]:
@@ -171,7 +204,9 @@ def _attempt(connection: sqlite3.Connection, fact: Fact) -> tuple[bool, Any]:
     connection.execute("SAVEPOINT fact")
     try:
         value = fact(connection)
-    except Exception as error:  # given to whoever wrote the fact
+    except Exception as error:  # given to whoever wrote the fact, where it is not the file's or the disk's fault
+        if isinstance(error, sqlite3.Error) and explained(error, "") is not None:
+            raise
         connection.execute("ROLLBACK TO fact")
         connection.execute("RELEASE fact")
         return False, error

@@ -53,9 +53,40 @@ class Stake(NamedTuple):
     seen: int = 0
     """The event up to which earlier requests have told of it."""
     at_once: bool = False
-    """Whether the front hears of it at once."""
+    """Whether the front hears of it as soon as it is recorded."""
+    recorded: asyncio.Future[Any] | None = None
+    """Done when the run's start is stored; None: it was stored before."""
     listing: Listing | None = None
     """That of the tool that was called, where it is the workflow's own."""
+
+
+class Note:
+    """Tells the front which run a request has begun, when that is stored: a run that never was must not be asked for."""
+
+    def __init__(self, tell: Callable[[], None], stake: Stake) -> None:
+        self._tell = tell
+        self._recorded = stake.recorded
+        self._cancelled = False
+        delay = 0.0 if stake.at_once else _NOTE_AFTER_S
+        self._timer = asyncio.get_running_loop().call_later(delay, self._due) if delay else None
+        if not delay:
+            self._due()
+
+    def cancel(self) -> None:
+        """The request is answered."""
+        self._cancelled = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _due(self) -> None:
+        if self._recorded is None:
+            self._tell()
+        else:
+            self._recorded.add_done_callback(self._heard)
+
+    def _heard(self, recorded: asyncio.Future[Any]) -> None:
+        if not self._cancelled and not recorded.cancelled() and recorded.exception() is None:
+            self._tell()
 
 
 class Calls:
@@ -164,7 +195,7 @@ class Calls:
         is_stopped = live.version.options.disconnect == "cancel"
         stake = Stake(
             live.run.id, partial(self._service.wait, live), is_stopped, at_once=live.version.origin == "tool",
-            listing=None if params.name in FIXED else listing,
+            recorded=live.recorded, listing=None if params.name in FIXED else listing,
         )  # fmt: skip
         return await self._attend(ctx, caller, stake)
 
@@ -214,13 +245,10 @@ class Calls:
         note = f"The server ends ({self._ending.why}); the run goes on with the next one."
         return answer_of_run(self._service, run, note=note)
 
-    def _note_soon(self, ctx: Context, stake: Stake) -> asyncio.TimerHandle | None:
+    def _note_soon(self, ctx: Context, stake: Stake) -> Note | None:
         if self._note_open is None:
             return None
-        if stake.at_once:
-            self._note_open(ctx.request_id, stake.run_id)
-            return None
-        return asyncio.get_running_loop().call_later(_NOTE_AFTER_S, self._note_open, ctx.request_id, stake.run_id)
+        return Note(partial(self._note_open, ctx.request_id, stake.run_id), stake)
 
     async def _watched(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, Answer | None]:
         """With progress where the client wants it. A task has none: what it would say is the task's statusMessage."""

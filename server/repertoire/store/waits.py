@@ -1,0 +1,74 @@
+"""Facts about what runs wait for that may take days: sleeps, and questions with their answers."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+
+from ..model.run import Question, Run
+from .asking import close_wait, restate
+from .base import Facts
+from .runs import NewEvent, check_owner, insert_events
+
+
+class WaitFacts(Facts):
+    async def begin_sleep(self, run: Run, path: str, until: float) -> float:
+        """When this sleep is over: as it was said at first, where it had begun before."""
+
+        def fact(db: sqlite3.Connection) -> float:
+            check_owner(db, run, self.epoch)
+            db.execute(
+                "INSERT OR IGNORE INTO wait (run_id, path, root, kind, asked_at, until) VALUES (?, ?, ?, 'sleep', ?, ?)",
+                (run.id, path, run.top, time.time(), until),
+            )
+            statement = "SELECT until FROM wait WHERE run_id = ? AND path = ?"
+            known: float = db.execute(statement, (run.id, path)).fetchone()[0]
+            return known
+
+        return await self.write_patiently(fact)
+
+    async def asked(self, run_id: str, path: str) -> tuple[Question, str | None] | None:
+        """The question that this call has put before, with its answer where there is one."""
+
+        def query(db: sqlite3.Connection) -> tuple[Question, str | None] | None:
+            row = db.execute(
+                "SELECT id, run_id, question, schema, asked_at, until, answer FROM wait WHERE run_id = ? AND path = ? AND kind = 'ask'",
+                (run_id, path),
+            ).fetchone()
+            return row and (Question(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5]), row[6])
+
+        return await self.read(query)
+
+    async def ask(self, run: Run, path: str, question: Question, event: NewEvent, first_event: int) -> None:
+        """The question, kept under the call's path, and its event."""
+
+        def fact(db: sqlite3.Connection) -> None:
+            check_owner(db, run, self.epoch)
+            db.execute(
+                "INSERT INTO wait (run_id, path, root, kind, id, question, schema, asked_at, until) VALUES (?, ?, ?, 'ask', ?, ?, ?, ?, ?)",
+                (run.id, path, run.top, question.id, question.question, json.dumps(question.schema))
+                + (question.asked_at, question.expires_at),
+            )
+            restate(db, run.top)
+            insert_events(db, run.id, first_event, [event])
+
+        await self.write_patiently(fact)
+
+    async def answer(self, question_id: str, answer: str) -> bool:
+        """Keep a person's answer. False: the question is closed."""
+
+        def fact(db: sqlite3.Connection) -> bool:
+            statement = (
+                "UPDATE wait SET answer = ?, answered_at = ? WHERE id = ? AND answered_at IS NULL RETURNING root"
+            )
+            row = db.execute(statement, (answer, time.time(), question_id)).fetchone()
+            if row is not None:
+                restate(db, row[0])
+            return row is not None
+
+        return await self.write(fact)
+
+    async def close_wait(self, run: Run, path: str) -> str | None:
+        """Nobody is asked any more. The answer, where one came before that."""
+        return await self.write_patiently(lambda db: close_wait(db, run, path))
