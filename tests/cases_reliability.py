@@ -16,25 +16,35 @@ RELIABILITY: Final[tuple[Case, ...]] = (
     ),
     used(
         "R2",
-        "One idempotency key from several clients at once: the claim is one transaction; all callers get the one run.",
-        "open",
+        "One idempotency key from several clients at once is one run with one body: the claim is one transaction with "
+        "the run's start, and all callers get that run.",
+        "passes",
+        "test_claims::test_r2_only_the_last_body_of_a_run_writes_and_a_key_has_one_run",
+        "test_claims::test_r2_callers_with_one_key_at_once_get_one_run",
+        "test_claims::test_r2_a_run_that_is_cancelled_while_others_ask_for_it_with_its_key_stays_cancelled",
     ),
     used(
         "R3",
-        "Kill -9 of the process that workers are forked from, while runs wait for a fork; just after a restart: "
-        "infrastructure is started again and the fork repeated; only the body's own doing ends a run.",
-        "open",
+        "A process that forks workers may be killed while runs wait for a fork: it is started again, the fork is "
+        "repeated, and no run ends by it.",
+        "passes",
+        "test_infrastructure::test_r3_runs_outlive_the_process_that_forks_their_workers",
+        "test_infrastructure::test_r3_a_file_outlives_the_process_that_forks_its_workers",
     ),
     used(
         "R4",
-        'Too few file descriptors (ulimit -n 52): the run waits ("no file descriptors"), the log says what to raise.',
-        "open",
+        "With too few file descriptors runs wait and say so, and the log says what to raise; no run fails.",
+        "passes",
+        "test_infrastructure::test_r4_runs_wait_for_descriptors_and_say_so",
     ),
     used(
         "R5",
-        "Disk full, file immutable, database locked for 30 s: never say final what is not recorded: answer `working` or "
-        'an error without a status, "its record could not be written; ask get_run"; a lock of 30 s ends no durable run.',
-        "open",
+        "A full disk or a locked database ends no run: nobody is told an end that is not recorded, and the run goes on "
+        "when the disk can be written.",
+        "passes",
+        "test_faults_disk::test_a_run_that_ends_on_a_full_disk_is_working_until_its_record_is_written",
+        "test_faults_disk::test_a_run_outlives_a_lock_that_is_held_for_long",
+        "test_replay_parking::test_a_call_that_cannot_be_recorded_now_is_recorded_later_and_done_once",
     ),
     used(
         "R6",
@@ -85,8 +95,9 @@ RELIABILITY: Final[tuple[Case, ...]] = (
     ),
     used(
         "R10",
-        "After restarts: a question that is open in the record can be answered at any time.",
-        "open",
+        "A question that is open in the record can be answered at any time after a restart.",
+        "passes",
+        "test_claims::test_r10_r19_what_a_run_asks_is_shown_and_answered_at_once_after_a_restart",
     ),
     used(
         "R11",
@@ -97,13 +108,15 @@ RELIABILITY: Final[tuple[Case, ...]] = (
     ),
     used(
         "R12",
-        'Daemon killed before a run was stored: say "may not have begun"; the same call made again with its key finds '
-        "it or begins it.",
-        "open",
+        "A daemon that is killed before a run was stored leaves no run to ask for: the call is told that it may not "
+        "have begun, and made again with its key it finds the run or begins it.",
+        "passes",
+        "test_survive::test_r12_a_call_whose_run_was_not_stored_is_told_so_and_begins_it_when_it_is_made_again",
     ),
     used(
         "R13",
-        "Scratch folders are below the home; those of a killed daemon are deleted at the next start of that home, and by no other home.",
+        "Scratch folders are below the home; those of a killed daemon are deleted at the next start of that home, and "
+        "by no other home.",
         "passes",
         "test_faults_inspect::test_r13_scratch_folders_of_killed_servers_go_at_the_next_start_and_no_other_homes",
     ),
@@ -141,15 +154,17 @@ RELIABILITY: Final[tuple[Case, ...]] = (
     ),
     used(
         "R18",
-        "`workflows.create()` or `.delete()` of a body in flight at a kill: the host's own effects are exactly once: "
-        "recorded in the same transaction as the call.",
-        "open",
+        "What a body creates or deletes is done once although the server dies before the call is recorded: the change "
+        "and its answer share a transaction.",
+        "passes",
+        "test_claims::test_r18_what_a_body_creates_and_deletes_is_done_once_although_the_server_dies_before_it_is_recorded",
     ),
     used(
         "R19",
-        "After a restart, a run that asks while another of its calls goes on: the open question is in the record: shown "
-        "and answerable at once.",
-        "open",
+        "After a restart the open question of a run is shown and can be answered at once, although its body has not "
+        "come to it again.",
+        "passes",
+        "test_claims::test_r10_r19_what_a_run_asks_is_shown_and_answered_at_once_after_a_restart",
     ),
     used(
         "R20",

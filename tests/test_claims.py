@@ -150,6 +150,7 @@ def test_r2_only_the_last_body_of_a_run_writes_and_a_key_has_one_run(tmp_path: P
 
 
 async def test_r2_callers_with_one_key_at_once_get_one_run(app: App, traces: Path) -> None:
+    # promise: one-body
     await publish(app, traces, flow='def run(n: int) -> str:\n    return step(effect, "done", 0.05)\n')
     answers: list[tuple[str, str, Any]] = []
 
@@ -240,6 +241,7 @@ def run() -> list:
 async def test_r18_what_a_body_creates_and_deletes_is_done_once_although_the_server_dies_before_it_is_recorded(
     home: Path, traces: Path, fact: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # promise: own-effects
     record, stopped = Store.record_call, anyio.Event()
 
     def lose(store: Store, run: Run, one: Any, *more: Any) -> None:

@@ -42,6 +42,7 @@ def kill(zygote: Zygote | None) -> None:
 
 async def test_r3_runs_outlive_the_process_that_forks_their_workers(app: App, traces: Path) -> None:
     """Killed twice, while runs have workers, wait for a fork, and wait for a place."""
+    # promise: infrastructure
     await publish(app, traces, flow=FLOW)
     lives = [await app.service.run(ME, "flow", {"n": n}, "new") for n in range(12)]
     for done in (1, 6):

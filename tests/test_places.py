@@ -210,6 +210,7 @@ def workers(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def test_r1_any_tree_of_runs_ends_with_any_number_of_workers(workers: int, tmp_path: Path) -> None:
+    # promise: any-tree
     async def shown(trees: list[list[Tree]]) -> None:
         home = tmp_path / f"home{workers}"
         (home / "workflows").mkdir(parents=True)

@@ -173,6 +173,7 @@ def run() -> str:
 
 
 # Case R5
+# promise: disk-trouble
 async def test_a_call_that_cannot_be_recorded_now_is_recorded_later_and_done_once(
     app: App, traces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

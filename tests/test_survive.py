@@ -100,6 +100,26 @@ def test_a_server_that_is_killed_while_a_parent_waits_for_what_its_child_asks(ho
     house.check("boss")
 
 
+def test_r12_a_call_whose_run_was_not_stored_is_told_so_and_begins_it_when_it_is_made_again(house: House) -> None:
+    owner = house.start("start_run:1:before")
+    it = house.host()
+    house.arm()
+    arguments = {"folder": str(house.folder)}
+    call = {"name": "run_workflow", "arguments": {"name": "seq", "arguments": arguments, "idempotency_key": "once"}}
+    number = it.ask("tools/call", **call)
+    while (answer := it.receive()).get("id") != number:
+        pass
+    house.died(owner)
+    assert answer["error"]["code"] == -31000 and "may not have begun" in answer["error"]["message"], answer
+    assert "data" not in answer["error"] and house.runs() == []
+    for _ in range(2):
+        number = it.ask("tools/call", **call)
+        while (answer := it.receive()).get("id") != number:
+            pass
+        assert answer["result"]["structuredContent"]["status"] == "completed", answer
+    house.check("seq")
+
+
 # The worker
 
 EFFECTS = {
