@@ -45,6 +45,7 @@ RELIABILITY: Final[tuple[Case, ...]] = (
         "test_faults_disk::test_a_run_that_ends_on_a_full_disk_is_working_until_its_record_is_written",
         "test_faults_disk::test_a_run_outlives_a_lock_that_is_held_for_long",
         "test_replay_parking::test_a_call_that_cannot_be_recorded_now_is_recorded_later_and_done_once",
+        "test_survive::test_a_disk_that_is_full_at_a_record_holds_the_run_back_and_loses_nothing",
     ),
     used(
         "R6",

@@ -114,6 +114,7 @@ class House:
             except OSError:
                 return  # the owner is dead, or not yet there
             try:
+                peer.send({})  # of its environment there is nothing to tell
                 peer.send({"id": 1, "verb": "answer", "args": {"run_id": run_id, "answer": ANSWERS[question]}})
                 peer.receive()
             except OSError:

@@ -199,10 +199,21 @@ class Live:
             live = live.parent
 
     def hold_back(self, why: str) -> None:
-        self.held_back = True
-        self.settled.set()
-        self.over.set()
+        """Nothing of it can be recorded now: whoever waits for it is told so, and of its end only when that is recorded."""
+        if not self.held_back:
+            self.held_back = True
+            self.settled.set()
+            self.over.set()
         self.announce(waiting_for=f"its record to be written: {why}")
+
+    def let_go(self) -> None:
+        """It can be recorded again."""
+        if self.held_back and not self.done.is_set():
+            self.held_back = False
+            self.over.clear()
+            if not self.run.is_settled:
+                self.settled.clear()
+            self.announce(waiting_for=None)
 
     def end(self) -> None:
         self.done.set()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Final
@@ -41,8 +41,8 @@ logger = logging.getLogger(__name__)
 _NO_ENV: Final[Mapping[str, str]] = MappingProxyType({})
 _WAKE_AGAIN_S: Final = 1.0
 """How often a parked run that could not be read is tried again: the disk may have room, the lock may be gone."""
-_HELD_BACK_S: Final = 6.0
-"""How long a caller waits for a record that cannot be written before it is told so: longer than a lock is waited for at all."""
+_HELD_BACK_S: Final = 1.0
+"""How long callers wait for records that cannot be written before they are told so, beside what SQLite waits for a lock."""
 _CANCEL_TRIES: Final = 5
 _MAX_ZYGOTE_DEATHS: Final = 10
 """How often a run is begun again because what had forked its worker died. More, and the body itself may be the cause."""
@@ -65,6 +65,8 @@ class Runner:
         self.watch = Watch()
         self._live: dict[str, Live] = {}
         self._turns = Turns(store)
+        self._trouble: asyncio.TimerHandle | None = None
+        store.on_trouble(self._hear_of_trouble)
         self._woken: set[str] = set()
         self._envs: dict[str, Mapping[str, str]] = {}
         self.own_env = _NO_ENV
@@ -326,18 +328,22 @@ class Runner:
         live.end()
         self._turns.next(live.run)
 
-    async def _stored(self, live: Live, storing: Awaitable[Run]) -> Run:
-        """What the store has of the run, when it has it. Where that takes long, whoever waits for the run is told why meanwhile.
+    def _hear_of_trouble(self, trouble: StorageError | None) -> None:
+        """Nothing can be written now, or everything can again. Nothing is lost by it, but callers do not wait for it either."""
+        if self._trouble is not None:
+            self._trouble.cancel()
+            self._trouble = None
+        if trouble is None:
+            for live in self._live.values():
+                live.let_go()
+        else:
+            logger.error("no record can be written: %s", trouble)
+            why = f"{trouble.message} {trouble.hint or ''}".rstrip()
+            self._trouble = asyncio.get_running_loop().call_later(_HELD_BACK_S, self._hold_back, why)
 
-        Not shielded: where the house goes down before it is stored, the next owner goes on from what is.
-        """
-        storing = asyncio.ensure_future(storing)
-        with anyio.move_on_after(_HELD_BACK_S):
-            return await asyncio.shield(storing)
-        why = self._store.stuck or StorageError("The disk is slow.")
-        logger.error("%s: its record cannot be written: %s", live.run.id, why)
-        live.hold_back(f"{why.message} {why.hint or ''}".rstrip())
-        return await asyncio.shield(storing)
+    def _hold_back(self, why: str) -> None:
+        for live in self._live.values():
+            live.hold_back(why)
 
     async def _park(self, live: Live, parking: Parking) -> None:
         run = live.run
@@ -345,7 +351,7 @@ class Runner:
             run, parking.why, wake_at=parking.wake_at, state=parking.state, held_s=live.stopwatch.used_s
         )
         try:
-            parked = await self._stored(live, storing)
+            parked = await storing
         except Exception:  # it stays as it was stored, and is begun again
             logger.exception("parking %s", run.id)
             parked = run
@@ -368,7 +374,9 @@ class Runner:
             run, outcome.status, result=outcome.result, error=outcome.error, state=outcome.state, events=outcome.events
         )
         try:
-            finished = await self._stored(live, storing)
+            finished = (
+                await storing
+            )  # where the house goes down before that, the next owner goes on from what is stored
             if outcome.error is not None and outcome.error.traceback:
                 logger.info("run %s failed: %s\n%s", run.id, outcome.error.message, outcome.error.traceback)
         except Exception as error:  # the file is damaged, or the run is no longer ours

@@ -25,10 +25,9 @@ class Facts:
         self._trouble = trouble
         self.epoch = epoch
 
-    @property
-    def stuck(self) -> StorageError | None:
-        """Why nothing can be written now."""
-        return self._writer.stuck
+    def on_trouble(self, hear: Callable[[StorageError | None], None]) -> None:
+        """`hear` is told when nothing can be written, and why; None when it can again."""
+        self._writer.on_trouble = hear
 
     def submit(
         self, fact: Callable[[sqlite3.Connection], T], *, within_s: float = 0.0, patient: bool = False

@@ -58,8 +58,9 @@ class Writer:
         self._trouble = trouble
         self._waiting: list[_Waiting] = []
         self._closing = False
-        self.stuck: StorageError | None = None
-        """Why nothing can be committed now."""
+        self.on_trouble: Callable[[StorageError | None], None] = _nobody
+        """Hears when nothing can be committed, and why; None when it can again."""
+        self._stuck = False
         self._tidy = tidy
         self._until_tidy = _TIDY_EVERY
         self._committing = False
@@ -132,8 +133,11 @@ class Writer:
     def _committed(self, group: list[_Waiting], done: asyncio.Future[list[tuple[bool, Any]]]) -> None:
         failure = done.exception()  # the transaction itself failed (disk full, locked): every fact of it did
         error = None if failure is None else self._trouble.explain(failure)
-        self.stuck = error if isinstance(error, StorageError) else None
-        if self.stuck is not None and not self._closing:
+        stuck = error if isinstance(error, StorageError) else None
+        if stuck is not None or self._stuck:
+            self._stuck = stuck is not None
+            self.on_trouble(stuck)
+        if stuck is not None and not self._closing:
             kept = [waiting for waiting in group if waiting.patient]
             self._answer([waiting for waiting in group if not waiting.patient], [(False, failure)] * len(group))
             self._waiting = kept + self._waiting
@@ -165,6 +169,10 @@ class Writer:
                 waiter.set_result(value)
             else:
                 waiter.set_exception(error)
+
+
+def _nobody(trouble: StorageError | None) -> None:
+    pass
 
 
 def _transaction(connection: sqlite3.Connection, facts: list[Fact]) -> list[tuple[bool, Any]]:
