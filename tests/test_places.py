@@ -111,7 +111,7 @@ async def test_a_cancelled_caller_leaves_its_place_to_others() -> None:
     places = Places(1)
 
     async def begin() -> None:
-        await places.take()
+        await places.take("me", "one")
         try:
             await anyio.sleep_forever()
         finally:
@@ -135,7 +135,7 @@ async def test_runs_that_go_on_come_before_runs_that_begin() -> None:
     assert places.take_now()
 
     async def begin() -> None:
-        await places.take()
+        await places.take("me", "one")
         order.append("begins")
         places.give_back()
 

@@ -12,11 +12,13 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property, partial
+from itertools import count
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import msgspec
 
 from . import home as homes
 from .daemon.channel import LineChannel
@@ -64,6 +66,7 @@ class App:
         self.service = service
         self._runner = runner
         self._changes: Changes | None = None
+        self._connections = count()
         self.open_verbs = 0
         """Of the command line: whoever sent one waits for its answer."""
 
@@ -118,7 +121,7 @@ class App:
         from .surfaces.mcp import build_server
         from .surfaces.mcp.lines import serve_lines
 
-        caller = caller_of(hello)
+        caller = msgspec.structs.replace(caller_of(hello), lane=f"line {next(self._connections)}")
         server = build_server(
             self.service, self.settings.limits, self.changes, lambda ctx: caller,
             note_open=lines.note_open, state_key=self.state_key, ending=self.ending,
@@ -132,7 +135,9 @@ class App:
         from .surfaces.mcp.lines import serve_lines
         from .surfaces.mcp.stdio import stdio_lines
 
-        caller = Caller(session_name=session, roots=self.settings.roots, env=self.settings.own_env(), cwd=os.getcwd())
+        caller = Caller(
+            session_name=session, roots=self.settings.roots, env=self.settings.own_env(), cwd=os.getcwd(), lane="stdio"
+        )
         server = build_server(
             self.service, self.settings.limits, self.changes, lambda ctx: caller, state_key=self.state_key,
             ending=self.ending,

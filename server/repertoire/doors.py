@@ -172,5 +172,10 @@ def _caller(call: DoorCall) -> Caller:
     root = live.version.root
     roots = live.run.roots or ((root,) if root else ())
     return Caller(
-        principal=live.run.principal, roots=roots, env=live.env, client=live.run.id, call=(live.run.id, call.path)
+        principal=live.run.principal,
+        roots=roots,
+        env=live.env,
+        client=live.run.id,
+        call=(live.run.id, call.path),
+        lane=live.lane,
     )

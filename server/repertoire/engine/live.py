@@ -113,9 +113,11 @@ class Live:
 
     def __init__(
         self, run: Run, version: WorkflowVersion, env: Mapping[str, str], watch: Watch, budget: Budget, stopwatch: Stopwatch,
-        parent: Live | None = None,
+        parent: Live | None = None, lane: str = "",
     ) -> None:  # fmt: skip
         self.run = run
+        self.lane = parent.lane if parent else lane
+        """Whose turn it is when workers are given: its caller's, and so that of all below it."""
         self.version = version
         self.env = dict(env)
         self.scope = anyio.CancelScope()

@@ -14,6 +14,7 @@ Theory of operation. A body computes, or it waits for the host (a child, a perso
 3. So a run that holds a place ends or gives it back without any other run, and a run that waits for a place holds none: any tree of
    runs ends with one place.
 4. Runs that go on come before runs that begin: they have a process and memory already, and others wait for them.
+5. Runs that begin take turns by their callers (`queue`): nobody waits for all that another has asked for.
 
 Everything here happens at once, in one turn of the loop: there is nothing to cancel and no state between two states.
 """
@@ -27,20 +28,23 @@ from enum import Enum, auto
 from functools import partial
 from typing import Final
 
+from .queue import Granted, Queue
+
 SETTLE_S: Final = 0.05
 """How long a body that was told something is taken to compute. Shorter, and a body that computes shares its core with another one."""
 
-Granted = Callable[[], None]
-
 
 class Places:
-    """A count of places, and two queues for them. Whoever is granted one has it before it hears of it."""
+    """A count of places, and two queues for them: in order, of runs that go on; and fair between callers, of runs that begin.
+
+    Whoever is granted one has it before it hears of it.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size
         self._free = size
         self._back: deque[Granted] = deque()
-        self._new: deque[Granted] = deque()
+        self._new = Queue()
 
     @property
     def has_room(self) -> bool:
@@ -51,21 +55,25 @@ class Places:
         """How many runs wait to begin."""
         return len(self._new)
 
-    async def take(self) -> None:
-        """A place for a run that begins. A caller that is cancelled has none."""
+    async def take(self, caller: str, name: str) -> None:
+        """A place for what begins: `name` is its own, `caller` is whose turn it is. Whoever is cancelled has none."""
         if self.take_now():
+            self._new.note(caller)
             return
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        ticket = partial(_grant, granted)
-        self._new.append(ticket)
+        self._new.put(caller, name, partial(_grant, granted))
         try:
             await granted
         except BaseException:
-            if ticket in self._new:
-                self._new.remove(ticket)
+            if name in self._new:
+                self._new.remove(name)
             else:
                 self.give_back()
             raise
+
+    def before(self, name: str) -> int | None:
+        """How many are to begin before this; None: it does not wait to begin."""
+        return self._new.before(name)
 
     def take_now(self) -> bool:
         """False: there is none."""
@@ -88,9 +96,10 @@ class Places:
 
     def give_back(self) -> None:
         """To the first that waits, or to nobody."""
-        queue = self._back or self._new
-        if queue:
-            queue.popleft()()
+        if self._back:
+            self._back.popleft()()
+        elif self._new:
+            self._new.take()()
         else:
             self._free += 1
 

@@ -16,8 +16,10 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from itertools import count
 from typing import Final
 
 import anyio
@@ -141,7 +143,7 @@ class ForkedWorker(Worker):
 
 
 class WorkerPool:
-    """At most `workers` leases at once; further ones wait in order, at most `max_queued` of them.
+    """At most `workers` leases at once; further ones wait in turn, at most `max_queued` of them.
 
     One forked child waits ahead of its run, and the next is forked as soon as it is taken: forking and burying cost milliseconds
     that no answer needs to wait for. They are tasks of the group given here.
@@ -155,6 +157,7 @@ class WorkerPool:
         self._spare: ForkedWorker | None = None
         self.size = limits.workers or max(_FEWEST, os.cpu_count() or 1)
         self._places = Places(self.size)
+        self._looks = count()
         self._told_at = float("-inf")
         self._idle = Idle(tasks, self._replace)
         self._environment = worker_environment()
@@ -176,13 +179,18 @@ class WorkerPool:
             raise Busy(f"{waiting} runs wait for a worker already.", retry_after_s=5)
 
     @asynccontextmanager
-    async def lease(self, *, trusted: bool, once: bool = False, told: Told = _nobody) -> AsyncIterator[Worker]:
+    async def lease(
+        self, *, trusted: bool, once: bool = False, told: Told = _nobody, caller: str = "", name: str | None = None
+    ) -> AsyncIterator[Worker]:
         """A worker for one run or one inspection. Set its `reusable` once it has answered for good; `once`: it is not used again.
+
+        Where all are taken, callers take turns; `before(name)` tells how long it will be.
 
         What starts workers may die, and the machine may be out of descriptors or processes for a while: neither is the run's doing,
         so it waits, and `told` hears for what. Raises OSError when no worker could be started in several tries.
         """
-        worker, lease = await self._leased(trusted, once, told)
+        take_place = partial(self._places.take, caller, name or f"look {next(self._looks)}")
+        worker, lease = await self._leased(trusted, once, told, take_place)
         try:
             worker.reusable = False
             worker.lease = lease
@@ -200,10 +208,16 @@ class WorkerPool:
             finally:
                 lease.end()
 
-    async def _leased(self, trusted: bool, once: bool, told: Told) -> tuple[Worker, Lease]:
+    def before(self, name: str) -> int | None:
+        """How many runs get a worker before this one; None: it does not wait for one."""
+        return self._places.before(name)
+
+    async def _leased(
+        self, trusted: bool, once: bool, told: Told, take_place: Callable[[], Awaitable[None]]
+    ) -> tuple[Worker, Lease]:
         tries, pause = 0, _TRY_AGAIN_S
         while True:
-            await self._places.take()
+            await take_place()
             try:
                 worker = await (self._forked() if not trusted else self._single() if once else self._pooled())
             except OSError as error:

@@ -82,9 +82,10 @@ class Runner:
         self, version: WorkflowVersion, arguments: str, session_id: str, principal: str, env: Mapping[str, str] = _NO_ENV, *,
         roots: tuple[str, ...] = (), cwd: str | None = None, parent: Live | None = None, path: str | None = None,
         run_id: str | None = None, rerun_of: str | None = None, rehearsal: Mapping[str, Door] | None = None, key: Key | None = None,
+        lane: str = "",
     ) -> Live:  # fmt: skip
         """`arguments` is a JSON object as text, `env` what the body sees of its caller's environment, `roots` the folders in which the
-        names that it calls are looked up.
+        names that it calls are looked up, `lane` who takes turns with others for a worker.
 
         Record the run and set it going. Raises Busy when too many wait already, OverBudget when it is too deep below others.
 
@@ -103,7 +104,7 @@ class Runner:
             root=parent.run.top if parent else None, depth=parent.run.depth + 1 if parent else 0, rerun_of=rerun_of, roots=roots, cwd=cwd,
             is_example=rehearsal is not None or (parent is not None and parent.run.is_example),
         )  # fmt: skip
-        live = self._made(run, version, env, parent, ResumePoint())
+        live = self._made(run, version, env, parent, ResumePoint(), lane)
         live.rehearsal = rehearsal or (parent.rehearsal if parent else None)
         live.begun_again = rerun_of is not None
         behind = self._turns.behind(run, parent) if version.uses_state else None
@@ -155,12 +156,13 @@ class Runner:
         return live
 
     def _made(
-        self, run: Run, version: WorkflowVersion, env: Mapping[str, str], parent: Live | None, point: ResumePoint
-    ) -> Live:
+        self, run: Run, version: WorkflowVersion, env: Mapping[str, str], parent: Live | None, point: ResumePoint,
+        lane: str = "",
+    ) -> Live:  # fmt: skip
         budget = Budget.of(version.options.budget, self._limits, parent.budget if parent else None, calls=point.calls)
         budget.check_depth(run.depth, _chain(run, parent))
         stopwatch = Stopwatch(timeout_of(version, self._limits), point.held_s)
-        live = self._live[run.id] = Live(run, version, env, self.watch, budget, stopwatch, parent)
+        live = self._live[run.id] = Live(run, version, env, self.watch, budget, stopwatch, parent, lane)
         return live
 
     async def inspect(self, version: WorkflowVersion, env: Mapping[str, str] = _NO_ENV) -> Inspected | Fault:
@@ -178,7 +180,7 @@ class Runner:
         return found
 
     async def _inspect_once(self, version: WorkflowVersion, env: Mapping[str, str]) -> Inspected | Fault:
-        async with self._pool.lease(trusted=version.origin == "operator", once=True) as worker:
+        async with self._pool.lease(trusted=version.origin == "operator", once=True, caller="looks") as worker:
             worker.channel.send(Inspect(version.code(), cwd=folder_of(version), env=dict(env)))
             with anyio.move_on_after(self._limits.inspect_timeout_s):
                 frame = await reply(worker)
@@ -198,7 +200,7 @@ class Runner:
         while True:
             live = self._live.get(run_id)
             changed = None if live is not None else self.watch.next(run_id)
-            run = live.run if live is not None else await self._store.run(run_id)
+            run = self._shown(live) if live is not None else await self._store.run(run_id)
             left = None if deadline is None else max(deadline - time.monotonic(), 0)
             try:
                 if run is None or run.is_settled or left == 0 or (live is not None and live.held_back):
@@ -217,7 +219,13 @@ class Runner:
     def current(self, run_id: str) -> Run | None:
         """A run that is going on, with what only memory knows of it (what it waits for)."""
         live = self._live.get(run_id)
-        return None if live is None else live.run
+        return None if live is None else self._shown(live)
+
+    def _shown(self, live: Live) -> Run:
+        """With its place in the queue, where it waits for a worker."""
+        if live.run.waiting_for is None or (before := self._pool.before(live.run.id)) is None:
+            return live.run
+        return msgspec.structs.replace(live.run, waiting_for=_in_queue(before))
 
     def live(self, run_id: str) -> Live | None:
         return self._live.get(run_id)
@@ -451,7 +459,8 @@ class Runner:
             point = await self._store.resume_point(live.run) if live.begun_again else ResumePoint()
             attempt = Attempt(live, self._store, live.rehearsal or self.doors, self._tasks, self._limits, self._dropped)
             told = partial(_tell_what_it_waits_for, live)
-            async with self._pool.lease(trusted=live.version.origin == "operator", told=told) as worker:
+            trusted = live.version.origin == "operator"
+            async with self._pool.lease(trusted=trusted, told=told, caller=live.lane, name=live.run.id) as worker:
                 if live.run.started_at is None:
                     live.announce(started_at=time.time(), waiting_for=None)
                     await self._store.mark_started(live.run, live.run.started_at or 0.0)
@@ -494,6 +503,10 @@ class Runner:
 
 def _nothing(run: Run, wake_at: float | None) -> None:
     pass
+
+
+def _in_queue(before: int) -> str:
+    return f"a worker: {before} {'run is' if before == 1 else 'runs are'} before it"
 
 
 def _tell_what_it_waits_for(live: Live, what: str | None) -> None:

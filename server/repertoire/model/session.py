@@ -29,6 +29,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
     cwd: str | None = None
     """The folder in which the caller works: relative paths in its calls mean files there. None over HTTP, where nobody knows it."""
+    lane: str = ""
+    """Who takes turns with others where calls have to wait: a connection, or a session of HTTP. "": the command line."""
     client: str = ""
     """What the program calls itself through which the call came."""
 

@@ -76,6 +76,7 @@ async def _ended(
         caller.env,
         roots=caller.roots,
         rehearsal=rehearsal.doors,
+        lane=caller.lane,
     )
     run = live.run
     try:

@@ -50,6 +50,7 @@ class History(Runs, Publishing):
         return self._runner.start(
             version, run.arguments, new_session_id(), caller.principal, caller.env,
             roots=run.roots or caller.roots, cwd=run.cwd or caller.cwd, run_id=new_id, rerun_of=run_id,
+            lane=caller.lane,
         )  # fmt: skip
 
     async def _number_of(self, run_id: str, path: str | None) -> int | None:

@@ -71,7 +71,15 @@ class Runs(Library):
                 return known
         key = None if idempotency_key is None else self._key(idempotency_key, text)
         live = self._runner.start(
-            version, text, session, caller.principal, caller.env, roots=caller.roots, cwd=caller.cwd, key=key
+            version,
+            text,
+            session,
+            caller.principal,
+            caller.env,
+            roots=caller.roots,
+            cwd=caller.cwd,
+            key=key,
+            lane=caller.lane,
         )
         return live if key is None else await self._first_with(key, live)
 

@@ -35,7 +35,7 @@ from ..version import VERSION
 from .bodies import ReadableBodies
 from .ending import Ending
 from .mcp import build_server
-from .mcp.sdk import Changes, Context, bound_sessions, legacy_session
+from .mcp.sdk import Changes, Context, bound_sessions, legacy_session, peer
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +167,8 @@ def _bind(host: str, port: int) -> socket.socket:
 
 def _caller(service: Service, ctx: Context) -> Caller:
     """Without a token the local user is the owner: a legacy session has its own default session, a stateless call mints one."""
-    return Caller(session_name=legacy_session(ctx), roots=service.own_roots, env=service.own_env)
+    session = legacy_session(ctx)
+    return Caller(session_name=session, roots=service.own_roots, env=service.own_env, lane=peer(ctx))
 
 
 def _security(host: str) -> TransportSecuritySettings:

@@ -206,6 +206,14 @@ def legacy_session(ctx: Context) -> str | None:
     return f"http:{header}" if header else f"sse:{query}" if query else None
 
 
+def peer(ctx: Context) -> str:
+    """Whose turn it is where callers take turns: an HTTP client by its session, or by the connection that it keeps."""
+    if (session := legacy_session(ctx)) is not None:
+        return session
+    client = None if ctx.request is None else ctx.request.client
+    return "http" if client is None else f"http {client.host} {client.port}"
+
+
 def bound_sessions(server: Server[Any], most: int) -> None:
     """Let the session that was idle for longest go when another is opened beyond `most`. Call it after `streamable_http_app`.
 
