@@ -114,6 +114,15 @@ class Host(Spoken):
         super().__init__([sys.executable, *words])
         self.initialize()
 
+    def receive(self) -> Any:
+        """The next answer; word of a changed list may come at any time."""
+        while "id" not in (message := super().receive()):
+            pass
+        return message
+
+    def knows(self, tool: str) -> bool:
+        return tool in [one["name"] for one in self.answer("tools/list")["result"]["tools"]]
+
     def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         answer = self.answer("tools/call", name=tool, arguments=arguments)
         found: dict[str, Any] = answer["result"]["structuredContent"]
@@ -128,6 +137,7 @@ def hosts(tmp_path: Path) -> Iterator[tuple[Host, Host]]:
     (home / "workflows" / "busy.py").write_text(BUSY)
     first = Host(home)
     second = Host(home)
+    until(lambda: first.knows("busy"))
     yield first, second
     for one in (first, second):
         one.close()
