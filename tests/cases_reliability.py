@@ -152,10 +152,10 @@ RELIABILITY: Final[tuple[Case, ...]] = (
         "500 clients at once: callers take turns for the workers, so that one who asks now and then is next, and whoever waits is told "
         "how many runs come before its own.",
         "passes",
-        "test_turns::test_callers_take_turns_and_keep_their_own_order",
-        "test_turns::test_who_asks_now_and_then_comes_before_500_who_ask_all_the_time",
-        "test_turns::test_callers_who_come_new_hold_nobody_up_for_ever",
-        "test_turns::test_r17_one_call_beside_a_flood_is_next_and_the_flood_says_its_place",
+        "test_queue::test_callers_take_turns_and_keep_their_own_order",
+        "test_queue::test_who_asks_now_and_then_comes_before_500_who_ask_all_the_time",
+        "test_queue::test_callers_who_come_new_hold_nobody_up_for_ever",
+        "test_queue::test_r17_one_call_beside_a_flood_is_next_and_the_flood_says_its_place",
     ),
     used(
         "R18",

@@ -147,7 +147,7 @@ class Runner:
             return None
         parent = parent or self._live.get(run.parent or "")
         env = self._envs.pop(run_id, _NO_ENV) or env or self.own_env
-        live = self._made(run, version, env, parent, point)
+        live = self._made(run, version, env, parent, point, "resumed")
         live.begun_again = live.resumed = live.has_children = True
         live.announce(last_event=point.last_event, waiting_for=None)
         if run.questions:  # it asks still: whoever waits for it is told at once
