@@ -116,7 +116,7 @@ class Live:
         parent: Live | None = None, lane: str = "",
     ) -> None:  # fmt: skip
         self.run = run
-        self.lane = parent.lane if parent else lane
+        self.lane: str = parent.lane if parent else lane
         """Whose turn it is when workers are given: its caller's, and so that of all below it."""
         self.version = version
         self.env = dict(env)
