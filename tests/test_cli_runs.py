@@ -290,6 +290,46 @@ def test_a_rerun_takes_what_is_recorded_up_to_a_call(shell: Shell, tmp_path: Pat
 
 def test_a_command_starts_a_daemon_for_what_a_dead_owner_has_left(shell: Shell, tmp_path: Path) -> None:
     """promise: next-command-resumes"""
+    run_id, traces = _left_by_a_dead_owner(shell, tmp_path)
+    assert shell.json("runs")[0]["status"] == "working"  # and did not wait for its end
+    assert shell.json("status")["kind"] == "daemon"
+    Path(f"{traces}.go").touch()
+    assert until_status(shell, run_id, "completed")["result"] == "two"
+    assert traces.read_text().split() == ["one", "two"]
+    assert shell("resume", run_id).stdout == "completed\n"
+
+
+OWNER_DIES_MEANWHILE = """
+import sys
+from repertoire import home as homes
+from repertoire.__main__ import main
+
+really, looks = homes.is_owned, []
+
+def look(home):
+    looks.append(home)
+    return len(looks) == 1 or really(home)
+
+homes.is_owned = look
+sys.exit(main())
+"""
+
+
+def test_a_command_whose_owner_dies_before_it_connects_does_not_own_the_home_for_others_runs(
+    shell: Shell, tmp_path: Path
+) -> None:
+    """It would hold up everybody else until all unfinished runs have ended."""
+    run_id, traces = _left_by_a_dead_owner(shell, tmp_path)
+    command = [sys.executable, "-P", "-c", OWNER_DIES_MEANWHILE, "runs", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, env=shell.environ, cwd=tmp_path)
+    assert json.loads(done.stdout)[0]["status"] == "working", done.stderr
+    assert shell.json("status")["kind"] == "daemon"
+    Path(f"{traces}.go").touch()
+    assert until_status(shell, run_id, "completed")["result"] == "two"
+
+
+def _left_by_a_dead_owner(shell: Shell, tmp_path: Path) -> tuple[str, Path]:
+    """A run between its two steps, and where it leaves its traces."""
     traces = tmp_path / "traces"
     command = [sys.executable, "-P", "-m", "repertoire", "run", "slow", "--payload", json.dumps({"file": str(traces)})]
     owner = subprocess.Popen(command, env=shell.environ, cwd=shell.home, stdout=subprocess.DEVNULL)
@@ -301,9 +341,4 @@ def test_a_command_starts_a_daemon_for_what_a_dead_owner_has_left(shell: Shell, 
         events = shell.ok("logs", run_id)
     owner.kill()
     owner.wait()
-    assert shell.json("runs")[0]["status"] == "working"  # and did not wait for its end
-    assert shell.json("status")["kind"] == "daemon"
-    Path(f"{traces}.go").touch()
-    assert until_status(shell, run_id, "completed")["result"] == "two"
-    assert traces.read_text().split() == ["one", "two"]
-    assert shell("resume", run_id).stdout == "completed\n"
+    return run_id, traces

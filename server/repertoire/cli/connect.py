@@ -31,6 +31,10 @@ _LOOK_S = 0.05
 OnEvent = Callable[[dict[str, Any]], Awaitable[None]]
 
 
+class WorkLeft(Exception):
+    """Raised where this process would become the owner of a home with unfinished runs: they belong to a daemon."""
+
+
 class Calls(Protocol):
     """`call` carries out one verb; events on the way go to `on_event`. Raises RepertoireError or ControlError."""
 
@@ -38,8 +42,13 @@ class Calls(Protocol):
 
 
 @asynccontextmanager
-async def connect(settings: Settings, session: str = "default", lasting: bool = False) -> AsyncIterator[Calls]:
-    """`lasting`: the work may take long, so others are let in meanwhile. The one-shot commands also read ./workflows; `serve` never does."""
+async def connect(
+    settings: Settings, session: str = "default", lasting: bool = False, leaves_work: bool = False
+) -> AsyncIterator[Calls]:
+    """`lasting`: the work may take long, so others are let in meanwhile. `leaves_work`: a run goes on after it.
+
+    The one-shot commands also read ./workflows; `serve` never does. Raises WorkLeft.
+    """
     here = os.path.abspath("workflows")
     roots = settings.roots or ((here,) if os.path.isdir(here) else ())
     hello = Hello(
@@ -47,11 +56,14 @@ async def connect(settings: Settings, session: str = "default", lasting: bool = 
         env=settings.own_env(),
     )  # fmt: skip
     async with AsyncExitStack() as stack:
-        yield await _enter(stack, settings, hello, lasting)
+        yield await _enter(stack, settings, hello, lasting, leaves_work)
 
 
-async def _enter(stack: AsyncExitStack, settings: Settings, hello: Hello, lasting: bool) -> Calls:
-    """Own the home or reach its owner; between two owners there are instants in which neither goes."""
+async def _enter(stack: AsyncExitStack, settings: Settings, hello: Hello, lasting: bool, leaves_work: bool) -> Calls:
+    """Own the home or reach its owner; between two owners there are instants in which neither goes.
+
+    An owner that was there a moment ago may have been killed, with runs that would hold up this command, and everybody else with it.
+    """
     give_up = time.monotonic() + _PATIENCE_S
     while True:
         try:
@@ -64,6 +76,8 @@ async def _enter(stack: AsyncExitStack, settings: Settings, hello: Hello, lastin
                     raise
                 await anyio.sleep(0.05)
         else:
+            if _wants_daemon(settings.home, leaves_work):
+                raise WorkLeft
             return await stack.enter_async_context(_own(settings, owner, hello, lasting))
 
 
@@ -108,14 +122,22 @@ def carry_out(
     for both a daemon is started where nobody owns the home.
     """
     home = homes.make_home(settings.home)
-    if (leaves_work or has_work_left(homes.database_path(home))) and not homes.is_owned(home):
-        start_daemon(home)
 
     async def main() -> Any:
-        async with connect(settings, session, lasting) as calls:
+        async with connect(settings, session, lasting, leaves_work) as calls:
             return await work(calls)
 
-    return unwrapped(lambda: anyio.run(main))
+    while True:
+        if _wants_daemon(home, leaves_work) and not homes.is_owned(home):
+            start_daemon(home)
+        try:
+            return unwrapped(lambda: anyio.run(main))
+        except WorkLeft:
+            continue  # nothing was asked of anybody yet
+
+
+def _wants_daemon(home: str, leaves_work: bool) -> bool:
+    return leaves_work or has_work_left(homes.database_path(home))
 
 
 def start_daemon(home: str) -> None:
