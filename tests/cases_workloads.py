@@ -132,11 +132,12 @@ WORKLOADS: Final[tuple[Case, ...]] = (
         "W14",
         "What a step changes in the state is recorded with the step, so that it is there again where the step is not; what it changes in "
         "the body's own variables is not, which the docs say and, where the source shows it, a finding at publishing.",
-        "open",
+        "passes",
         "test_step_records::test_w14_what_a_step_changes_in_the_state_is_recorded_with_it",
         "test_step_records::test_w14_steps_at_the_same_time_change_the_state_once",
         "test_step_records::test_w14_what_a_step_and_code_beside_it_both_change_is_no_silent_loss",
-        decision="The finding at publishing is not there yet.",
+        "test_review_steps::test_w14_a_change_that_a_step_loses_is_a_finding",
+        "test_review_steps::test_w14_what_a_step_keeps_or_nobody_reads_is_none",
     ),
     used(
         "W15",

@@ -20,6 +20,7 @@ from .findings import chosen
 from .names import local_names, names_of_entry, names_of_function
 from .secret import secrets
 from .signature import signature
+from .steps import lost_changes
 from .tree import Function, by_scope, places
 
 
@@ -34,6 +35,7 @@ def _found(tree: ast.Module) -> Iterator[Finding]:
     seen = places(tree, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
     inside = by_scope(seen)
     yield from failures(seen, functions)
+    yield from lost_changes(seen, inside)
     for node, *_ in seen:
         yield from secrets(node)
         if isinstance(node, Function) and node not in functions:
