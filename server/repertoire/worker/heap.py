@@ -3,8 +3,8 @@
 A workflow file can change a module for the whole process: `json.dumps = mine`, `requests.Session.verify = False`,
 `copyreg.dispatch_table[X] = f`. Heap remembers, by identity, the values in the namespaces of modules and classes, in the containers
 and objects that lie at the top level of modules, and the code and the defaults of functions. Only what has been written to is looked
-at (`written`, `groups`), so a comparison of 55,000 values takes 0.15 ms; it covers everything each time and needs no list of what might
-change. The insides of functions would add 0.15 ms: they are left out when the workflow's text has no word for them (`names_insides`).
+at (`written`, `groups`), so a comparison of 55,000 values costs little; it covers everything each time and needs no list of what might
+change. The insides of functions would double that: they are left out when the workflow's text has no word for them (`names_insides`).
 
 What libraries do by themselves is told apart by four rules:
 

@@ -1,7 +1,7 @@
 """Written: which of thousands of dicts and functions have been written to since the last look; used by `groups`.
 
-Up to 3.13 every dict of CPython has a number that each change of it makes another one, of all dicts of the process (PEP 509). Reading
-these numbers needs neither the values nor their reference counts, so it costs a thirtieth of comparing the values, and in a child
+Up to 3.12 every dict of CPython has a number that each change of it makes another one, of all dicts of the process (PEP 509). Reading
+these numbers needs neither the values nor their reference counts, so it costs a fraction of comparing the values, and in a child
 that was forked no page of memory is copied for it. A function holds its code and its defaults side by side, as pointers. Where a trial
 does not find these things where they are looked for, values are compared.
 """
