@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from chaos.checks import traces
+
 _ROOT = Path(__file__).parent.parent
 _PATIENCE_S = 600.0
 
@@ -20,3 +22,18 @@ def test_a_round_of_random_faults_breaks_no_promise() -> None:
     print(done.stdout)  # the seed is in it
     assert done.returncode == 0, done.stdout + done.stderr
     assert "no violation" in done.stdout and "rounds 1" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "lines, found",
+    [
+        (["+ a.1", "= a.1", "! 1 kill", "? 1", "+ a.1", "= a.1"], ""),
+        (["+ a.1", "= a.1", "+ a.1"], "nothing had died"),
+        (["! 1 kill", "? 1", "+ a.1", "= a.1", "+ a.1"], "nothing had died"),
+        (["+ a.1", "= a.1", "$ a.1", "! 1 kill", "? 1", "+ a.1"], "it was recorded"),
+        (["( a 1", "# a 2"], "two bodies"),
+    ],
+)
+def test_the_campaign_sees_what_is_done_once_too_often(lines: list[str], found: str) -> None:
+    said = list(traces(lines))
+    assert len(said) == bool(found) and all(found in text for text in said), said
