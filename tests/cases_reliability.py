@@ -182,9 +182,13 @@ RELIABILITY: Final[tuple[Case, ...]] = (
     ),
     used(
         "R21",
-        "A run that calls `commit_state`: what only a resume needs goes when the run has ended; states are stored once "
-        "(content-addressed).",
-        "open",
+        "What a run that calls `commit_state` or is parked keeps of its session's state is stored once, however many runs began with the "
+        "same, and goes when the run has completed or was cancelled.",
+        "passes",
+        "test_kept_states::test_r21_a_run_that_has_ended_keeps_no_state",
+        "test_kept_states::test_r21_failed_runs_share_a_state_until_they_are_deleted",
+        "test_kept_states::test_r21_a_failed_run_is_run_again_with_the_state_that_it_began_with",
+        "test_kept_states::test_r21_a_run_that_is_begun_again_has_the_state_that_it_began_with",
     ),
     used(
         "R22",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +15,7 @@ from ..model.run import Run
 from ..wire import Fault, Recorded
 from .asking import close_wait
 from .base import Facts
+from .kept import RESULT, loaded_state, record_state
 from .runs import NewEvent, Place, check_owner, claim, insert_events, last_event, release_place, run_of
 from .sessions import load_state, save_state
 from .unfinished import NEWS
@@ -23,7 +24,9 @@ from .writer import Then
 _LAST: Final = "(SELECT coalesce(max(n), 0) FROM call WHERE call.run_id = run.id)"
 """The last number of a run's journal."""
 PAGE: Final = 256
-"""Records of one page of a replay: some 50 KB."""
+"""Records of one page of a replay: some 50 KB, and where they are large, fewer."""
+PAGE_BYTES: Final = 4 * 1024 * 1024
+"""A single record may be larger; each fits into a frame by itself."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _fault = msgspec.msgpack.Decoder(Fault)
@@ -116,12 +119,12 @@ class JournalFacts(Facts):
 
         def query(db: sqlite3.Connection) -> list[Recorded]:
             rows = db.execute(
-                "SELECT n, path, op, hash, at, CASE WHEN call.child IS NULL THEN call.result ELSE run.result END, "
+                f"SELECT n, path, op, hash, at, {RESULT}, "
                 "call.error, cancelled, clock, label FROM call LEFT JOIN run ON run.id = call.child "
                 "WHERE call.run_id = ? AND n > ? AND covered = 0 ORDER BY n LIMIT ?",
                 (run_id, after, limit),
             )
-            return [_recorded(row) for row in rows]
+            return _of_one_page(rows)
 
         return await self.read(query)
 
@@ -161,7 +164,9 @@ class JournalFacts(Facts):
         """Give one run the records of another, up to the number `before`. How many."""
 
         def fact(db: sqlite3.Connection) -> int:
-            columns = "n, path, op, hash, label, at, began_at, ended_at, {result}, error, cancelled, clock, covered"
+            columns = (
+                "n, path, op, hash, label, at, began_at, ended_at, {result}, error, cancelled, clock, covered, state"
+            )
             into = columns.format(result="result")
             of = columns.format(
                 result="CASE WHEN child IS NULL THEN result ELSE (SELECT run.result FROM run WHERE run.id = child) END"
@@ -273,11 +278,7 @@ class JournalFacts(Facts):
                 n, at = db.execute(
                     "SELECT coalesce(max(n), 0) + 1, coalesce(max(at), 0) FROM call WHERE run_id = ?", (run.id,)
                 ).fetchone()
-                now = time.time()
-                db.execute(
-                    _INSERT,
-                    (run.id, n, "", "wake", "", "", at, now, now, place.state or "{}", None, False, None, None, None),
-                )
+                record_state(db, run.id, n, "wake", at, place.state or "{}")
             return place
 
         return await self.write_patiently(fact)
@@ -307,7 +308,6 @@ def _resume_point(db: sqlite3.Connection, run_id: str) -> ResumePoint:
     ).fetchone()  # fmt: skip
     told = db.execute("SELECT path, max(k) FROM event WHERE run_id = ? AND k IS NOT NULL GROUP BY path", (run_id,))
     (last_event,) = db.execute("SELECT max(n) FROM event WHERE run_id = ?", (run_id,)).fetchone()
-    loaded = db.execute("SELECT result FROM call WHERE run_id = ? AND n = 0", (run_id,)).fetchone()
     deaths, held_s, fingerprint = db.execute(
         "SELECT CASE WHEN died_at = ? THEN deaths ELSE 0 END, held_s, fingerprint FROM run WHERE id = ?",
         (last, run_id),
@@ -326,7 +326,7 @@ def _resume_point(db: sqlite3.Connection, run_id: str) -> ResumePoint:
         clock_s=at,
         told=dict(told.fetchall()),
         last_event=last_event or 1,
-        loaded_state=loaded and loaded[0],
+        loaded_state=loaded_state(db, run_id),
         deaths=deaths,
         held_s=max(held_s, held_then),
         fingerprint=fingerprint,
@@ -355,10 +355,20 @@ def _insert(db: sqlite3.Connection, run_id: str, record: NewRecord) -> None:
 
 def _keep_loaded_state(db: sqlite3.Connection, run: Run) -> None:
     """What the run began with, before it is overwritten for the first time: a replay begins with it too."""
-    now = time.time()
-    loaded = load_state(db, run.session_id, run.workflow) or "{}"
-    row = (run.id, 0, "", "load", "", "", 0.0, now, now, loaded, None, False, None, None, None)
-    db.execute(_INSERT.replace("INSERT", "INSERT OR IGNORE", 1), row)
+    if db.execute("SELECT 1 FROM call WHERE run_id = ? AND n = 0", (run.id,)).fetchone() is None:
+        record_state(db, run.id, 0, "load", 0.0, load_state(db, run.session_id, run.workflow) or "{}")
+
+
+def _of_one_page(rows: Iterable[tuple[Any, ...]]) -> list[Recorded]:
+    """The first of them, as many as fit into a frame."""
+    page: list[Recorded] = []
+    size = 0
+    for row in rows:
+        size += sum(len(value) for value in row if isinstance(value, str | bytes))
+        if page and size > PAGE_BYTES:
+            break
+        page.append(_recorded(row))
+    return page
 
 
 def _recorded(row: tuple[Any, ...]) -> Recorded:

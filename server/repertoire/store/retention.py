@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from .base import Facts
+from .kept import drop_orphans
 
 _NOBODY: Final = ""
 """The principal of a run that was taken away; its end is put at the epoch, where the index of ends finds it first."""
@@ -120,6 +121,8 @@ class RetentionFacts(Facts):
                 db.execute("DELETE FROM idempotency WHERE run_id = ?", (run_id,))
                 db.execute("DELETE FROM run WHERE id = ?", (run_id,))
                 gone += Gone(runs=1)
+            if gone.runs:
+                drop_orphans(db)
             return gone
 
         return await self.write(fact)

@@ -18,6 +18,7 @@ from ..model.run import EventType, Question, Run, RunEvent
 from ..wire import Fault
 from .asking import close_waits
 from .base import Facts
+from .kept import drop_states
 from .sessions import load_state, save_state, touch_session
 
 START_WITHIN_S: Final = 0.001
@@ -153,6 +154,8 @@ class RunFacts(Facts):
                 sessions = "SELECT session_id FROM run WHERE id = ? OR root = ?"
                 db.execute(f"DELETE FROM state WHERE session_id IN ({sessions})", (run.id, run.id))
             release_place(db, run.id, run.session_id, run.workflow)
+            if status != "failed":  # `rerun` goes on with what a failed one had
+                drop_states(db, run.id)
             return msgspec.structs.replace(
                 run,
                 status=status,
