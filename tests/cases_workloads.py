@@ -124,9 +124,12 @@ WORKLOADS: Final[tuple[Case, ...]] = (
     ),
     used(
         "W13",
-        "`concurrent.futures.as_completed` over `pool.submit(step, ...)`, then `sleep(6)`: threads get their paths at "
-        "submission and their answers in recorded order.",
-        "open",
+        "A body that is begun again sees its threads as it saw them: which future was done next, who put into a queue and "
+        "got from it before whom, and in which order the threads went on.",
+        "passes",
+        "test_thread_order::test_w13_what_threads_see_of_each_other_is_the_same_again",
+        "test_thread_order::test_w13_threads_are_killed_at_any_point",
+        "test_thread_order::test_w13_threads_and_then_a_sleep_that_parks",
     ),
     used(
         "W14",

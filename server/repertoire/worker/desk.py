@@ -28,6 +28,7 @@ from .journal import Journal
 from .outbox import Outbox
 from .outcomes import raised, step_value_of, succeeded, value_of
 from .replay import Replay
+from .sights import Sights
 from .slots import LIVE, Outcome, Slot
 from .threads import foreign
 from .timeline import Timeline
@@ -51,6 +52,7 @@ class Desk:
         self.timeline = Timeline(task.began, journal, self.exchange)
         self.replay = Replay(journal, self.exchange, self.timeline, self._reload)
         self._watch = changes.Watch()
+        self.sights = Sights(journal, self.exchange, self.replay)
         self.turns = Turns(self.replay, self.exchange, self.timeline)
         self.committed: str | None = None
         self.reloaded = False
@@ -255,10 +257,13 @@ class Desk:
 
     def _sent(self, slot: Slot) -> Outcome:
         """What the host says; this thread waits."""
-        self.exchange.send(slot)
-        if slot.parkable:
-            self.exchange.tell_idle()
-        return self.exchange.wait_for(slot)
+        try:
+            self.exchange.send(slot)
+            if slot.parkable:
+                self.exchange.tell_idle()
+            return self.exchange.wait_for(slot)
+        finally:
+            self.exchange.leave(slot)
 
     async def _sent_async(self, slot: Slot) -> Outcome:
         slot = slot.for_this_task()
@@ -272,10 +277,17 @@ class Desk:
             return None
         slot = slot.for_this_task()
         if not slot.conducted:
-            return self.replay.known(slot)
+            return await self._known_elsewhere(slot)
         self.replay.expect(slot)
         await self._resolved(slot)
         return None if slot.outcome is LIVE else slot.ended()
+
+    async def _known_elsewhere(self, slot: Slot) -> Outcome | None:
+        try:
+            return await self.replay.known_elsewhere(slot)
+        except asyncio.CancelledError:
+            self._drop(slot)
+            raise
 
     async def _resolved(self, slot: Slot) -> None:
         assert slot.future is not None

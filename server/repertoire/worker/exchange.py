@@ -5,7 +5,8 @@ One socket, and any number of threads and loops that wait for answers on it:
 1. Only one thread reads at a time (`_reading`). A thread that waits reads when nobody else does; a loop that has nothing to do watches
    the socket and reads what is there.
 2. Whoever reads takes everything that has arrived, and gives each answer to its call, whoever waits for it.
-3. A thread that waits is woken whenever something was read, or the reader has left: then another one reads.
+3. A thread that waits is woken whenever something was read, or the reader has left: then another one reads. Threads go on in the order
+   in which their answers were recorded.
 4. An answer for a coroutine of the main thread is kept until it is its turn (turns.py), and that loop is woken. One for a coroutine of
    a loop in another thread is given to that loop at once.
 """
@@ -48,6 +49,10 @@ class Exchange:
         self._has_state = has_state
         self._ids = itertools.count(1)
         self._slots: dict[int, Slot] = {}
+        self._sends = threading.RLock()
+        """Held from where the clock's readings are taken until their frame is sent: no later frame may be there without them."""
+        self._ready: deque[Slot] = deque()
+        """Threads whose answers are here, in the order of those."""
         self._reading = False
         self._page: list[Recorded] | None = None
         self._idle_with: list[int] = []
@@ -66,16 +71,18 @@ class Exchange:
         self._outbox.send(frame)
 
     def send(self, slot: Slot) -> None:
-        if clock := self.reads.take():
-            slot.frame = msgspec.structs.replace(slot.frame, clock=clock)
         number = slot.frame.id
-        self._slots[number] = slot
-        slot.sent = True
-        try:
-            self._outbox.send(slot.frame)
-        except BaseException:  # whatever it was, nothing was sent that could be answered
-            del self._slots[number]
-            raise
+        with self._sends:
+            if clock := self.reads.take():
+                slot.frame = msgspec.structs.replace(slot.frame, clock=clock)
+            self._slots[number] = slot
+            slot.sent = True
+            try:
+                self._outbox.send(slot.frame)
+            except BaseException:  # whatever it was, nothing was sent that could be answered
+                del self._slots[number]
+                self.reads.give_back(clock)
+                raise
 
     def forget(self, slot: Slot) -> None:
         """Its answer, if one comes, is nobody's."""
@@ -85,7 +92,8 @@ class Exchange:
         """The body has cancelled this call."""
         if self.open:
             frame = slot.frame
-            self.tell(Drop(frame.id, frame.path, frame.op, frame.hash, frame.label, self.reads.take()))
+            with self._sends:
+                self.tell(Drop(frame.id, frame.path, frame.op, frame.hash, frame.label, self.reads.take()))
 
     def fetch(self, after: int) -> list[Recorded]:
         """The journal's page after this number. Threads may ask for the same one; what comes twice is of an earlier number then."""
@@ -120,7 +128,19 @@ class Exchange:
     def wait_for(self, slot: Slot) -> Outcome:
         """What a call that was sent came to; blocks this thread."""
         self._wait(lambda: slot.done)
+        with self.changed:
+            while self.open and self._ready and self._ready[0] is not slot:
+                self.changed.wait()
         return slot.ended()
+
+    def leave(self, slot: Slot) -> None:
+        """Its thread goes on: with its answer, or without one because something was raised in it."""
+        with self.changed:
+            self._slots.pop(slot.frame.id, None)
+            if slot in self._ready:
+                self._ready.remove(slot)
+            if self._ready:
+                self.changed.notify_all()
 
     def _wait(self, until: Callable[[], bool]) -> None:
         """Blocks until it is true. One of the waiting threads reads the socket for all."""
@@ -171,6 +191,8 @@ class Exchange:
                 self.answers.append((slot, frame))
                 slot.wake_loop()
             else:
+                if slot.future is None:
+                    self._ready.append(slot)
                 slot.resolve(frame)
 
     def become_child(self) -> None:

@@ -6,8 +6,10 @@ thread takes its own record at once (`take`): while it blocked, nothing else of 
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ..wire import Recorded
 
@@ -28,6 +30,8 @@ class Journal:
         self._last = 0
         self._ahead: deque[Recorded] = deque()
         self._clock: dict[str, deque[list[float]]] = {}
+        self._kinds: set[str] = set()
+        """The last characters of all prefixes."""
 
     @property
     def replaying(self) -> bool:
@@ -70,12 +74,25 @@ class Journal:
         run[1] -= 1
         if run[1] <= 0:
             known.popleft()
+            if not known:
+                del self._clock[prefix]
         return run[0]
 
     def _use_one(self) -> None:
         if self._left == 1:
             self._before_last()
         self._left -= 1
+
+    @property
+    def has_reads(self) -> bool:
+        """Whether something is recorded that was read before the last call, and not yet read again."""
+        return bool(self._clock)
+
+    def has_reads_of(self, kind: str) -> bool:
+        """Whether any were recorded behind whose prefix this stands."""
+        while self._read_page():
+            pass
+        return kind in self._kinds
 
     def _read_page(self) -> bool:
         if self._unread <= 0:
@@ -93,6 +110,7 @@ class Journal:
         self._ahead.extend(page)
         for record in page:
             for prefix, *runs in record.clock:
+                self._kinds.add(prefix[-1:])
                 values = self._clock.setdefault(prefix, deque())
                 values.extend([runs[i], runs[i + 1]] for i in range(0, len(runs), 2))
         return True
@@ -110,8 +128,19 @@ class Reads:
     def __init__(self) -> None:
         self._runs: dict[str, list[float]] = {}
         self._count = 0
+        self._lock = threading.RLock()  # a signal handler of the body may read a clock, too
 
     def note(self, prefix: str, value: float) -> float:
+        with self._lock:
+            return self._noted(prefix, value)
+
+    def note_all(self, prefix: str, values: Iterable[float]) -> None:
+        """Values of which all or none are to be recorded."""
+        with self._lock:
+            for value in values:
+                self._noted(prefix, value)
+
+    def _noted(self, prefix: str, value: float) -> float:
         runs = self._runs.setdefault(prefix, [])
         self._count += 1
         if len(runs) >= 2 * self.EXACT and 0 <= value - runs[-2] < self.STEP_S:
@@ -126,7 +155,15 @@ class Reads:
     def take(self) -> list[list[float | str]]:
         if not self._count:
             return []
-        taken: list[list[float | str]] = [[prefix, *runs] for prefix, runs in self._runs.items()]
-        self._runs.clear()
-        self._count = 0
-        return taken
+        with self._lock:
+            taken: list[list[float | str]] = [[prefix, *runs] for prefix, runs in self._runs.items()]
+            self._runs.clear()
+            self._count = 0
+            return taken
+
+    def give_back(self, taken: list[list[Any]]) -> None:
+        """They could not be sent."""
+        with self._lock:
+            for prefix, *runs in taken:
+                self._runs[prefix] = runs + self._runs.get(prefix, [])
+                self._count += 1

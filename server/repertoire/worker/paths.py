@@ -13,7 +13,7 @@ import itertools
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 from ..authoring import awaiting
@@ -49,6 +49,11 @@ class Node:
         self._processes += 1
         return prefix
 
+    def beside(self, name: str) -> Node:
+        """A place for what belongs to this one and may happen at any time, so that it takes no number from the others."""
+        number = self.kept[name] = self.kept.get(name, -1) + 1
+        return Node(f"{self.prefix}{name}{number}/")
+
 
 _of_task: contextvars.ContextVar[tuple[Node, int] | None] = contextvars.ContextVar("repertoire_node", default=None)
 """With the thread of its loop: contexts are copied into other threads, which have nodes of their own."""
@@ -56,7 +61,8 @@ _of_task: contextvars.ContextVar[tuple[Node, int] | None] = contextvars.ContextV
 
 class _OfThread(threading.local):
     node: Node | None = None
-    submitting = False
+    submitting: Node | None = None
+    """The item that is handed to a pool just now."""
 
 
 _of_thread = _OfThread()
@@ -120,7 +126,12 @@ def make_task(
     return _Task(coroutine, loop=loop, context=context, **options)
 
 
-def _run_in(node: Node, running: Callable[[], None], settled: Callable[[Node], None], *args: Any, **kwargs: Any) -> Any:
+def is_placed(thread: threading.Thread) -> bool:
+    """Whether this thread, which asks, has a place in the run's tree."""
+    return _of_thread.node is not None or thread is threading.main_thread()
+
+
+def _run_in(node: Node, running: Callable[..., Any], settled: Callable[[Node], None], *args: Any, **kwargs: Any) -> Any:
     before, _of_thread.node = _of_thread.node, node
     try:
         return running(*args, **kwargs)
@@ -129,22 +140,64 @@ def _run_in(node: Node, running: Callable[[], None], settled: Callable[[Node], N
         settled(node)
 
 
+def _work_in(node: Node, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A pool's item. Its thread stays at this place: what its future calls back belongs to it."""
+    _of_thread.node = node
+    return fn(*args, **kwargs)
+
+
+class _NeverIdle(threading.Semaphore):
+    """A pool that takes none of its threads for idle begins one with each item, until it has all: always with the same items."""
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        return False
+
+
+_future_hash = Future.__hash__
+
+
+def _hash_of_place(future: Future[Any]) -> int:
+    """By its place and not its address: sets of futures, as `wait` gives them, have the same order each time."""
+    place = getattr(future, "place", None)
+    return _future_hash(future) if place is None else hash(place)
+
+
 def follow_threads(settled: Callable[[Node], None]) -> None:
     """Give threads and what is submitted to pools their places in the tree. `settled` hears when the work of a node has ended."""
     submit, start = ThreadPoolExecutor.submit, threading.Thread.start
 
     def submit_with_path(self: ThreadPoolExecutor, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         node = current().child()
-        _of_thread.submitting, before = True, _of_thread.submitting
+        _of_thread.submitting, before = node, _of_thread.submitting
+        if getattr(self, "_initializer", None) is not None and type(self._idle_semaphore) is not _NeverIdle:
+            self._idle_semaphore = _NeverIdle(0)
         try:  # a pool's threads are started when it suits the pool: they have no place of their own
-            return submit(self, _run_in, node, fn, settled, *args, **kwargs)
+            future = submit(self, _work_in, node, fn, *args, **kwargs)
         finally:
             _of_thread.submitting = before
+        future.place = node.prefix  # type: ignore[attr-defined]
+        return future
 
     def start_with_path(self: threading.Thread) -> None:
-        if not _of_thread.submitting and not self.name.startswith(OUR_PREFIX):
-            self.run = partial(_run_in, current().child(), self.run, settled)  # type: ignore[method-assign]  # of this one thread
+        if not self.name.startswith(OUR_PREFIX):
+            by = _of_thread.submitting
+            node = current().child() if by is None else by.beside("init")
+            self.run = partial(_run_in, node, self.run, settled)  # type: ignore[method-assign]  # of this one thread
         start(self)
+
+    def settling(end: Callable[..., None]) -> Callable[..., None]:
+        @wraps(end)
+        def ended(self: Future[Any], *args: Any, **kwargs: Any) -> None:
+            try:
+                end(self, *args, **kwargs)
+            finally:
+                if _of_thread.node is not None and getattr(self, "place", None) in (None, _of_thread.node.prefix):
+                    settled(_of_thread.node)
+
+        return ended
 
     ThreadPoolExecutor.submit = submit_with_path  # type: ignore[method-assign, assignment]  # of all pools
     threading.Thread.start = start_with_path  # type: ignore[method-assign]  # of all threads
+    Future.__hash__ = _hash_of_place  # type: ignore[method-assign, assignment]
+    Future.set_result = settling(Future.set_result)  # type: ignore[method-assign]
+    Future.set_exception = settling(Future.set_exception)  # type: ignore[method-assign]

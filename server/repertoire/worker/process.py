@@ -24,7 +24,7 @@ from ..authoring.hints import UNSAID
 from ..authoring.run_info import RunInfo
 from ..compat import hook
 from ..wire import Done, Failed, Fault, Inspect, Inspected, Note, Settled, Task, WorkerFrame
-from . import children, faults, paths
+from . import children, faults, paths, seen, sights
 from .call import Call
 from .capture import Capture
 from .chance import LibrarySeeds
@@ -109,6 +109,7 @@ class Process:
         paths.begin()
         self._desk = desk
         source.conductor = None if desk is None else desk.turns
+        sights.begin(None if desk is None else desk.sights)
         ambient.begin(desk)
         self._streams.attach(desk, max_message)
         self._capture.attach(desk, max_message)
@@ -121,6 +122,7 @@ class Process:
             desk.exchange.close()
         self._surroundings.leave()
         source.conductor = self._desk = self._clock = None
+        sights.begin(None)
         ambient.end()
         self._streams.attach(None)
 
@@ -236,6 +238,7 @@ def prepare() -> None:
     if not _settled:
         _settled.append(lambda _: None)
         paths.follow_threads(lambda node: _settled[0](node))
+        seen.follow()
         use_for_asyncio_run()
         imports.install()
 

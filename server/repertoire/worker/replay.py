@@ -1,7 +1,8 @@
 """A body that is begun again: what it calls is compared with what is recorded, and answered by it, with no word to the host.
 
-A call that blocks its thread takes its record at once. One that is awaited, or made by a thread beside a loop, waits here until the
-loop has nothing else to do and its record is the next (`step_on`). What has no record is made when all records are used up.
+A call that blocks the only thread takes its record at once. Where there are several threads they wait for their turns (line_up.py).
+A call that is awaited, or made by a thread beside a loop, waits here until the loop has nothing else to do and its record is the next
+(`step_on`). What has no record is made when all records are used up.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NoReturn
 
 from ..authoring.refusals import NonDeterminism
 from ..wire import Call, Record, Recorded
 from .exchange import Exchange
 from .journal import Journal
+from .line_up import LineUp
 from .loop import source
 from .paths import Node
 from .slots import LIVE, Outcome, Slot
@@ -24,7 +26,7 @@ from .timeline import Timeline
 _LOOK_AGAIN_S: Final = 0.005
 _BLOCKED_S: Final = 0.25
 """A loop that has not looked for so long is blocked; on replay it looks all the time."""
-_LOST_S: Final = 60.0
+LOST_S: Final = 60.0
 """How long a replay waits for threads, programs or sockets of the body to make the call that is recorded next."""
 _DETERMINISM: Final = (
     "What decides which calls are made must be the same each time. Arguments, results of calls, session_state, step(), now() are, and so "
@@ -47,6 +49,7 @@ class Replay:
         self._unsettled: Node | None = None
         self.formerly: dict[int, Callable[[], str]] = {}
         """Of steps that are compared: the hash that the first versions gave them."""
+        self._line = LineUp(exchange.changed, self._front)
         self.lost: NonDeterminism | None = None
         """Why what the body does now cannot be trusted any more."""
 
@@ -58,17 +61,22 @@ class Replay:
         if self.lost is not None:
             raise self.lost
 
+    def lose(self, why: str) -> NoReturn:
+        """Raises NonDeterminism, here and from now on."""
+        self.lost = NonDeterminism(why, hint=_DETERMINISM)
+        raise self.lost
+
     def settled(self, node: Node) -> None:
         """What a thread was given has led to its next call, or its work has ended."""
         if self._unsettled is node:
             self._unsettled = None
+        self._line.settled(node)
 
     def check_end(self) -> None:
         """Raises NonDeterminism when something is recorded that the body did not do this time."""
         self.check()
         with self._exchange.changed:
-            self._pass_marks()
-            front = self._journal.front() if self.going_on else None
+            front = self._front()
         if front is not None:
             raise NonDeterminism(f"the body has ended without {_named(front)}, which is recorded", hint=_DETERMINISM)
 
@@ -85,12 +93,22 @@ class Replay:
                 return slot.ended()
             slot.outcome = None
             return None
-        return self._taken(slot.frame)
+        return self._taken(slot)
 
-    def _taken(self, frame: Call | Record) -> Recorded | None:
+    async def known_elsewhere(self, slot: Slot) -> Outcome | None:
+        """The same of a call that is awaited in another thread's loop."""
+        await self._line.wait_async(slot.frame.path)
+        return self._taken(slot)
+
+    def _taken(self, slot: Slot) -> Recorded | None:
+        frame = slot.frame
         with self._exchange.changed:
+            if not source.running and slot.future is None and foreign():
+                self._line.wait(frame.path)
             self._pass_marks()
             known = self._journal.take(frame.path)
+            if known is not None and foreign():
+                self._line.gave(slot.node)
             front = self._journal.front()
             alone = not self._expected and not foreign()
             if known is None and front is not None and alone and not _is_below(front.path, frame.path):
@@ -200,7 +218,7 @@ class Replay:
     def _look_again(self, record: Recorded) -> float:
         """Something outside the run's calls may still lead to the next recorded one."""
         self._since = self._since or time.monotonic()
-        return _LOOK_AGAIN_S if time.monotonic() - self._since <= _LOST_S else self._stuck(record)
+        return _LOOK_AGAIN_S if time.monotonic() - self._since <= LOST_S else self._stuck(record)
 
     def _stuck(self, record: Recorded) -> float:
         self._unsettled = None
@@ -213,6 +231,13 @@ class Replay:
         if not expected:
             raise self.lost
         return 0
+
+    def _front(self) -> Recorded | None:
+        """The call that is recorded next."""
+        if not self.going_on:
+            return None
+        self._pass_marks()
+        return self._journal.front()
 
     def _pass_marks(self) -> None:
         """Records that answer no call: sleeps that were over, and states that were loaded anew."""

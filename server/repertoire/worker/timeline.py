@@ -75,7 +75,7 @@ class Timeline:
         return self._exchange.reads.note(prefix, live()) if known is None else known
 
     def _recorded(self, prefix: str) -> float | None:
-        if not self._journal.replaying:
+        if not (self._journal.replaying or self._journal.has_reads):
             return None
         with self._exchange.changed:
             return self._journal.clock(prefix)
