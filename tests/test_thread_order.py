@@ -177,15 +177,6 @@ def run():
     ends(got)
     return got
 """,
-    "callbacks": """
-def run():
-    got = []
-    with ThreadPoolExecutor(3) as pool:
-        for n in range(5): pool.submit(step, slow, f"a{n}").add_done_callback(lambda job: got.append(step(slow, f"of {job.result()}")))
-    step(slow, f"end {got}")
-    ends(got)
-    return got
-""",
     "loops of threads": """
 async def aslow(name):
     await asyncio.sleep(real.random() * 0.01)

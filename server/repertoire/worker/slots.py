@@ -70,7 +70,7 @@ class Slot:
         self.outcome = outcome
         if self.future is None:
             return
-        if threading.get_ident() == self._thread:
+        if self.conducted and threading.get_ident() == self._thread:
             self._wake()
         else:
             loop = self.future.get_loop()
