@@ -10,6 +10,7 @@ import anyio
 import msgspec
 import pytest
 
+import repertoire.store
 from repertoire.errors import DamagedStore, LostClaim, NewerSchema
 from repertoire.model.lifecycle import FINAL, NEXT, STATUSES, before
 from repertoire.model.run import Run, envelope, iso, result_part
@@ -18,6 +19,7 @@ from repertoire.names import new_run_id
 from repertoire.store import open_store
 from repertoire.store.journal import NewRecord
 from repertoire.store.runs import NewEvent
+from repertoire.store.schema import migrations
 from repertoire.wire import Fault, Recorded
 
 pytestmark = pytest.mark.anyio
@@ -217,3 +219,10 @@ def test_a_version_hash_depends_on_the_text_only() -> None:
     assert one == version_hash("a", "x", "d", Options(), ())
     assert one != version_hash("b", "x", "d", Options(), ())
     assert one != version_hash("a", "x", "d", Options(timeout_s=1), ())
+
+
+def test_migrations_are_numbered_one_after_the_other() -> None:
+    """Their order is that of their names: two with one number would be run in either order."""
+    folder = Path(repertoire.store.__file__).parent / "migrations"
+    numbers = sorted(int(file.name[:4]) for file in folder.glob("*.sql"))
+    assert numbers == list(range(1, len(numbers) + 1)) == list(range(1, len(migrations()) + 1))
