@@ -157,7 +157,7 @@ def test_a_call_without_a_known_run_does_not_claim_to_know(home: Home, host: Sta
     until(lambda: home.heard(id=call))
     home.kill()
     error = it.receive()["error"]
-    assert "is not known" in error["message"] and "data" not in error
+    assert "may not have begun" in error["message"] and "data" not in error
 
 
 def test_reading_calls_and_standing_wishes_are_repeated_to_the_next_daemon(home: Home, host: Start) -> None:

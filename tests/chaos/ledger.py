@@ -20,12 +20,6 @@ _LOST: Final = -31000
 _NO_DAEMON: Final = -31001
 _TROUBLE: Final = ("storage", "not_recorded", "busy", "damaged_store")
 """Codes of tools that say that the database cannot be used now."""
-_KNOWN: Final = {
-    "R10, R19": "asks nothing now (it is working)",
-    "R5": "The run is lost",
-    "R2": "UNIQUE constraint failed",
-}
-"""What is told in cases that are open: counted, and no violation until they pass."""
 
 
 @dataclass
@@ -72,8 +66,6 @@ class Ledger:
                 self._judge_loss(who, what, began, reply)
                 return
             self.answers["given"] += 1
-            if self._is_known(payload):
-                return
             run_id, status = payload.get("run_id"), payload.get("status")
             if isinstance(run_id, str):
                 if request is not None:
@@ -82,12 +74,6 @@ class Ledger:
                     self.told.setdefault(run_id, []).append((who, status, payload.get("result")))
             elif reply.is_error:
                 self._judge_refusal(who, what, began, payload)
-
-    def _is_known(self, payload: dict[str, Any]) -> bool:
-        message = str((payload.get("error") or {}).get("message", ""))
-        cases = [case for case, sentence in _KNOWN.items() if sentence in message]
-        self.answers.update(f"known as {case}" for case in cases)
-        return bool(cases)
 
     def complain(self, text: str) -> None:
         with self._lock:

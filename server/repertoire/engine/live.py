@@ -202,11 +202,11 @@ class Live:
 
     def hold_back(self, why: str) -> None:
         """Nothing of it can be recorded now: whoever waits for it is told so, and of its end only when that is recorded."""
-        if not self.held_back:
+        if not self.held_back and not self.done.is_set():
             self.held_back = True
+            self.announce(waiting_for=f"its record to be written: {why}")
             self.settled.set()
             self.over.set()
-        self.announce(waiting_for=f"its record to be written: {why}")
 
     def let_go(self) -> None:
         """It can be recorded again."""

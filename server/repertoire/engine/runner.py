@@ -337,21 +337,25 @@ class Runner:
         self._turns.next(live.run)
 
     def _hear_of_trouble(self, trouble: StorageError | None) -> None:
-        """Nothing can be written now, or everything can again. Nothing is lost by it, but callers do not wait for it either."""
-        if self._trouble is not None:
-            self._trouble.cancel()
-            self._trouble = None
+        """Nothing can be written now (told with each try), or everything can again. Nothing is lost by it, but callers do not wait for it."""
         if trouble is None:
+            if self._trouble is not None:
+                self._trouble.cancel()
+                self._trouble = None
             for live in self._live.values():
                 live.let_go()
-        else:
+        elif self._trouble is None:
             logger.error("no record can be written: %s", trouble)
             why = f"{trouble.message} {trouble.hint or ''}".rstrip()
             self._trouble = asyncio.get_running_loop().call_later(_HELD_BACK_S, self._hold_back, why)
 
     def _hold_back(self, why: str) -> None:
+        self._trouble = asyncio.get_running_loop().call_later(
+            _HELD_BACK_S, self._hold_back, why
+        )  # for those that come to it later
         for live in self._live.values():
-            live.hold_back(why)
+            if live.recorded is None or live.recorded.done():  # else it is refused, when its start fails
+                live.hold_back(why)
 
     async def _park(self, live: Live, parking: Parking) -> None:
         run = live.run
