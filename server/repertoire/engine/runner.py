@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 _NO_ENV: Final[Mapping[str, str]] = MappingProxyType({})
 _WAKE_AGAIN_S: Final = 1.0
 """How often a parked run that could not be read is tried again: the disk may have room, the lock may be gone."""
+_LOOK_AGAIN_S: Final = 0.5
+"""How often a caller who knows that the disk is in trouble looks whether it still is."""
 _HELD_BACK_S: Final = 1.0
 """How long callers wait for records that cannot be written before they are told so, beside what SQLite waits for a lock."""
 _CANCEL_TRIES: Final = 5
@@ -197,17 +199,22 @@ class Runner:
     async def wait(self, run_id: str, seconds: float | None) -> Run | None:
         """The run when it has ended or asks somebody, or as it is when `seconds` are over; None: there is none."""
         deadline = None if seconds is None else time.monotonic() + seconds
+        first = self._live.get(run_id)
+        knows = first is not None and first.held_back  # who asks again, though told why, is not told so at once again
         while True:
             live = self._live.get(run_id)
             changed = None if live is not None else self.watch.next(run_id)
             run = self._shown(live) if live is not None else await self._store.run(run_id)
             left = None if deadline is None else max(deadline - time.monotonic(), 0)
             try:
-                if run is None or run.is_settled or left == 0 or (live is not None and live.held_back):
+                held_back = live is not None and live.held_back
+                if run is None or run.is_settled or left == 0 or (held_back and not knows):
                     return run
-                with anyio.move_on_after(left):
+                with anyio.move_on_after(
+                    _LOOK_AGAIN_S if held_back and (left is None or left > _LOOK_AGAIN_S) else left
+                ):
                     if live is not None:
-                        await live.settled.wait()
+                        await (live.done if held_back else live.settled).wait()
                     elif changed is not None:
                         await changed
                 if live is not None and live.run.is_settled:
