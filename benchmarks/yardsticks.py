@@ -17,7 +17,7 @@ import aiosqlite
 from repertoire.engine.channel import WorkerChannel
 from repertoire.engine.launch import start_python, worker_environment
 from repertoire.model.workflow import Options, WorkflowVersion, version_hash
-from repertoire.wire import Answer, Done, Record, Task, WorkerFrame
+from repertoire.wire import Answer, Done, Record, Settled, Task, WorkerFrame
 
 from .wire import Failed
 
@@ -107,6 +107,8 @@ class _Unrecorded:
             Task("steps-01", version.hash, f'{{"n": {steps}}}', code=version.code(), began=time.monotonic())
         )
         frame = await self._channel.receive()
+        while isinstance(frame, Settled):  # of the run before
+            frame = await self._channel.receive()
         if not isinstance(frame, Done):
             raise Failed(repr(frame))
 

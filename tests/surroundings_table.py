@@ -169,6 +169,19 @@ CHANGES: Final[dict[str, Change]] = {
 
 CLEAN: Final[dict[str, str]] = {
     "nothing": "def run(): return 1",
+    "names of ours": """
+        import repertoire
+        from repertoire import ask, cached, log, now, session_state, sleep, step, workflows
+        def run():
+            repertoire.log("said")
+            return repertoire.step is step
+    """,
+    "a class of ours": """
+        from repertoire import RunResponse, Workflow
+        class Greets(Workflow):
+            def run(self):
+                return RunResponse(content="hello")
+    """,
     "what is put back": """
         import decimal, locale, logging, os, random, socket, sys, warnings
         os.environ["ANEW"], decimal.getcontext().prec = "1", 4
