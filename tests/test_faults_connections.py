@@ -46,6 +46,7 @@ def test_connections_that_break_off_in_the_middle_hold_up_nobody(url: str, well:
 
 def test_a_half_closed_socket_of_the_daemon_lets_its_run_go_on(home: Path, url: str, tmp_path: Path) -> None:
     peer = Peer(str(home), {"mode": "mcp", "version": "0.1.0"})
+    peer.send({})  # of its environment there is nothing to tell
     peer.send({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
                "params": {"name": "noisy", "arguments": {"events": 200}, "_meta": META}})  # fmt: skip
     assert b"workflow:noisy" in (peer.lines.line() or b"")

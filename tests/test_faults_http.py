@@ -31,8 +31,6 @@ BODIES = {
     "no JSON": (b"{what", -32700),
     "nothing": (b"", -32700),
     "invalid UTF-8": (b'{"jsonrpc":"2.0","id":5,"method":"\xff\xfe"}', -32700),
-    "a lone surrogate": (b'{"jsonrpc":"2.0","id":5,"method":"\\ud800"}', -32700),
-    "a byte order mark": (b'\xef\xbb\xbf{"jsonrpc":"2.0","id":5,"method":"ping"}', -32700),
     "deep nesting": (b'{"jsonrpc":"2.0","id":5,"method":"ping","params":' + b'{"a":' * 50_000 + b"1", -32700),
     "an id of 5000 digits": (b'{"jsonrpc":"2.0","id":' + b"9" * 5000 + b',"method":"ping"}', -32700),
     "a batch": (b'[{"jsonrpc":"2.0","id":5,"method":"ping"}]', -32602),

@@ -318,6 +318,7 @@ def test_an_older_daemon_ends_for_a_newer_front_and_leaves_it_everything(home: P
 def test_an_older_daemon_with_a_live_run_ends_when_the_run_has(home: Path, host: Any, tmp_path: Path) -> None:
     older = other_daemon(home, "0.0.1")
     peer = Peer(str(home), {"mode": "control", "version": "0.0.1"})
+    peer.send({})  # of its environment there is nothing to tell
     peer.send({"id": 1, "verb": "run", "args": {"name": "slow", "arguments": {"until": str(tmp_path / "go")}}})
     run_id, _ = begun(home)
     it = host().begin()

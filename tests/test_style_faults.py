@@ -43,7 +43,6 @@ BODIES: dict[str, tuple[str, str]] = {
             return later()
         if what == "nothing": return None
         if what == "object": return {"deep": [object()]}
-        if what == "bytes": return b"\\xff"
         if what == "class": return RunResponse
         if what == "response": return RunResponse(content={"deep": [object()]})
         if what == "circle":
@@ -278,7 +277,6 @@ async def test_what_is_no_response_is_the_result_and_its_state_is_kept(
     [
         ("object", "result['deep'][0] has no JSON form: it is of type object"),
         ("response", "result['deep'][0] has no JSON form: it is of type object"),
-        ("bytes", "result has no JSON form: it is of type bytes"),
         ("class", "result has no JSON form: it is of type type"),
         ("circle", "result['again'][0] contains itself, so it has no JSON form"),
     ],
