@@ -231,7 +231,7 @@ async def test_a_run_can_be_cancelled(way: Way) -> None:
 
             async def started() -> bool:
                 nonlocal run_id
-                rows = await runs_of(way.home, "--status", "working")
+                rows = (await call(client, "list_runs", {"status": "working"}))["runs"]
                 run_id = rows[0]["run_id"] if rows else ""
                 return bool(rows)
 

@@ -67,6 +67,7 @@ def test_the_front_imports_nothing_but_a_few_of_the_standard_library(tmp_path: P
         "repertoire",
         "repertoire.front",
         "repertoire.front.dial",
+        "repertoire.front.newest",
         "repertoire.front.pending",
         "repertoire.home",
         "repertoire.version",
