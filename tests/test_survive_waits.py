@@ -114,10 +114,13 @@ async def test_an_answer_in_the_instant_in_which_its_question_expires_counts(
     await publish(app, traces, flow='def run() -> list:\n    return [ask("Well?", expires_s=0.4), ask("Sure?")]\n')
     close = Store.close_wait
 
+    given: list[str] = []
+
     async def late(store: Store, run: Run, path: str) -> Any:
-        monkeypatch.setattr(Store, "close_wait", close)
-        await answered(app, run.id, "yes")  # whoever gave it was told that it counts
-        return await store.close_wait(run, path)
+        if not given:  # the run may be parked in this very moment, and comes here again
+            await answered(app, run.id, "yes")  # whoever gave it was told that it counts
+            given.append("yes")
+        return await close(store, run, path)
 
     monkeypatch.setattr(Store, "close_wait", late)
     live = await app.service.run(ME, "flow", {})
