@@ -53,8 +53,10 @@ def test_the_inspector_lists_and_calls(targets: Targets, era: str, transport: st
 
 
 def test_the_inspector_sees_a_failed_call_as_a_failed_tool(targets: Targets) -> None:
-    code, failed, _ = inspect("modern", "http", targets["http"], *COUNT, '{"by": "many"}')
-    assert code == 5 and failed["isError"] is True
+    code, failed, _ = inspect(
+        "modern", "http", targets["http"], *COUNT, '{"bye": 1}'
+    )  # it sends null for a number that is none
+    assert code == 5 and failed["isError"] is True, failed
     assert failed["structuredContent"]["error"]["code"] == "invalid_arguments"
 
 
