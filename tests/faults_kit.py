@@ -99,6 +99,17 @@ def database(home: Path) -> Path:
     return Path(homes.database_path(str(home)))
 
 
+@contextmanager
+def locked(home: Path) -> Iterator[sqlite3.Connection]:
+    """Nobody else may write while the block runs; leaving it, or `rollback`, gives the lock back."""
+    connection = sqlite3.connect(database(home), isolation_level=None, timeout=30)
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield connection
+    finally:
+        connection.close()
+
+
 def digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 

@@ -201,7 +201,7 @@ async def test_a_run_recorded_under_another_python_waits_for_a_word(tmp_path: Pa
         await app.service.news(ME, live.run.id)
         await parked(app)
     with sqlite3.connect(tmp_path / "repertoire.db") as db:
-        db.execute("UPDATE run SET fingerprint = 'journal 1, Python 3.1'")
+        db.execute("UPDATE run SET fingerprint = 'journal 2, Python 3.1'")
     db.close()
     async with opened(tmp_path) as app:
         await app.service.answer(ME, live.run.id, "yes")

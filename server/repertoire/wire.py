@@ -77,6 +77,12 @@ class Task(msgspec.Struct, frozen=True, tag="task"):
     """Calls of this run that are recorded: the body is run again, and the first answers come from them."""
     told: dict[str, int] = {}
     """How many events of each path are stored already: those are not told again."""
+    waits: bool = False
+    """The run's start is not stored yet: everything is made ready, and the body is called when `Begin` comes."""
+
+
+class Begin(msgspec.Struct, frozen=True, tag="begin"):
+    """Host to worker: the run's start is stored."""
 
 
 class Inspect(msgspec.Struct, frozen=True, tag="inspect"):
@@ -136,7 +142,7 @@ class Answer(msgspec.Struct, frozen=True, tag="answer"):
     error: Fault | None = None
 
 
-HostFrame = Task | Inspect | Page | Answer
+HostFrame = Task | Begin | Inspect | Page | Answer
 
 
 class RawEvent(msgspec.Struct, frozen=True, array_like=True):

@@ -75,6 +75,8 @@ class Campaign:
                 )
             home.mkdir(mode=0o700, exist_ok=True)
             kinds.pop("disk", None)
+        if kinds and chance.random() < 0.5:  # some rounds are mostly about one kind
+            kinds[chance.choice(sorted(kinds))] += sum(kinds.values())
         return home, kinds
 
     def _count(self, play: Round) -> None:

@@ -19,7 +19,7 @@ from ..settings import Limits
 from ..store import Store
 from ..store.journal import ResumePoint
 from ..store.runs import NewEvent, Place
-from ..wire import Call, Done, Drop, Events, Failed, Fault, Idle, Late, More, Record, Task, Tick
+from ..wire import Begin, Call, Done, Drop, Events, Failed, Fault, Idle, Late, More, Record, Task, Tick
 from .channel import ProtocolViolation
 from .faults import death, too_long
 from .journal import Calls, Door
@@ -28,7 +28,7 @@ from .pool import Worker
 
 logger = logging.getLogger(__name__)
 
-_JOURNAL_FORMAT: Final = 1
+_JOURNAL_FORMAT: Final = 2
 """Raised with every change after which an old journal would be read wrongly."""
 
 
@@ -58,6 +58,7 @@ class Attempt:
         self._limits = limits
         self._dropped = dropped
         self._stored: asyncio.Future[None] | None = None
+        """When the events that came last are."""
 
     async def run(self, worker: Worker, place: Place | None, point: ResumePoint) -> Outcome | Parking | Death:
         live = self._live
@@ -66,18 +67,24 @@ class Attempt:
         )
         worker.lease.on_change = partial(_count_time, live.stopwatch)
         worker.channel.shortcut = calls.take_step
+        recorded = live.recorded if live.recorded is not None and not live.recorded.done() else None
+        begin = partial(_begin, worker)
         try:
             with anyio.CancelScope() as scope:
                 live.stopwatch.start(scope)
-                self._send_task(worker, place, point, calls.began)
+                self._send_task(worker, place, point, calls.began, waits=recorded is not None)
+                if recorded is not None:
+                    recorded.add_done_callback(begin)
                 return await self._attend(worker, calls, point)
             return too_long(live.stopwatch.limit_s)
         finally:
+            if recorded is not None:
+                recorded.remove_done_callback(begin)
             live.stopwatch.stop()
             worker.channel.shortcut = None
             calls.close()
 
-    def _send_task(self, worker: Worker, place: Place | None, point: ResumePoint, began: float) -> None:
+    def _send_task(self, worker: Worker, place: Place | None, point: ResumePoint, began: float, *, waits: bool) -> None:
         live, version = self._live, self._live.version
         code = None if version.key in worker.known else version.code()
         worker.known.add(version.key)
@@ -88,7 +95,7 @@ class Attempt:
                 cwd=_work_folder(live, worker), home=folder_of(version) or worker.scratch,
                 max_result_bytes=self._limits.max_result_bytes, max_message_bytes=self._limits.max_event_bytes,
                 max_record_bytes=self._limits.max_record_bytes, max_events=self._limits.max_events, max_items=self._limits.max_items,
-                session_id=live.run.session_id, env=live.env, began=began, recorded=point.records, told=point.told,
+                session_id=live.run.session_id, env=live.env, began=began, recorded=point.records, told=point.told, waits=waits,
             )
         )  # fmt: skip
 
@@ -128,6 +135,11 @@ class Attempt:
     def _announce(self, stored: asyncio.Future[None]) -> None:
         if not stored.cancelled() and stored.exception() is None:
             self._live.announce()
+
+
+def _begin(worker: Worker, recorded: asyncio.Future[Any]) -> None:
+    if not recorded.cancelled() and recorded.exception() is None:
+        worker.channel.send(Begin())
 
 
 def _count_time(stopwatch: Stopwatch, held: bool) -> None:

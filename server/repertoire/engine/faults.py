@@ -50,7 +50,7 @@ def cancelled() -> Outcome:
     return Outcome(status="cancelled", error=Fault("cancelled", "Cancelled", "The run was cancelled."))
 
 
-def not_begun(cause: Exception) -> StorageError:
+def not_begun(cause: Exception | None) -> StorageError:
     """A run of which nothing is recorded: it was stopped."""
     hint = getattr(cause, "hint", None)
     return StorageError(f"The run was not begun: its start could not be stored. {cause}", hint)

@@ -171,6 +171,12 @@ class Live:
             self.scope.cancel()
         self.announce()
 
+    async def begun(self) -> bool:
+        """Wait until its start is stored; False: it could not be. Nobody is told the id of a run before."""
+        if self.recorded is not None and not self.recorded.done():
+            await asyncio.wait([self.recorded])
+        return self.unrecorded is None
+
     def number(self, count: int) -> int:
         """The numbers of the next events: the first of them."""
         first = self.run.last_event + 1

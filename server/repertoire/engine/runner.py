@@ -91,7 +91,7 @@ class Runner:
 
         Record the run and set it going. Raises Busy when too many wait already, OverBudget when it is too deep below others.
 
-        A body without state begins while its start is being stored: what it does through a door is stored after it, in order.
+        A body without state is made ready while its start is being stored, and called when it is.
 
         With `rehearsal` it is an example's run: these doors instead of the house's, for it and whatever it calls. With a `key` it may
         turn out that another run has that already: then there is none of this one, and `Live.recorded` raises KeyTaken.
@@ -209,6 +209,8 @@ class Runner:
             try:
                 held_back = live is not None and live.held_back
                 if run is None or run.is_settled or left == 0 or (held_back and not knows):
+                    if live is not None:
+                        await live.begun()
                     return run
                 with anyio.move_on_after(
                     _LOOK_AGAIN_S if held_back and (left is None or left > _LOOK_AGAIN_S) else left

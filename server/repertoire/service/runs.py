@@ -204,6 +204,9 @@ class Runs(Library):
 
     async def own_run(self, caller: Caller, run_id: str) -> Run:
         """Raises UnknownRun, for a foreign run too."""
+        live = self._runner.live(run_id)
+        if live is not None and not await live.begun():
+            raise not_begun(live.unrecorded)
         run = self._runner.current(run_id) or await self._store.run(run_id)
         if run is None or run.principal != caller.principal:
             raise unknown_run(run_id)

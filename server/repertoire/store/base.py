@@ -29,14 +29,12 @@ class Facts:
         """`hear` is told when nothing can be written, and why; None when it can again."""
         self._writer.on_trouble = hear
 
-    def submit(
-        self, fact: Callable[[sqlite3.Connection], T], *, within_s: float = 0.0, patient: bool = False
-    ) -> asyncio.Future[T]:
+    def submit(self, fact: Callable[[sqlite3.Connection], T], *, patient: bool = False) -> asyncio.Future[T]:
         """Commit one fact after all that was submitted before it; the future has its value, or what it raised.
 
         A `patient` one is tried until it is committed, where the disk is full or the file is locked.
         """
-        return self._writer.submit(fact, within_s=within_s, patient=patient)
+        return self._writer.submit(fact, patient=patient)
 
     async def write(self, fact: Callable[[sqlite3.Connection], T]) -> T:
         """Commit one fact, with whatever others are waiting."""
@@ -45,6 +43,13 @@ class Facts:
     async def write_patiently(self, fact: Callable[[sqlite3.Connection], T]) -> T:
         """As `write`, for what a run does that goes on."""
         return await self.submit(fact, patient=True)
+
+    async def read_behind(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a query after all that was submitted before it: `read` does not see what waits to be committed.
+
+        For whoever acts on what is not there: a run that is begun again, or that is cancelled with all below it.
+        """
+        return await self.submit(query, patient=True)
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query on the reader's thread."""

@@ -179,7 +179,7 @@ class JournalFacts(Facts):
         return await self.write(fact)
 
     async def resume_point(self, run: Run) -> ResumePoint:
-        return await self.read(lambda db: _resume_point(db, run.id))
+        return await self.read_behind(lambda db: _resume_point(db, run.id))
 
     async def claim_run(self, run_id: str) -> tuple[Run, ResumePoint] | None:
         """The right to begin a body of this run, under a new number, with where it is. None: it has ended, a body of it goes on, or it
@@ -286,18 +286,18 @@ class JournalFacts(Facts):
     async def unfinished_below(self, run_id: str) -> list[str]:
         """The unfinished runs that this one has begun."""
         statement = "SELECT id FROM run WHERE parent = ? AND status IN ('working', 'input_required')"
-        return [id for (id,) in await self.read(lambda db: db.execute(statement, (run_id,)).fetchall())]
+        return [id for (id,) in await self.read_behind(lambda db: db.execute(statement, (run_id,)).fetchall())]
 
     async def child(self, parent: str, path: str) -> Run | None:
         """The run that this call of its parent has begun."""
-        return await self.read(
+        return await self.read_behind(
             lambda db: run_of(db, "parent = ? AND parent_path = ? ORDER BY created_at DESC", (parent, path))
         )
 
     async def pinned(self, run_id: str) -> list[str]:
         """The versions that this run's calls of other workflows have run, those of its first calls first."""
         statement = "SELECT version FROM run WHERE parent = ? GROUP BY version ORDER BY min(created_at), min(id)"
-        rows = await self.read(lambda db: db.execute(statement, (run_id,)).fetchall())
+        rows = await self.read_behind(lambda db: db.execute(statement, (run_id,)).fetchall())
         return [str(version) for (version,) in rows]
 
 

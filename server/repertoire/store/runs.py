@@ -21,9 +21,6 @@ from .base import Facts
 from .kept import drop_states
 from .sessions import load_state, save_state, touch_session
 
-START_WITHIN_S: Final = 0.001
-"""Longer than a trivial run takes, so that its start and its end share a transaction; a crash before it leaves no trace of the run."""
-
 NewEvent = tuple[EventType, float, dict[str, Any]] | tuple[EventType, float, dict[str, Any], str, int]
 """Type, time and data; of one that the body made also its path and its number there, by which a replay knows it again."""
 
@@ -71,9 +68,8 @@ class RunFacts(Facts):
     ) -> asyncio.Future[Place | None]:  # fmt: skip
         """The run's row, its first event, its session's use, and (with state) the claim of its place, in one transaction.
 
-        Not waited for here: facts are committed in the order in which they come, so nothing of a run is stored before this. One that
-        claims nothing is stored within a millisecond, and together with the run's next fact if that comes first. `kin` are the runs
-        above it, whose place it shares. `holds_worker`: it does as soon as it has its place.
+        Not waited for here: facts are committed in the order in which they come, so nothing of a run is stored before this. `kin` are
+        the runs above it, whose place it shares. `holds_worker`: it does as soon as it has its place.
 
         With a `key` only the first run of it is started: for any other KeyTaken is raised, and nothing is stored.
         """
@@ -97,9 +93,7 @@ class RunFacts(Facts):
                 touch_session(db, run.session_id, run.principal, run.created_at)
             return place
 
-        return self.submit(
-            fact, within_s=0.0 if with_state or key is not None else START_WITHIN_S, patient=run.parent is not None
-        )
+        return self.submit(fact, patient=run.parent is not None)
 
     async def claim_place(self, run: Run, kin: Sequence[str] = ()) -> Place:
         return await self.write_patiently(lambda db: claim(db, run, kin))

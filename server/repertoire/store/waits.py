@@ -38,7 +38,7 @@ class WaitFacts(Facts):
             ).fetchone()
             return row and (Question(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5]), row[6])
 
-        return await self.read(query)
+        return await self.read_behind(query)
 
     async def ask(self, run: Run, path: str, question: Question, event: NewEvent, first_event: int) -> None:
         """The question, kept under the call's path, and its event."""

@@ -68,18 +68,16 @@ class Writer:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def submit(
-        self, fact: Callable[[sqlite3.Connection], T], *, within_s: float = 0.0, patient: bool = False
-    ) -> asyncio.Future[T]:
+    def submit(self, fact: Callable[[sqlite3.Connection], T], *, patient: bool = False) -> asyncio.Future[T]:
         """Commit `fact` after all that was submitted before it; the future has its value, or what it raised.
 
-        `within_s`: nobody waits for this one, so it may wait so long for another to share its transaction. `patient`: see above.
+        `patient`: see above.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if (refusal := self._trouble.refusal()) is not None:
             future.set_exception(refusal)
             return future
-        self._put(_Waiting(fact, future, patient), within_s)
+        self._put(_Waiting(fact, future, patient))
         return future
 
     def tell(self, fact: Fact, then: Then) -> None:
@@ -89,15 +87,10 @@ class Writer:
         else:
             self._put(_Waiting(fact, then, True))
 
-    def _put(self, waiting: _Waiting, within_s: float = 0.0) -> None:
+    def _put(self, waiting: _Waiting) -> None:
         self._waiting.append(waiting)
         self._idle.clear()
-        if not self._committing:
-            loop = asyncio.get_running_loop()
-            if within_s:
-                self._timer = self._timer or loop.call_later(within_s, self._begin)
-            else:
-                self._begin()
+        self._begin()
 
     def _begin(self) -> None:
         self._stop_timer()

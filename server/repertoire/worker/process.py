@@ -23,7 +23,7 @@ from ..authoring.entry import find_entry
 from ..authoring.hints import UNSAID
 from ..authoring.run_info import RunInfo
 from ..compat import hook
-from ..wire import Done, Failed, Fault, Inspect, Inspected, Note, Settled, Task, WorkerFrame
+from ..wire import Begin, Done, Failed, Fault, Inspect, Inspected, Note, Settled, Task, WorkerFrame
 from . import children, faults, paths, seen, sights
 from .call import Call
 from .capture import Capture
@@ -66,6 +66,8 @@ class Process:
             self._surroundings.look_over()
         while True:
             frame = self._channel.receive()
+            if isinstance(frame, Begin):  # of a run that has failed before it could begin
+                continue
             if isinstance(frame, Task):
                 self._answer(self._run(frame))
             elif isinstance(frame, Inspect):
@@ -152,6 +154,8 @@ class Process:
         if task.state is not None:
             ambient.restore(codec.decode(task.state))
         mark = None if task.state is None else codec.mark(ambient.session_state)
+        while task.waits and not isinstance(self._channel.receive(), Begin):
+            pass
         call = Call(desk.emit, wants_return=read.gives_return_value, max_items=task.max_items)
         try:
             value = call(run, positional, keyword)

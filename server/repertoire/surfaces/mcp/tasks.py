@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-import anyio
 import mcp_types as types
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
@@ -63,12 +62,8 @@ class Tasks:
         server.add_request_handler("tasks/cancel", TaskParams, self.cancel)
 
     async def created(self, caller: Caller, run: Run) -> Answer:
-        """The CreateTaskResult of a run that goes on. Its first event is read back from the store, so that it is there to stay."""
-        while True:
-            run, events = await self._look(caller, run.id)
-            if events:
-                return {"resultType": "task", **_task(run, events)}
-            await anyio.sleep(0.001)  # its start is being stored with the next commit
+        """The CreateTaskResult of a run that goes on."""
+        return {"resultType": "task", **_task(*await self._look(caller, run.id))}
 
     async def detailed(self, ctx: Context, caller: Caller, run_id: str) -> dict[str, Any]:
         """The task with what its status brings: the call's result, or what it asks. Raises RepertoireError."""
