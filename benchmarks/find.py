@@ -18,11 +18,11 @@ from threadpoolctl import threadpool_limits
 
 from repertoire.encoder.minilm import SentenceModel, load
 from repertoire.encoder.models import candidates, problem
-from repertoire.encoder.recipe import Recipe
-from repertoire.encoder.shelf import Catalogue, Shelf
+from repertoire.encoder.score_weights import Recipe
+from repertoire.encoder.scoring import Catalogue, Shelf
 from repertoire.encoder.vectors import Floats, Vectors
 from repertoire.registry.search import search
-from repertoire.registry.texts import texts_of
+from repertoire.registry.search_texts import texts_of
 from repertoire.store import open_store
 
 from .figures import Figure, Plan, Target

@@ -13,11 +13,11 @@ import msgspec
 import numpy as np
 
 from repertoire.encoder.minilm import SentenceModel
-from repertoire.encoder.recipe import Recipe
-from repertoire.encoder.shelf import Catalogue, Shelf
+from repertoire.encoder.score_weights import Recipe
+from repertoire.encoder.scoring import Catalogue, Shelf
 from repertoire.encoder.vectors import Floats, Vectors
 from repertoire.registry.search import search
-from repertoire.registry.texts import texts_of
+from repertoire.registry.search_texts import texts_of
 from repertoire.store import open_store
 
 from .figures import Figure, Plan, Target

@@ -13,7 +13,7 @@ from statistics import fmean
 
 import numpy as np
 
-from repertoire.encoder.shelf import Shelf
+from repertoire.encoder.scoring import Shelf
 from repertoire.encoder.vectors import Floats
 
 from .figures import Figure, Target

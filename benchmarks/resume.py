@@ -101,7 +101,7 @@ class Unfinished:
         shutil.copy(self._path / "kept.db", self._database)
         self._copy(runs - 1)
         began = time.time()
-        daemon = [sys.executable, "-P", "-m", "repertoire.daemon", "--home", str(self._home.path)]
+        daemon = [sys.executable, "-P", "-m", "repertoire.daemon_process", "--home", str(self._home.path)]
         process = subprocess.Popen(daemon, env=self._home.environ, stderr=subprocess.DEVNULL)
         try:
             opened, ended = self._ends(runs)

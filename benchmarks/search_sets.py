@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from repertoire.authoring.schema import read
 from repertoire.model.workflow import Options, WorkflowVersion, version_hash
 from repertoire.registry.source import analyse
+from repertoire.signature.schema import read
 
 _OWN = Path(__file__).parent / "own_words"
 _MAX_BYTES = 100_000

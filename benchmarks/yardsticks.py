@@ -14,8 +14,8 @@ from statistics import median
 
 import aiosqlite
 
-from repertoire.engine.channel import WorkerChannel
-from repertoire.engine.launch import start_python, worker_environment
+from repertoire.engine.worker_channel import WorkerChannel
+from repertoire.engine.worker_command import start_python, worker_environment
 from repertoire.model.workflow import Options, WorkflowVersion, version_hash
 from repertoire.wire import Answer, Done, Record, Settled, Task, WorkerFrame
 
@@ -43,7 +43,7 @@ _TABLE = (
     "result TEXT, PRIMARY KEY (run_id, n)) WITHOUT ROWID"
 )
 _PRAGMAS = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", "PRAGMA wal_autocheckpoint = 10000")
-"""As store/schema.py sets them."""
+"""As store/migrate.py sets them."""
 
 
 def commits(count: int) -> float:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from repertoire import InMemoryStorage, RunResponse, SqliteStorage, Workflow
-from repertoire.authoring.sessions import Storage
+from repertoire.classes.stored_sessions import Storage
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from repertoire import home as homes
-from repertoire.daemon.owner import read_info
+from repertoire.daemon.home_lock import read_info
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PATIENCE_S = 20.0

@@ -16,9 +16,9 @@ from typing import Any
 
 import anyio
 
-from repertoire.daemon.channel import LineChannel
-from repertoire.daemon.owner import HomeInUse, Owner
-from repertoire.daemon.serve import EX_TEMPFAIL, Hello, serve_home, set_on_signal
+from repertoire.daemon.home_lock import HomeInUse, Owner
+from repertoire.daemon.line_channel import LineChannel
+from repertoire.daemon.server import EX_TEMPFAIL, Hello, serve_home, set_on_signal
 
 
 class Refused(Exception):

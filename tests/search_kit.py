@@ -14,11 +14,11 @@ from pathlib import Path
 import anyio
 
 from repertoire.encoder.models import NoModel, candidates
-from repertoire.encoder.recipe import Recipe
+from repertoire.encoder.score_weights import Recipe
 from repertoire.model.workflow import Options, WorkflowVersion, version_hash
-from repertoire.registry.meaning import Meaning
+from repertoire.registry.caller_view import View
+from repertoire.registry.embedding_index import Meaning
 from repertoire.registry.search import Answer, Finder
-from repertoire.registry.view import View
 from repertoire.store import open_store
 from required import require
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from daemon_kit import HERE, PATIENCE_S, Peer, until
 from faults_kit import Host, query, repertoire
 from repertoire import home as homes
-from repertoire.daemon.owner import read_info
+from repertoire.daemon.home_lock import read_info
 from survive_bodies import ANSWERS, LOGS, RESULTS, SOURCES, source
 from survive_kit import effects, whole
 

@@ -10,8 +10,8 @@ from mcp import Client
 
 from ready_kit import FOLDER
 from repertoire.settings import HOST_ARGUMENTS
-from repertoire.surfaces.mcp.checking import checked
-from repertoire.surfaces.mcp.definitions import FIXED
+from repertoire.surfaces.mcp.fixed_tools import FIXED
+from repertoire.surfaces.mcp.tool_arguments import checked
 from test_mcp import call, made
 from test_schema import complaint, signature
 from transports import Memory

@@ -1,4 +1,4 @@
-"""A door's value may be awaited wherever its call was written (authoring/awaiting.py): real workers, with the test as their host."""
+"""A door's value may be awaited wherever its call was written (authoring/awaited_values.py): real workers, with the test as their host."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ import pytest
 from mcp import Client
 
 from faults_kit import Host
-from repertoire import digits
 from repertoire.settings import Limits
+from repertoire.values import big_integers
 from test_cli import Shell
 from test_mcp import call, made
 from transports import Memory, http_server
@@ -58,7 +58,7 @@ def run() -> str:
     print(":book: [bold]x[/bold]")
     return ":book:"
 '''
-FACTORIAL = digits.decimal(math.factorial(2000), 10_000)
+FACTORIAL = big_integers.decimal(math.factorial(2000), 10_000)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 import worker_kit
 from repertoire.settings import Limits
-from repertoire.worker.lines import Lines
+from repertoire.worker.output.line_buffer import Lines
 from worker_kit import Worker, Zygote, pooled
 
 shared, worker, zygote = worker_kit.shared, worker_kit.worker, worker_kit.zygote

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import replay_kit
 from repertoire.app import App
-from repertoire.engine.live import Live
+from repertoire.engine.live_run import Live
 from repertoire.errors import LostClaim
 from repertoire.model.run import Run
 from repertoire.model.session import Caller

@@ -13,9 +13,9 @@ import pytest
 import class_kit
 from class_kit import COUNTER, Letters, state
 from repertoire import RunResponse, SqliteStorage, Workflow
-from repertoire.authoring import codec
-from repertoire.authoring.classes import SessionBusy, SessionConflict
-from repertoire.authoring.sessions import Storage
+from repertoire.classes import SessionBusy, SessionConflict
+from repertoire.classes.stored_sessions import Storage
+from repertoire.values import codec
 
 db, storage = class_kit.db, class_kit.storage
 

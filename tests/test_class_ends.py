@@ -14,7 +14,7 @@ import pytest
 import class_kit
 from class_kit import AsyncStream, Breaking, Endless, collected, state
 from repertoire import RunResponse, SqliteStorage, Workflow
-from repertoire.authoring.sessions import Storage
+from repertoire.classes.stored_sessions import Storage
 
 db, storage = class_kit.db, class_kit.storage
 

@@ -8,7 +8,7 @@ from typing import Any
 import class_kit
 from class_kit import Breaking, Counter, Endless
 from repertoire import RunResponse, SqliteStorage, Workflow, WorkflowCompletedEvent
-from repertoire.authoring.classes import Opened, Opening, RunDoors, RunEnd, serving
+from repertoire.classes import Opened, Opening, RunDoors, RunEnd, serving
 
 db = class_kit.db
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from class_kit import Counter, Show, run, script, state
 from repertoire import RunResponse, SqliteStorage, Workflow
-from repertoire.authoring.refusals import StateError
+from repertoire.values.refusals import StateError
 
 
 class Idle(Workflow):

@@ -17,9 +17,9 @@ from pydantic import BaseModel
 import class_kit
 from class_kit import Counter, Show, state
 from repertoire import RunResponse, SqliteStorage, Workflow
-from repertoire.authoring import codec
-from repertoire.authoring.refusals import StateError
-from repertoire.authoring.sessions import Storage
+from repertoire.classes.stored_sessions import Storage
+from repertoire.values import codec
+from repertoire.values.refusals import StateError
 
 db, storage = class_kit.db, class_kit.storage
 

@@ -13,7 +13,7 @@ import pytest
 import class_kit
 from class_kit import AsyncStream, Letters, Stub, collected, state
 from repertoire import RunEvent, RunResponse, SqliteStorage, Workflow, WorkflowCompletedEvent
-from repertoire.authoring.sessions import Storage
+from repertoire.classes.stored_sessions import Storage
 
 db, storage = class_kit.db, class_kit.storage
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 import class_kit
 from class_kit import COUNTER, Counter, Show, Stub, state
 from repertoire import RunEvent, RunResponse, SqliteStorage, Workflow, WorkflowRunResponseStartedEvent
-from repertoire.authoring.sessions import Storage
+from repertoire.classes.stored_sessions import Storage
 from repertoire.names import snake_case
 
 db, storage = class_kit.db, class_kit.storage

@@ -12,7 +12,7 @@ import pytest
 
 import replay_kit
 from repertoire.app import App, open_app
-from repertoire.engine.clock import LOOK_S, Alarms, Clock
+from repertoire.engine.wall_clock import LOOK_S, Alarms, Clock
 from repertoire.settings import load
 from replay_kit import ME, publish
 from survive_kit import effects, eventually

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from repertoire.authoring import codec
-from repertoire.authoring.refusals import StateError
-from repertoire.authoring.trees import TAG
+from repertoire.values import codec
+from repertoire.values.refusals import StateError
+from repertoire.values.trees import TAG
 
 
 class Stored(BaseModel):

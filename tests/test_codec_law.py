@@ -39,9 +39,9 @@ from pydantic import (
 )  # fmt: skip
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from repertoire.authoring import codec
-from repertoire.authoring.refusals import StateError
-from repertoire.authoring.trees import TAG
+from repertoire.values import codec
+from repertoire.values.refusals import StateError
+from repertoire.values.trees import TAG
 from same_kit import same
 
 T = TypeVar("T")

@@ -15,11 +15,11 @@ from pydantic import BaseModel
 
 import class_kit
 from repertoire import RunResponse, Workflow, WorkflowCompletedEvent, pprint_run_response
-from repertoire.authoring.agents import Agent
-from repertoire.authoring.refusals import NotAvailable
-from repertoire.authoring.show import apprint_run_response
+from repertoire.classes.agents import Agent
+from repertoire.classes.pprint import apprint_run_response
 from repertoire.compat import hook
 from repertoire.compat.class_style import PAGES
+from repertoire.values.refusals import NotAvailable
 
 
 @pytest.fixture
@@ -339,7 +339,7 @@ def test_toolkits_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_toolkits_call_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    from repertoire.authoring.toolkits import DuckDuckGoTools, Newspaper4kTools
+    from repertoire.classes.toolkits import DuckDuckGoTools, Newspaper4kTools
 
     class DDGS:
         def __init__(self, **options: Any) -> None:

@@ -15,10 +15,10 @@ import pytest
 
 from daemon_kit import PATIENCE_S, Home, until
 from repertoire import home as homes
-from repertoire.daemon.channel import LineChannel
-from repertoire.daemon.control import ControlError, NoDaemon, control_client
-from repertoire.daemon.owner import HomeInUse, Owner, read_info
-from repertoire.daemon.serve import EX_TEMPFAIL, Hello
+from repertoire.cli.control_client import ControlError, NoDaemon, control_client
+from repertoire.daemon.home_lock import HomeInUse, Owner, read_info
+from repertoire.daemon.line_channel import LineChannel
+from repertoire.daemon.server import EX_TEMPFAIL, Hello
 from repertoire.version import as_numbers
 
 HELLO = Hello(mode="control", version="0.1.0")

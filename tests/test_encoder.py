@@ -15,8 +15,8 @@ import anyio
 import pytest
 
 from repertoire.encoder.models import candidates
-from repertoire.registry.texts import texts_of
-from repertoire.registry.view import View
+from repertoire.registry.caller_view import View
+from repertoire.registry.search_texts import texts_of
 from search_kit import HUNGRY, KITCHEN, PATIENCE_S, library, need_model, seeking, small_model, workflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]

@@ -20,7 +20,7 @@ import pytest
 from repertoire.encoder.models import NAME, REVISION, candidates
 from repertoire.model.run import Run
 from repertoire.names import new_run_id
-from repertoire.registry.view import View
+from repertoire.registry.caller_view import View
 from repertoire.wire import Fault
 from search_kit import HUNGRY, KITCHEN, PATIENCE_S, library, need_model, seeking, small_model, workflow
 

@@ -20,12 +20,12 @@ from daemon_kit import PATIENCE_S, Peer, Spoken, until
 from faults_kit import COMMAND, Host, database, owner_of, query, repertoire, stored_home
 from repertoire import home as homes
 from repertoire.app import open_app
-from repertoire.daemon import serve
-from repertoire.daemon.owner import Owner
+from repertoire.daemon import server
+from repertoire.daemon.home_lock import Owner
 from repertoire.errors import StorageError
 from repertoire.settings import load
 from repertoire.store import open_store
-from repertoire.store.identity import lost_home
+from repertoire.store.file_identity import lost_home
 from transports import Http, http_server
 
 SLOW = '''"""Be slow until a file is there."""
@@ -132,7 +132,7 @@ def test_r7_who_waits_with_get_run_and_who_creates_is_answered_too(home: Path, t
 async def test_r7_a_hand_over_answers_what_is_still_open(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "_DRAIN_S", 0.3)
+    monkeypatch.setattr(server, "_DRAIN_S", 0.3)
     ends: list[Any] = []
 
     def host() -> None:

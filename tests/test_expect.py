@@ -195,7 +195,7 @@ def test_a_look_at_a_schema_ends_by_itself_whoever_has_died(tmp_path: Path) -> N
 import anyio
 from repertoire.model.example import Example
 from repertoire.model.run import Run
-from repertoire.registry.expect import problem_of
+from repertoire.registry.expectations import problem_of
 
 run = Run(id="r", workflow="w", version="v", session_id="s", principal="p", created_at=0.0, status="completed", result='"' + "a" * 40 + '!"')
 anyio.run(problem_of, Example(expect={"pattern": "^(a+)+$"}, match="schema"), run)

@@ -22,9 +22,9 @@ import pytest
 from daemon_kit import PATIENCE_S, Peer, until
 from faults_kit import COMMAND, Host, kept, owner_of, query, repertoire, stored_home
 from repertoire import home as homes
-from repertoire.daemon.control import ControlError, control_client
-from repertoire.daemon.owner import Owner, read_info
-from repertoire.daemon.serve import Hello
+from repertoire.cli.control_client import ControlError, control_client
+from repertoire.daemon.home_lock import Owner, read_info
+from repertoire.daemon.server import Hello
 from transports import http_server
 
 SLOW = '''"""Be slow, and say where."""

@@ -17,7 +17,7 @@ import pytest
 
 from daemon_kit import PATIENCE_S, Home, Host, until
 from repertoire import home as homes
-from repertoire.daemon.owner import Owner
+from repertoire.daemon.home_lock import Owner
 
 Start = Callable[..., Host]
 

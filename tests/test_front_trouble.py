@@ -14,7 +14,7 @@ import pytest
 import test_front
 from daemon_kit import PATIENCE_S, Home, Host, until
 from repertoire import home as homes
-from repertoire.front.newest import Program, newer_program, record_program
+from repertoire.front.installed_version import Program, newer_program, record_program
 
 Start = Callable[..., Host]
 

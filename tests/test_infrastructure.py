@@ -14,7 +14,7 @@ import pytest
 import replay_kit
 from repertoire.app import App
 from repertoire.engine.pool import WorkerPool
-from repertoire.engine.zygote import Zygote
+from repertoire.engine.zygote_client import Zygote
 from replay_kit import ME, ended, publish
 from survive_kit import effects, eventually, run
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from repertoire.authoring.hints import UNSAID
-from repertoire.authoring.keys import Key, payload_keys
+from repertoire.signature.annotations import UNSAID
+from repertoire.signature.payload_schema import Key, payload_keys
 
 KEYS: list[tuple[str, list[Key]]] = [
     ('return ctx.payload["a"]', [Key("a", True)]),

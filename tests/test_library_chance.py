@@ -10,7 +10,7 @@ import pytest
 import replay_kit
 import worker_kit
 from repertoire.app import App
-from repertoire.worker.suspects import suspects
+from repertoire.worker.source.suspects import suspects
 from replay_kit import publish, survived
 from survive_kit import run
 from worker_kit import Worker

@@ -1,4 +1,4 @@
-"""A step's time limit changes nothing of what is computed (authoring/limit.py): real workers."""
+"""A step's time limit changes nothing of what is computed (authoring/time_limit.py): real workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A step that its time limit cannot break off: the run goes on without its worker (authoring/limit.py)."""
+"""A step that its time limit cannot break off: the run goes on without its worker (authoring/time_limit.py)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 
 import worker_kit
 from repertoire import wire
-from repertoire.worker.offspring import ChildPath
+from repertoire.worker.children.spawned import ChildPath
 from worker_kit import Worker, Zygote, code_of
 
 shared, worker, zygote = worker_kit.shared, worker_kit.worker, worker_kit.zygote

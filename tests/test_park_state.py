@@ -13,7 +13,7 @@ import pytest
 
 import replay_kit
 from repertoire.app import App
-from repertoire.engine import waits
+from repertoire.engine import long_waits
 from replay_kit import ME, ended, publish
 from survive_kit import run
 
@@ -148,8 +148,8 @@ async def test_w1_what_others_have_changed_is_in_the_objects_that_a_body_holds(
 
 
 async def test_w1_the_same_over_a_sleep(app: App, traces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waits, "_PARK_S", 0.02)
-    monkeypatch.setattr(waits, "_BRIEF_S", 0.0)
+    monkeypatch.setattr(long_waits, "_PARK_S", 0.02)
+    monkeypatch.setattr(long_waits, "_BRIEF_S", 0.0)
     await publish(app, traces, flow=KINDS + FUNCTION.replace("PARK", "sleep(0.2); sleep(0.2)"))
     answer = await run(app, "flow", n=1)
     assert answer["result"] == everywhere(1), answer

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from repertoire.engine.places import Lease, Places, State
+from repertoire.engine.leases import Lease, Places, State
 from survive_kit import opened, run
 
 pytestmark = pytest.mark.anyio

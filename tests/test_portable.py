@@ -21,11 +21,11 @@ from pydantic import BaseModel, Field, TypeAdapter, create_model
 
 from hosts_kit import node_problems
 from outside_kit import need_node
-from repertoire.authoring.jsonschema import schema_of
-from repertoire.model.fitting import fitting
-from repertoire.model.pattern import NotPortable, matcher
-from repertoire.model.portable import PROPERTY, Portable, portable_input, portable_output
-from repertoire.surfaces.mcp.definitions import FIXED
+from repertoire.model.output_check import fitting
+from repertoire.model.portable_pattern import NotPortable, matcher
+from repertoire.model.portable_schema import PROPERTY, Portable, portable_input, portable_output
+from repertoire.signature.json_schema import schema_of
+from repertoire.surfaces.mcp.fixed_tools import FIXED
 from repertoire.text import cut, is_well_formed, well_formed, well_formed_json
 
 

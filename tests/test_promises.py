@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from repertoire.app import App
-from repertoire.engine import waits
+from repertoire.engine import long_waits
 from repertoire.errors import BadArguments
 from repertoire.model.session import Caller
 from survive_kit import body, effects, opened, run
@@ -179,7 +179,7 @@ async def test_a_long_sleep_holds_no_worker_and_survives_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """promise: sleep-parks"""
-    monkeypatch.setattr(waits, "_PARK_S", 0.2)
+    monkeypatch.setattr(long_waits, "_PARK_S", 0.2)
     source = '"""Sleep."""\n\ndef run(seconds: float) -> str:\n    sleep(seconds)\n    return "awake"\n'
     async with opened(tmp_path, workers="1") as app:
         await app.service.create(ME, "flow", source)

@@ -203,6 +203,6 @@ async def test_files_that_others_call_are_not_taken_away_either(tmp_path: Path) 
 
 
 def test_a_source_cannot_hide_from_whoever_looks_at_it() -> None:
-    from repertoire.cli.render import visible
+    from repertoire.cli.output import visible
 
     assert visible("a\x1b[8mhidden\x1b[0m\tb\nc \u202e d\x9b") == "a\\x1b[8mhidden\\x1b[0m\tb\nc \\u202e d\\x9b"

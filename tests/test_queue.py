@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon_kit import Spoken, until
-from repertoire.engine.queue import Queue
+from repertoire.engine.fair_queue import Queue
 
 FLOOD = 40
 

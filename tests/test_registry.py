@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from repertoire.errors import BadSettings, Refused
 from repertoire.model.workflow import Options, WorkflowVersion, version_hash
 from repertoire.registry.bundle import Bundle
-from repertoire.registry.classes import class_workflows
+from repertoire.registry.caller_view import View
+from repertoire.registry.class_finder import class_workflows
 from repertoire.registry.listing import listed
 from repertoire.registry.search import match_expression
 from repertoire.registry.source import analyse
-from repertoire.registry.uses import Uses
-from repertoire.registry.view import View
+from repertoire.registry.source_imports import Uses
 from repertoire.settings import Limits, Settings, load
 
 LIMIT = 10_000

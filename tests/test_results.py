@@ -11,8 +11,8 @@ import numpy
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from repertoire.authoring.refusals import ResultNotJson, ResultTooLarge
-from repertoire.authoring.schema import read
+from repertoire.signature.schema import read
+from repertoire.values.refusals import ResultNotJson, ResultTooLarge
 
 RAW = bytes(range(251, 256)) + b">>>???"
 

@@ -19,7 +19,7 @@ from repertoire.engine import retention
 from repertoire.errors import UnknownRun
 from repertoire.model.session import Caller
 from repertoire.settings import load
-from repertoire.store.retention import Keep
+from repertoire.store.deletion import Keep
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,6 @@ import anyio
 import msgspec
 import pytest
 
-from repertoire.authoring.schema import read
 from repertoire.model.workflow import Finding
 from repertoire.registry.review import (
     Reference,
@@ -32,8 +31,9 @@ from repertoire.registry.review import (
 from repertoire.registry.review.findings import RULES
 from repertoire.registry.review.ruff import GLOBALS
 from repertoire.registry.review.tree import MOST_NODES
+from repertoire.signature.schema import read
 from repertoire.wire import Code
-from repertoire.worker.loader import Library, Version
+from repertoire.worker.source.loader import Library, Version
 
 pytestmark = pytest.mark.anyio
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from repertoire.worker.chance import _Ids
-from repertoire.worker.clock import RunClock
-from repertoire.worker.shims import builtins_for
-from repertoire.worker.transform import compiled
+from repertoire.worker.replay.run_clock import RunClock
+from repertoire.worker.replay.seeded_random import _Ids
+from repertoire.worker.source.shims import builtins_for
+from repertoire.worker.source.transform import compiled
 
 NOW = 1_795_256_571.318281  # 2026-11-21T10:22:51.318281Z
 SLEPT: list[float] = []

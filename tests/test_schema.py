@@ -14,16 +14,10 @@ from uuid import UUID
 import pytest
 from pydantic import TypeAdapter
 
-from repertoire.authoring.docstring import parameter_descriptions
-from repertoire.authoring.plain import plain_schema
-from repertoire.authoring.refusals import (
-    ArgumentError,
-    ResultMismatch,
-    ResultNotJson,
-    ResultTooLarge,
-    SchemaError,
-)
-from repertoire.authoring.schema import Signature, read
+from repertoire.signature.docstring import parameter_descriptions
+from repertoire.signature.schema import Signature, read
+from repertoire.signature.simple_types import plain_schema
+from repertoire.values.refusals import ArgumentError, ResultMismatch, ResultNotJson, ResultTooLarge, SchemaError
 
 HEAD = """
 from __future__ import annotations

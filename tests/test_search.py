@@ -19,20 +19,20 @@ from mcp import Client
 from repertoire.app import open_app
 from repertoire.encoder import models
 from repertoire.encoder.models import Candidate, NoModel, candidates, problem
-from repertoire.encoder.recipe import Recipe
-from repertoire.encoder.words import words
+from repertoire.encoder.score_weights import Recipe
+from repertoire.encoder.tokens import words
 from repertoire.model.run import Run
 from repertoire.model.session import Caller
 from repertoire.names import new_run_id
-from repertoire.registry.encoder import _environment as child_environment
-from repertoire.registry.meaning import Ranked, pause_after
+from repertoire.registry.caller_view import View
+from repertoire.registry.embedding_index import Ranked, pause_after
+from repertoire.registry.encoder_client import _environment as child_environment
+from repertoire.registry.ranking import worth
 from repertoire.registry.search import Finder
-from repertoire.registry.standing import worth
-from repertoire.registry.texts import texts_of
-from repertoire.registry.view import View
+from repertoire.registry.search_texts import texts_of
 from repertoire.settings import load
 from repertoire.store import open_store
-from repertoire.store.vectors import Standing
+from repertoire.store.search_facts import Standing
 from repertoire.surfaces.mcp import build_server
 from repertoire.wire import Fault
 from search_kit import KITCHEN, library, need_numpy, workflow

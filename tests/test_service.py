@@ -20,7 +20,7 @@ from repertoire.model.session import Caller
 from repertoire.model.workflow import FIXED_TOOLS
 from repertoire.settings import load
 from repertoire.store import open_store
-from repertoire.surfaces.mcp import build_server, watch
+from repertoire.surfaces.mcp import build_server, progress
 from test_store import a_version
 
 pytestmark = pytest.mark.anyio
@@ -242,9 +242,9 @@ async def follow(events: list[RunEvent], pause_s: float, heard: Heard, then_s: f
             await anyio.sleep(pause_s)
         await anyio.sleep(then_s)
 
-    progress = watch.Progress(heard)
-    await progress.watch(stream())
-    await progress.settle()
+    told = progress.Progress(heard)
+    await told.watch(stream())
+    await told.settle()
 
 
 def progressed(n: int, done: float, total: float | None = None, message: str | None = None) -> RunEvent:
@@ -269,7 +269,7 @@ async def test_progress_always_increases_and_messages_are_short() -> None:
 
 
 async def test_a_silent_run_still_beats(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "_HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(progress, "_HEARTBEAT_S", 0.05)
     heard = Heard()
     await follow([], 0, heard, then_s=0.3)
     assert len(heard.sent) >= 3 and [value for value, _, _ in heard.sent][:3] == [1, 2, 3]

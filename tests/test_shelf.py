@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from repertoire.encoder.recipe import Recipe
+from repertoire.encoder.score_weights import Recipe
 from search_kit import need_numpy
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from repertoire.encoder.shelf import Shelf
+    from repertoire.encoder.scoring import Shelf
     from repertoire.encoder.vectors import Floats
 
 DIMENSION = 64
@@ -35,7 +35,7 @@ def chance(seed: int) -> np.random.Generator:
 def shelf_of(matrix: Floats, texts: list[str], recipe: Recipe = EASY) -> Shelf:
     import numpy as np
 
-    from repertoire.encoder.shelf import Catalogue, Shelf
+    from repertoire.encoder.scoring import Catalogue, Shelf
     from repertoire.encoder.vectors import Vectors, unit
 
     vectors, catalogue = Vectors(matrix.shape[1]), Catalogue()

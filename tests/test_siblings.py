@@ -12,8 +12,8 @@ import pytest
 
 from repertoire.app import App
 from repertoire.model.session import Caller
-from repertoire.registry.uses import Uses, uses_of
-from repertoire.worker.siblings import Siblings
+from repertoire.registry.source_imports import Uses, uses_of
+from repertoire.worker.source.siblings import Siblings
 from survive_kit import opened
 
 pytestmark = pytest.mark.anyio

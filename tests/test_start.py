@@ -53,7 +53,7 @@ async def test_a_daemon_that_has_served_a_client_holds_nothing_heavy(tmp_path: P
         daemon.terminate()
         daemon.wait(20)
     imported = set(re.findall(r"\|\s+([\w.]+)$", (tmp_path / "imports").read_text(), re.MULTILINE))
-    assert "mcp.server.lowlevel.server" in imported and "repertoire.surfaces.mcp.server" in imported
+    assert "mcp.server.lowlevel.server" in imported and "repertoire.surfaces.mcp.build_server" in imported
     assert [name for name in imported if name.partition(".")[0] in HEAVY] == []
 
 
@@ -66,9 +66,9 @@ def test_the_front_imports_nothing_but_a_few_of_the_standard_library(tmp_path: P
     assert ours == {
         "repertoire",
         "repertoire.front",
-        "repertoire.front.dial",
-        "repertoire.front.newest",
-        "repertoire.front.pending",
+        "repertoire.front.connect",
+        "repertoire.front.installed_version",
+        "repertoire.front.open_requests",
         "repertoire.home",
         "repertoire.version",
     }

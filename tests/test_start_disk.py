@@ -14,7 +14,7 @@ import pytest
 
 from faults_kit import COMMAND, FullDisk, mounted, repertoire
 from repertoire import home as homes
-from repertoire.daemon.owner import Owner
+from repertoire.daemon.home_lock import Owner
 from repertoire.surfaces.mcp.state_key import state_key
 
 ROOM = "make room on it"

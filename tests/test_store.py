@@ -18,8 +18,8 @@ from repertoire.model.workflow import Options, WorkflowVersion, name_of_file, na
 from repertoire.names import new_run_id
 from repertoire.store import open_store
 from repertoire.store.journal import NewRecord
+from repertoire.store.migrate import migrations
 from repertoire.store.runs import NewEvent
-from repertoire.store.schema import migrations
 from repertoire.wire import Fault, Recorded
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,7 @@ import pytest
 
 from repertoire.engine.attempt import reply
 from repertoire.engine.pool import WorkerPool
-from repertoire.engine.scratch import Scratch
+from repertoire.engine.scratch_folders import Scratch
 from repertoire.settings import load
 from repertoire.wire import Answer, Code, Done, Failed, Inspect, Inspected, Record, Task
 from surroundings_table import CHANGES, CLEAN, Change

@@ -18,7 +18,7 @@ import pytest
 from daemon_kit import until
 from faults_kit import COMMAND, FileLimit, owner_of, query, repertoire
 from repertoire import home as homes
-from repertoire.daemon.owner import read_info
+from repertoire.daemon.home_lock import read_info
 from survive_bodies import RESULTS, TOP, TRACES
 from survive_house import House, create
 from survive_kit import effects

@@ -16,7 +16,7 @@ from pathlib import Path
 from daemon_kit import until
 from faults_kit import query
 from repertoire import home as homes
-from repertoire.daemon.owner import read_info
+from repertoire.daemon.home_lock import read_info
 from survive_house import House
 from survive_kit import effects
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from repertoire.worker.clock import RunClock
-from repertoire.worker.shims import builtins_for
-from repertoire.worker.transform import compiled, needs_rewriting, transform
+from repertoire.worker.replay.run_clock import RunClock
+from repertoire.worker.source.shims import builtins_for
+from repertoire.worker.source.transform import compiled, needs_rewriting, transform
 
 HELPERS = {"__aio__", "__decorator__", "__clock_attr__"}
 

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repertoire.authoring import codec
-from repertoire.authoring.update import updated
+from repertoire.values import codec
+from repertoire.values.merge import updated
 from same_kit import same
 from test_codec_law import Fixed, Plain, price, scalars
 

@@ -10,7 +10,7 @@ import pytest
 
 import wire_kit
 from faults_kit import Host
-from repertoire.surfaces.messages import Unreadable, read
+from repertoire.surfaces.json_rpc import Unreadable, read
 from wire_kit import ACCEPT, MODERN
 
 home, url, host = wire_kit.home, wire_kit.url, wire_kit.host

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from .authoring.cache import cached
     from .authoring.context import Context
     from .authoring.durable import ask, now, sleep, workflows
-    from .authoring.later import artifacts, tools
-    from .authoring.recorded import CallError
-    from .authoring.response import RunEvent, RunResponse, WorkflowCompletedEvent, WorkflowRunResponseStartedEvent
-    from .authoring.show import pprint_run_response
     from .authoring.steps import step
-    from .authoring.storage import InMemoryStorage, SqliteStorage
-    from .authoring.workflow import Workflow
+    from .authoring.unavailable import artifacts, tools
+    from .classes.pprint import pprint_run_response
+    from .classes.response import RunEvent, RunResponse, WorkflowCompletedEvent, WorkflowRunResponseStartedEvent
+    from .classes.sqlite_storage import InMemoryStorage, SqliteStorage
+    from .classes.workflow import Workflow
+    from .values.records import CallError
     from .version import VERSION as __version__
 
 __all__ = [
@@ -46,18 +46,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CallError": (".authoring.recorded", "CallError"),
+    "CallError": (".values.records", "CallError"),
     "Context": (".authoring.context", "Context"),
-    "InMemoryStorage": (".authoring.storage", "InMemoryStorage"),
-    "RunEvent": (".authoring.response", "RunEvent"),
-    "RunResponse": (".authoring.response", "RunResponse"),
-    "SqliteStorage": (".authoring.storage", "SqliteStorage"),
-    "Workflow": (".authoring.workflow", "Workflow"),
-    "WorkflowCompletedEvent": (".authoring.response", "WorkflowCompletedEvent"),
-    "WorkflowRunResponseStartedEvent": (".authoring.response", "WorkflowRunResponseStartedEvent"),
-    "pprint_run_response": (".authoring.show", "pprint_run_response"),
-    "artifacts": (".authoring.later", "artifacts"),
-    "tools": (".authoring.later", "tools"),
+    "InMemoryStorage": (".classes.sqlite_storage", "InMemoryStorage"),
+    "RunEvent": (".classes.response", "RunEvent"),
+    "RunResponse": (".classes.response", "RunResponse"),
+    "SqliteStorage": (".classes.sqlite_storage", "SqliteStorage"),
+    "Workflow": (".classes.workflow", "Workflow"),
+    "WorkflowCompletedEvent": (".classes.response", "WorkflowCompletedEvent"),
+    "WorkflowRunResponseStartedEvent": (".classes.response", "WorkflowRunResponseStartedEvent"),
+    "pprint_run_response": (".classes.pprint", "pprint_run_response"),
+    "artifacts": (".authoring.unavailable", "artifacts"),
+    "tools": (".authoring.unavailable", "tools"),
     "workflows": (".authoring.durable", "workflows"),
     "ask": (".authoring.durable", "ask"),
     "cached": (".authoring.cache", "cached"),

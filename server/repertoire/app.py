@@ -21,33 +21,33 @@ import anyio
 import msgspec
 
 from . import home as homes
-from .daemon.channel import LineChannel
-from .daemon.owner import Owner
-from .daemon.serve import End, Hello, serve_home, set_on_signal
-from .doors import WorkflowDoors
+from .daemon.home_lock import Owner
+from .daemon.line_channel import LineChannel
+from .daemon.server import End, Hello, serve_home, set_on_signal
 from .encoder.models import candidates
-from .engine.children import Children
-from .engine.clock import Clock
+from .engine.child_runs import Children
+from .engine.long_waits import Waits
 from .engine.pool import WorkerPool
 from .engine.recovery import Recovery
 from .engine.retention import Retention
 from .engine.runner import Runner
-from .engine.scratch import Scratch
-from .engine.waits import Waits
+from .engine.scratch_folders import Scratch
+from .engine.wall_clock import Clock
 from .model.session import Caller
 from .registry.catalog import Catalog
-from .registry.meaning import Meaning
+from .registry.embedding_index import Meaning
 from .registry.search import Finder
 from .service import Parts, Service
+from .service.body_doors import WorkflowDoors
 from .settings import Settings, load
 from .store import Store, open_store
-from .store.identity import lost_home
+from .store.file_identity import lost_home
 from .surfaces.control import control
-from .surfaces.ending import Ending
+from .surfaces.shutdown import Ending
 from .version import VERSION
 
 if TYPE_CHECKING:
-    from .surfaces.mcp.sdk import Changes
+    from .surfaces.mcp.sdk_adapter import Changes
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class App:
     def changes(self) -> Changes:
         """Word of a changed tool list to every MCP client; made with the first of them."""
         if self._changes is None:
-            from .surfaces.mcp.sdk import Changes
+            from .surfaces.mcp.sdk_adapter import Changes
 
             # The SDK is loaded and stays, and a list of a thousand tools is a hundred thousand objects for a moment: the collector,
             # left at its defaults, would be half of the time that such an answer takes.
@@ -119,7 +119,7 @@ class App:
     async def serve_mcp(self, hello: Hello, lines: LineChannel) -> None:
         """One MCP connection of a front; returns at its end of input. Runs that are going on then go on."""
         from .surfaces.mcp import build_server
-        from .surfaces.mcp.lines import serve_lines
+        from .surfaces.mcp.stdio_framing import serve_lines
 
         caller = msgspec.structs.replace(caller_of(hello), lane=f"line {next(self._connections)}")
         server = build_server(
@@ -132,8 +132,8 @@ class App:
     async def serve_stdio(self, session: str) -> None:
         """MCP on this process's own stdin and stdout."""
         from .surfaces.mcp import build_server
-        from .surfaces.mcp.lines import serve_lines
         from .surfaces.mcp.stdio import stdio_lines
+        from .surfaces.mcp.stdio_framing import serve_lines
 
         caller = Caller(
             session_name=session, roots=self.settings.roots, env=self.settings.own_env(), cwd=os.getcwd(), lane="stdio"

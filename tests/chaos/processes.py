@@ -60,7 +60,7 @@ def _role(words: str, parent: tuple[int, str, str, str] | None) -> str:
     if "repertoire.worker" in words:
         is_zygote = "--zygote" in words and not (parent is not None and "--zygote" in parent[3])
         return "zygote" if is_zygote else "worker"
-    if "repertoire.daemon" in words or " serve --http" in words:
+    if "repertoire.daemon_process" in words or " serve --http" in words:
         return "daemon"
     if "repertoire serve" in words:
         return "front"

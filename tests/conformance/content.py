@@ -8,7 +8,7 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 from mcp_types.jsonrpc import MISSING_REQUIRED_CLIENT_CAPABILITY
 
-from repertoire.surfaces.mcp.sdk import Context
+from repertoire.surfaces.mcp.sdk_adapter import Context
 
 from .fixture import PIXEL, Tool, ToolAnswer, ToolHandler, text
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import mcp_types as types
 from mcp.server.lowlevel import Server
 
-from repertoire.surfaces.mcp.sdk import Context
+from repertoire.surfaces.mcp.sdk_adapter import Context
 
 ToolAnswer = types.CallToolResult | types.InputRequiredResult
 PromptAnswer = types.GetPromptResult | types.InputRequiredResult

@@ -8,7 +8,7 @@ from typing import Any, Final
 import anyio
 import mcp_types as types
 
-from repertoire.surfaces.mcp.sdk import Context
+from repertoire.surfaces.mcp.sdk_adapter import Context
 
 from .fixture import Tool, ToolAnswer, ToolHandler, text
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import mcp_types as types
 from mcp.server.lowlevel import Server
 
-from repertoire.surfaces.mcp.sdk import Context
+from repertoire.surfaces.mcp.sdk_adapter import Context
 
 from .asking import form
 from .fixture import PIXEL, PromptAnswer, PromptHandler, handler

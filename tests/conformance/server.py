@@ -11,7 +11,7 @@ import sys
 import anyio
 
 from repertoire.app import open_app
-from repertoire.daemon.owner import Owner
+from repertoire.daemon.home_lock import Owner
 from repertoire.settings import load
 from repertoire.surfaces.http import build_app, build_http_server, serve_http
 from repertoire.version import VERSION

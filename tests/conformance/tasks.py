@@ -10,7 +10,7 @@ from typing import Any, Final
 import mcp_types as types
 from mcp.server.lowlevel import Server
 
-from repertoire.surfaces.mcp.sdk import Context
+from repertoire.surfaces.mcp.sdk_adapter import Context
 from repertoire.surfaces.mcp.tasks import TaskParams, require_tasks
 
 from .fixture import Tool, ToolAnswer, handler, text

@@ -12,9 +12,10 @@ import sys
 from collections.abc import Awaitable, Generator
 from typing import Any
 
-from . import awaiting, codec, update
+from ..values import codec, merge
+from ..values.refusals import StateError
+from . import awaited_values
 from .doors import Doors, EventType
-from .refusals import StateError
 
 session_state: dict[str, Any] = {}
 """One real dict for the life of the process, emptied and filled again for each run: every import of it stays true."""
@@ -49,7 +50,7 @@ def begin(doors: Doors | None) -> None:
     global _doors, _instead
     session_state.clear()
     aside.clear()
-    awaiting.begin()
+    awaited_values.begin()
     _doors, _instead = doors, None
 
 
@@ -172,7 +173,7 @@ def reload(text: str) -> None:
     stored = codec.decode(text)
     for key in aside.keys() & stored.keys():
         aside[key] = stored.pop(key)
-    update.updated(held(), stored)
+    merge.updated(held(), stored)
 
 
 def restore(stored: dict[str, Any]) -> None:
@@ -180,7 +181,7 @@ def restore(stored: dict[str, Any]) -> None:
 
     What the top level holds of its defaults stays the state's.
     """
-    update.merge(session_state, stored)
+    merge.merge(session_state, stored)
 
 
 def _say(level: str, message: object, fields: dict[str, Any]) -> Awaitable[None]:

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..values.records import hash_of, shape_of
 from . import ambient
-from .recorded import hash_of, shape_of
 
 _KEY: Final = "cached"
 """Where session_state keeps what was given: {function: {arguments' hash: {value, at}}}."""

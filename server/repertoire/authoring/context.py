@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
 from . import ambient, durable, steps
-from .later import not_yet
+from .unavailable import not_yet
 
 if TYPE_CHECKING:
     from random import Random

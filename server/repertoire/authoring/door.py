@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from sys import _getframe
-from typing import ClassVar, Generic, ParamSpec, TypeVar
+from typing import ClassVar, Final, Generic, ParamSpec, TypeVar
 
-from .awaiting import blocked, in_a_loop, is_awaited
+from .awaited_values import blocked, in_a_loop, is_awaited
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+AIO: Final = "__aio__"
+"""The builtin by which rewritten code calls the awaited form of a door."""
 
 
 class Door(Generic[P, T]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, Protocol
 
-from .identity import Identity
+from .step_identity import Identity
 
 EventType = Literal["log", "progress", "item", "text"]
 

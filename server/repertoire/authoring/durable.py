@@ -9,11 +9,11 @@ from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from ..values.records import CallError
+from ..values.refusals import NotAvailable
 from . import ambient
 from .door import Door
 from .doors import Doors
-from .recorded import CallError
-from .refusals import NotAvailable
 
 _SHORT_S: Final = 0.05
 """A shorter sleep is simply slept: recording it costs more."""

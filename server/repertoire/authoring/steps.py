@@ -11,9 +11,9 @@ from types import FrameType, MethodType
 from typing import Any, ClassVar, Final, NamedTuple
 
 from . import ambient
-from .awaiting import blocked, in_a_loop, is_awaited
-from .identity import Identity, identity
-from .limit import within
+from .awaited_values import blocked, in_a_loop, is_awaited
+from .step_identity import Identity, identity
+from .time_limit import within
 
 _LONGEST_WAIT_S: Final = 10.0
 """Between attempts, which begin with stamina's 0.1 s and double: no longer than a worker should be held idle."""

@@ -9,8 +9,9 @@ import anyio
 import typer
 
 from ..version import VERSION
-from . import finding, render
-from .connect import Calls, carry_out, unwrapped
+from . import output
+from . import search as searching
+from .home_client import Calls, carry_out, unwrapped
 from .install import ENTRY, Host, plan
 from .install import carry_out as write_plan
 from .program import Config, Folders, Home, Json, Session, app, call_verb, settings_of
@@ -19,7 +20,7 @@ from .program import Config, Folders, Home, Json, Session, app, call_verb, setti
 @app.callback(invoke_without_command=True)
 def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
-        render.out.print(VERSION)
+        output.out.print(VERSION)
         raise typer.Exit
 
 
@@ -57,7 +58,7 @@ def list_(
     if drafts:
         rows = call_verb(home, workflows, "drafts")
         headings = {"name": "NAME", "version": "VERSION", "at": "CREATED", "description": "DESCRIPTION"}
-        render.print_json(rows) if as_json else render.table(headings, rows, "No drafts.")
+        output.print_json(rows) if as_json else output.table(headings, rows, "No drafts.")
         return
 
     async def work(calls: Calls) -> dict[str, Any]:
@@ -70,12 +71,12 @@ def list_(
 
     answer = carry_out(settings_of(home, workflows), work)
     if as_json:
-        render.print_json(answer)
+        output.print_json(answer)
         return
     columns = {"name": "NAME", "version": "VERSION", "origin": "ORIGIN", "description": "DESCRIPTION"}
-    render.table(columns, answer["workflows"], "No workflows yet: put a file with a run(...) into HOME/workflows.")
+    output.table(columns, answer["workflows"], "No workflows yet: put a file with a run(...) into HOME/workflows.")
     for file in answer["broken"]:
-        render.findings(file["file"], file["findings"])
+        output.findings(file["file"], file["findings"])
 
 
 @app.command()
@@ -90,11 +91,11 @@ def search(
 ) -> None:
     """Find workflows by what they do, and see why each fits."""
     args = {"query": query, "limit": limit, "tags": tag or [], "wait_s": wait}
-    answer = carry_out(settings_of(home, workflows), lambda calls: finding.find(calls, args))
+    answer = carry_out(settings_of(home, workflows), lambda calls: searching.find(calls, args))
     if as_json:
-        render.print_json(answer)
+        output.print_json(answer)
     else:
-        finding.show(answer)
+        searching.show(answer)
 
 
 @app.command()
@@ -102,11 +103,11 @@ def sessions(home: Home = None, as_json: Json = False) -> None:
     """List sessions, last used first."""
     rows = call_verb(home, None, "sessions")
     if as_json:
-        render.print_json(rows)
+        output.print_json(rows)
         return
     shown = [{**row, "workflows_with_state": ", ".join(row["workflows_with_state"])} for row in rows]
     columns = {"session_id": "SESSION", "name": "NAME", "used_at": "LAST USED", "workflows_with_state": "STATE OF"}
-    render.table(columns, shown, "No sessions yet.")
+    output.table(columns, shown, "No sessions yet.")
 
 
 @app.command()
@@ -116,15 +117,15 @@ def status(home: Home = None, as_json: Json = False) -> None:
 
     answer = anyio.run(daemon_status, settings_of(home, None).home)
     if as_json:
-        render.print_json(answer)
+        output.print_json(answer)
         return
     if not answer["running"]:
-        render.out.print("not running", markup=False)
+        output.out.print("not running", markup=False)
         return
-    render.out.print(
+    output.out.print(
         f"running: pid {answer['pid']}, version {answer['version']}, since {answer['started_at']}", markup=False
     )
-    render.out.print(f"runs going on: {answer['live_runs']}; connections: {len(answer['connections'])}", markup=False)
+    output.out.print(f"runs going on: {answer['live_runs']}; connections: {len(answer['connections'])}", markup=False)
 
 
 @app.command()
@@ -136,7 +137,7 @@ def stop(
     from .serving import stop_daemon
 
     stopped = anyio.run(stop_daemon, settings_of(home, None).home, force)
-    render.out.print("stopped" if stopped else "not running", markup=False)
+    output.out.print("stopped" if stopped else "not running", markup=False)
 
 
 @app.command()
@@ -146,12 +147,12 @@ def doctor(home: Home = None, workflows: Folders = None, as_json: Json = False) 
 
     checks = examine(settings_of(home, workflows))
     if as_json:
-        render.print_json(checks)
+        output.print_json(checks)
     else:
         for check in checks:
-            render.out.print(f"{'ok  ' if check['ok'] else 'FAIL'} {check['check']}: {check['message']}", markup=False)
+            output.out.print(f"{'ok  ' if check['ok'] else 'FAIL'} {check['check']}: {check['message']}", markup=False)
             if check.get("hint"):
-                render.out.print(f"       {check['hint']}", markup=False)
+                output.out.print(f"       {check['hint']}", markup=False)
     if not all(check["ok"] for check in checks):
         raise typer.Exit(1)
 
@@ -168,12 +169,12 @@ def install(
     """Add this server to an MCP host's configuration; a backup of the file stays beside it."""
     planned = plan(host, session, home)
     verb = "would write" if dry_run else "writes"
-    render.out.print(f"{verb if planned.changes else 'unchanged:'} {planned.path}", markup=False)
-    render.print_json({ENTRY: planned.entry})
+    output.out.print(f"{verb if planned.changes else 'unchanged:'} {planned.path}", markup=False)
+    output.print_json({ENTRY: planned.entry})
     if planned.changes and not dry_run:
         backup = write_plan(planned)
-        render.out.print(f"backup {backup}" if backup else "a new file: no backup", markup=False)
-        render.out.print("Restart the host to use it.", markup=False)
+        output.out.print(f"backup {backup}" if backup else "a new file: no backup", markup=False)
+        output.out.print("Restart the host to use it.", markup=False)
 
 
 @app.command()

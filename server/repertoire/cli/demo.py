@@ -12,7 +12,7 @@ from typing import Any
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from . import render
+from . import output
 from .serving import stop_daemon
 
 _SOURCE = '''"""Count how often each word occurs in a text."""
@@ -50,7 +50,7 @@ async def show_all() -> int:
                 await _count(client, expected=2)
                 await _word_count(client)
         except Deviation as deviation:
-            render.error(f"the demo deviated: {deviation}")
+            output.error(f"the demo deviated: {deviation}")
             return 1
         finally:
             await stop_daemon(home, force=True)
@@ -80,7 +80,7 @@ async def _profile(client: Client) -> None:
     async def on_progress(done: float, total: float | None, message: str | None) -> None:
         seen.append(done)
         share = f"{done:.0f}/{total:.0f}" if total else f"{done:.0f}"
-        render.err.print(f"    {share} {message or ''}", markup=False)
+        output.err.print(f"    {share} {message or ''}", markup=False)
 
     answer = await _call(client, "source_report", {"package": "mcp", "longest": 3}, on_progress)
     report = answer["result"]
@@ -130,4 +130,4 @@ def _expect(truth: bool, otherwise: str) -> None:
 
 
 def _say(text: str) -> None:
-    render.out.print(text, markup=False)
+    output.out.print(text, markup=False)

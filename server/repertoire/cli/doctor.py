@@ -8,12 +8,12 @@ import sys
 from typing import Any
 
 from .. import home as homes
-from ..daemon.control import ControlError
 from ..encoder.models import NoModel, candidates, problem
 from ..errors import RepertoireError
 from ..registry.review import ruff_path
 from ..settings import Settings
-from .connect import carry_out
+from .control_client import ControlError
+from .home_client import carry_out
 
 Check = dict[str, Any]
 

@@ -9,7 +9,7 @@ import typer
 
 from ..errors import BadArguments
 from ..settings import Settings, load
-from .connect import carry_out
+from .home_client import carry_out
 
 app = typer.Typer(
     name="repertoire", help="Keeps your agent's Python: every function becomes a typed, durable MCP tool.", no_args_is_help=True,

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import BadArguments
-from . import render
-from .asking import read_answer
-from .conduct import Conduct, print_end
-from .connect import Calls, carry_out
+from . import output
+from .follow_run import Conduct, print_end
+from .home_client import Calls, carry_out
 from .program import Folders, Home, Json, Session, app, call_verb, settings_of
+from .prompt import read_answer
 
 Stream = Annotated[bool, typer.Option("--stream", help="Print each event as a line of JSON, then the answer.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
@@ -72,7 +72,7 @@ def resume(run_id: RunId, home: Home = None, as_json: Json = False) -> None:
     answer = carry_out(
         settings_of(home, None), lambda calls: calls.call("resume", {"run_id": run_id}), leaves_work=True
     )
-    render.print_json(answer) if as_json else render.out.print(answer["status"], markup=False)
+    output.print_json(answer) if as_json else output.out.print(answer["status"], markup=False)
 
 
 @app.command()
@@ -93,7 +93,7 @@ def answer(
         return after
 
     after = carry_out(settings_of(home, None), work, leaves_work=True)
-    render.print_json(after) if as_json else render.out.print("answered", markup=False)
+    output.print_json(after) if as_json else output.out.print("answered", markup=False)
 
 
 def _schema_of(run: dict[str, Any], question: str | None) -> dict[str, Any]:
@@ -126,12 +126,12 @@ def runs(
     filters = {key: value for key, value in wanted.items() if value is not None}
     rows = call_verb(home, None, "runs", limit=limit, **filters)
     if as_json:
-        render.print_json(rows)
+        output.print_json(rows)
         return
     columns = {"run_id": "RUN", "status": "STATUS", "created_at": "CREATED", "duration_s": "SECONDS"}
     if any(row.get("message") for row in rows):
         columns["message"] = "WAITS"
-    render.table(columns, list(_nested(rows)), "No runs yet." if not filters else "No such runs.")
+    output.table(columns, list(_nested(rows)), "No runs yet." if not filters else "No such runs.")
 
 
 def _nested(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -181,21 +181,21 @@ def logs(
 
     async def show_event(event: dict[str, Any]) -> None:
         if as_json:
-            render.print_line(event)
+            output.print_line(event)
         else:
-            render.out.print(render.event_line(event), markup=False)
+            output.out.print(output.event_line(event), markup=False)
 
     args = {"run_id": run_id, "follow": follow, "after": after}
     answer = carry_out(settings_of(home, None), lambda calls: calls.call("logs", args, show_event))
     if answer["traceback"]:
-        render.err.print(answer["traceback"], markup=False)
+        output.err.print(answer["traceback"], markup=False)
 
 
 @app.command()
 def cancel(run_id: RunId, home: Home = None, as_json: Json = False) -> None:
     """Stop a run, with all that it has called."""
     answer = call_verb(home, None, "cancel", run_id=run_id)
-    render.print_json(answer) if as_json else render.out.print(answer["status"], markup=False)
+    output.print_json(answer) if as_json else output.out.print(answer["status"], markup=False)
 
 
 @app.command()
@@ -219,11 +219,11 @@ def gc(
         keep_s, keep = keep_s or 0, keep or 0
     gone = call_verb(home, None, "gc", keep_s=keep_s, keep=keep, dry_run=dry_run)
     if as_json:
-        render.print_json(gone)
+        output.print_json(gone)
         return
     verb = "would delete" if dry_run else "deleted"
     counts = (f"{gone[name]} {name}" for name in ("runs", "calls", "events", "versions"))
-    render.out.print(f"{verb} {', '.join(counts)}", markup=False)
+    output.out.print(f"{verb} {', '.join(counts)}", markup=False)
 
 
 def read_payload(text: str) -> dict[str, Any]:

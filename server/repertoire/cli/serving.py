@@ -9,13 +9,13 @@ from typing import Any
 import anyio
 
 from .. import home as homes
-from ..daemon.control import NoDaemon, control_client
-from ..daemon.owner import HomeInUse, Owner
-from ..daemon.serve import End, Hello
+from ..daemon.home_lock import HomeInUse, Owner
+from ..daemon.server import End, Hello
 from ..model.session import Caller
 from ..settings import Settings
 from ..version import VERSION
-from . import render
+from . import output
+from .control_client import NoDaemon, control_client
 
 _TAKEOVER_S = 30.0
 """How long a takeover waits for the daemon before to let go of the home."""
@@ -63,7 +63,7 @@ def serve_http_door(settings: Settings, address: str, takeover: bool) -> int:
                 door = build_app(server, host, settings.limits.max_http_sessions)
                 async with serve_http(door, host, port) as bound:
                     shown = f"[{host}]" if ":" in host else host
-                    render.err.print(f"Repertoire serves http://{shown}:{bound}/mcp (and /sse, /healthz)", markup=False)
+                    output.err.print(f"Repertoire serves http://{shown}:{bound}/mcp (and /sse, /healthz)", markup=False)
                     end = await app.serve(owner)
         check_home(end, settings)
 
@@ -75,7 +75,7 @@ def _owning(settings: Settings, run: Any, hint: str) -> int:
     try:
         run()
     except HomeInUse as error:
-        render.error(f"{error}.", hint)
+        output.error(f"{error}.", hint)
         return 1
     return 0
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-_RESPONSE: Final = "repertoire.authoring.response"
+_RESPONSE: Final = "repertoire.classes.response"
 _WORKFLOW: Final = {
     "RunEvent": _RESPONSE,
     "RunResponse": _RESPONSE,
-    "Workflow": "repertoire.authoring.workflow",
+    "Workflow": "repertoire.classes.workflow",
     "WorkflowCompletedEvent": _RESPONSE,
     "WorkflowRunResponseEvent": _RESPONSE,
     "WorkflowRunResponseStartedEvent": _RESPONSE,
 }
 _RUN: Final = {"RunEvent": _RESPONSE, "RunResponse": _RESPONSE}
-_AGENTS: Final = "repertoire.authoring.agents"
-_TOOLKITS: Final = "repertoire.authoring.toolkits"
-_STORAGE: Final = "repertoire.authoring.storage"
-_SHOW: Final = "repertoire.authoring.show"
-_SAY: Final = "repertoire.authoring.say"
+_AGENTS: Final = "repertoire.classes.agents"
+_TOOLKITS: Final = "repertoire.classes.toolkits"
+_STORAGE: Final = "repertoire.classes.sqlite_storage"
+_SHOW: Final = "repertoire.classes.pprint"
+_SAY: Final = "repertoire.classes.logging"
 
 PAGES: Final[dict[str, dict[str, str]]] = {
     "": {"Agent": _AGENTS, "Team": _AGENTS},

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final, NoReturn
 
 from ..authoring.context import Context as FlueContext
-from ..authoring.later import AgentDefinition, create_agent
-from ..authoring.refusals import NotAvailable
+from ..authoring.unavailable import AgentDefinition, create_agent
+from ..values.refusals import NotAvailable
 
 __all__ = ["AgentDefinition", "FlueContext", "PyFlueClient", "create_agent"]
 

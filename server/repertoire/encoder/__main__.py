@@ -6,8 +6,8 @@ import argparse
 import os
 import socket
 
+from .loop import Encoder, Model, serve
 from .models import Candidate
-from .process import Encoder, Model, serve
 
 
 def load(candidate: Candidate) -> Model:

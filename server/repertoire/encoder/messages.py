@@ -6,7 +6,7 @@ import msgspec
 
 from ..wire import MAX_FRAME_BYTES
 from .models import Candidate
-from .recipe import Recipe
+from .score_weights import Recipe
 
 
 class Open(msgspec.Struct, frozen=True, tag="open"):

@@ -20,11 +20,11 @@ from ..store import Store
 from ..store.journal import ResumePoint
 from ..store.runs import NewEvent, Place
 from ..wire import Begin, Call, Done, Drop, Events, Failed, Fault, Idle, Late, More, Record, Task, Tick
-from .channel import ProtocolViolation
-from .faults import death, too_long
-from .journal import Calls, Door
-from .live import Live, Outcome, Parking, Stopwatch
+from .call_executor import Calls, Door
+from .live_run import Live, Outcome, Parking, Stopwatch
 from .pool import Worker
+from .run_faults import death, too_long
+from .worker_channel import ProtocolViolation
 
 logger = logging.getLogger(__name__)
 

@@ -28,12 +28,12 @@ import anyio.to_thread
 
 from ..errors import Busy
 from ..settings import Settings
-from .channel import WorkerChannel
-from .idle import Idle
-from .launch import start_python, worker_environment
-from .places import Lease, Places
-from .scratch import Scratch
-from .zygote import Zygote
+from .idle_workers import Idle
+from .leases import Lease, Places
+from .scratch_folders import Scratch
+from .worker_channel import WorkerChannel
+from .worker_command import start_python, worker_environment
+from .zygote_client import Zygote
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from ..errors import RepertoireError
 from ..model.run import Run
 from ..store import Store
 from ..store.journal import Unfinished
-from .clock import Alarms, Clock
-from .faults import server_deaths
+from .run_faults import server_deaths
 from .runner import Runner
+from .wall_clock import Alarms, Clock
 
 logger = logging.getLogger(__name__)
 

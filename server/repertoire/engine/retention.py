@@ -10,7 +10,7 @@ import anyio
 from ..errors import RepertoireError
 from ..settings import Limits
 from ..store import Store
-from ..store.retention import Gone, Keep
+from ..store.deletion import Gone, Keep
 
 logger = logging.getLogger(__name__)
 

@@ -30,11 +30,11 @@ from ..store.runs import Key, KeyTaken, Place
 from ..wire import Failed, Fault, Inspect, Inspected
 from .attempt import Attempt, Death, fingerprint, folder_of, reply
 from .budget import Budget
-from .faults import cancelled, death, not_started, other_fingerprint
-from .journal import Door
-from .live import Live, Outcome, Parking, Stopwatch, Watch
+from .call_executor import Door
+from .live_run import Live, Outcome, Parking, Stopwatch, Watch
 from .pool import WorkerPool
-from .turns import Turns
+from .run_faults import cancelled, death, not_started, other_fingerprint
+from .state_turns import Turns
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 Standard library only and little of it: every host pays for this process, and for each throw-away probe of a client.
 Not a server, and it decides nothing. dial.py finds the daemon, pending.py knows what to do when it is lost, and
-daemon/serve.py is the other end of the socket.
+daemon/server.py is the other end of the socket.
 
 Nothing here blocks while the other side could be waiting for us: one poll over stdin, stdout and the socket.
 """
@@ -18,8 +18,8 @@ import sys
 import time
 
 from repertoire import home as homes
-from repertoire.front.dial import CannotConnect, Dial
-from repertoire.front.pending import Pending, failure
+from repertoire.front.connect import CannotConnect, Dial
+from repertoire.front.open_requests import Pending, failure
 from repertoire.version import VERSION
 
 TYPE_CHECKING = False
@@ -65,7 +65,7 @@ def run(argv: list[str], program: list[str] | None = None) -> int:
 
 
 def daemon_program() -> list[str]:
-    return [sys.executable, "-P", "-m", "repertoire.daemon"]
+    return [sys.executable, "-P", "-m", "repertoire.daemon_process"]
 
 
 class Options:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..digits import is_readable
+from ..values.big_integers import is_readable
 from ..wire import Fault
 from .lifecycle import FINAL, Status
 

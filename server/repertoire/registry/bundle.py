@@ -1,7 +1,7 @@
 """What a workflow file uses of its own folder: modules and their data, stored with its version, so that old and new never mix.
 
 `Bundle` reads the imports of a source, takes in the files that they may mean, and reads those in turn. It takes too much rather than too
-little: which file a name is, the worker decides, by the rules of Python (worker/siblings.py).
+little: which file a name is, the worker decides, by the rules of Python (worker/source/siblings.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..errors import Refused
 from ..text import well_formed
 from ..wire import DataFile, Module
 from .source import parse, read_source, uses_state
-from .uses import Uses, uses_of
+from .source_imports import Uses, uses_of
 
 _MAX_MODULES: Final = 256
 """More than this is a package that should be installed."""

@@ -15,9 +15,9 @@ from ..model.example import Checked
 from ..model.workflow import WorkflowVersion
 from ..settings import Limits
 from ..store import Store
-from ..store.publishing import By
+from ..store.publications import By
+from .caller_view import View
 from .folder import Folder, Inspector
-from .view import View
 
 logger = logging.getLogger(__name__)
 

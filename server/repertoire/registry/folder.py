@@ -16,7 +16,7 @@ from ..errors import Refused
 from ..model.workflow import BrokenFile, Finding, WorkflowVersion, name_of_file, name_problem, version_hash
 from ..settings import Limits
 from ..store import Store
-from ..store.catalogue import Entries, Scanned, record_problem
+from ..store.workflow_versions import Entries, Scanned, record_problem
 from ..text import is_well_formed, well_formed
 from ..wire import Fault, Inspected
 from .bundle import Bundle

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .view import View
+from .caller_view import View
 
 _JUST_CREATED = 5
 """Last created workflows that are always listed: whoever created them wants to see them."""

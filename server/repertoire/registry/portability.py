@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..model.portable import LeftOut, portable_input, portable_output
+from ..model.portable_schema import LeftOut, portable_input, portable_output
 from ..model.workflow import Finding
 
 _MOST: Final = 10

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ..encoder.words import STOP_WORDS, WORD
+from ..encoder.tokens import STOP_WORDS, WORD
 from ..model.workflow import WorkflowVersion
 from ..store import Store
-from ..store.vectors import Standing
-from .meaning import Meaning, Ranked
-from .standing import worth
-from .view import View
+from ..store.search_facts import Standing
+from .caller_view import View
+from .embedding_index import Meaning, Ranked
+from .ranking import worth
 
 _MAX_WORDS = 64
 _INDEX_WAIT_S = 1.0

@@ -12,8 +12,8 @@ import msgspec
 from ..errors import Refused
 from ..model.workflow import Options
 from ..text import well_formed, well_formed_json
-from .classes import ClassWorkflow, class_workflows, unfinished
-from .uses import Uses, uses_of
+from .class_finder import ClassWorkflow, class_workflows, unfinished
+from .source_imports import Uses, uses_of
 
 _PARSING = threading.Lock()
 """CPython 3.11 counts the parser's recursion across threads and then fails with SystemError (gh-106905)."""

@@ -5,8 +5,8 @@ Here a caller's name and session become a version and a session, and rights are 
 
 from __future__ import annotations
 
-from .base import Parts
 from .history import History
+from .parts import Parts
 
 __all__ = ["Parts", "Service"]
 

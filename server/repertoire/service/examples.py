@@ -10,8 +10,7 @@ from typing import Final
 import anyio
 import msgspec
 
-from .. import digits
-from ..engine.journal import CallFailed, Done, Door, DoorCall
+from ..engine.call_executor import CallFailed, Done, Door, DoorCall
 from ..engine.runner import Runner
 from ..errors import Refused
 from ..model.example import Checked, Example, Mock
@@ -19,9 +18,10 @@ from ..model.run import Run
 from ..model.session import Caller
 from ..model.workflow import Finding, WorkflowVersion
 from ..names import new_session_id
-from ..registry.expect import problem_of, shown
-from ..registry.view import View
+from ..registry.caller_view import View
+from ..registry.expectations import problem_of, shown
 from ..store import Store
+from ..values import big_integers
 from ..wire import Fault, Recorded
 
 _ONLY_READ: Final = frozenset({"workflows.search", "workflows.list", "workflows.get", "commit_state"})
@@ -188,7 +188,7 @@ async def example_of(store: Store, doors: Collection[str], run: Run) -> Example:
     arguments = json.loads(run.arguments)
     if run.error is not None:
         return Example(arguments=arguments, expect_error=run.error.message, mocks=mocks)
-    return Example(arguments=arguments, expect=digits.loads(run.result or "null"), mocks=mocks)
+    return Example(arguments=arguments, expect=big_integers.loads(run.result or "null"), mocks=mocks)
 
 
 async def _calls_of(store: Store, doors: Collection[str], run: Run) -> list[Recorded]:
@@ -206,4 +206,4 @@ def _mock_of(record: Recorded, child: Run | None) -> Mock:
     arguments = json.loads(child.arguments) if child else msgspec.UNSET
     if record.error is not None:
         return Mock(call=name, arguments=arguments, error=record.error.message)
-    return Mock(call=name, arguments=arguments, result=digits.loads(record.result or "null"))
+    return Mock(call=name, arguments=arguments, result=big_integers.loads(record.result or "null"))

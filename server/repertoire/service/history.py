@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..engine.live import Live
+from ..engine.live_run import Live
 from ..errors import BadArguments, UnknownWorkflow
 from ..model.run import iso
 from ..model.session import Caller

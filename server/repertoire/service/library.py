@@ -8,10 +8,10 @@ from typing import Any
 from ..errors import UnknownWorkflow
 from ..model.session import Caller
 from ..model.workflow import Finding, WorkflowVersion
+from ..registry.caller_view import View
 from ..registry.listing import listed
 from ..registry.search import Match
-from ..registry.view import View
-from .base import Parts, Verbs
+from .parts import Parts, Verbs
 
 
 class Library(Verbs):

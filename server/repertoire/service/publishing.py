@@ -15,11 +15,11 @@ from ..errors import BadArguments, NotDeletable, Refused
 from ..model.example import Checked, Example
 from ..model.session import Caller
 from ..model.workflow import Finding, WorkflowVersion, name_problem
-from ..registry.expect import read_examples
+from ..registry.expectations import read_examples
 from ..registry.review import narrowed
-from ..store.publishing import By, Effect
-from .base import Parts
+from ..store.publications import By, Effect
 from .examples import check, example_of
+from .parts import Parts
 from .versions import Versions
 
 _NOT_ISOLATED: Final = Finding(

@@ -14,17 +14,17 @@ from typing import Any, Final
 import anyio
 import msgspec
 
-from ..engine.faults import not_begun
-from ..engine.live import Live
+from ..engine.live_run import Live
+from ..engine.long_waits import check_answer
+from ..engine.run_faults import not_begun
 from ..engine.runner import unknown_run
-from ..engine.waits import check_answer
 from ..errors import BadArguments, UnknownSession
 from ..model.run import Run, RunEvent, envelope, iso, result_part
 from ..model.session import Caller, Session
 from ..names import new_session_id
 from ..store.runs import Key, KeyTaken
-from .base import Parts
 from .library import Library
+from .parts import Parts
 
 _MAX_NAMED_SESSIONS: Final = 10_000
 _MAX_KEY_CHARS: Final = 200

@@ -14,11 +14,11 @@ from ..errors import BadArguments, UnknownWorkflow
 from ..model.run import iso
 from ..model.session import Caller
 from ..model.workflow import NAME, WorkflowVersion
-from ..registry.apart import LOOK_S, TooLong, apart
 from ..registry.review import Reference, References, references
 from ..registry.source import parse
-from ..store.publishing import Publication
-from .checking import Checking
+from ..registry.subprocess_check import LOOK_S, TooLong, apart
+from ..store.publications import Publication
+from .pre_publish_checks import Checking
 
 
 class Versions(Checking):

@@ -13,9 +13,9 @@ import msgspec
 from ..errors import LostClaim
 from ..model.run import Run
 from ..wire import Fault, Recorded
-from .asking import close_wait
-from .base import Facts
-from .kept import RESULT, loaded_state, record_state
+from .facts import Facts
+from .kept_states import RESULT, loaded_state, record_state
+from .open_questions import close_wait
 from .runs import NewEvent, Place, check_owner, claim, insert_events, last_event, release_place, run_of
 from .sessions import load_state, save_state
 from .unfinished import NEWS

@@ -16,9 +16,9 @@ from ..errors import LostClaim, StorageError
 from ..model.lifecycle import Status, before
 from ..model.run import EventType, Question, Run, RunEvent
 from ..wire import Fault
-from .asking import close_waits
-from .base import Facts
-from .kept import drop_states
+from .facts import Facts
+from .kept_states import drop_states
+from .open_questions import close_waits
 from .sessions import load_state, save_state, touch_session
 
 NewEvent = tuple[EventType, float, dict[str, Any]] | tuple[EventType, float, dict[str, Any], str, int]

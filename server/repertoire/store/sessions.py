@@ -7,7 +7,7 @@ import time
 
 from ..model.session import Session
 from ..names import new_session_id
-from .base import Facts
+from .facts import Facts
 
 _COLUMNS = "id, principal, name, created_at, used_at"
 

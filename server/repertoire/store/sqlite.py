@@ -17,17 +17,17 @@ import anyio
 import anyio.to_thread
 
 from ..errors import RepertoireError, StorageError
-from .catalogue import CatalogueFacts
-from .identity import Identity
+from .deletion import RetentionFacts
+from .file_identity import Identity
 from .journal import JournalFacts
-from .publishing import PublishingFacts
-from .retention import RetentionFacts
+from .migrate import examine, prepare
+from .publications import PublishingFacts
 from .runs import RunFacts
-from .schema import examine, prepare
+from .search_facts import VectorFacts
 from .sessions import SessionFacts
-from .trouble import BUSY_S, Trouble
-from .vectors import VectorFacts
+from .storage_errors import BUSY_S, Trouble
 from .waits import WaitFacts
+from .workflow_versions import CatalogueFacts
 from .writer import Writer, on_thread, raw
 
 

@@ -7,8 +7,8 @@ import sqlite3
 import time
 
 from ..model.run import Question, Run
-from .asking import close_wait, restate
-from .base import Facts
+from .facts import Facts
+from .open_questions import close_wait, restate
 from .runs import NewEvent, check_owner, insert_events
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import aiosqlite
 
 from ..errors import StorageError
-from .trouble import Trouble, explained
+from .storage_errors import Trouble, explained
 
 T = TypeVar("T")
 Then = Callable[[BaseException | None], None]

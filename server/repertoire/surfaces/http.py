@@ -26,16 +26,16 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..daemon.channel import MAX_LINE_BYTES
+from ..daemon.line_channel import MAX_LINE_BYTES
 from ..errors import BadSettings
 from ..model.session import Caller
 from ..service import Service
 from ..settings import Limits
 from ..version import VERSION
-from .bodies import ReadableBodies
-from .ending import Ending
 from .mcp import build_server
-from .mcp.sdk import Changes, Context, bound_sessions, legacy_session, peer
+from .mcp.sdk_adapter import Changes, Context, bound_sessions, legacy_session, peer
+from .request_bodies import ReadableBodies
+from .shutdown import Ending
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import socket
 
 from ..compat import hook
 from .process import prepare_standard_streams, serve
-from .typed_dicts import accept_typed_dicts
+from .source.typed_dicts import accept_typed_dicts
 
 
 def main() -> None:

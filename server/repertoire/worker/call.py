@@ -9,11 +9,11 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from ..authoring.doors import EventType
-from ..authoring.result import check_room
-from .loop import Loop
+from ..signature.result import check_room
+from .replay.event_loop import Loop
 
 if TYPE_CHECKING:
-    from ..authoring.response import Gathered
+    from ..classes.response import Gathered
 
 Emit = Callable[[EventType, dict[str, Any]], None]
 
@@ -96,7 +96,7 @@ class Call:
 
 def _response_style(value: Any) -> Any:
     """The module of RunResponse, if this is one or an event of its kind; a body that has not imported it has none."""
-    module = sys.modules.get("repertoire.authoring.response")
+    module = sys.modules.get("repertoire.classes.response")
     ours = module is not None and type(value).__module__ == module.__name__ and module.is_event(value)
     return module if ours else None
 

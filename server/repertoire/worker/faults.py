@@ -9,15 +9,15 @@ from collections.abc import Collection
 from types import TracebackType
 from typing import Final
 
-from ..authoring.entry import NoRun
-from ..authoring.exceptions import part, text_of, type_name
-from ..authoring.recorded import CallError
-from ..authoring.refusals import NonDeterminism, Refusal
+from ..values.exceptions import part, text_of, type_name
+from ..values.records import CallError
+from ..values.refusals import NonDeterminism, Refusal
 from ..wire import Fault
-from . import limits
-from .loader import PACKAGE, BadSyntax, Version
-from .suspects import suspects
-from .words import clean
+from . import resource_limits
+from .link.sanitize import clean
+from .source.entry import NoRun
+from .source.loader import PACKAGE, BadSyntax, Version
+from .source.suspects import suspects
 
 _MAX_MESSAGE: Final = 4_000
 _MAX_TRACEBACK: Final = 20_000
@@ -81,7 +81,7 @@ def _of_load(error: BaseException, version: Version) -> Fault:
     name = type(error).__name__
     message = f"the module's top level raised {name}: {_message(error)}"
     return Fault(
-        "import_failed", name, clean(message, _MAX_MESSAGE), line=line, hint=limits.hint_of(error),
+        "import_failed", name, clean(message, _MAX_MESSAGE), line=line, hint=resource_limits.hint_of(error),
         traceback=_traceback(error, version.filenames),
     )  # fmt: skip
 
@@ -112,7 +112,7 @@ def _of_run(error: BaseException, version: Version) -> Fault:
         return Fault("exit", type(error).__name__, clean(message, _MAX_MESSAGE), line=line, hint=hint)
     return Fault(
         "exception", type_name(error), clean(_message(error), _MAX_MESSAGE), line=line,
-        hint=_missing_hint(error, version) if isinstance(error, ModuleNotFoundError) else limits.hint_of(error),
+        hint=_missing_hint(error, version) if isinstance(error, ModuleNotFoundError) else resource_limits.hint_of(error),
         traceback=_traceback(error, version.filenames),
     )  # fmt: skip
 
@@ -122,7 +122,7 @@ def _out_of_memory(error: MemoryError, line: int | None) -> Fault:
         traceback.clear_frames(frames)  # frees what the body held, so that this can be reported at all
     return Fault(
         "out_of_memory", "MemoryError", "the workflow used more memory than a run may use", line=line,
-        hint=limits.hint_of(error) or "Use less: stream the input instead of holding all of it.",
+        hint=resource_limits.hint_of(error) or "Use less: stream the input instead of holding all of it.",
     )  # fmt: skip
 
 

@@ -17,27 +17,29 @@ from typing import NoReturn
 
 import msgspec
 
-from .. import digits
-from ..authoring import ambient, codec
-from ..authoring.entry import find_entry
-from ..authoring.hints import UNSAID
-from ..authoring.run_info import RunInfo
+from ..authoring import ambient
 from ..compat import hook
+from ..signature.annotations import UNSAID
+from ..values import big_integers, codec
 from ..wire import Begin, Done, Failed, Fault, Inspect, Inspected, Note, Settled, Task, WorkerFrame
-from . import children, faults, paths, seen, sights
+from . import faults
 from .call import Call
-from .capture import Capture
-from .chance import LibrarySeeds
-from .channel import Channel
-from .clock import RunClock
-from .desk import Desk
-from .imports import imports
-from .loader import Library, Version, signature
-from .loop import source, use_for_asyncio_run
-from .offspring import ChildPath, Heritage
-from .outbox import Outbox
-from .streams import Streams
-from .surroundings import Surroundings
+from .children import forks
+from .children.spawned import ChildPath, Heritage
+from .link.channel import Channel
+from .link.outbox import Outbox
+from .output.capture import Capture
+from .output.streams import Streams
+from .replay import call_paths, thread_patches, thread_readings
+from .replay.body_calls import Desk
+from .replay.event_loop import source, use_for_asyncio_run
+from .replay.run_clock import RunClock
+from .replay.seeded_random import LibrarySeeds
+from .source.entry import find_entry
+from .source.loader import Library, Version, signature
+from .source.run_info import RunInfo
+from .surroundings.comparison import Surroundings
+from .surroundings.import_watch import imports
 
 
 class Process:
@@ -54,11 +56,11 @@ class Process:
         self._is_child = False
         prepare()
         _settled[0] = self._settled
-        children.follow_forks(self)
+        forks.follow_forks(self)
         if watch:
             self._channel.watch()
         self._once = once
-        self._surroundings = Surroundings(self._library, is_reused=not once)
+        self._surroundings = Surroundings(self._library.owns, is_reused=not once)
 
     def serve(self) -> NoReturn:
         """Until the host closes the socket."""
@@ -77,7 +79,7 @@ class Process:
 
     def _settle(self) -> str | None:
         """Why this process cannot run another body, if it cannot."""
-        children.forget_multiprocessing()
+        forks.forget_multiprocessing()
         return "a process that was left behind" if self._capture.is_held() else self._surroundings.settle()
 
     def _answer(self, frame: WorkerFrame) -> None:
@@ -108,10 +110,10 @@ class Process:
                 return Failed(faults.of_run(desk.replay.lost or error, version))
 
     def _begin(self, desk: Desk | None, max_message: int, folder: str | None, environment: dict[str, str]) -> None:
-        paths.begin()
+        call_paths.begin()
         self._desk = desk
         source.conductor = None if desk is None else desk.turns
-        sights.begin(None if desk is None else desk.sights)
+        thread_readings.begin(None if desk is None else desk.sights)
         ambient.begin(desk)
         self._streams.attach(desk, max_message)
         self._capture.attach(desk, max_message)
@@ -124,11 +126,11 @@ class Process:
             desk.exchange.close()
         self._surroundings.leave()
         source.conductor = self._desk = self._clock = None
-        sights.begin(None)
+        thread_readings.begin(None)
         ambient.end()
         self._streams.attach(None)
 
-    def _settled(self, node: paths.Node) -> None:
+    def _settled(self, node: call_paths.Node) -> None:
         if self._desk is not None:
             self._desk.replay.settled(node)
 
@@ -161,12 +163,12 @@ class Process:
             value = call(run, positional, keyword)
         finally:
             if not self._is_child:
-                children.wait_for_left()
+                forks.wait_for_left()
         self._leave_if_child(None, version)
         desk.replay.check_end()
         result = read.dump(value, task.max_result_bytes)
         if read.returns is UNSAID:
-            result = digits.with_text(result)
+            result = big_integers.with_text(result)
         return Done(result, _changed_state(task, module, desk, mark))
 
     # Processes that the body starts
@@ -181,23 +183,23 @@ class Process:
         source.conductor = None
         if self._desk is not None:
             self._desk.exchange.become_child()
-            ambient.become_child(children.ChildDoors(voice.event))
+            ambient.become_child(forks.ChildDoors(voice.event))
             self._desk = None
         if self._clock is None:
             return
         self._clock.become_real()
-        children.draw_from(f"{self._clock.seed}:{prefix}", self._surroundings)
+        forks.draw_from(f"{self._clock.seed}:{prefix}", self._surroundings)
 
     def _heritage(self) -> Heritage | None:
         version = self._library.loaded_version
         if version is None:
             return None
         seed = "" if self._clock is None else self._clock.seed
-        return Heritage(os.getpid(), version.code, f"{seed}:{paths.current().process()}", hook.prefers_real())
+        return Heritage(os.getpid(), version.code, f"{seed}:{call_paths.current().process()}", hook.prefers_real())
 
     def _leave_if_child(self, error: BaseException | None, version: Version) -> None:
         if self._is_child:
-            children.end_as_script(error, lambda error: faults.traceback_of(error, version))
+            forks.end_as_script(error, lambda error: faults.traceback_of(error, version))
 
     def _inspect(self, frame: Inspect) -> WorkerFrame:
         version = self._library.version(frame.code.key, frame.code)
@@ -234,15 +236,15 @@ def _changed_state(task: Task, module: ModuleType, desk: Desk, before: bytes | N
     return None if text == (desk.committed or task.state) else text
 
 
-_settled: list[Callable[[paths.Node], None]] = []
+_settled: list[Callable[[call_paths.Node], None]] = []
 
 
 def prepare() -> None:
     """What is changed in the whole process, once: threads and loops know their paths, and imports are seen."""
     if not _settled:
         _settled.append(lambda _: None)
-        paths.follow_threads(lambda node: _settled[0](node))
-        seen.follow()
+        call_paths.follow_threads(lambda node: _settled[0](node))
+        thread_patches.follow()
         use_for_asyncio_run()
         imports.install()
 

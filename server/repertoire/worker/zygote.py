@@ -17,12 +17,12 @@ from collections import deque
 from importlib import import_module
 from typing import Any, Final, NoReturn
 
-from ..authoring.schema import Signature, read
+from ..signature.schema import Signature, read
 from ..wire import Ended, Fork, Forked, Kill, ZygoteReport, encode, frames, zygote_command_decoder
-from . import limits
-from .channel import leave
+from . import resource_limits
+from .link.channel import leave
 from .process import prepare, serve
-from .surroundings import remember
+from .surroundings.comparison import remember
 
 _PR_SET_PDEATHSIG: Final = 1
 _COMMON: Final = (
@@ -113,7 +113,7 @@ class Zygote:
             os.setsid()
             self._die_with_zygote()
             if not command.is_trusted:
-                limits.put_in_force(command)
+                resource_limits.put_in_force(command)
             _rehearse()
             once = command.once or not command.is_trusted
             serve(socket.socket(fileno=descriptor), watch=self._libc is None, once=once)

@@ -1,8 +1,8 @@
 """What is said of a source that is about to be published, from its text alone: remarks, ruff's too, and what it calls by name."""
 
-from .calls import Reference, References, references
+from .called_names import Reference, References, references
+from .callers import missing, narrowed
 from .findings import distinct, merge
-from .fitting import missing, narrowed
 from .remarks import review
 from .ruff import lint, ruff_path
 

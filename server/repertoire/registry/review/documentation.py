@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from ...authoring.docstring import parameter_descriptions
 from ...model.workflow import Finding
-from ..classes import last_name
-from .entry import Entry
+from ...signature.docstring import parameter_descriptions
+from ..class_finder import last_name
+from .entry_points import Entry
 from .findings import finding, listed
 from .tree import Function, written
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from ...model.workflow import Finding
-from ..classes import last_name
+from ..class_finder import last_name
 from .findings import finding
 from .tree import Place, literal, written
 

@@ -14,13 +14,13 @@ import msgspec
 
 from ...model.workflow import Finding
 from .documentation import documentation
-from .entry import entries, shape
+from .entry_points import entries, shape
 from .failures import failures
 from .findings import chosen
-from .names import local_names, names_of_entry, names_of_function
+from .missing_types import signature
+from .naming import local_names, names_of_entry, names_of_function
 from .secret import secrets
-from .signature import signature
-from .steps import lost_changes
+from .step_changes import lost_changes
 from .tree import Function, by_scope, places
 
 

@@ -20,9 +20,9 @@ from ...errors import BadArguments
 from ...model.run import Question, Run
 from ...model.session import Caller
 from ...service import Service
-from .answers import Answer
-from .forms import Form, form_of
-from .sdk import Context, can_fill_forms
+from .call_results import Answer
+from .elicitation_forms import Form, form_of
+from .sdk_adapter import Context, can_fill_forms
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ...home import At
-from .sdk import KEY_BYTES, new_state_key
+from .sdk_adapter import KEY_BYTES, new_state_key
 
 
 def state_key(home: str) -> bytes:

@@ -12,7 +12,7 @@ import anyio.to_thread
 import mcp_types as types
 import msgspec
 
-from ...daemon.channel import MAX_LINE_BYTES
+from ...daemon.line_channel import MAX_LINE_BYTES
 
 
 class StdioLines:

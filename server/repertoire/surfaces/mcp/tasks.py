@@ -20,10 +20,10 @@ from ...errors import BadArguments, RepertoireError
 from ...model.run import Run, iso
 from ...model.session import Caller
 from ...service import Service
-from .answers import Answer, answer_of_run
-from .listings import Listings
+from .call_results import Answer, answer_of_run
 from .questions import given_answers, input_requests
-from .sdk import Context, can_fill_forms, check_name_header, declares, is_modern
+from .sdk_adapter import Context, can_fill_forms, check_name_header, declares, is_modern
+from .tool_listings import Listings
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
 GRACE_S: Final = 0.5

@@ -1,0 +1,86 @@
+"""What workflow files mention and this version does not have: `tools`, `artifacts`, `deps`, and agents.
+
+A file that only mentions them loads and is published; whatever is done with them raises a sentence that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NoReturn
+
+from ..values.refusals import NotAvailable
+from . import durable
+
+_INSTEAD: Final = {
+    "tools": "Do it with a Python package: urllib.request for HTTP, subprocess for a program.",
+    "artifacts": "Return the data, keep it in session_state, or write a file and return its path.",
+    "agents": "Call the model's own Python package, with its key named in the setting worker_env.",
+    "deps": "Install the package into the Python that runs workflows.",
+}
+
+
+class Later:
+    """Stands for a namespace, and for whatever is looked up in it: `tools.curl.get`."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __getattr__(self, name: str) -> Later:
+        if name.startswith("__"):  # how Python asks what an object can do
+            raise AttributeError(name)
+        return Later(f"{self._path}.{name}")
+
+    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+        raise not_yet(f"{self._path}(...)", self._root)
+
+    def __getitem__(self, key: object) -> NoReturn:
+        raise not_yet(f"{self._path}[{key!r}]", self._root)
+
+    def __contains__(self, key: object) -> NoReturn:
+        raise not_yet(f"{key!r} in {self._path}", self._root)
+
+    def __iter__(self) -> NoReturn:
+        raise not_yet(f"iterating over {self._path}", self._root)
+
+    def __repr__(self) -> str:
+        return f"<{self._path}: comes with a later version of Repertoire>"
+
+    @property
+    def _root(self) -> str:
+        return self._path.partition(".")[0]
+
+
+def not_yet(what: str, name: str, instead: str | None = None) -> NotAvailable:
+    """The exception for something that the body did; `name` is what it belongs to."""
+    verb = "come" if name.endswith("s") else "comes"
+    message = f"{what}: {name} {verb} with a later version of Repertoire"
+    return NotAvailable(message, hint=instead or _INSTEAD.get(name))
+
+
+tools: Any = Later("tools")
+artifacts: Any = Later("artifacts")
+deps: Any = Later("deps")
+
+BY_NAME: Final[dict[str, Any]] = {"tools": tools, "workflows": durable.workflows, "artifacts": artifacts, "deps": deps}
+"""Globals of every workflow module but `deps`, and what a parameter of `run` with that name is given."""
+
+
+class AgentDefinition:
+    """What `create_agent` gives: kept as it was said, so that a module that defines agents loads. Any use of it comes later."""
+
+    def __init__(self, definition: Callable[[Any], Mapping[str, Any]] | Mapping[str, Any]) -> None:
+        self.definition = definition
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise not_yet(f"agent.{name}", "agents")
+
+
+def create_agent(definition: Callable[[Any], Mapping[str, Any]] | Mapping[str, Any]) -> AgentDefinition:
+    """An agent by a dict of `model`, `instructions` and the like, or by a function of the Context that gives one; not called yet."""
+    if not callable(definition) and not isinstance(definition, Mapping):
+        raise TypeError(f"create_agent(definition): wants a function or a dict, got {type(definition).__name__}")
+    return AgentDefinition(definition)

@@ -1,0 +1,327 @@
+"""Calling the body of a class workflow: plain, generator, coroutine or async generator, from sync and from async code.
+
+Each function here opens a `drive.Run`, executes the body inside it and hands what it gives to the run. What a run is to its caller
+follows from the body: a value, an iterator, an awaitable, an async iterator. The loops stand twice, once for sync and once for
+async bodies, as Python wants it; everything that they do stands once, in `Run`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextvars import copy_context
+from functools import partial
+from threading import get_ident
+from typing import Any, Final, Literal
+
+from .class_run import Run, caller, places_above
+from .run_doors import SessionBusy
+from .session_locks import Key, acting_for, blocked_thread, owner
+from .stored_sessions import Storage
+
+Body = Callable[[], Any]
+"""The body with its arguments."""
+
+_FIRST_WAIT_S: Final = 0.0005
+_LONGEST_WAIT_S: Final = 0.02  # a place is asked for again: nobody tells another process that it is free
+
+_END: Final = object()
+
+
+Kind = Literal["plain", "generator", "coroutine", "async generator"]
+
+
+def kind_of(body: Any) -> Kind:
+    """What calling it gives; functions wrapped with functools count as what they wrap."""
+    while isinstance(body, partial):
+        body = body.func
+    body = inspect.unwrap(body)
+    if inspect.isasyncgenfunction(body):
+        return "async generator"
+    if inspect.iscoroutinefunction(body):
+        return "coroutine"
+    return "generator" if inspect.isgeneratorfunction(body) else "plain"
+
+
+def call(make: Callable[[bool], Run], body: Body, kind: Kind, *, as_async: bool, of_async: bool) -> Any:
+    """Run a body. `make` gets whether waiting blocks the thread; `as_async`: called as arun; `of_async`: written as arun."""
+    if kind == "generator":
+        return stream_in_thread(make(False), body) if as_async else stream_sync(make(True), body)
+    if kind == "plain" and not of_async:
+        return run_in_thread(make(False), body) if as_async else run_sync(make(True), body)
+    if of_async and not as_async:
+        if kind == "async generator":
+            return stream_on_loop(lambda: stream_async(make(True), body))
+        return run_on_loop(lambda: run_async(make(True), body))
+    return stream_async(make(False), body) if kind == "async generator" else run_async(make(False), body)
+
+
+def with_place(storage: Storage, key: Key, act: Callable[[], None]) -> None:
+    """Do it while no run has the session, or as part of the run that is going on here. Raises SessionBusy."""
+    since, wait = time.monotonic(), _FIRST_WAIT_S
+    while (taken := storage.places.take(key, "", places_above(caller()), blocking=True)) is None:
+        if time.monotonic() - since > storage.wait_s:
+            raise SessionBusy(f"session {key.session_id!r} is held by {storage.places.holder(key)}")
+        time.sleep(wait)
+        wait = min(2 * wait, _LONGEST_WAIT_S)
+    try:
+        act()
+    finally:
+        storage.places.leave(taken[0])
+
+
+# From sync code.
+
+
+def run_sync(run: Run, body: Body) -> Any:
+    """A plain body: its response; or an iterator or awaitable, when it returned one and the run goes on in it."""
+    _open(run)
+    try:
+        with run.inside():
+            value = body()
+    except BaseException as error:
+        run.fail(error)
+        raise
+    if inspect.isawaitable(value):
+        return _rest(run, value)
+    if inspect.isasyncgen(value):
+        return _follow_async(run, value)
+    if isinstance(value, Iterator):
+        stream = _follow(run, value, primed=True)
+        next(stream)  # begun, so that it ends the run also when nobody ever asks it for an item
+        return stream
+    return run.complete(value)
+
+
+def stream_sync(run: Run, body: Body) -> Generator[Any, None, None]:
+    """A generator body. Nothing happens before the first item is asked for."""
+    _open(run)
+    yield from _follow(run, body())
+
+
+def _open(run: Run) -> None:
+    wait = _FIRST_WAIT_S
+    while not run.try_open():
+        time.sleep(wait)
+        wait = min(2 * wait, _LONGEST_WAIT_S)
+
+
+def _follow(run: Run, items: Iterator[Any], *, primed: bool = False) -> Generator[Any, None, None]:
+    try:
+        if primed:
+            yield None
+        while True:
+            with run.inside():
+                item = next(items, _END)
+                if item is _END:
+                    break
+                run.take(item)
+            yield item
+    except GeneratorExit:
+        _close(run, items)
+        run.cancel()
+        raise
+    except BaseException as error:
+        run.fail(error)
+        raise
+    run.complete_stream()
+
+
+def _close(run: Run, items: Any) -> None:
+    """Let the body clean up. Raises what it raises then."""
+    close = getattr(items, "close", None)
+    if close is None:
+        return
+    try:
+        with run.inside():
+            close()
+    except BaseException as error:
+        run.fail(error)
+        raise
+
+
+# From async code.
+
+
+async def run_async(run: Run, body: Body) -> Any:
+    """A coroutine body, or a plain one that returns an awaitable."""
+    await _open_async(run)
+    try:
+        with run.inside():
+            value = body()
+    except BaseException as error:
+        run.fail(error)
+        raise
+    return await _rest(run, value)
+
+
+async def _rest(run: Run, value: Any) -> Any:
+    try:
+        with run.inside():
+            if inspect.isawaitable(value):
+                value = await value
+    except BaseException as error:
+        run.fail(error)
+        raise
+    if inspect.isasyncgen(value):
+        return _follow_async(run, value)
+    return run.complete(value)
+
+
+async def stream_async(run: Run, body: Callable[[], AsyncIterator[Any]]) -> AsyncGenerator[Any, None]:
+    """An async generator body. Nothing happens before the first item is asked for."""
+    await _open_async(run)
+    stream = _follow_async(run, body())
+    try:
+        async for item in stream:
+            yield item
+    finally:
+        await stream.aclose()
+
+
+async def _open_async(run: Run) -> None:
+    import asyncio
+
+    wait = _FIRST_WAIT_S
+    while not run.try_open():
+        await asyncio.sleep(wait)
+        wait = min(2 * wait, _LONGEST_WAIT_S)
+
+
+async def _follow_async(run: Run, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    try:
+        while True:
+            with run.inside():
+                try:
+                    item = await anext(items)
+                except StopAsyncIteration:
+                    break
+                run.take(item)
+            yield item
+    except GeneratorExit:
+        await _close_async(run, items)
+        run.cancel()
+        raise
+    except BaseException as error:
+        run.fail(error)
+        raise
+    run.complete_stream()
+
+
+async def _close_async(run: Run, items: Any) -> None:
+    close = getattr(items, "aclose", None)
+    if close is None:
+        return
+    try:
+        with run.inside():
+            await close()
+    except BaseException as error:
+        run.fail(error)
+        raise
+
+
+# Sync bodies from async code: in a thread, so that they block nobody. The place is waited for on the loop.
+
+
+async def run_in_thread(run: Run, body: Body) -> Any:
+    """A plain body, called by `arun`."""
+    await _open_async(run)
+    return await _rest(run, _step(run, body))
+
+
+async def stream_in_thread(run: Run, body: Callable[[], Iterator[Any]]) -> AsyncGenerator[Any, None]:
+    """A generator body, called by `arun`."""
+    await _open_async(run)
+    items = body()
+    stream = _follow_async(run, _threaded(run, items))
+    try:
+        async for item in stream:
+            yield item
+    finally:
+        await stream.aclose()
+
+
+async def _threaded(run: Run, items: Iterator[Any]) -> AsyncGenerator[Any, None]:
+    try:
+        while (item := await _step(run, lambda: next(items, _END))) is not _END:
+            yield item
+    finally:
+        close = getattr(items, "close", None)
+        if close is None or getattr(items, "gi_running", False):
+            pass  # after a cancellation it goes on in its thread; Python closes it then
+        else:
+            await _step(run, close)
+
+
+async def _step(run: Run, call: Callable[[], Any]) -> Any:
+    import asyncio
+
+    me = owner()
+
+    def inside() -> Any:
+        acting_for.set(me)  # in a context of this call's own
+        with run.inside():
+            return call()
+
+    return await asyncio.to_thread(inside)
+
+
+# Async bodies from sync code: on a loop of their own, in this thread if it has none.
+
+
+def run_on_loop(make: Callable[[], Awaitable[Any]]) -> Any:
+    """What `make()` comes to."""
+    with _Loop() as loop:
+        return loop.run(make)
+
+
+def stream_on_loop(make: Callable[[], AsyncGenerator[Any, None]]) -> Generator[Any, None, None]:
+    """The items of `make()`, one at a time."""
+    with _Loop() as loop:
+        items = make()
+        try:
+            while (item := loop.run(lambda: anext(items, _END))) is not _END:
+                yield item
+        finally:
+            loop.run(items.aclose)
+
+
+class _Loop:
+    """An event loop for one run; in a thread of its own where this thread's loop is busy with us."""
+
+    def __enter__(self) -> _Loop:
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._runner = asyncio.Runner()
+        self._thread = ThreadPoolExecutor(1) if _loop_is_running() else None
+        self._context = copy_context()
+        self._context.run(acting_for.set, owner())
+        if self._thread is not None:
+            self._context.run(blocked_thread.set, get_ident())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._do(self._runner.close)
+        if self._thread is not None:
+            self._thread.shutdown()
+
+    def run(self, make: Callable[[], Awaitable[Any]]) -> Any:
+        async def awaited() -> Any:
+            return await make()
+
+        return self._do(lambda: self._runner.run(awaited(), context=self._context))
+
+    def _do(self, call: Callable[[], Any]) -> Any:
+        return call() if self._thread is None else self._thread.submit(call).result()
+
+
+def _loop_is_running() -> bool:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,156 @@
+"""Storages in memory: one that holds states to the same rules as a file does, one for workflows that were given none."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..values import codec
+from .session_locks import Key, Places
+from .stored_sessions import (
+    Beginning,
+    Ending,
+    ModelsAs,
+    RunRecord,
+    SessionRecord,
+    Storage,
+    Stored,
+    conflict,
+    copied,
+    merged_over,
+)
+
+
+@dataclass
+class _Session:
+    workflow_name: str
+    name: str | None = None
+    extra: dict[str, Any] | None = None
+    packed: Any = None
+    version: int = 0
+    defaults: frozenset[str] = frozenset()
+    created_at: float = field(default_factory=time.time)
+    updated_at: float = field(default_factory=time.time)
+    runs: dict[str, RunRecord] = field(default_factory=dict)
+
+
+class InMemoryStorage(Storage):
+    """Sessions for the life of the process, for tests and notebooks. Holds states to the same rules as a file does."""
+
+    def __init__(self, *, wait_s: float = 300.0) -> None:
+        self.places = Places()
+        self.wait_s = wait_s
+        self._sessions: dict[Key, _Session] = {}
+        self._lock = threading.RLock()
+
+    def begin(self, key: Key, run: Beginning, *, exclusive: bool) -> Stored:
+        with self._lock:
+            stored = self.open_session(key, run)
+            session = self._sessions[key]
+            session.updated_at = now = time.time()
+            session.runs[run.run_id] = RunRecord(
+                run.run_id, key.workflow_id, key.user_id or None, key.session_id, "working", now, input=_kept(run.input)
+            )
+            self._trim(session)
+            return stored
+
+    def open_session(self, key: Key, run: Beginning) -> Stored:
+        with self._lock:
+            session = self._sessions.get(key)
+            if session is None:
+                session = self._sessions[key] = _Session(run.workflow_name)
+            session.workflow_name, session.name = run.workflow_name, run.session_name or session.name
+            if run.extra_data is not None:
+                session.extra = merged_over(session.extra, _kept(run.extra_data))
+            return Stored(session.packed, session.version, session.defaults, session.extra)
+
+    def commit(self, key: Key, packed: Any, version: int, defaults: frozenset[str]) -> int:
+        with self._lock:
+            session = self._sessions.setdefault(key, _Session(key.workflow_id))
+            if session.version != version:
+                raise conflict(key)
+            session.packed, session.version, session.defaults = packed, version + 1, defaults
+            return session.version
+
+    def finish(self, key: Key, end: Ending) -> int:
+        with self._lock:
+            session = self._sessions.setdefault(key, _Session(key.workflow_id))
+            version = end.version
+            if end.packed is not None:
+                version = self.commit(key, end.packed, end.version, end.defaults)
+            begun = session.runs.get(end.run_id)
+            if begun is not None:
+                session.runs[end.run_id] = RunRecord(
+                    begun.run_id, begun.workflow_id, begun.user_id, begun.session_id, end.status, begun.started_at,
+                    time.time(), begun.input, _kept(end.content), end.content_type, end.error,
+                )  # fmt: skip
+            return version
+
+    def name_session(self, key: Key, name: str) -> None:
+        with self._lock:
+            self._sessions.setdefault(key, _Session(key.workflow_id)).name = name
+
+    def remove(self, keys: Sequence[Key]) -> None:
+        with self._lock:
+            for key in keys:
+                self._sessions.pop(key, None)
+
+    def sessions(
+        self, workflow_id: str | None = None, user_id: str | None = None, session_id: str | None = None
+    ) -> list[SessionRecord]:
+        with self._lock:
+            found = [
+                SessionRecord(
+                    key.workflow_id, key.user_id or None, key.session_id, one.name, one.workflow_name,
+                    self.unpack(one.packed), one.created_at, one.updated_at, one.extra,
+                )
+                for key, one in self._sessions.items()
+                if workflow_id in (None, key.workflow_id) and user_id in (None, key.user_id) and session_id in (None, key.session_id)
+            ]  # fmt: skip
+        return sorted(found, key=lambda one: one.updated_at, reverse=True)
+
+    def runs(self, key: Key, limit: int = 50, before: str | None = None) -> list[RunRecord]:
+        with self._lock:
+            session = self._sessions.get(key)
+            found = [] if session is None else list(reversed(session.runs.values()))
+        if before is not None:
+            found = found[next((i + 1 for i, one in enumerate(found) if one.run_id == before), len(found)) :]
+        return found[:limit]
+
+    def _trim(self, session: _Session) -> None:
+        """Everything is kept."""
+
+
+class UnstoredSessions(InMemoryStorage):
+    """What a workflow without a storage has: nothing is to be stored, so a state may hold anything, and only the last runs are known."""
+
+    _MAX_RUNS = 100  # a script in a loop must not grow by what nobody asked to keep
+
+    def pack(self, state: dict[str, Any]) -> Any:
+        return state
+
+    def unpack(self, packed: Any, models_as: ModelsAs = "model") -> dict[str, Any]:
+        return {} if packed is None else copied(packed)
+
+    def commit(self, key: Key, packed: Any, version: int, defaults: frozenset[str]) -> int:
+        return super().commit(
+            key, copied(packed), version, defaults
+        )  # the run, or who looks at it later, goes on with it
+
+    def mark(self, state: dict[str, Any]) -> bytes | None:
+        return None
+
+    def same(self, packed: Any, other: Any) -> bool:
+        return False  # comparing values of any class may do anything, and keeping one costs nothing
+
+    def _trim(self, session: _Session) -> None:
+        while len(session.runs) > self._MAX_RUNS:
+            del session.runs[next(iter(session.runs))]
+
+
+def _kept(value: Any) -> Any:
+    """As it is now: what the body does to it later is not the record's."""
+    return codec.read_value(codec.write_value(value))

@@ -1,0 +1,126 @@
+"""A run from the terminal: its events shown, its questions asked where somebody is there, until it has ended or nobody can answer."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import anyio
+import typer
+
+from ..errors import RepertoireError
+from . import output
+from .control_client import ControlError
+from .home_client import Calls
+from .prompt import EndOfInput, Keyboard, someone_is_there
+from .run_tree import questions
+
+_ENDED = ("completed", "failed", "cancelled")
+
+
+class Conduct:
+    """`stream`: each event is printed as a line of JSON; otherwise a bar on stderr follows them."""
+
+    def __init__(self, title: str, calls: Calls, *, stream: bool) -> None:
+        self._title = title
+        self._calls = calls
+        self._stream = stream
+        self._bar: output.RunProgress | None = None
+        self._keyboard = Keyboard()
+        self._last = 0
+
+    async def carry(self, verb: str, args: dict[str, Any]) -> dict[str, Any]:
+        """Begin with this verb; the envelope at the end, or that of a run whose question nobody here answers."""
+        answer = await self._watch(verb, args)
+        while answer["status"] not in _ENDED and someone_is_there():
+            after = await self._ask(answer)
+            if after is None:
+                break
+            answer = after
+        return answer
+
+    async def _watch(self, verb: str, args: dict[str, Any]) -> dict[str, Any]:
+        with output.RunProgress(self._title) as self._bar:
+            answer: dict[str, Any] = await self._calls.call(verb, args, self._on_event)
+            return answer
+
+    async def _on_event(self, event: dict[str, Any]) -> None:
+        if "n" not in event:
+            return
+        self._last = event["n"]
+        if self._stream:
+            output.print_line(event)
+        elif self._bar is not None:
+            self._bar.take(event)
+
+    async def _ask(self, asking: dict[str, Any]) -> dict[str, Any] | None:
+        """Ask the person here while the run is watched: somebody elsewhere may be faster. None: nobody answers."""
+        asked = {question["id"] for question in asking["questions"]}
+        gave_up = False
+        answer: dict[str, Any] | None = None
+
+        async def at_the_keyboard() -> None:
+            nonlocal gave_up
+            try:
+                for question in asking["questions"]:
+                    await self._ask_one(asking["run_id"], question)
+            except EndOfInput:
+                gave_up = True
+                tasks.cancel_scope.cancel()
+
+        args = {"run_id": asking["run_id"], "after": self._last, "asked": sorted(asked)}
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(at_the_keyboard)
+                answer = await self._calls.call("attend", args, self._on_event)
+                tasks.cancel_scope.cancel()
+        except anyio.get_cancelled_exc_class():  # Ctrl-C: the question stays open
+            tell_how_to_answer(asking)
+            raise
+        return None if gave_up else answer
+
+    async def _ask_one(self, run_id: str, question: dict[str, Any]) -> None:
+        while True:
+            value = await self._keyboard.answer(question["question"], question["schema"])
+            try:
+                await self._calls.call("answer", {"run_id": run_id, "answer": value, "question_id": question["id"]})
+                return
+            except (RepertoireError, ControlError) as error:
+                output.error(error.message, error.hint)
+                if "does not fit" not in error.message:  # answered elsewhere, or the run has ended: nothing left to ask
+                    return
+
+
+def print_end(answer: dict[str, Any], *, stream: bool, as_json: bool) -> None:
+    """The result on stdout; anything but a completed run is told on stderr and exits with 1."""
+    if stream:
+        output.print_line(answer)
+    elif as_json:
+        output.print_json(answer)
+    if answer["status"] == "completed":
+        if not stream and not as_json:
+            _print_result(answer)
+        return
+    if answer["status"] not in _ENDED:
+        tell_how_to_answer(answer)
+        raise typer.Exit(1)
+    error = answer.get("error") or {}
+    where = f" (line {error['line']})" if error.get("line") else ""
+    output.error(f"{error.get('type')}: {error.get('message')}{where}", error.get("hint"))
+    output.err.print(f"  repertoire logs {answer['run_id']}", markup=False)
+    raise typer.Exit(1)
+
+
+def tell_how_to_answer(run: dict[str, Any]) -> None:
+    output.err.print(f"{run['run_id']} waits; it goes on when it has its answer.", markup=False)
+    for line in questions(run):
+        output.err.print(line, markup=False)
+
+
+def _print_result(answer: dict[str, Any]) -> None:
+    if "result_preview" in answer:
+        if answer["parts"] > 1:
+            output.err.print(f"A long result, in {answer['parts']} parts; this is its beginning.", markup=False)
+        sys.stdout.write(answer["result_preview"] + "\n")
+    else:
+        output.print_json(answer["result"])

@@ -1,0 +1,158 @@
+"""The command line's way to a home: the process that owns it, over its socket, or the home itself when nobody does."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Protocol
+
+import anyio
+import msgspec
+
+from .. import home as homes
+from ..daemon.home_lock import HomeInUse, Owner
+from ..daemon.server import Hello, serve_home
+from ..errors import cause_of
+from ..front import daemon_program
+from ..front.connect import CannotConnect, Dial
+from ..settings import Settings
+from ..store.unfinished import has_work_left
+from ..version import VERSION
+from .control_client import NoDaemon, control_client
+
+_PATIENCE_S = 30.0
+"""How long a command waits for a home that somebody owns but nobody answers for."""
+
+_LOOK_S = 0.05
+
+OnEvent = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class WorkLeft(Exception):
+    """Raised where this process would become the owner of a home with unfinished runs: they belong to a daemon."""
+
+
+class Calls(Protocol):
+    """`call` carries out one verb; events on the way go to `on_event`. Raises RepertoireError or ControlError."""
+
+    async def call(self, verb: str, args: dict[str, Any], on_event: OnEvent | None = None) -> Any: ...
+
+
+@asynccontextmanager
+async def connect(
+    settings: Settings, session: str = "default", lasting: bool = False, leaves_work: bool = False
+) -> AsyncIterator[Calls]:
+    """`lasting`: the work may take long, so others are let in meanwhile. `leaves_work`: a run goes on after it.
+
+    The one-shot commands also read ./workflows; `serve` never does. Raises WorkLeft.
+    """
+    here = os.path.abspath("workflows")
+    roots = settings.roots or ((here,) if os.path.isdir(here) else ())
+    hello = Hello(
+        mode="control", version=VERSION, session=session, roots=tuple(map(os.path.realpath, roots)), cwd=os.getcwd(),
+        env=settings.own_env(),
+    )  # fmt: skip
+    async with AsyncExitStack() as stack:
+        yield await _enter(stack, settings, hello, lasting, leaves_work)
+
+
+async def _enter(stack: AsyncExitStack, settings: Settings, hello: Hello, lasting: bool, leaves_work: bool) -> Calls:
+    """Own the home or reach its owner; between two owners there are instants in which neither goes.
+
+    An owner that was there a moment ago may have been killed, with runs that would hold up this command, and everybody else with it.
+    """
+    give_up = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            owner = stack.enter_context(Owner(settings.home, kind="command", version=VERSION))
+        except HomeInUse:
+            try:
+                return await stack.enter_async_context(control_client(settings.home, hello))
+            except NoDaemon:
+                if time.monotonic() > give_up:
+                    raise
+                await anyio.sleep(0.05)
+        else:
+            if _wants_daemon(settings.home, leaves_work):
+                raise WorkLeft
+            return await stack.enter_async_context(_own(settings, owner, hello, lasting))
+
+
+@asynccontextmanager
+async def _own(settings: Settings, owner: Owner, hello: Hello, lasting: bool) -> AsyncIterator[Calls]:
+    """Open the home in this process.
+
+    A short command lets nobody in: who comes waits in the socket's backlog and opens the home next, where a run that began in here
+    would end with us. A lasting one lets others in and stays until their runs have ended and their commands are answered.
+    """
+    from ..app import open_app
+
+    logging.getLogger("repertoire").setLevel(logging.ERROR)  # the command itself says what is wrong
+    async with open_app(settings, watch=False) as app, anyio.create_task_group() as tasks:
+        stop = anyio.Event()
+        if lasting:
+            tasks.start_soon(lambda: serve_home(app, owner, stop=stop, idle_exit_s=None))
+
+        class Local:
+            async def call(self, verb: str, args: dict[str, Any], on_event: OnEvent | None = None) -> Any:
+                return await app.control(verb, args, hello, on_event or _ignore)
+
+        try:
+            yield Local()
+            while app.live_runs() or app.open_verbs:
+                await anyio.sleep(_LOOK_S)
+        finally:
+            stop.set()
+
+
+async def _ignore(event: dict[str, Any]) -> None:
+    return
+
+
+def carry_out(
+    settings: Settings, work: Callable[[Calls], Awaitable[Any]], session: str = "default", lasting: bool = False,
+    leaves_work: bool = False,
+) -> Any:  # fmt: skip
+    """Run `work` with a way to the home, from a caller that has no event loop.
+
+    `leaves_work`: a run goes on after it. A run that a dead owner has left goes on too, and not in a command that somebody waits for:
+    for both a daemon is started where nobody owns the home.
+    """
+    home = homes.make_home(settings.home)
+
+    async def main() -> Any:
+        async with connect(settings, session, lasting, leaves_work) as calls:
+            return await work(calls)
+
+    while True:
+        if _wants_daemon(home, leaves_work) and not homes.is_owned(home):
+            start_daemon(home)
+        try:
+            return unwrapped(lambda: anyio.run(main))
+        except WorkLeft:
+            continue  # nothing was asked of anybody yet
+
+
+def _wants_daemon(home: str, leaves_work: bool) -> bool:
+    return leaves_work or has_work_left(homes.database_path(home))
+
+
+def start_daemon(home: str) -> None:
+    """As a front does, with this process's environment. Called before there is an event loop: it forks. Raises NoDaemon."""
+    hello = Hello(mode="control", version=VERSION, cwd=os.getcwd())
+    try:
+        link, _ = Dial(home, msgspec.json.encode(hello) + b"\n", daemon_program()).open()
+    except CannotConnect as error:
+        raise NoDaemon(str(error)) from error
+    link.close()
+
+
+def unwrapped(run: Callable[[], Any]) -> Any:
+    """A command line has one cause to tell."""
+    try:
+        return run()
+    except BaseExceptionGroup as group:
+        raise cause_of(group) from None

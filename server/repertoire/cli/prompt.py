@@ -1,0 +1,91 @@
+"""Questions of a run, asked at the terminal: shown on stderr, read from stdin, and checked by whoever asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+import anyio
+
+from . import output
+
+_YES, _NO = ("y", "yes", "true"), ("n", "no", "false")
+
+
+def someone_is_there() -> bool:
+    """Whether a person sits at this terminal: both what we ask and what they type go through one."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+class EndOfInput(Exception):
+    """The person has left: nothing more will be typed."""
+
+
+class Keyboard:
+    """Lines from stdin, waited for in the event loop: somebody else's answer may end the waiting."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    async def line(self, prompt: str) -> str:
+        """The next line without blanks at its ends. Raises EndOfInput."""
+        output.err.print(prompt, end="", markup=False)
+        while b"\n" not in self._rest:
+            await anyio.wait_readable(sys.stdin.fileno())
+            more = os.read(sys.stdin.fileno(), 4096)
+            if not more:
+                output.err.print("")
+                raise EndOfInput
+            self._rest += more
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line.decode(errors="replace").strip()
+
+    async def answer(self, question: str, schema: dict[str, Any]) -> Any:
+        """A value for the schema; asked again while what is typed cannot be one. Raises EndOfInput."""
+        output.err.print(question, markup=False)
+        if schema.get("type") != "object" or not schema.get("properties"):
+            return await self._value(schema, "> ")
+        values = {}
+        for name, field in schema["properties"].items():
+            needed = name in schema.get("required", ())
+            title = str(field.get("description") or name) + ("" if needed else " (may be left empty)")
+            value = await self._value(field, f"{title}> ", may_be_empty=not needed)
+            if value is not None:
+                values[name] = value
+        return values
+
+    async def _value(self, schema: dict[str, Any], prompt: str, *, may_be_empty: bool = False) -> Any:
+        while True:
+            text = await self.line(_choices(schema) + prompt)
+            if not text and may_be_empty:
+                return None
+            try:
+                return read_answer(text, schema)
+            except ValueError as error:
+                output.err.print(f"  {error}", markup=False)
+
+
+def read_answer(text: str, schema: dict[str, Any]) -> Any:
+    """What somebody typed, as the value that the schema wants. Raises ValueError with a sentence."""
+    kind = schema.get("type")
+    if kind == "string":
+        return text
+    if "enum" in schema and text in schema["enum"]:
+        return text
+    if kind == "boolean" and text.lower() in (*_YES, *_NO):
+        return text.lower() in _YES
+    try:
+        return json.loads(text)
+    except ValueError:
+        if kind is None or isinstance(kind, list):
+            return text
+        wanted = "y or n" if kind == "boolean" else f"a JSON {kind}"
+        raise ValueError(f"{text!r} is not {wanted}.") from None
+
+
+def _choices(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return f"[{', '.join(map(str, schema['enum']))}] "
+    return "[y/n] " if schema.get("type") == "boolean" else ""

@@ -1,0 +1,134 @@
+"""A run with its calls, as people read it: what it is, what it asks and waits for, and under it the calls with their times."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+from rich.text import Text
+from rich.tree import Tree
+
+from . import output
+
+_STYLES = {"failed": "red", "cancelled": "yellow", "working": "cyan", "input_required": "cyan"}
+_NO_WIDTH = 100_000
+"""Off a terminal nothing is folded."""
+
+
+def print_run(run: dict[str, Any]) -> None:
+    tree = Tree(_run_label(run))
+    _add_calls(tree, run)
+    if output.out.is_terminal:
+        output.out.print(tree, soft_wrap=False)
+    else:
+        output.out.print(tree, soft_wrap=False, width=_NO_WIDTH)
+    for line in _remarks(run):
+        output.out.print(line, markup=False)
+
+
+def _run_label(run: dict[str, Any]) -> Text:
+    label = Text(run["run_id"])
+    label.append(f"  {run['status']}", style=_STYLES.get(run["status"], "green"))
+    if "duration_s" in run:
+        label.append(f"  {output.duration(run['duration_s'])}")
+    return label
+
+
+def _add_calls(tree: Tree, run: dict[str, Any]) -> None:
+    """In the order in which they ended; what was done within a step stands below it."""
+    calls = run["calls"]
+    steps = [call["path"] for call in calls if call["op"] == "step"]
+    below: dict[str, list[dict[str, Any]]] = {}
+    for call in calls:
+        around = [path for path in steps if call["path"].startswith(path + ":")]
+        below.setdefault(max(around, key=len, default=""), []).append(call)
+    _add_level(tree, below, "")
+    if run.get("calls_left_out"):
+        tree.add(Text(f"... and {run['calls_left_out']} more"))
+
+
+def _add_level(tree: Tree, below: dict[str, list[dict[str, Any]]], step: str) -> None:
+    for call in below.get(step, ()):
+        branch = tree.add(_call_label(call))
+        if call["op"] == "step":
+            _add_level(branch, below, call["path"])
+        if "run" in call:
+            _add_calls(branch, call["run"])
+
+
+def _call_label(call: dict[str, Any]) -> Text:
+    label = Text(f"{call['path']}  {call['op']}")
+    if call["label"]:
+        label.append(f" {' '.join(call['label'].split())}")
+    if call["ended_at"] is None:
+        label.append("  open", style="cyan")
+    else:
+        label.append(f"  {output.duration(call['duration_s'])}")
+    if call.get("cancelled"):
+        label.append("  cancelled", style="yellow")
+    if call.get("error"):
+        label.append(f"  failed: {call['error']['type']}: {call['error']['message']}", style="red")
+    if call.get("covered"):
+        label.append("  part of its step")
+    if "run" in call:
+        inner = call["run"]
+        label.append(f"  {inner['run_id']}")
+        if inner["status"] not in ("completed", "failed"):  # the call itself says these
+            label.append(f" {inner['status']}", style=_STYLES.get(inner["status"], ""))
+    return label
+
+
+def _remarks(run: dict[str, Any]) -> Iterator[str]:
+    if run.get("parent"):
+        yield f"called by {run['parent']}"
+    if run.get("rerun_of"):
+        yield f"rerun of {run['rerun_of']}"
+    if error := run.get("error"):
+        where = f" (line {error['line']})" if error.get("line") else ""
+        yield f"{error['type']}: {error['message']}{where}"
+        if error.get("hint"):
+            yield f"  {error['hint']}"
+    if run.get("questions"):
+        yield from questions(run)
+    elif run.get("message"):
+        yield run["message"]
+
+
+def questions(run: dict[str, Any]) -> Iterator[str]:
+    """What a run asks, and how to answer."""
+    several = len(run["questions"]) > 1
+    for question in run["questions"]:
+        yield f"asks: {question['question']}"
+        yield f"  an answer that fits {json.dumps(question['schema'], ensure_ascii=False)}, until {question['expires_at']}"
+        chosen = f" --question {question['id']}" if several else ""
+        yield f"  repertoire answer {run['run_id']} {shlex.quote(_example(question['schema']))}{chosen}"
+
+
+def _example(schema: dict[str, Any]) -> str:
+    """An answer that fits, as it is typed."""
+    if "enum" in schema:
+        first = schema["enum"][0]
+        return first if isinstance(first, str) else json.dumps(first)
+    match schema.get("type"):
+        case "boolean":
+            return "true"
+        case "integer" | "number":
+            return "1"
+        case "array":
+            return "[]"
+        case "object":
+            fields = schema.get("properties", {})
+            required = schema.get("required", list(fields))
+            return json.dumps({name: _value(fields.get(name, {})) for name in required})
+        case _:
+            return "TEXT"
+
+
+def _value(schema: dict[str, Any]) -> Any:
+    text = _example(schema)
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

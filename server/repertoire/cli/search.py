@@ -1,0 +1,41 @@
+"""`repertoire search`: what fits and why, and how far the first indexing of a large library is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import output
+from .home_client import Calls
+
+
+async def find(calls: Calls, args: dict[str, Any]) -> dict[str, Any]:
+    """The answer; while texts are being indexed, a terminal sees how many are done."""
+    shown = False
+
+    async def show(event: dict[str, Any]) -> None:
+        nonlocal shown
+        if output.err.is_terminal:
+            shown = True
+            done, total = event["done"], event["total"]
+            bar = ("#" * (30 * done // total)).ljust(30)
+            output.err.print(f"\rindexing [{bar}] {done} of {total} workflows", end="", markup=False)
+
+    answer: dict[str, Any] = await calls.call("search", args, show)
+    if shown:
+        output.err.print("")
+    return answer
+
+
+def show(answer: dict[str, Any]) -> None:
+    """A row for each match: its score, and the cosine and the words that speak for it."""
+    rows = [{**match, "score": f"{match['score']:.2f}", "why": _why(match["why"])} for match in answer["matches"]]
+    columns = {"score": "SCORE", "name": "NAME", "why": "WHY", "description": "DESCRIPTION"}
+    output.table(columns, rows, answer.get("hint", "Nothing fits."))
+    if answer.get("note"):
+        output.err.print(answer["note"], style="yellow", markup=False)
+
+
+def _why(why: dict[str, Any]) -> str:
+    meaning = [] if why["meaning"] is None else [f"meaning {why['meaning']:.2f}"]
+    words = [f"words {' '.join(why['words'])}"] if why["words"] else []
+    return ", ".join(meaning + words) or "words"

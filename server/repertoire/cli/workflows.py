@@ -1,0 +1,169 @@
+"""Commands about one workflow: show it, create, publish, pin and delete it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import BadArguments
+from . import output
+from .program import Folders, Home, Json, app, call_verb
+from .run_tree import print_run
+
+Force = Annotated[bool, typer.Option("--force", help="Although other workflows call it.")]
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME|RUN", help="A workflow's name or a run's id.")],
+    version: Annotated[
+        str | None, typer.Option(help="Another version than the published one; its first digits will do.")
+    ] = None,
+    diff: Annotated[str | None, typer.Option(help="Show what has changed since this version.")] = None,
+    history: Annotated[bool, typer.Option("--history", help="Show its versions: who published which when.")] = False,
+    home: Home = None,
+    workflows: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Show a workflow: what it takes and gives, and its source; or a run: its calls, their times, what it waits for."""
+    answer = call_verb(home, workflows, "show", name=name, version=version, diff=diff)
+    if as_json:
+        output.print_json(answer)
+    elif "run_id" in answer:
+        print_run(answer)
+    elif diff is not None:
+        output.out.print(answer["diff"], markup=False)
+    elif history:
+        _print_history(answer)
+    else:
+        _print_workflow(answer)
+
+
+@app.command()
+def create(
+    name: str,
+    file: Annotated[str, typer.Argument(help="The module's source, or - for standard input.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Replace HOME/workflows/NAME.py.")] = False,
+    examples: Annotated[
+        str | None, typer.Option(help="A JSON file: a list of {arguments, expect}, all of which must hold.")
+    ] = None,
+    force: Force = False,
+    home: Home = None,
+    workflows: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Check a source and keep it as HOME/workflows/NAME.py."""
+    source = sys.stdin.read().removeprefix("\ufeff") if file == "-" else _text(file)
+    answer = call_verb(
+        home,
+        workflows,
+        "create",
+        name=name,
+        source=source,
+        replace=replace,
+        force=force,
+        examples=_json(examples) if examples else None,
+    )
+    if as_json:
+        output.print_json(answer)
+        return
+    output.out.print(f"{answer['name']} {answer['version']} {answer['file']}", markup=False)
+    output.findings(answer["file"], answer["findings"])
+
+
+@app.command()
+def publish(
+    name: str,
+    version: Annotated[
+        str, typer.Argument(help="A draft, or a version that was published before; its first digits will do.")
+    ],
+    force: Force = False,
+    home: Home = None,
+    workflows: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Let a created workflow's name run this version; a draft's examples are run first."""
+    answer = call_verb(home, workflows, "publish", name=name, version=version, force=force)
+    if as_json:
+        output.print_json(answer)
+        return
+    output.out.print(f"{answer['name']} {answer['version']} is published", markup=False)
+    output.findings(answer["name"], answer["findings"])
+
+
+@app.command()
+def pin(name: str, home: Home = None, workflows: Folders = None) -> None:
+    """List a workflow as a tool of its own, however many others there are."""
+    changed = call_verb(home, workflows, "pin", name=name)["changed"]
+    output.out.print(f"{name} is pinned" if changed else f"{name} was pinned already", markup=False)
+
+
+@app.command()
+def unpin(name: str, home: Home = None, workflows: Folders = None) -> None:
+    """List it only if it is among the most used again."""
+    changed = call_verb(home, workflows, "unpin", name=name)["changed"]
+    output.out.print(f"{name} is no longer pinned" if changed else f"{name} was not pinned", markup=False)
+
+
+@app.command()
+def delete(
+    name: str, force: Force = False, home: Home = None, workflows: Folders = None, as_json: Json = False
+) -> None:
+    """Delete a created workflow or a file in HOME/workflows. Its runs stay readable."""
+    answer = call_verb(home, workflows, "delete", name=name, force=force)
+    if as_json:
+        output.print_json(answer)
+    elif answer["deleted"]:
+        output.out.print(f"deleted {name}", markup=False)
+    if not answer["deleted"]:
+        output.error(f"There is no workflow {name!r}.")
+        raise typer.Exit(1)
+
+
+def _text(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise BadArguments(f"Cannot read {file}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise BadArguments(f"{file} is not UTF-8: {error.reason} at byte {error.start}.") from error
+
+
+def _json(file: str) -> Any:
+    try:
+        return json.loads(_text(file))
+    except ValueError as error:
+        raise BadArguments(f"{file} is not JSON: {error}.") from error
+
+
+def _print_workflow(answer: dict[str, Any]) -> None:
+    for key in ("name", "description", "version", "status", "origin", "file"):
+        output.out.print(f"{key}: {answer[key] or ''}", markup=False)
+    calls, checked = answer["calls"], answer["checked"]
+    lines = {
+        "examples": _examples(checked) if answer["examples"] else "",
+        "calls": ", ".join([*calls["workflows"], *(f"tools.{name}" for name in calls["tools"])]),
+        "called by": ", ".join(answer["called_by"]),
+    }
+    for key, text in lines.items():
+        if text:
+            output.out.print(f"{key}: {text}", markup=False)
+    for key in ("input_schema", "output_schema"):
+        output.out.print(f"{key}: {json.dumps(answer[key], ensure_ascii=False)}", markup=False)
+    output.findings(answer["file"] or answer["name"], answer["findings"])
+    output.out.print("", answer["source"], sep="\n", markup=False)
+
+
+def _examples(checked: dict[str, Any]) -> str:
+    if "not_run" in checked:
+        return f"{checked['not_run']}, not run yet: nothing of it is before it is published"
+    return f"{checked['passed']} hold, {checked['failed']} do not"
+
+
+def _print_history(answer: dict[str, Any]) -> None:
+    columns = {"at": "AT", "action": "WHAT", "version": "VERSION", "from_version": "INSTEAD OF", "client": "THROUGH"}
+    output.table(columns, answer["history"], "Nothing was published under this name: it comes from a file.")

@@ -1,0 +1,141 @@
+"""The child's own loop: one request after the other, each answered; ends when the host closes the socket."""
+
+from __future__ import annotations
+
+import socket
+from collections import OrderedDict
+from typing import Protocol
+
+import numpy as np
+
+from ..wire import frames
+from .messages import (
+    Answered,
+    Docs,
+    Done,
+    Encode,
+    Find,
+    Found,
+    Open,
+    Put,
+    Ready,
+    Refusal,
+    Reply,
+    Request,
+    Shelf,
+    asked_decoder,
+    frame,
+)
+from .messages import Vectors as VectorsReply
+from .models import Candidate, problem
+from .scoring import Catalogue
+from .scoring import Shelf as BuiltShelf
+from .vectors import Floats, Vectors, unit
+
+_READ_BYTES = 1 << 20
+_MAX_QUERY_CHARS = 2_000
+"""More than the model's 256 tokens can hold."""
+_REMEMBERED_QUERIES = 256
+
+
+class Model(Protocol):
+    """What the loop needs of a model."""
+
+    identity: str
+    dimension: int
+
+    def encode(self, texts: list[str]) -> Floats: ...
+
+
+class Encoder:
+    """Carries out requests. `load` is given a candidate that was looked at and gives the model, or raises."""
+
+    def __init__(self, load: Loader, scratch: str | None = None) -> None:
+        self._load = load
+        self._scratch = scratch
+        self._model: Model | None = None
+        self._vectors = Vectors(1)
+        self._catalogue = Catalogue()
+        self._shelves: dict[int, BuiltShelf] = {}
+        self._queries: OrderedDict[str, Floats] = OrderedDict()
+
+    def answer(self, request: Request) -> Reply:
+        match request:
+            case Open():
+                return self._open(request)
+            case Put():
+                self._vectors.append(np.frombuffer(request.values, np.float32).reshape(-1, self._vectors.dimension))
+            case Encode():
+                values = self._loaded().encode(request.texts)
+                self._vectors.append(values)
+                return VectorsReply(values.tobytes())
+            case Docs():
+                for doc in request.docs:
+                    self._catalogue.add(doc.rows, doc.text)
+            case Shelf():
+                docs = np.frombuffer(request.docs, np.int32)
+                self._shelves.pop(request.number, None)  # its memory is free before the next is built
+                self._shelves[request.number] = BuiltShelf(docs, self._catalogue, self._vectors, self._recipe)
+            case Find():
+                return self._find(request)
+        return Done()
+
+    def _loaded(self) -> Model:
+        if self._model is None:
+            raise RuntimeError("no model is open")
+        return self._model
+
+    def _open(self, request: Open) -> Ready | Refusal:
+        self._recipe = request.recipe
+        refused: list[str] = []
+        for candidate in request.candidates:
+            try:
+                if candidate.kind != "hub" and (reason := problem(candidate)):
+                    raise ValueError(reason)
+                model = self._load(candidate)
+            except (
+                Exception
+            ) as error:  # any: the file is whatever somebody put there, and the next candidate may be good
+                refused.append(f"The model at {candidate.where} ({candidate.kind}) is not used: {_first_line(error)}")
+                continue
+            self._model, self._vectors = model, Vectors(model.dimension, self._scratch)
+            return Ready(model.identity, model.dimension, f"{candidate.where} ({candidate.kind})", refused)
+        return Refusal(" ".join(refused))
+
+    def _find(self, request: Find) -> Found:
+        shelf = self._shelves[request.shelf]
+        within = None if request.within is None else np.frombuffer(request.within, np.int32)
+        query = request.query[:_MAX_QUERY_CHARS]
+        return Found(shelf.find(query, self._vector_of(query), request.limit, within))
+
+    def _vector_of(self, query: str) -> Floats:
+        known = self._queries.get(query)
+        if known is None:
+            known = self._queries[query] = unit(self._loaded().encode([query])[0])
+            if len(self._queries) > _REMEMBERED_QUERIES:
+                self._queries.popitem(last=False)
+        self._queries.move_to_end(query)
+        return known
+
+
+class Loader(Protocol):
+    def __call__(self, candidate: Candidate) -> Model: ...
+
+
+def serve(sock: socket.socket, encoder: Encoder) -> None:
+    buffer = bytearray()
+    while data := sock.recv(_READ_BYTES):
+        buffer += data
+        for raw in frames(buffer):
+            asked = asked_decoder.decode(raw)
+            try:
+                reply = encoder.answer(asked.request)
+            except Exception as error:  # the edge of a request: the host decides what becomes of it
+                reply = Refusal(_first_line(error))
+            sock.sendall(frame(Answered(asked.id, reply)))
+
+
+def _first_line(error: Exception) -> str:
+    """Libraries write essays; the first line says it."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

@@ -1,0 +1,185 @@
+"""One shelf: the workflows that one caller sees, scored for a query. All arithmetic of semantic search is here.
+
+A workflow's vector is the weighted mean of its views' vectors, each without the shelf's mean and of length one; its product with the
+query's vector, treated alike, is the mean of the views' cosines. Words are counted by an inverted index of the same shelf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .messages import Hit
+from .score_weights import Recipe
+from .tokens import words
+from .vectors import Floats, Numbers, Vectors, unit
+
+Places: TypeAlias = npt.NDArray[np.intp]
+
+_NEAR_TIES = 50
+"""Behind the limit: what the outcome of runs may lift."""
+_CHUNK = 8192
+"""Rows worked on at once while a shelf is built: 12 MiB a view."""
+
+
+class Catalogue:
+    """What is known of every workflow: rows of its views, and its words as numbers."""
+
+    def __init__(self) -> None:
+        self.vocabulary: dict[str, int] = {}
+        self.rows: list[tuple[int, ...]] = []
+        self.terms: list[Numbers] = []
+
+    def add(self, rows: tuple[int, ...], text: str) -> None:
+        numbers = [self.vocabulary.setdefault(word, len(self.vocabulary)) for word in words(text)]
+        self.rows.append(rows)
+        self.terms.append(np.asarray(numbers, np.int32))
+
+
+class Shelf:
+    """Built once for a set of workflows; a changed set is a new shelf."""
+
+    def __init__(self, docs: Numbers, catalogue: Catalogue, vectors: Vectors, recipe: Recipe) -> None:
+        self.docs = docs
+        self._recipe = recipe
+        self._vectors = vectors
+        self._vocabulary = catalogue.vocabulary
+        self._rows = np.asarray([catalogue.rows[doc] for doc in docs], np.int32).reshape(len(docs), len(recipe.views))
+        self._mean = self._mean_of_views()
+        self._matrix = self._combined()
+        self._signs = np.packbits(self._matrix > 0, axis=1) if len(docs) > recipe.exact_up_to else None
+        self._index([catalogue.terms[doc] for doc in docs])
+
+    def find(
+        self, query: str, vector: Floats, limit: int, within: Numbers | None = None, outcome: float | None = None
+    ) -> list[Hit]:
+        """What fits, best first and equals in the shelf's order; behind `limit`, what its outcome may lift above it."""
+        if not len(self.docs):
+            return []
+        allowed = None if within is None else np.isin(self.docs, within)
+        shares, told = self._shares(query)
+        places, scores = self._best(self._chosen(vector, shares, allowed), vector, shares)
+        among = len(self.docs) if allowed is None else int(allowed.sum())
+        fits, meaning = self._fitting(places, vector, shares[places], self._recipe.fits_from(among))
+        bound = self._recipe.outcome if outcome is None else outcome
+        hits: list[Hit] = []
+        for place, score, near in zip(
+            places[fits].tolist(), scores[fits].tolist(), meaning[fits].tolist(), strict=True
+        ):
+            if len(hits) >= limit + _NEAR_TIES or (len(hits) >= limit and score < hits[limit - 1].score - bound):
+                break
+            said = [written for written, holders in told if _holds(holders, place)]
+            hits.append(Hit(int(self.docs[place]), round(score, 6), round(near, 4), said))
+        return hits
+
+    def scores(self, query: str, vector: Floats) -> tuple[Floats, Floats, Floats]:
+        """For measuring: every workflow's score, best cosine and share of words."""
+        shares, _ = self._shares(query)
+        places = np.arange(len(self.docs))
+        scores = self._matrix @ self._centred(vector) + self._recipe.words * shares**2
+        return scores, self._meaning(places, vector), shares
+
+    def _best(self, chosen: Places | None, vector: Floats, shares: Floats) -> tuple[Places, Floats]:
+        """The best places of those chosen, in the order of score and then of the shelf, with their scores."""
+        own = shares if chosen is None else shares[chosen]
+        matrix = self._matrix if chosen is None else self._matrix[chosen]
+        scores = (matrix @ self._centred(vector) + self._recipe.words * own**2).round(6)
+        most = self._recipe.candidates
+        if len(scores) > most:
+            least = np.partition(scores, -most)[-most]
+            above, equal = np.flatnonzero(scores > least), np.flatnonzero(scores == least)
+            kept = np.sort(np.concatenate([above, equal[: most - len(above)]]))
+        else:
+            kept = np.arange(len(scores))
+        order = kept[np.argsort(-scores[kept], kind="stable")]
+        return (order if chosen is None else chosen[order]), scores[order]
+
+    def _fitting(
+        self, places: Places, vector: Floats, shares: Floats, least: float
+    ) -> tuple[npt.NDArray[np.bool_], Floats]:
+        """Which of these fit, and their best cosines: none where the best does not."""
+        recipe = self._recipe
+        meaning = self._meaning(places, vector)
+        by_words = shares >= recipe.words_suffice
+        if not (np.any(meaning >= least) or np.any(by_words)):
+            return np.zeros(len(places), bool), meaning
+        return (meaning >= least - recipe.slack) | by_words, meaning
+
+    def _meaning(self, places: Places, vector: Floats) -> Floats:
+        """Best cosine over name, description and parameters: plain ones, which mean the same in every library."""
+        best = np.full(len(places), -1.0, np.float32)
+        for view in range(min(2, self._rows.shape[1])):
+            best = np.maximum(best, self._vectors[self._rows[places, view]] @ vector)
+        return best
+
+    def _chosen(self, vector: Floats, shares: Floats, allowed: npt.NDArray[np.bool_] | None) -> Places:
+        """Places that are scored exactly, in order: all, or on a large shelf the candidates by signs and by words."""
+        every = np.arange(len(self.docs)) if allowed is None else np.flatnonzero(allowed)
+        most = self._recipe.candidates
+        if self._signs is None or len(every) <= 2 * most:
+            return every
+        query = np.packbits(self._centred(vector) > 0)
+        signs = self._signs if allowed is None else self._signs[every]
+        distances = np.bitwise_count(signs ^ query).sum(axis=1, dtype=np.int32)
+        near = every[np.argpartition(distances, most)[:most]]
+        worded = every[np.argpartition(-shares[every], most)[:most]]
+        return np.union1d(near, worded)
+
+    def _shares(self, query: str) -> tuple[Floats, list[tuple[str, Numbers]]]:
+        """Of each workflow the share of the query's words, weighed by rarity, that it has; and where each word is."""
+        total, found = 0.0, np.zeros(len(self.docs), np.float32)
+        told: list[tuple[str, Numbers]] = []
+        for word, written in words(query).items():
+            places = self._places(word)
+            rarity = float(np.log(1 + (len(self.docs) - len(places) + 0.5) / (len(places) + 0.5)))
+            total += rarity
+            if len(places):
+                found[places] += rarity
+                told.append((written, places))
+        return (found / total if total else found), told
+
+    def _places(self, word: str) -> Numbers:
+        term = self._vocabulary.get(word)
+        if term is None or term + 1 >= len(self._starts):  # unknown, or first seen after this shelf was built
+            return self._term_places[:0]
+        return self._term_places[self._starts[term] : self._starts[term + 1]]
+
+    def _index(self, terms: Sequence[Numbers]) -> None:
+        """For each word the places of the workflows that have it, one after the other, and where each word's begin."""
+        sizes = np.asarray([len(one) for one in terms], np.int64)
+        flat = np.concatenate(terms) if len(terms) else np.zeros(0, np.int32)
+        order = np.argsort(flat, kind="stable")
+        self._term_places = np.repeat(np.arange(len(terms), dtype=np.int32), sizes)[order]
+        self._starts = np.searchsorted(flat[order], np.arange(len(self._vocabulary) + 1))
+
+    def _mean_of_views(self) -> Floats:
+        count = len(self.docs)
+        total = np.zeros(self._vectors.dimension, np.float64)
+        weight = 0.0
+        for view, share in enumerate(self._recipe.views):
+            for start in range(0, count, _CHUNK):
+                total += share * self._vectors[self._rows[start : start + _CHUNK, view]].sum(axis=0, dtype=np.float64)
+            weight += share * count
+        mean = total / weight if weight else total
+        return np.asarray(mean * count / (count + self._recipe.mean_at), np.float32)
+
+    def _centred(self, vector: Floats) -> Floats:
+        return unit(vector - self._mean)
+
+    def _combined(self) -> Floats:
+        matrix = np.empty((len(self.docs), self._vectors.dimension), np.float32)
+        weights = np.asarray(self._recipe.views, np.float32) / sum(self._recipe.views)
+        for start in range(0, len(matrix), _CHUNK):
+            rows = self._rows[start : start + _CHUNK]
+            matrix[start : start + _CHUNK] = sum(
+                weight * unit(self._vectors[rows[:, view]] - self._mean) for view, weight in enumerate(weights)
+            )
+        return matrix
+
+
+def _holds(places: Numbers, place: int) -> bool:
+    at = int(np.searchsorted(places, place))
+    return at < len(places) and int(places[at]) == place

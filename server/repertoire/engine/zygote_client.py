@@ -1,0 +1,134 @@
+"""The host's end of the zygote: a small warm Python that forks one fresh child for each run of code created through a tool.
+
+Only the zygote reaps its children, so only it may kill them: a process id that the host remembers could be somebody else's by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import itertools
+import os
+import signal
+import socket
+
+from ..settings import Limits
+from ..wire import Ended, Fork, Forked, Kill, ZygoteCommand, encode, frames, zygote_report_decoder
+from .worker_command import start_python
+
+
+class Zygote:
+    def __init__(self, sock: socket.socket, process: asyncio.subprocess.Process) -> None:
+        self._sock = sock
+        self._process = process
+        self._buffer = bytearray()
+        self._numbers = itertools.count(1)
+        self._forked: dict[int, asyncio.Future[int]] = {}
+        self._ended: dict[int, asyncio.Future[int]] = {}
+        self.dead = False
+
+    @classmethod
+    async def start(cls, environment: dict[str, str], *flags: str) -> Zygote:
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                process = await start_python(theirs, environment, "--zygote", *flags)
+        except BaseException:
+            ours.close()
+            raise
+        ours.setblocking(False)
+        zygote = cls(ours, process)
+        asyncio.get_running_loop().add_reader(ours, zygote._readable)
+        return zygote
+
+    async def fork(self, theirs: socket.socket, limits: Limits | None, *, once: bool) -> tuple[int, int]:
+        """A new child that serves frames on `theirs`: its number and its process id. Raises OSError when the zygote is gone, or
+        cannot fork.
+
+        `limits` are for code that is not trusted; without them the child runs the operator's own files. `once`: it gets one frame."""
+        number = next(self._numbers)
+        loop = asyncio.get_running_loop()
+        self._ended[number] = loop.create_future()
+        forked = self._forked[number] = loop.create_future()
+        try:
+            self._send(_fork(number, limits, once=once), theirs.fileno())
+            pid = await forked
+            if pid == 0:
+                raise OSError(errno.EAGAIN, "the process for this run could not be started")
+            return number, pid
+        except BaseException:
+            self.kill(number)
+            raise
+        finally:
+            self._forked.pop(number, None)
+
+    async def ended(self, number: int) -> int | None:
+        """How the child ended, as subprocess has it; waits for it."""
+        future = self._ended.get(number)
+        return None if future is None else await asyncio.shield(future)
+
+    def kill(self, number: int) -> None:
+        """Kill the child with its whole process group, and forget it. No error when it has ended."""
+        future = self._ended.pop(number, None)
+        if future is not None and not future.done() and not self.dead:
+            with contextlib.suppress(OSError):
+                self._send(Kill(number))
+
+    async def close(self) -> None:
+        self._lost()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGTERM)
+        await self._process.wait()
+
+    def _send(self, command: ZygoteCommand, fd: int | None = None) -> None:
+        if self.dead:
+            raise ConnectionError("the process that starts workers is gone")
+        socket.send_fds(self._sock, [encode(command)], [] if fd is None else [fd])
+
+    def _readable(self) -> None:
+        try:
+            data = self._sock.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._lost()
+            return
+        self._buffer += data
+        for frame in frames(self._buffer):
+            report = zygote_report_decoder.decode(frame)
+            if isinstance(report, Forked):
+                _resolve(self._forked.get(report.id), report.pid)
+            elif isinstance(report, Ended):
+                _resolve(self._ended.get(report.id), report.code)
+
+    def _lost(self) -> None:
+        if self.dead:
+            return
+        self.dead = True
+        asyncio.get_running_loop().remove_reader(self._sock)
+        self._sock.close()
+        for future in self._forked.values():
+            if not future.done():
+                future.set_exception(ConnectionError("the process that starts workers is gone"))
+        for future in self._ended.values():
+            _resolve(future, -signal.SIGKILL)
+
+
+def _resolve(future: asyncio.Future[int] | None, value: int) -> None:
+    if future is not None and not future.done():
+        future.set_result(value)
+
+
+def _fork(number: int, limits: Limits | None, *, once: bool) -> Fork:
+    if limits is None:
+        return Fork(number, is_trusted=True, once=once)
+    return Fork(
+        number,
+        once=once,
+        memory_mb=limits.worker_memory_mb,
+        open_files=limits.worker_open_files,
+        file_mb=limits.worker_file_mb,
+    )

@@ -1,0 +1,312 @@
+"""Search by meaning, from the host's side: keeps the encoder alive while it is needed, tells it what there is, asks it.
+
+`keep` is the one task that starts, feeds and ends the child. A query that the child cannot answer now (not started, still indexing,
+just died) gets None with `why_not`, and is answered by words instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from array import array
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import Final
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from ..encoder.messages import Doc, Docs, Encode, Find, Found, Open, Put, Ready, Reply, Request, Shelf, Vectors
+from ..encoder.models import Candidate, NoModel
+from ..encoder.score_weights import Recipe
+from ..errors import RepertoireError
+from ..model.workflow import WorkflowVersion
+from ..store import Store
+from .caller_view import View
+from .encoder_client import EncoderGone, EncoderProcess, EncoderRefused, encoder_process
+from .search_texts import Texts, sendable, texts_of
+
+logger = logging.getLogger(__name__)
+
+_OPEN_S: Final = 300.0
+"""For loading torch and the model; where a model may be downloaded, for that too."""
+_STEP_S: Final = 60.0
+"""For one batch, or for building a shelf of a hundred thousand."""
+_QUERY_S: Final = 10.0
+_BATCH: Final = 16
+"""Texts encoded in one request: a query waits behind at most one, some 200 ms."""
+_AT_ONCE: Final = 256
+"""Workflows taken in together: all that is done for them between two turns of the loop takes milliseconds."""
+_FIRST_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 60.0
+_STEADY_S: Final = 60.0
+"""A child that was ready for so long has not failed at once: the next pause is short again."""
+_REFUSED_FOR_S: Final = 300.0
+"""A model that could not be loaded is tried again after this."""
+
+
+class Ranked(msgspec.Struct, frozen=True):
+    """A workflow that fits, by name, and why: `meaning` is a cosine, `words` those of the query that it has."""
+
+    name: str
+    score: float
+    meaning: float
+    words: tuple[str, ...]
+
+
+class _Shelf(msgspec.Struct):
+    number: int
+    view: View
+    names: dict[int, str]
+    docs: dict[str, int]
+
+
+class Meaning:
+    """`choose` names the models to try; it raises NoModel where there is none."""
+
+    def __init__(
+        self, store: Store, choose: Callable[[], tuple[Candidate, ...]], scratch: str, *, idle_s: float, download: bool = False,
+        recipe: Recipe | None = None,
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._choose = choose
+        self._scratch = scratch
+        self._idle_s = idle_s
+        self._download = download
+        self.recipe = recipe or Recipe()
+        self._process: EncoderProcess | None = None
+        self._needed_at = 0.0
+        self._wake = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._wanted: dict[tuple[str, ...], View] = {}
+        self._shelves: dict[tuple[str, ...], _Shelf] = {}
+        self._trouble: str | None = None
+        self._hopeless = False
+        self._forget()
+        self.encoded = 0
+        """Texts encoded since the start: an unchanged restart leaves it at 0."""
+        self.starts = 0
+
+    def _forget(self) -> None:
+        """The child knows nothing."""
+        self._rows: dict[str, int] = {}
+        self._docs: dict[str, int] = {}
+        self._shelves.clear()
+        self._model = ""
+        self._dimension = 0
+        self.progress: tuple[int, int] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the child, while there is one."""
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def why_not(self) -> str:
+        """Why a query is not answered by meaning now, as a sentence."""
+        if self._trouble is not None:
+            return self._trouble
+        if self.progress is not None:
+            done, total = self.progress
+            return f"Ranked by words only: {done} of {total} workflows are indexed."
+        return "Ranked by words only: the encoder is starting."
+
+    async def find(
+        self, roots: tuple[str, ...], view: View, query: str, limit: int, within: Collection[str] | None = None, *,
+        wait_s: float = 0.0,
+    ) -> list[Ranked] | None:  # fmt: skip
+        """What fits among `within`, best first, with near-ties behind the limit; None: ask again later, `why_not` says why."""
+        self._needed_at = time.monotonic()
+        shelf = self._shelves.get(roots)
+        if shelf is None or shelf.view is not view:
+            self._wanted[roots] = view
+            self._wake.set()
+            shelf = await self._indexed(roots, view, wait_s)
+        process = self._process
+        if shelf is None or process is None:
+            return None
+        chosen = None
+        if within is not None:
+            chosen = array("i", (shelf.docs[name] for name in within if name in shelf.docs)).tobytes()
+        try:
+            reply = await process.request(Find(shelf.number, sendable(query), limit, chosen), within_s=_QUERY_S)
+        except (EncoderGone, EncoderRefused) as error:
+            logger.warning("a query is answered by words: %s", error)
+            self._trouble = f"Ranked by words only: {error}."
+            return None
+        assert isinstance(reply, Found)
+        self._trouble = None
+        return [Ranked(shelf.names[hit.doc], hit.score, hit.meaning, tuple(hit.words)) for hit in reply.hits]
+
+    async def _indexed(self, roots: tuple[str, ...], view: View, wait_s: float) -> _Shelf | None:
+        """Wait so long for the shelf. Where there will be none, do not wait."""
+        with anyio.move_on_after(wait_s):
+            while True:
+                shelf = self._shelves.get(roots)
+                if shelf is not None and shelf.view is view:
+                    return shelf
+                if self._hopeless:
+                    return None
+                await self._moved.wait()
+        return None
+
+    async def keep(self) -> None:
+        """For as long as the app lives: start the child at first need, feed it, start it again when it died, end it when idle."""
+        pause = _FIRST_PAUSE_S
+        while True:
+            await self._woken()
+            began = time.monotonic()
+            try:
+                await self._one_life()
+                continue
+            except NoModel as none:
+                self._give_up(f"Ranked by words only: {none} {none.hint}", hopeless=True)
+                await anyio.sleep(_REFUSED_FOR_S)
+            except EncoderRefused as refused:
+                logger.warning("no semantic search: %s", refused)
+                self._give_up(f"Ranked by words only: {refused}", hopeless=True)
+                await anyio.sleep(_REFUSED_FOR_S)
+            except RepertoireError as error:  # the Store's file or disk
+                logger.warning("no semantic search: %s", error.message)
+                self._give_up(f"Ranked by words only: {error.message}", hopeless=True)
+                await anyio.sleep(_REFUSED_FOR_S)
+            except (EncoderGone, OSError) as gone:
+                logger.warning("the encoder ended: %s; it is started again", gone)
+                self._give_up(f"Ranked by words only: {gone}; it is being started again.", hopeless=False)
+                pause = pause_after(pause, time.monotonic() - began)
+                await anyio.sleep(pause)
+                if time.monotonic() - self._needed_at < self._idle_s:
+                    self._wake.set()
+            except Exception:  # the edge of a helper: whatever it is, everything but this ranking goes on
+                logger.exception("keeping the encoder")
+                self._give_up(
+                    "Ranked by words only: the encoder failed; the server's log has the details.", hopeless=True
+                )
+                await anyio.sleep(_REFUSED_FOR_S)
+
+    async def _one_life(self) -> None:
+        """Until it was idle for long. Raises NoModel, EncoderGone, EncoderRefused."""
+        candidates = await anyio.to_thread.run_sync(self._choose)
+        self.starts += 1
+        async with encoder_process(self._scratch, download=self._download) as process:
+            process.on_gone = self._wake.set
+            try:
+                ready = await process.request(Open(candidates, self.recipe), within_s=_OPEN_S)
+                assert isinstance(ready, Ready)
+                for reason in ready.refused:
+                    logger.warning("%s", reason)
+                logger.info("semantic search: %s", ready.where)
+                self._forget()
+                self._model, self._dimension = ready.model, ready.dimension
+                self._process, self._trouble, self._hopeless = process, None, False
+                self._needed_at = time.monotonic()  # loading took long, and somebody waits
+                await self._feed(process)
+            finally:
+                process.on_gone = None  # what ends it now is we
+                self._process = None
+                self._forget()
+                self._tell()
+
+    async def _feed(self, process: EncoderProcess) -> None:
+        """Index what is wanted until nothing was needed for long."""
+        while True:
+            while self._wanted:
+                roots, view = next(iter(self._wanted.items()))
+                await self._index(process, roots, view)
+                if self._wanted[roots] is view:  # not sooner: if the child dies of it, the next one has to know
+                    del self._wanted[roots]
+            left = self._needed_at + self._idle_s - time.monotonic()
+            if left <= 0:
+                return
+            with anyio.move_on_after(left):
+                await self._woken()
+            if process.gone:
+                raise EncoderGone("the encoder died")
+
+    async def _index(self, process: EncoderProcess, roots: tuple[str, ...], view: View) -> None:
+        versions = list(view.names.values())
+        new = [version for version in versions if version.hash not in self._docs]
+        for start in range(0, len(new), _AT_ONCE):
+            await self._take_in(process, new[start : start + _AT_ONCE], start, len(new))
+        numbers = {name: self._docs[version.hash] for name, version in view.names.items()}
+        known = self._shelves.pop(roots, None)
+        number = known.number if known is not None else len(self._shelves) + 1
+        await self._ask(process, Shelf(number, array("i", numbers.values()).tobytes()))
+        names = {doc: name for name, doc in numbers.items()}
+        self._shelves[roots] = _Shelf(number, view, names, numbers)
+        self._needed_at = time.monotonic()
+        self.progress = None
+        self._tell()
+
+    async def _take_in(self, process: EncoderProcess, some: list[WorkflowVersion], done: int, total: int) -> None:
+        texts = await anyio.to_thread.run_sync(_read, some)
+        async for share in self._bring(process, texts):
+            self.progress = done + int(share * len(some)), total
+            self._tell()
+        await self._ask(process, Docs([Doc(tuple(self._rows[sha] for sha in shas), one.words) for one, shas in texts]))
+        for version in some:
+            self._docs[version.hash] = len(self._docs)
+
+    async def _bring(self, process: EncoderProcess, texts: list[tuple[Texts, tuple[str, ...]]]) -> AsyncIterator[float]:
+        """Give the child a row for every text: what the Store has, and what has to be encoded; of that the share that is done."""
+        missing = {
+            sha: view for one, shas in texts for sha, view in zip(shas, one.views, strict=True) if sha not in self._rows
+        }
+        stored = await self._store.vectors(self._model, list(missing))
+        good = [(sha, value) for sha, value in stored.items() if len(value) == 4 * self._dimension]
+        if good:
+            await self._ask(process, Put(b"".join(value for _, value in good)))
+            self._number([sha for sha, _ in good])
+        rest = sorted(
+            ((sha, view) for sha, view in missing.items() if sha not in self._rows), key=lambda one: len(one[1])
+        )
+        for start in range(0, len(rest), _BATCH):  # of one length each: a batch is as slow as its longest text
+            yield start / len(rest)
+            await self._encode(process, rest[start : start + _BATCH])
+
+    async def _encode(self, process: EncoderProcess, some: list[tuple[str, str]]) -> None:
+        reply = await self._ask(process, Encode([text for _, text in some]))
+        assert isinstance(reply, Vectors)
+        size = 4 * self._dimension
+        values = [reply.values[at * size : (at + 1) * size] for at in range(len(some))]
+        shas = [sha for sha, _ in some]
+        self._number(shas)
+        self.encoded += len(some)
+        await self._store.add_vectors(self._model, list(zip(shas, values, strict=True)))
+
+    def _number(self, shas: list[str]) -> None:
+        """The child numbers rows as they come; so do we."""
+        for sha in shas:
+            self._rows[sha] = len(self._rows)
+
+    async def _ask(self, process: EncoderProcess, request: Request) -> Reply:
+        """A step of indexing: one that is refused leaves the two ends apart, so the child is begun anew."""
+        try:
+            return await process.request(request, within_s=_STEP_S)
+        except EncoderRefused as refused:
+            raise EncoderGone(f"the encoder failed: {refused}") from refused
+
+    def _give_up(self, reason: str, *, hopeless: bool) -> None:
+        """`hopeless`: to wait is no use, it will not start by itself."""
+        self._trouble, self._hopeless = reason, hopeless
+        self._tell()
+
+    def _tell(self) -> None:
+        """Something has changed for whoever waits for a shelf."""
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def _woken(self) -> None:
+        await self._wake.wait()
+        self._wake.clear()
+
+
+def pause_after(last: float, lived_s: float) -> float:
+    """Seconds before a child that ended is started again: longer each time, but for one that was well for long."""
+    return _FIRST_PAUSE_S if lived_s > _STEADY_S else min(2 * last, _LONGEST_PAUSE_S)
+
+
+def _read(versions: list[WorkflowVersion]) -> list[tuple[Texts, tuple[str, ...]]]:
+    """The texts of each, with their sha256."""
+    return [(texts, texts.shas()) for texts in map(texts_of, versions)]

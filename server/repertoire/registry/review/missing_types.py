@@ -1,0 +1,79 @@
+"""The types of what callers call: without them no caller is told what to give and what comes back."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from ...model.workflow import Finding
+from .entry_points import Entry
+from .findings import finding, listed
+from .tree import Function, header, parameters, written
+
+_MOST_SHOWN = 9
+"""Parameters written out in a hint."""
+
+
+def signature(entry: Entry, inside: list[ast.AST]) -> Iterator[Finding]:
+    function = entry.function
+    untyped = [one.arg for one in entry.parameters if one.annotation is None]
+    if untyped:
+        yield finding(
+            function, "untyped_parameter",
+            f"{listed(untyped)} of `{function.name}` {'has' if len(untyped) == 1 else 'have'} no type: callers are not told what to give.",
+            _better(entry, inside),
+        )  # fmt: skip
+    if function.returns is None and entry.of_class is None:  # a class's result is what its responses hold
+        yield finding(
+            function, "untyped_result",
+            f"`{function.name}` does not say what it returns: the tool has no output schema.", _better(entry, inside),
+        )  # fmt: skip
+    if function.args.kwarg is not None and not entry.parameters:
+        yield finding(
+            function, "unnamed_arguments",
+            f"`**{function.args.kwarg.arg}` is all that callers are told of: they cannot know what to give.",
+            f"Name each argument: `{header(function)}(text: str, most: int = 10)`.",
+        )  # fmt: skip
+
+
+def _better(entry: Entry, inside: list[ast.AST]) -> str:
+    """The line of the `def` as it could be."""
+    function, arguments = entry.function, entry.function.args
+    shown: list[str] = []
+    for one, default in parameters(arguments)[:_MOST_SHOWN]:
+        kind = written(one.annotation) or (_type_of(default) if one in entry.parameters else "")
+        if arguments.kwonlyargs and one is arguments.kwonlyargs[0]:
+            shown.append("*")
+        equals = " = " if kind else "="
+        shown.append(one.arg + (f": {kind}" if kind else "") + (equals + written(default) if default else ""))
+    if len(parameters(arguments)) > _MOST_SHOWN:
+        shown.append("...")
+    elif arguments.kwarg is not None:
+        shown.append(f"**{arguments.kwarg.arg}: str")
+    result = written(function.returns) or ("" if entry.of_class else _result(function, inside))
+    return f"{header(function)}({', '.join(shown)}){result and f' -> {result}'}:"
+
+
+def _result(function: Function, inside: list[ast.AST]) -> str:
+    if any(isinstance(one, ast.Yield | ast.YieldFrom) for one in inside):
+        return "AsyncIterator[str]" if isinstance(function, ast.AsyncFunctionDef) else "Iterator[str]"
+    values = [one.value for one in inside if isinstance(one, ast.Return) and one.value is not None]
+    return _type_of(values[0]) if values else "None"
+
+
+def _type_of(value: ast.expr | None) -> str:
+    """The type that a literal has; a text's where nothing shows it."""
+    match value:
+        case ast.Constant(value=None):
+            return "str | None"
+        case ast.Constant(value=bool() | int() | float() as given):
+            return type(given).__name__
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as given)):
+            return type(given).__name__
+        case ast.Compare() | ast.UnaryOp(op=ast.Not()):
+            return "bool"
+        case ast.List() | ast.ListComp():
+            return "list[str]"
+        case ast.Dict() | ast.DictComp():
+            return "dict[str, str]"
+    return "str"

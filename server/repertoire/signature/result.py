@@ -1,0 +1,128 @@
+"""What `run` returned, as JSON text: checked against its annotation, or refused with a sentence that says where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from ..values.refusals import ResultMismatch, ResultNotJson, ResultTooLarge, TooManyItems
+from ..values.result_json import Fallback, TooMany, all_unboxed, is_boxed, with_text, written
+from .annotations import UNSAID
+from .annotations import shown as shown_annotation
+from .validation_messages import shown
+
+if TYPE_CHECKING:
+    from .simple_types import ForResults
+
+_LARGE_HINT: Final = "Write the data to a file and return its path, or take an offset and return one page."
+_ANY_SIZE: Final = 2**62
+
+
+def check_room(items: int, max_items: int, hint: str) -> None:
+    """Raises TooManyItems where a stream of the author's own values has as many as its result may hold."""
+    if items >= max_items:
+        raise TooManyItems(
+            f"run() yielded more than {max_items} items", hint=f"{hint} The setting max_items raises this limit."
+        )
+
+
+def dump(value: Any, annotation: Any, adapter: ForResults, max_bytes: int) -> str:
+    """NaN and infinities become null: JSON has no word for them."""
+    if is_boxed(value):  # before its type is checked, which would go through all of it
+        value = _unboxed(value, max_bytes)
+    if annotation is not UNSAID:
+        value = _checked(value, annotation, adapter, max_bytes)
+    try:
+        text = written(with_text(value) if adapter.is_loose else value, adapter.serializer, Fallback(max_bytes))
+    except TooMany as error:
+        raise ResultTooLarge(
+            f"run() returned {error}; at most {max_bytes} bytes are allowed", hint=_LARGE_HINT
+        ) from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _not_json(value, error) from error
+    if len(text) > max_bytes:
+        raise ResultTooLarge(
+            f"run() returned {len(text)} bytes of JSON; at most {max_bytes} are allowed",
+            hint=_LARGE_HINT,
+        )
+    return text.decode()
+
+
+def _checked(value: Any, annotation: Any, adapter: ForResults, max_bytes: int) -> Any:
+    from pydantic import ValidationError
+
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        if (plain := _unboxed(value, max_bytes)) is not value:
+            return _checked(plain, annotation, adapter, max_bytes)
+        first = error.errors(include_url=False)[0]
+        place = "".join(f"[{part!r}]" for part in first["loc"])
+        detail = f"; at result{place}: {first['msg']}" if place else ""
+        raise ResultMismatch(
+            f"run() says it returns {shown_annotation(annotation)}, but returned {shown(value)}{detail}",
+            hint="Correct the return annotation or the return value.",
+        ) from None
+
+
+def _unboxed(value: Any, max_bytes: int) -> Any:
+    """With Python's own numbers and lists for numpy's; the same object where it has none."""
+    try:
+        plain = all_unboxed(value, max_bytes)
+    except TooMany as error:
+        raise ResultTooLarge(
+            f"run() returned {error}; at most {max_bytes} bytes are allowed", hint=_LARGE_HINT
+        ) from None
+    except (TypeError, RecursionError):
+        return value
+    return plain if _kinds(plain) != _kinds(value) else value
+
+
+def _kinds(value: Any) -> Any:
+    """The types in a value, to tell whether any was changed."""
+    if isinstance(value, dict):
+        return [_kinds(item) for item in value.values()]
+    return [_kinds(item) for item in value] if type(value) in (list, tuple) else type(value)
+
+
+def _not_json(value: Any, error: Exception) -> ResultNotJson:
+    path, culprit = _find_culprit(value)
+    if culprit is None:
+        return ResultNotJson(
+            f"{path} contains itself, so it has no JSON form",
+            hint="Return a copy without the part that points back.",
+        )
+    name = type(culprit).__name__
+    return ResultNotJson(
+        f"{path} has no JSON form: it is of type {name} ({str(error)[:300]})",
+        hint="Return numbers, strings, lists, dicts, dataclasses or pydantic models.",
+    )
+
+
+def _find_culprit(value: Any) -> tuple[str, Any]:
+    """The innermost part that cannot be written, and the way to it; None when that leads back to where it has been."""
+    from pydantic_core import to_json
+
+    path, seen = "result", set[int]()
+    for _ in range(50):  # a longer way helps nobody
+        if id(value) in seen:
+            return path, None
+        seen.add(id(value))
+        for step, part in _parts(value):
+            try:
+                to_json(part, bytes_mode="base64", fallback=Fallback(_ANY_SIZE))
+            except (ValueError, TypeError, RecursionError):
+                path, value = path + step, part
+                break
+        else:
+            break
+    return path, value
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        yield from ((f"[{str(key)[:60]!r}]", part) for key, part in value.items())
+    elif isinstance(value, list | tuple):
+        yield from ((f"[{i}]", part) for i, part in enumerate(value))
+    elif isinstance(value, set | frozenset):
+        yield from (("{...}", part) for part in value)

@@ -1,0 +1,61 @@
+"""What the groups of facts share: one connection that writes, one that reads."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
+
+import aiosqlite
+
+from ..errors import StorageError
+from .storage_errors import Trouble
+from .writer import Writer, on_thread, raw
+
+T = TypeVar("T")
+
+
+class Facts:
+    """Both `write` and `read` raise StorageError or DamagedStore where the file or its disk is in trouble."""
+
+    def __init__(self, writer: Writer, reader: aiosqlite.Connection, epoch: int, trouble: Trouble) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._trouble = trouble
+        self.epoch = epoch
+
+    def on_trouble(self, hear: Callable[[StorageError | None], None]) -> None:
+        """`hear` is told when nothing can be written, and why; None when it can again."""
+        self._writer.on_trouble = hear
+
+    def submit(self, fact: Callable[[sqlite3.Connection], T], *, patient: bool = False) -> asyncio.Future[T]:
+        """Commit one fact after all that was submitted before it; the future has its value, or what it raised.
+
+        A `patient` one is tried until it is committed, where the disk is full or the file is locked.
+        """
+        return self._writer.submit(fact, patient=patient)
+
+    async def write(self, fact: Callable[[sqlite3.Connection], T]) -> T:
+        """Commit one fact, with whatever others are waiting."""
+        return await self.submit(fact)
+
+    async def write_patiently(self, fact: Callable[[sqlite3.Connection], T]) -> T:
+        """As `write`, for what a run does that goes on."""
+        return await self.submit(fact, patient=True)
+
+    async def read_behind(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a query after all that was submitted before it: `read` does not see what waits to be committed.
+
+        For whoever acts on what is not there: a run that is begun again, or that is cancelled with all below it.
+        """
+        return await self.submit(query, patient=True)
+
+    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a query on the reader's thread."""
+        if self._trouble.gone is not None:
+            raise self._trouble.gone
+        try:
+            return await on_thread(self._reader, query, raw(self._reader))
+        except sqlite3.Error as error:
+            raise self._trouble.explain(error) from error

@@ -1,0 +1,193 @@
+"""Facts about how versions came to be published: drafts, what their examples showed, who did what when; and what is pinned."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import Literal
+
+import msgspec
+
+from ..model.example import Checked
+from ..model.workflow import WorkflowVersion
+from .facts import Facts
+from .workflow_versions import add_version, decode_version
+
+Action = Literal["draft", "published", "deleted"]
+
+_encode = msgspec.msgpack.Encoder().encode
+_checked = msgspec.msgpack.Decoder(Checked)
+
+
+class Effect(msgspec.Struct, frozen=True):
+    """A body's call that changes something in this store, and what the body is to be answered, as JSON."""
+
+    run_id: str
+    path: str
+    answer: str
+
+
+class By(msgspec.Struct, frozen=True):
+    """Who does it, and through which program; where a body does, with which call."""
+
+    principal: str = ""
+    client: str = ""
+    effect: Effect | None = None
+
+
+class Publication(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a name's history. `based_on` is the hash that was published before; `at` seconds since the epoch."""
+
+    hash: str
+    action: Action
+    at: float
+    principal: str
+    client: str
+    based_on: str | None = None
+
+
+class PublishingFacts(Facts):
+    async def publish(self, version: WorkflowVersion, by: By = By(), checked: Checked | None = None) -> float:
+        """Store the version and what its examples have shown, and let its name point to it; gives the time of it."""
+        now = time.time()
+
+        def fact(db: sqlite3.Connection) -> None:
+            add_version(db, version)
+            if checked is not None:
+                _note_checked(db, version.hash, checked)
+            _note(db, version.name, version.hash, "published", now, by)
+            db.execute(
+                "INSERT INTO published (name, hash, published_at) VALUES (?, ?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, published_at = excluded.published_at",
+                (version.name, version.hash, now),
+            )
+            _note_effect(db, by.effect)
+
+        await self.write(fact)
+        return now
+
+    async def unpublish(self, name: str, by: By = By()) -> bool:
+        """Take the name away; versions and runs stay. False: there was none."""
+
+        def fact(db: sqlite3.Connection) -> bool:
+            row = db.execute("DELETE FROM published WHERE name = ? RETURNING hash", (name,)).fetchone()
+            if row is not None:
+                _note(db, name, row[0], "deleted", time.time(), by)
+            _note_effect(db, by.effect)
+            return row is not None
+
+        return await self.write(fact)
+
+    async def effect(self, run_id: str, path: str) -> str | None:
+        """What this call of a body was answered, where it has changed something already."""
+        statement = "SELECT answer FROM effect WHERE run_id = ? AND path = ?"
+        row = await self.read(lambda db: db.execute(statement, (run_id, path)).fetchone())
+        return None if row is None else row[0]
+
+    async def keep_draft(self, version: WorkflowVersion, by: By, checked: Checked) -> None:
+        """Store the version without a name that points to it. What was ever published keeps the examples that it was published with."""
+
+        def fact(db: sqlite3.Connection) -> None:
+            add_version(db, version)
+            if not _was_published(db, version.hash):
+                _note_checked(db, version.hash, checked)
+            _note(db, version.name, version.hash, "draft", time.time(), by)
+
+        await self.write(fact)
+
+    async def history(self, name: str) -> list[Publication]:
+        """Newest first; the last two hundred lines."""
+
+        def query(db: sqlite3.Connection) -> list[Publication]:
+            rows = db.execute(
+                "SELECT hash, action, at, principal, client, based_on FROM publication WHERE name = ? ORDER BY n DESC LIMIT 200",
+                (name,),
+            )
+            return [
+                Publication(hash=hash, action=action, at=at, principal=principal, client=client, based_on=based_on)
+                for hash, action, at, principal, client, based_on in rows
+            ]
+
+        return await self.read(query)
+
+    async def was_published(self, hash: str) -> bool:
+        return await self.read(lambda db: _was_published(db, hash))
+
+    async def ever_published(self, name: str) -> frozenset[str]:
+        """Hashes of the versions that the name has ever run."""
+        statement = "SELECT DISTINCT hash FROM publication WHERE name = ? AND action = 'published'"
+        return frozenset(await self.read(lambda db: [hash for (hash,) in db.execute(statement, (name,))]))
+
+    async def drafts(self) -> list[tuple[WorkflowVersion, float]]:
+        """Versions that were kept and never published, with the time, newest first; the last hundred."""
+
+        def query(db: sqlite3.Connection) -> list[tuple[WorkflowVersion, float]]:
+            rows = db.execute(
+                "SELECT version.body, max(at) FROM publication AS line JOIN version USING (hash) WHERE action = 'draft' AND NOT EXISTS "
+                "(SELECT 1 FROM publication WHERE hash = line.hash AND action = 'published') GROUP BY hash ORDER BY 2 DESC LIMIT 100"
+            )
+            return [(decode_version(body), at) for body, at in rows]
+
+        return await self.read(query)
+
+    async def versions_like(self, name: str, prefix: str) -> list[WorkflowVersion]:
+        """Of this name's versions those whose hash begins so; at most two."""
+
+        def query(db: sqlite3.Connection) -> list[WorkflowVersion]:
+            rows = db.execute(
+                "SELECT body FROM version WHERE name = ? AND hash >= ? AND hash < ? LIMIT 2",
+                (name, prefix, prefix + "g"),
+            )
+            return [decode_version(body) for (body,) in rows]
+
+        return await self.read(query)
+
+    async def note_checked(self, hash: str, checked: Checked) -> None:
+        await self.write(lambda db: _note_checked(db, hash, checked))
+
+    async def checked(self, hash: str) -> Checked:
+        """Empty where the version has no examples."""
+
+        def query(db: sqlite3.Connection) -> Checked:
+            row = db.execute("SELECT body FROM checked WHERE hash = ?", (hash,)).fetchone()
+            return Checked() if row is None else _checked.decode(row[0])
+
+        return await self.read(query)
+
+    async def pins(self) -> list[str]:
+        """Names, pinned first first."""
+        return [
+            name for (name,) in await self.read(lambda db: db.execute("SELECT name FROM pin ORDER BY at").fetchall())
+        ]
+
+    async def pin(self, name: str) -> bool:
+        """False: it was pinned before."""
+        statement = "INSERT OR IGNORE INTO pin (name, at) VALUES (?, ?)"
+        return bool(await self.write(lambda db: db.execute(statement, (name, time.time())).rowcount))
+
+    async def unpin(self, name: str) -> bool:
+        return bool(await self.write(lambda db: db.execute("DELETE FROM pin WHERE name = ?", (name,)).rowcount))
+
+
+def _note(db: sqlite3.Connection, name: str, hash: str, action: Action, at: float, by: By) -> None:
+    row = db.execute("SELECT hash FROM published WHERE name = ?", (name,)).fetchone()
+    before = row[0] if action == "published" and row is not None and row[0] != hash else None
+    db.execute(
+        "INSERT INTO publication (name, hash, action, at, principal, client, based_on) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (name, hash, action, at, by.principal, by.client, before),
+    )
+
+
+def _note_effect(db: sqlite3.Connection, effect: Effect | None) -> None:
+    if effect is not None:
+        db.execute("INSERT OR REPLACE INTO effect VALUES (?, ?, ?)", msgspec.structs.astuple(effect))
+
+
+def _note_checked(db: sqlite3.Connection, hash: str, checked: Checked) -> None:
+    db.execute("INSERT OR REPLACE INTO checked (hash, body) VALUES (?, ?)", (hash, _encode(checked)))
+
+
+def _was_published(db: sqlite3.Connection, hash: str) -> bool:
+    return (
+        db.execute("SELECT 1 FROM publication WHERE hash = ? AND action = 'published'", (hash,)).fetchone() is not None
+    )

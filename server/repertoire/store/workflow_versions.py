@@ -1,0 +1,168 @@
+"""Facts about versions: which texts exist, which are published, what was read from which file."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+import msgspec
+
+from ..model.workflow import BrokenFile, WorkflowVersion
+from .facts import Facts
+
+_encode = msgspec.msgpack.Encoder().encode
+_version = msgspec.msgpack.Decoder(WorkflowVersion)
+_broken = msgspec.msgpack.Decoder(BrokenFile)
+
+Entries = tuple[WorkflowVersion | BrokenFile, ...]
+"""What a file is: one workflow, several of them in class style, or why it or one of them is none."""
+
+Scanned = tuple[str, Entries]
+"""A file's fingerprint and what was read at that fingerprint."""
+
+
+class CatalogueFacts(Facts):
+    async def keep_version(self, version: WorkflowVersion) -> None:
+        """Store the version without a name that points to it: for a run of its own."""
+        await self.write(lambda db: add_version(db, version))
+
+    async def published(self) -> list[tuple[WorkflowVersion, float]]:
+        """Created workflows with the time of publishing, oldest first."""
+
+        def query(db: sqlite3.Connection) -> list[tuple[WorkflowVersion, float]]:
+            rows = db.execute(
+                "SELECT version.body, published_at FROM published JOIN version USING (hash) ORDER BY published_at, published.name"
+            )
+            return [
+                (msgspec.structs.replace(_version.decode(body), origin="tool", root="", path=None), at)
+                for body, at in rows
+            ]
+
+        return await self.read(query)
+
+    async def version(self, prefix: str) -> WorkflowVersion | None:
+        """By its hash or a prefix of it that is unique."""
+
+        def query(db: sqlite3.Connection) -> WorkflowVersion | None:
+            rows = db.execute(
+                "SELECT body FROM version WHERE hash >= ? AND hash < ? LIMIT 2", (prefix, prefix + "g")
+            ).fetchall()
+            return _version.decode(rows[0][0]) if len(rows) == 1 else None
+
+        return await self.read(query)
+
+    async def versions_of(self, name: str) -> list[WorkflowVersion]:
+        """Every version that the name ever had, newest first; the last hundred."""
+
+        def query(db: sqlite3.Connection) -> list[WorkflowVersion]:
+            rows = db.execute("SELECT body FROM version WHERE name = ? ORDER BY created_at DESC LIMIT 100", (name,))
+            return [_version.decode(body) for (body,) in rows]
+
+        return await self.read(query)
+
+    async def scanned(self, root: str) -> dict[str, Scanned]:
+        """What is known of the files below `root`, by path."""
+
+        def query(db: sqlite3.Connection) -> dict[str, Scanned]:
+            rows = db.execute(
+                "SELECT scanned.path, fingerprint, version.body, entry.broken FROM scanned "
+                "JOIN scanned_entry AS entry USING (root, path) LEFT JOIN version ON version.hash = entry.hash "
+                "WHERE root = ? ORDER BY scanned.path, entry.n",
+                (root,),
+            )
+            known: dict[str, Scanned] = {}
+            unreadable: set[str] = set()
+            for path, fingerprint, body, broken in rows:
+                try:
+                    entry = _broken.decode(broken) if body is None else _found(_version.decode(body), root, path)
+                except msgspec.MsgspecError:  # written by another version of Repertoire: the file is read again
+                    unreadable.add(path)
+                    continue
+                _, before = known.get(path, ("", ()))
+                known[path] = fingerprint, (*before, entry)
+            return {path: scanned for path, scanned in known.items() if path not in unreadable}
+
+        return await self.read(query)
+
+    async def record_scan(self, root: str, found: dict[str, Scanned], gone: list[str]) -> None:
+        """Remember what was read from changed files, and forget those that are gone."""
+
+        def fact(db: sqlite3.Connection) -> None:
+            for table in ("scanned", "scanned_entry"):
+                statement = f"DELETE FROM {table} WHERE root = ? AND path = ?"
+                db.executemany(statement, [(root, path) for path in (*gone, *found)])
+            for path, (fingerprint, entries) in found.items():
+                db.execute("INSERT INTO scanned (root, path, fingerprint) VALUES (?, ?, ?)", (root, path, fingerprint))
+                for n, entry in enumerate(entries):
+                    if isinstance(entry, WorkflowVersion):
+                        add_version(db, entry)
+                    hash, broken = (entry.hash, None) if isinstance(entry, WorkflowVersion) else (None, _encode(entry))
+                    row = (root, path, n, hash, broken)
+                    db.execute("INSERT INTO scanned_entry (root, path, n, hash, broken) VALUES (?, ?, ?, ?, ?)", row)
+
+        await self.write(fact)
+
+    async def match(self, expression: str, limit: int) -> list[tuple[str, float]]:
+        """Hashes of versions whose text matches an FTS5 expression, best first, with a positive score (negated bm25)."""
+
+        def query(db: sqlite3.Connection) -> list[tuple[str, float]]:
+            rows = db.execute(
+                # name 3, description 2, parameters 1: the most even of the weights measured for the lexical ranking
+                "SELECT hash, -bm25(version_text, 0, 3, 2, 1) AS score FROM version_text WHERE version_text MATCH ? "
+                "ORDER BY score DESC, hash LIMIT ?",
+                (expression, limit),
+            )
+            return rows.fetchall()
+
+        return await self.read(query)
+
+    async def usage(self) -> dict[str, int]:
+        """How often each workflow has been run."""
+        return dict(
+            await self.read(
+                lambda db: db.execute(
+                    "SELECT workflow, count(*) FROM run WHERE example = 0 GROUP BY workflow"
+                ).fetchall()
+            )
+        )
+
+
+def _found(version: WorkflowVersion, root: str, path: str) -> WorkflowVersion:
+    """The same text may lie in two files, or be created too: each has the place where it was found, not where it was stored first."""
+    return msgspec.structs.replace(version, origin="operator", root=root, path=path)
+
+
+def decode_version(body: bytes) -> WorkflowVersion:
+    return _version.decode(body)
+
+
+def add_version(db: sqlite3.Connection, version: WorkflowVersion) -> None:
+    """A hash is stored once; only what was stored before it was loaded is written over when it has been."""
+    row = (version.hash, version.name, _encode(version), version.created_at or time.time())
+    added = db.execute("INSERT OR IGNORE INTO version (hash, name, body, created_at) VALUES (?, ?, ?, ?)", row).rowcount
+    if not added:
+        (body,) = db.execute("SELECT body FROM version WHERE hash = ?", (version.hash,)).fetchone()
+        if not version.is_loaded or _version.decode(body).is_loaded:
+            return
+        db.execute("UPDATE version SET body = ? WHERE hash = ?", (row[2], version.hash))
+        db.execute("DELETE FROM version_text WHERE hash = ?", (version.hash,))
+    db.execute(
+        "INSERT INTO version_text (hash, name, description, parameters) VALUES (?, ?, ?, ?)",
+        (version.hash, version.name.replace("_", " "), version.description, _parameter_text(version)),
+    )
+
+
+def record_problem(version: WorkflowVersion) -> str | None:
+    """Why this version has no form in the store; None where it has one. One that has none would take others' records with it."""
+    try:
+        _version.decode(_encode(version))
+        _parameter_text(version).encode()
+    except (ValueError, TypeError, OverflowError, RecursionError, AttributeError, msgspec.MsgspecError) as error:
+        return str(error)[:300] or type(error).__name__
+    return None
+
+
+def _parameter_text(version: WorkflowVersion) -> str:
+    properties = version.input_schema.get("properties", {})
+    parts = [f"{name.replace('_', ' ')} {schema.get('description', '')}" for name, schema in properties.items()]
+    return " ".join([*parts, *version.options.tags])

@@ -1,0 +1,80 @@
+"""What a call gets as its answer: the same JSON as text and as structured content, because clients show the model one or the other."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from ...errors import Refused, RepertoireError
+from ...model.run import Run
+from ...service import Service
+from .fixed_tools import FIXED
+from .tool_listings import Listing
+
+Answer = dict[str, Any]
+"""A CallToolResult as the wire has it: the SDK checks it either way, and need not dump it first."""
+
+_NOT_AS_LISTED: Final = (
+    "The run is completed, but result{place} does not fit the output schema that this tool lists, so the result is left out here. "
+    "get_run(run_id) gives it. Do not run it again."
+)
+_RUNNING = frozenset({"run_workflow", "get_run", "cancel_run", "answer_run"})
+
+
+def answer_with(payload: dict[str, Any], *, is_error: bool = False) -> Answer:
+    text = json.dumps(payload, ensure_ascii=False)
+    content = [{"type": "text", "text": text}]
+    return {"resultType": "complete", "content": content, "structuredContent": payload, "isError": is_error}
+
+
+def answer_of_run(service: Service, run: Run, listing: Listing | None = None, note: str | None = None) -> Answer:
+    """What a call gives whose run stands like this: the envelope, an error where the run has failed.
+
+    `listing` is that of the workflow's own tool, where that was called: clients throw away what does not fit its output schema.
+    `note`: why a run that goes on is told of already.
+    """
+    envelope = service.envelope(run)
+    if (
+        listing is not None
+        and envelope["result"] is not None
+        and (place := _misfit(listing, envelope["result"])) is not None
+    ):
+        envelope = {**service.envelope(run, without_result=True), "message": _NOT_AS_LISTED.format(place=place[:200])}
+    envelope = what_to_do(envelope)
+    if note and run.status == "working":
+        envelope = {**envelope, "message": f"{note} Ask get_run(run_id, wait_s) for its result."}
+    return answer_with(envelope, is_error=run.status in ("failed", "cancelled"))
+
+
+def _misfit(listing: Listing, result: Any) -> str | None:
+    try:
+        return listing.misfit(result)
+    except RecursionError:
+        return ""
+
+
+def what_to_do(envelope: dict[str, Any]) -> dict[str, Any]:
+    """A run that waits for an answer says how to give it: who reads this has no form to fill in."""
+    if envelope.get("status") != "input_required":
+        return envelope
+    message = "The run waits for an answer. Ask a person, then call answer_run(run_id, answer)"
+    if len(envelope.get("questions", ())) > 1:
+        message = "The run waits for answers. Ask a person, then call answer_run(run_id, answer, question_id) for each question"
+    return {**envelope, "message": f"{message}; it goes on by itself, and get_run(run_id, wait_s) fetches its result."}
+
+
+def refusal(name: str, error: RepertoireError) -> Answer:
+    """A call that did not become a run. Workflow tools promise the envelope, so they answer in it."""
+    fault: dict[str, Any] = {
+        "code": error.code,
+        "type": type(error).__name__,
+        "message": error.message,
+        "line": None,
+        "hint": error.hint,
+    }
+    if isinstance(error, Refused):
+        fault |= {"code": error.reason, "line": error.line, "column": error.column}
+    payload: dict[str, Any] = {"error": fault, **(error.details if isinstance(error, Refused) else {})}
+    if name in _RUNNING or name not in FIXED:
+        payload = {"run_id": None, "session_id": None, "status": "failed", "result": None, "error": fault}
+    return answer_with(payload, is_error=True)

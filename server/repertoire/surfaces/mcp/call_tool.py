@@ -1,0 +1,298 @@
+"""tools/call: fixed tools and workflows, each translated into one verb of the service and its answer back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import anyio
+import mcp_types as types
+import msgspec
+from mcp.shared.exceptions import MCPError
+
+from ...errors import BadArguments, RepertoireError, UnknownWorkflow, cause_of
+from ...model.run import Run
+from ...model.session import Caller
+from ...service import Service
+from ..shutdown import FINISH_S, Ending, ServerEnds
+from .call_results import Answer, answer_of_run, answer_with, refusal, what_to_do
+from .fixed_tools import FIXED
+from .progress import Progress
+from .questions import Questions
+from .sdk_adapter import Cancellations, Context, client_name, is_modern, wants_progress
+from .tasks import GRACE_S, Tasks, declares_tasks
+from .tool_arguments import checked, without_host_arguments
+from .tool_listings import Listing, Listings
+
+logger = logging.getLogger(__name__)
+
+NoteOpen = Callable[[Any, str], None]
+_LAST_EVENTS_S = 1.0
+"""The events that were stored with a run's end are still to be read when it has ended; that takes a millisecond."""
+_NOTE_AFTER_S = 0.002
+"""Most runs of files have ended by then, and a note costs their answer a wake-up of the front. Of a created workflow's run the front
+hears at once: beside its own process the note costs nothing."""
+_LISTED = 20
+"""Runs in an answer of list_runs, unless the caller wants more."""
+_TOGETHER_S = 0.05
+"""Questions that a body asks at once come within this, and a person is asked for all of them; it is nothing beside a person's time."""
+Wait = Callable[[float], Awaitable[Run]]
+
+
+class Stake(NamedTuple):
+    """What a request has in a run while it waits for it."""
+
+    run_id: str
+    wait: Wait
+    is_stopped: bool
+    """Whether the run is stopped with the request."""
+    seen: int = 0
+    """The event up to which earlier requests have told of it."""
+    at_once: bool = False
+    """Whether the front hears of it as soon as it is recorded."""
+    recorded: asyncio.Future[Any] | None = None
+    """Done when the run's start is stored; None: it was stored before."""
+    listing: Listing | None = None
+    """That of the tool that was called, where it is the workflow's own."""
+
+
+class Note:
+    """Tells the front which run a request has begun, when that is stored: a run that never was must not be asked for."""
+
+    def __init__(self, tell: Callable[[], None], stake: Stake) -> None:
+        self._tell = tell
+        self._recorded = stake.recorded
+        self._cancelled = False
+        delay = 0.0 if stake.at_once else _NOTE_AFTER_S
+        self._timer = asyncio.get_running_loop().call_later(delay, self._due) if delay else None
+        if not delay:
+            self._due()
+
+    def cancel(self) -> None:
+        """The request is answered."""
+        self._cancelled = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _due(self) -> None:
+        if self._recorded is None:
+            self._tell()
+        else:
+            self._recorded.add_done_callback(self._heard)
+
+    def _heard(self, recorded: asyncio.Future[Any]) -> None:
+        if not self._cancelled and not recorded.cancelled() and recorded.exception() is None:
+            self._tell()
+
+
+class Calls:
+    """Answers tools/call for callers of one kind. `note_open` hears which run a request began, unless it is answered at once."""
+
+    def __init__(
+        self, service: Service, caller_of: Callable[[Context], Caller], cancellations: Cancellations, tasks: Tasks,
+        listings: Listings, deadline_s: float, note_open: NoteOpen | None = None, ending: Ending | None = None,
+    ) -> None:  # fmt: skip
+        self._ending = ending or Ending()
+        self._service = service
+        self._caller_of = caller_of
+        self._cancellations = cancellations
+        self._tasks = tasks
+        self._listings = listings
+        self._questions = Questions(service)
+        self._deadline_s = deadline_s
+        self._note_open = note_open
+
+    async def __call__(self, ctx: Context, params: types.CallToolRequestParams) -> Answer:
+        caller = msgspec.structs.replace(self._caller_of(ctx), client=client_name(ctx))
+        arguments = dict(params.arguments or {})
+        try:
+            if params.name in FIXED and params.name != "run_workflow":
+                return await self._fixed_or_ending(caller, params.name, self._checked(params.name, arguments))
+            return await self._run(ctx, caller, params, arguments)
+        except UnknownWorkflow as error:
+            if params.name in FIXED:
+                return refusal(params.name, error)
+            raise MCPError(
+                code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:100]}. {error.hint or ''}".strip()
+            ) from error
+        except RepertoireError as error:
+            return refusal(params.name, error)
+        except MCPError:
+            raise
+        except Exception:  # the edge of a request
+            logger.exception("tools/call %s", params.name)
+            return refusal(
+                params.name, RepertoireError("Repertoire failed to answer this call; its log has the details.")
+            )
+
+    def _checked(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments of a fixed tool."""
+        schema = FIXED[name].input_schema
+        return checked(name, without_host_arguments(arguments, schema, self._service.dropped_arguments))
+
+    async def _fixed_or_ending(self, caller: Caller, name: str, arguments: dict[str, Any]) -> Answer:
+        reads = name == "get_run"
+        with self._ending.scope(0.0 if reads else FINISH_S) as scope:
+            return await self._fixed(caller, name, arguments)
+        assert scope.cancelled_caught
+        self._ending.check()
+        if reads:
+            return await self._fixed(caller, name, {**arguments, "wait_s": 0})
+        raise ServerEnds(
+            f"The server ends ({self._ending.why}) before this call was finished.",
+            "It may or may not have had its effect: look, and make the same call again.",
+        )
+
+    async def _fixed(self, caller: Caller, name: str, arguments: dict[str, Any]) -> Answer:
+        service = self._service
+        match name:
+            case "search_workflows":
+                return answer_with(await service.search(caller, **arguments))
+            case "list_workflows":
+                return answer_with(await service.list_workflows(caller, **arguments))
+            case "get_workflow":
+                return answer_with(await service.get(caller, **arguments))
+            case "create_workflow":
+                return answer_with(await service.create(caller, **arguments))
+            case "delete_workflow":
+                return answer_with({"deleted": await service.delete(caller, **arguments)})
+            case "publish_workflow":
+                return answer_with(await service.publish(caller, **arguments))
+            case "get_run":
+                return answer_with(what_to_do(await service.get_run(caller, **arguments)))
+            case "list_runs":
+                return answer_with({"runs": await service.runs(caller, **{"limit": _LISTED, **arguments})})
+            case "answer_run":
+                return answer_with(what_to_do(await service.answer(caller, **arguments)))
+            case _:
+                return answer_with(await service.cancel(caller, **arguments))
+
+    async def _run(
+        self, ctx: Context, caller: Caller, params: types.CallToolRequestParams, arguments: dict[str, Any]
+    ) -> Answer:
+        """A workflow by its own tool or by run_workflow: begun, or gone on with where the client brings answers to its questions."""
+        if params.request_state is not None and is_modern(ctx):
+            return await self._go_on(ctx, caller, params)
+        name = params.name
+        if name in FIXED:
+            options = self._checked(name, arguments)
+            name, arguments = options.pop("name"), options.pop("arguments", {})
+            listing = self._listings.under(caller, name)
+        elif isinstance(session_id := arguments.pop("session_id", None), str | None):
+            options, listing = {"session_id": session_id}, self._listings.under(caller, name)
+        else:
+            raise BadArguments("`session_id` must be a string.")
+        if listing is not None and isinstance(arguments, dict):
+            arguments = listing.own_names(arguments)
+        if not self._service.dropped_arguments.isdisjoint(arguments):
+            schema = self._service.find(caller, name).input_schema
+            arguments = without_host_arguments(arguments, schema, self._service.dropped_arguments)
+        live = await self._service.run(caller, name, arguments, **options)
+        is_stopped = live.version.options.disconnect == "cancel"
+        stake = Stake(
+            live.run.id, partial(self._service.wait, live), is_stopped, at_once=live.version.origin == "tool",
+            recorded=live.recorded, listing=None if params.name in FIXED else listing,
+        )  # fmt: skip
+        return await self._attend(ctx, caller, stake)
+
+    async def _go_on(self, ctx: Context, caller: Caller, params: types.CallToolRequestParams) -> Answer:
+        """The same run again, with what its questions were answered."""
+        run_id, responses = params.request_state or "", params.input_responses or {}
+        listing = None if params.name in FIXED else self._listings.under(caller, params.name)
+        run = await self._service.own_run(caller, run_id)
+        waits, complaint = await self._questions.answered(caller, run, responses)
+        run = await self._service.own_run(caller, run_id)
+        if complaint is not None and (asked := self._questions.requested(ctx, run, complaint)):
+            return asked
+        if not waits:
+            return answer_of_run(self._service, run, listing)
+        is_stopped = self._service.find(caller, run.workflow).options.disconnect == "cancel"
+        stake = Stake(run_id, self._later(caller, run_id), is_stopped, run.last_event, listing=listing)
+        return await self._attend(ctx, caller, stake)
+
+    async def _attend(self, ctx: Context, caller: Caller, stake: Stake) -> Answer:
+        """Wait for a run on behalf of a request, for as long as the two belong together."""
+        note = self._note_soon(ctx, stake)
+        try:
+            with self._ending.scope() as scope:
+                run, asked = await self._watched(ctx, caller, stake)
+            if scope.cancelled_caught:
+                return await self._goes_on(caller, stake)
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                if stake.is_stopped and not self._ending.has_begun and await self._cancellations.wants_stop(ctx):
+                    await self._service.cancel(caller, stake.run_id)
+                else:
+                    self._service.undelivered(stake.run_id)
+            raise
+        finally:
+            if note is not None:
+                note.cancel()
+        if asked is not None:
+            return asked
+        if run.status == "working" and declares_tasks(ctx):
+            return await self._tasks.created(caller, run)
+        return answer_of_run(self._service, run, stake.listing)
+
+    async def _goes_on(self, caller: Caller, stake: Stake) -> Answer:
+        """The answer while the server ends: the run as it stands. It goes on with the next server."""
+        self._ending.check()
+        run = await self._service.own_run(caller, stake.run_id)
+        note = f"The server ends ({self._ending.why}); the run goes on with the next one."
+        return answer_of_run(self._service, run, note=note)
+
+    def _note_soon(self, ctx: Context, stake: Stake) -> Note | None:
+        if self._note_open is None:
+            return None
+        return Note(partial(self._note_open, ctx.request_id, stake.run_id), stake)
+
+    async def _watched(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, Answer | None]:
+        """With progress where the client wants it. A task has none: what it would say is the task's statusMessage."""
+        if declares_tasks(ctx) or not wants_progress(ctx):
+            return await self._converse(ctx, caller, stake)
+        progress = Progress(ctx.session.report_progress)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(progress.watch, self._service.follow(stake.run_id, stake.seen, nested=True))
+                run, asked = await self._converse(ctx, caller, stake)
+                if run.is_final:
+                    with anyio.move_on_after(_LAST_EVENTS_S):
+                        await progress.seen.wait()
+                tasks.cancel_scope.cancel()
+        except ExceptionGroup as group:
+            raise cause_of(group) from None
+        await progress.settle()
+        return run, asked
+
+    async def _converse(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, Answer | None]:
+        """The run when it has ended or its time is over, or what it asks of this client. A person's time is not counted."""
+        left, wait = GRACE_S if declares_tasks(ctx) else self._deadline_s, stake.wait
+        while True:
+            begun = time.monotonic()
+            run = await wait(left)
+            left -= min(left, time.monotonic() - begun)
+            if run.status != "input_required":
+                return run, None
+            await anyio.sleep(_TOGETHER_S)
+            run = await self._service.own_run(caller, stake.run_id)
+            if run.status != "input_required":  # it was answered meanwhile
+                wait = self._later(caller, stake.run_id)
+                continue
+            if is_modern(ctx):
+                return run, self._questions.requested(ctx, run)
+            if not await self._questions.elicit(ctx, caller, run):
+                return await self._service.own_run(caller, stake.run_id), None
+            wait = self._later(caller, stake.run_id)
+
+    def _later(self, caller: Caller, run_id: str) -> Wait:
+        """How to wait for a run that this request did not begin, or that has been parked since."""
+
+        async def wait(seconds: float) -> Run:
+            await self._service.get_run(caller, run_id, wait_s=seconds)
+            return await self._service.own_run(caller, run_id)
+
+        return wait

@@ -1,0 +1,137 @@
+"""Resources (each workflow's source, each run) and the prompt that teaches a model to write a good workflow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from urllib.parse import quote, unquote
+
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+
+from ...errors import RepertoireError
+from ...model.portable_schema import DESCRIPTION_UNITS
+from ...model.session import Caller
+from ...service import Service
+from ...text import cut
+from .sdk_adapter import Context
+
+_PAGE = 50
+
+_GUIDE = '''Write a Repertoire workflow: one Python module, published with the tool create_workflow.{task}
+
+First call search_workflows: if something fits, run it instead.
+
+```python
+"""One sentence that says what it does: this is how it will be found."""
+
+def run(path: str, limit: int = 10) -> list[str]:
+    """Say it again with what matters for the caller.
+
+    Args:
+        path: What it is and in which form, with an example.
+        limit: Its unit and what happens beyond it.
+    """
+    with open(path) as file:
+        lines = file.readlines()
+    for i, line in enumerate(lines):
+        progress(i + 1, len(lines), "reading")
+    return lines[:limit]
+```
+
+- Every parameter and the result have type hints: they become the tool's schema. Optional, list, dict, Literal, Enum, dataclasses,
+  TypedDict and pydantic models all work.
+- `run` may be async; it may be a generator: what it yields is streamed, and the list of it is the result.
+- There without an import: `progress(done, total, message)`, `log.info(...)`, and `session_state`, a dict that is kept for each
+  session between runs. Module globals are not kept.
+- Raise an exception with a sentence that says what to do; never hide a failure behind an empty result.
+- Optional, a literal: `__workflow__ = {{"title": "...", "tags": ["..."], "timeout_s": 60, "read_only": True}}`.
+- It runs in a process of its own with a time and memory limit. Give it one job; several small workflows compose better than a large one.
+
+Then call create_workflow(name, source, examples=[{{"arguments": {{...}}, "expect": ...}}]): it is published if the examples hold, and
+otherwise its findings say what to correct. Or publish it first, try it with run_workflow(name, arguments), and when it went well call
+create_workflow(name, from_run=run_id, replace=true), which makes an example of that run.'''
+
+
+class Reading:
+    def __init__(self, service: Service, caller_of: Callable[[Context], Caller]) -> None:
+        self._service = service
+        self._caller_of = caller_of
+
+    async def list_resources(
+        self, ctx: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
+        """Workflows, a page at a time. Runs are not enumerated: the template says how to name one."""
+        page = await self._service.list_workflows(self._caller_of(ctx), params.cursor if params else None, _PAGE)
+        resources = [
+            types.Resource(
+                uri=f"workflow:///{quote(item['name'])}", name=item["name"], title=item["title"],
+                description=cut(item["description"], DESCRIPTION_UNITS, "…"),
+                mime_type="text/x-python",
+            )
+            for item in page["workflows"]
+        ]  # fmt: skip
+        return types.ListResourcesResult(
+            resources=resources, next_cursor=page["next_cursor"], ttl_ms=0, cache_scope="private"
+        )
+
+    async def list_templates(
+        self, ctx: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        templates = [
+            types.ResourceTemplate(
+                uri_template="workflow:///{name}",
+                name="workflow",
+                description="A workflow's source.",
+                mime_type="text/x-python",
+            ),
+            types.ResourceTemplate(
+                uri_template="run:///{run_id}",
+                name="run",
+                description="A run with its events, as JSON.",
+                mime_type="application/json",
+            ),
+        ]
+        return types.ListResourceTemplatesResult(resource_templates=templates, ttl_ms=0, cache_scope="private")
+
+    async def read(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        uri = str(params.uri)
+        scheme, _, rest = uri.partition(":///")
+        caller, name = self._caller_of(ctx), unquote(rest)
+        try:
+            if scheme == "workflow":
+                text, mime = self._service.find(caller, name).source, "text/x-python"
+            elif scheme == "run":
+                text, mime = (
+                    json.dumps(await self._service.get_run(caller, name), ensure_ascii=False),
+                    "application/json",
+                )
+            else:
+                raise _unknown(uri)
+        except RepertoireError as error:
+            raise _unknown(uri, f". {error.message}") from error
+        contents = types.TextResourceContents(uri=params.uri, text=text, mime_type=mime)
+        return types.ReadResourceResult(contents=[contents], ttl_ms=0, cache_scope="private")
+
+    async def list_prompts(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
+        task = types.PromptArgument(name="task", description="What the workflow should do.", required=False)
+        prompt = types.Prompt(
+            name="write_workflow",
+            title="Write a workflow",
+            description="How to write and publish a good workflow.",
+            arguments=[task],
+        )
+        return types.ListPromptsResult(prompts=[prompt], ttl_ms=0, cache_scope="private")
+
+    async def get_prompt(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+        if params.name != "write_workflow":
+            raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown prompt: {params.name[:100]}")
+        task = (params.arguments or {}).get("task")
+        text = _GUIDE.format(task=f" It should: {task}" if task else "")
+        message = types.PromptMessage(role="user", content=types.TextContent(type="text", text=text))
+        return types.GetPromptResult(description="How to write and publish a good workflow.", messages=[message])
+
+
+def _unknown(uri: str, reason: str = "") -> MCPError:
+    uri = uri[:200]
+    return MCPError(code=types.INVALID_PARAMS, message=f"Unknown resource: {uri}{reason}", data={"uri": uri})

@@ -1,0 +1,102 @@
+"""notifications/tasks: a client's `subscriptions/listen` names tasks, and hears of each as often as it changes.
+
+Each notification is what tasks/get would say at that moment. List changes ride the same stream; the SDK serves those, and its
+acknowledgement, the stream's first frame, is completed here with the tasks that will be told of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+import anyio
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+
+from ...errors import RepertoireError
+from ...model.session import Caller
+from ...service import Service
+from .sdk_adapter import Acknowledging, Changes, Context, listened, tell_of_task
+from .tasks import Tasks, require_tasks
+
+_APART_S: Final = 0.2
+"""Between two notifications of one task: what happens meanwhile is told with the next."""
+_AT_LEAST_S: Final = 1.0
+"""How often a task is looked at when its log says nothing: a status can change without an event."""
+_MAX_TASKS: Final = 100
+
+
+class Listening:
+    """Serves subscriptions/listen for callers of one kind."""
+
+    def __init__(
+        self, service: Service, tasks: Tasks, changes: Changes, caller_of: Callable[[Context], Caller]
+    ) -> None:
+        self._service = service
+        self._tasks = tasks
+        self._changes = changes
+        self._caller_of = caller_of
+
+    async def __call__(
+        self, ctx: Context, params: types.SubscriptionsListenRequestParams
+    ) -> types.SubscriptionsListenResult:
+        wanted = listened(params, "taskIds")
+        if not wanted:
+            return await self._changes.listen(ctx, params)
+        require_tasks(ctx)
+        caller = self._caller_of(ctx)
+        known = await self._known(caller, wanted)
+        session = Acknowledging(ctx.session, {"taskIds": known})
+        async with anyio.create_task_group() as group:
+            for run_id in known:
+                group.start_soon(self._tell, ctx, caller, run_id, session.acknowledged)
+            result = await self._changes.listen(replace(ctx, session=session), params)
+            group.cancel_scope.cancel()
+        return result
+
+    async def _known(self, caller: Caller, wanted: list[str]) -> list[str]:
+        """Those that there are: the acknowledgement leaves out the others, unknown and foreign alike."""
+        if len(wanted) > _MAX_TASKS:
+            raise MCPError(code=types.INVALID_PARAMS, message=f"At most {_MAX_TASKS} taskIds in one subscription.")
+        known = []
+        for run_id in dict.fromkeys(wanted):
+            try:
+                known.append((await self._service.own_run(caller, run_id)).id)
+            except RepertoireError:
+                continue
+        return known
+
+    async def _tell(self, ctx: Context, caller: Caller, run_id: str, acknowledged: anyio.Event) -> None:
+        """First how it stands, because it may have changed before the client listened; then every change."""
+        await acknowledged.wait()
+        news = anyio.Event()
+
+        async def follow() -> None:
+            async for _ in self._service.follow(run_id, run.last_event):
+                news.set()
+            ended.set()
+            news.set()
+
+        ended = anyio.Event()
+        run = await self._service.own_run(caller, run_id)
+        async with anyio.create_task_group() as group:
+            group.start_soon(follow)
+            told: dict[str, Any] = {}
+            while True:
+                last = ended.is_set()
+                task = await self._tasks.detailed(ctx, caller, run_id)
+                if _visible(task) != _visible(told):
+                    await tell_of_task(ctx, task)
+                    told = task
+                if last or task["status"] in ("completed", "cancelled"):
+                    group.cancel_scope.cancel()
+                    return
+                await anyio.sleep(_APART_S)
+                with anyio.move_on_after(_AT_LEAST_S):
+                    await news.wait()
+                news = anyio.Event()
+
+
+def _visible(task: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in task.items() if key not in ("lastUpdatedAt", "pollIntervalMs")}

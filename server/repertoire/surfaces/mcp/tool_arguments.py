@@ -1,0 +1,131 @@
+"""The fixed tools' arguments, held against their own schemas, which are small: a JSON Schema validator would cost more than it finds.
+
+They are read by the rule of workflows (signature/lenient_arguments.py): text as JSON where it can be no text, null for what may be left
+out, `[]` for an empty object; numbers and booleans by pydantic itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from pydantic_core import SchemaValidator, ValidationError
+
+from ...errors import BadArguments
+from .fixed_tools import FIXED
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "object": (dict,), "array": (list,),
+    "null": (type(None),),
+}  # fmt: skip
+_SCALARS: Final = {
+    "integer": SchemaValidator({"type": "int"}),
+    "number": SchemaValidator({"type": "float", "allow_inf_nan": False}),
+    "boolean": SchemaValidator({"type": "bool"}),
+}
+_SHOWN_CHARS: Final = 100
+
+
+def checked(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What the fixed tool was given, without what is null. Raises BadArguments naming each problem."""
+    schema = FIXED[name].input_schema
+    properties: dict[str, Any] = schema["properties"]
+    arguments = {key: _read(value, properties.get(key, {})) for key, value in arguments.items()}
+    problems = [f"`{key}`: missing" for key in schema["required"] if key not in arguments]
+    problems += [
+        f"`{key}`: unknown argument; this tool takes {', '.join(properties)}"
+        for key in arguments
+        if key not in properties
+    ]
+    given = {key: value for key, value in arguments.items() if value is not None or key in schema["required"]}
+    for key, value in given.items():
+        if key in properties and (problem := _problem(value, properties[key])):
+            problems.append(f"`{key}`: {problem}, got {json.dumps(value)[:_SHOWN_CHARS]}")
+    if problems:
+        raise BadArguments("; ".join(problems) + ".")
+    return given
+
+
+def without_host_arguments(
+    arguments: dict[str, Any], schema: Mapping[str, Any], dropped: Collection[str]
+) -> dict[str, Any]:
+    """Without what a host has added: only what the tool would refuse as unknown is dropped."""
+    if schema.get("additionalProperties") is not False:
+        return arguments
+    known = schema.get("properties", {})
+    return {name: value for name, value in arguments.items() if name in known or name not in dropped}
+
+
+def _branches(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    branches: list[dict[str, Any]] = schema.get("anyOf", [schema])
+    return branches
+
+
+def _read(value: Any, schema: dict[str, Any]) -> Any:
+    """The value as its schema means it, also inside of it; as it came where that says nothing."""
+    branches = _branches(schema)
+    wanted = {branch.get("type", "string") for branch in branches}
+    if isinstance(value, str) and "string" not in wanted:
+        value = _decoded(value)
+    if value == [] and "object" in wanted and "array" not in wanted:
+        value = {}
+    if isinstance(value, dict):
+        return _read_object(value, next((branch for branch in branches if "properties" in branch), {}))
+    if isinstance(value, list):
+        items = next((branch["items"] for branch in branches if branch.get("items")), None)
+        return value if items is None else [_read(item, items) for item in value]
+    kind = next((kind for kind in _SCALARS if kind in wanted), None)
+    if value is None or kind is None or (isinstance(value, str) and "string" in wanted):
+        return value
+    return _scalar(value, kind)
+
+
+def _scalar(value: Any, kind: str) -> Any:
+    if isinstance(value, bool) or (kind == "number" and isinstance(value, int)):
+        return value
+    try:
+        return _SCALARS[kind].validate_python(value)
+    except ValidationError:  # `_problem` says what is wrong
+        return value
+
+
+def _read_object(value: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    properties, required = schema.get("properties"), schema.get("required", ())
+    if properties is None:
+        return value
+    read = {key: _read(item, properties.get(key, {})) for key, item in value.items()}
+    return {
+        key: item
+        for key, item in read.items()
+        if item is not None or key in required or key not in properties or _takes_null(properties[key])
+    }
+
+
+def _takes_null(schema: dict[str, Any]) -> bool:
+    return any(branch.get("type") == "null" for branch in _branches(schema))
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _problem(value: Any, schema: dict[str, Any]) -> str | None:
+    branches = _branches(schema)
+    wanted = [branch["type"] for branch in branches]
+    allowed = tuple(kind for name in wanted for kind in _TYPES[name])
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed) or value != value:
+        return f"wants {' or '.join(wanted)}"
+    items = {kind for branch in branches for kind in _TYPES.get(branch.get("items", {}).get("type", ""), ())}
+    if isinstance(value, list) and items and not all(isinstance(item, tuple(items)) for item in value):
+        return f"wants {' or '.join(sorted(branch['items']['type'] for branch in branches if 'items' in branch))}s in its list"
+    words = [word for branch in branches for word in branch.get("enum", ())]
+    if words and isinstance(value, str) and value not in words:
+        return f"wants one of {', '.join(words)}"
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if isinstance(value, int | float) and ((low is not None and value < low) or (high is not None and value > high)):
+        return f"wants a number from {low} to {'any' if high is None else high}"
+    return None

@@ -1,0 +1,274 @@
+"""Exceptions as a journal keeps them, and made again: type, arguments, attributes, notes, cause and context. Used by `recorded`, `worker`.
+
+Put together and not called: no constructor runs. Everything of an exception is its author's code, so it is read past it: an attribute
+that raises, or a message that cannot be made, is never more than a message that cannot be shown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import types
+from typing import Any, Final, NoReturn
+
+from . import instances, trees
+from .refusals import StateError
+from .trees import TAG, Encoder, tagged
+
+_MOST_LINKS: Final = 20
+"""Causes of causes, and errors within errors, that are kept."""
+_HEAP_TYPE: Final = 1 << 9
+
+
+class NotRecorded:
+    """Stands where an exception held what cannot be recorded. Whatever is asked of it raises a StateError that says so."""
+
+    def __init__(self, why: str) -> None:
+        self.__dict__["_why"] = why
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)  # Python itself asks for such
+        raise _refused(self.__dict__["_why"])
+
+    def _raise(self, *_: Any, **__: Any) -> NoReturn:
+        raise _refused(self.__dict__["_why"])
+
+    __call__ = __bool__ = __len__ = __iter__ = __getitem__ = __contains__ = __str__ = __int__ = __float__ = (
+        __enter__
+    ) = _raise
+
+    def __repr__(self) -> str:
+        return f"<not recorded: {self.__dict__['_why']}>"
+
+
+def _refused(why: str) -> StateError:
+    return StateError(
+        f"the error of a step is recorded without this: {why}",
+        hint="Read what you need of it within the step, and return it or raise it in an exception of your own.",
+    )
+
+
+# Reading one
+
+
+def text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except BaseException:  # the author's __str__
+        return f"{type_name(error)} (its message cannot be shown)"
+
+
+def type_name(error: BaseException) -> str:
+    return str(type.__dict__["__name__"].__get__(type(error)))
+
+
+def part(error: BaseException, name: str) -> Any:
+    """`__cause__` and the like, and `args`, past what its class makes of them."""
+    return BaseException.__dict__[name].__get__(error)
+
+
+def read(error: BaseException, name: str, otherwise: Any = None) -> Any:
+    """An attribute of one that knows it, if its author lets it be read."""
+    try:
+        return getattr(error, name)
+    except BaseException:  # the author's __getattribute__
+        return otherwise
+
+
+def _fields(kind: type) -> dict[str, Any]:
+    """What exceptions made in C hold beside their arguments, and slots, by name."""
+    found = {}
+    for one in reversed(kind.__mro__):
+        if issubclass(one, BaseException) and one is not BaseException:
+            members = (types.MemberDescriptorType, types.GetSetDescriptorType)
+            found.update(
+                {name: got for name, got in vars(one).items() if type(got) in members and not name.startswith("__")}
+            )
+    return found
+
+
+# Writing
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """As a tree. Raises StateError when one like it could not be made again.
+
+    What it holds that cannot be recorded is replaced in `error` itself by what says so: the body sees now what it would see later.
+    """
+    tree = _described(error, 0)
+    twin = made(tree)
+    again = _described(twin, 0)
+    if _without_text(again) != _without_text(tree):
+        raise StateError(f"a {type_name(error)} could not be made again as it is")
+    _replace_lost(error, twin, tree)
+    return tree
+
+
+def _described(error: BaseException, depth: int) -> dict[str, Any]:
+    kind = type(error)
+    if instances.reference(kind) is None:
+        raise StateError(
+            f"its class {kind.__qualname__} could not be found again; define it at the top level of a file"
+        )
+    encoder = Encoder(_within)
+    tree: dict[str, Any] = {"module": kind.__module__, "name": kind.__qualname__, "text": text_of(error)}
+    if isinstance_of(error, BaseExceptionGroup):
+        inner = BaseExceptionGroup.__dict__["exceptions"].__get__(error)
+        if depth >= _MOST_LINKS:
+            raise StateError("its errors are nested too deeply")
+        tree["message"] = BaseExceptionGroup.__dict__["message"].__get__(error)
+        tree["inner"] = [_described(one, depth + 1) for one in inner]
+    elif (maker := _maker(error)) is not None:
+        name, arguments = maker
+        tree["maker"], tree["args"] = name, _written(encoder, arguments, "args")
+        return tree
+    else:
+        tree["args"] = _written(encoder, list(part(error, "args")), "args")
+    tree["attributes"] = {str(name): _written(encoder, got, str(name)) for name, got in _held(error).items()}
+    tree["fields"] = {name: _written(encoder, got, name) for name, got in _set_fields(error).items()}
+    tree["suppress"] = part(error, "__suppress_context__")
+    for name in ("cause", "context"):
+        if (link := part(error, f"__{name}__")) is not None and depth < _MOST_LINKS:
+            tree[name] = _link(link, depth + 1)
+    return tree
+
+
+def isinstance_of(error: BaseException, kind: type) -> bool:
+    """`isinstance`, which would ask the exception for its class."""
+    return issubclass(type(error), kind)
+
+
+def _held(error: BaseException) -> dict[str, Any]:
+    try:
+        return dict(object.__getattribute__(error, "__dict__"))
+    except AttributeError:
+        return {}
+
+
+def _set_fields(error: BaseException) -> dict[str, Any]:
+    found = {}
+    for name, member in _fields(type(error)).items():
+        with contextlib.suppress(Exception):  # nothing was put there
+            found[name] = member.__get__(error)
+    return {name: got for name, got in found.items() if got is not None and name not in ("exceptions", "message")}
+
+
+def _written(encoder: Encoder, value: Any, path: str) -> Any:
+    try:
+        return encoder.write(value, path)
+    except (StateError, RecursionError) as error:
+        why = error.message if isinstance(error, StateError) else f"{path} is nested too deeply"
+        return tagged("unrecorded", why)
+
+
+def _within(value: Any, path: str) -> Any:
+    """What an exception may hold and a state may not: other exceptions, and what is not recorded."""
+    if isinstance_of(value, BaseException):
+        return tagged("error", _link(value, _MOST_LINKS))
+    if type(value) is NotRecorded:
+        return tagged("unrecorded", value.__dict__["_why"])
+    kind = type(value)
+    return tagged("unrecorded", f"{path}: a {kind.__module__}.{kind.__qualname__} cannot be stored")
+
+
+def _link(error: BaseException, depth: int) -> dict[str, Any]:
+    """Another error that this one tells of; where it could not be made again, one that says what it said."""
+    try:
+        tree = _described(error, depth)
+        made(tree)
+        return tree
+    except (StateError, RecursionError):
+        return {"stands_for": type_name(error), "text": text_of(error)}
+
+
+def _maker(error: BaseException) -> tuple[str, list[Any]] | None:
+    """The class's own method that makes one, where it has no constructor: pydantic's ValidationError says it by `__reduce__`."""
+    kind = type(error)
+    base = _made_in_c(kind)
+    try:
+        base.__new__(kind)
+        return None
+    except TypeError:
+        pass
+    try:
+        told: Any = error.__reduce__()
+        if getattr(told[0], "__self__", None) is kind:
+            return str(told[0].__name__), list(told[1])
+    except Exception:  # the author's
+        pass
+    return None
+
+
+def _without_text(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {name: _without_text(one) for name, one in tree.items() if name not in ("text", "stands_for")}
+    return [_without_text(one) for one in tree] if isinstance(tree, list) else tree
+
+
+def _replace_lost(error: BaseException, twin: BaseException, tree: dict[str, Any]) -> None:
+    for name, kept in tree.get("attributes", {}).items():
+        if _is_lost(kept):
+            object.__getattribute__(error, "__dict__")[name] = _held(twin)[name]
+    if _is_lost(tree.get("args")):
+        BaseException.__dict__["args"].__set__(error, part(twin, "args"))
+    for name in ("cause", "context"):
+        if "attributes" in (tree.get(name) or {}):
+            _replace_lost(part(error, f"__{name}__"), part(twin, f"__{name}__"), tree[name])
+
+
+def _is_lost(tree: Any) -> bool:
+    if isinstance(tree, dict):
+        return tree.get(TAG) == "unrecorded" or any(map(_is_lost, tree.values()))
+    return isinstance(tree, list) and any(map(_is_lost, tree))
+
+
+# Making one again
+
+
+def made(tree: dict[str, Any]) -> BaseException:
+    """Raises StateError when that is not possible."""
+    if "stands_for" in tree:
+        from .records import CallError
+
+        return CallError(tree["text"], code="exception", type=tree["stands_for"])
+    kind = instances.find_class(f"{tree['module']}:{tree['name']}")
+    try:
+        error = _put_together(kind, tree)
+    except Exception as failure:  # whatever its class does
+        raise StateError(f"a {tree['name']} could not be made again ({text_of(failure)})") from None
+    if type(error) is not kind:
+        raise StateError(f"a {tree['name']} could not be made again")
+    return error
+
+
+def _put_together(kind: Any, tree: dict[str, Any]) -> BaseException:
+    error: BaseException
+    if "maker" in tree:
+        found: BaseException = getattr(kind, tree["maker"])(*trees.read_tree(tree["args"]))
+        return found
+    if "inner" in tree:
+        error = BaseExceptionGroup.__new__(kind, tree["message"], [made(one) for one in tree["inner"]])
+    else:
+        args = trees.read_tree(tree["args"])
+        arguments = tuple(args) if isinstance(args, list) else (args,)
+        error = _made_in_c(kind).__new__(kind, *arguments)
+        BaseException.__dict__["args"].__set__(error, arguments)
+    for name, kept in tree["fields"].items():
+        with contextlib.suppress(AttributeError, TypeError):  # one that cannot be set is given by the arguments
+            _fields(kind)[name].__set__(error, trees.read_tree(kept))
+    if tree["attributes"]:
+        held = {name: trees.read_tree(kept) for name, kept in tree["attributes"].items()}
+        object.__getattribute__(error, "__dict__").update(held)
+    for name in ("cause", "context"):
+        if name in tree:
+            BaseException.__dict__[f"__{name}__"].__set__(error, made(tree[name]))
+    BaseException.__dict__["__suppress_context__"].__set__(error, tree["suppress"])
+    return error
+
+
+def _made_in_c(kind: type) -> Any:
+    return next(one for one in kind.__mro__ if not one.__flags__ & _HEAP_TYPE)
+
+
+trees.READERS["error"] = lambda kept, models: made(kept[trees.VALUE])
+trees.READERS["unrecorded"] = lambda kept, models: NotRecorded(kept[trees.VALUE])

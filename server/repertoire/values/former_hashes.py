@@ -1,0 +1,55 @@
+"""Arguments of steps as the first versions told them apart, so that their journals are still answered from. Used by the worker on replay."""
+
+from __future__ import annotations
+
+from dataclasses import is_dataclass
+from datetime import datetime, time
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from . import codec, instances
+from .refusals import StateError
+from .trees import Encoder, tagged
+
+_COLLECTIONS: Final = frozenset({"deque", "OrderedDict", "defaultdict", "Counter", "timezone", "ZoneInfo"})
+
+
+class _Encoder(Encoder):
+    """Models by their JSON form; no enums, named tuples and the like."""
+
+    def write(self, value: Any, path: str) -> Any:
+        kind = type(value)
+        if kind.__name__ in _COLLECTIONS:
+            raise StateError(path)
+        if kind is datetime or kind is time:
+            zone = value.tzinfo
+            if isinstance(zone, ZoneInfo) and zone.key is not None:
+                return tagged(kind.__name__, [value.replace(tzinfo=None).isoformat(), zone.key, value.fold])
+            return tagged(kind.__name__, [value.isoformat(), None, value.fold])
+        return super().write(value, path)
+
+    def _of_class(self, value: Any, path: str) -> Any:
+        kind = type(value)
+        name = instances.name_of(kind)
+        if instances.is_model(kind):
+            try:
+                plain = value.model_dump(mode="json", by_alias=False, round_trip=True, warnings=False)
+            except (ValueError, TypeError) as error:
+                raise StateError(path) from error
+            return tagged("model", self.write(plain, path), cls=name)
+        if is_dataclass(kind):
+            told = {one: getattr(value, one) for one in instances.field_names(kind) if hasattr(value, one)}
+            return tagged("dataclass", {one: self.write(item, path) for one, item in told.items()}, cls=name)
+        raise StateError(path)
+
+
+def shape_of(value: Any) -> str:
+    try:
+        return codec.written({"": value}, _Encoder(), "")
+    except (StateError, RecursionError):
+        pass
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key!r}:{shape_of(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(shape_of, value)) + "]"
+    return f"<{type(value).__module__}.{type(value).__qualname__}>"

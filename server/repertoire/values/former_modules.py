@@ -1,0 +1,28 @@
+"""Former modules: where classes of ours have moved, so that values stored under their old names still load; used by `instances` and
+`records`. A row stays for ever: homes are older than their server."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_MOVED: Final = {
+    "repertoire.authoring.agents": "repertoire.classes.agents",
+    "repertoire.authoring.complaints": "repertoire.signature.validation_messages",
+    "repertoire.authoring.later": "repertoire.authoring.unavailable",
+    "repertoire.authoring.memory": "repertoire.classes.memory_storage",
+    "repertoire.authoring.places": "repertoire.classes.session_locks",
+    "repertoire.authoring.recorded": "repertoire.values.records",
+    "repertoire.authoring.refusals": "repertoire.values.refusals",
+    "repertoire.authoring.response": "repertoire.classes.response",
+    "repertoire.authoring.run_info": "repertoire.worker.source.run_info",
+    "repertoire.authoring.sessions": "repertoire.classes.stored_sessions",
+    "repertoire.authoring.storage": "repertoire.classes.sqlite_storage",
+    "repertoire.authoring.toolkits": "repertoire.classes.toolkits",
+    "repertoire.authoring.views": "repertoire.classes.agent_views",
+    "repertoire.authoring.workflow": "repertoire.classes.workflow",
+}
+
+
+def current_module(name: str) -> str:
+    """The module that now holds the classes of the module `name`."""
+    return _MOVED.get(name, name)

@@ -1,0 +1,105 @@
+"""Children that are Pythons of their own (spawn, forkserver, joblib): they can import the modules of the run's workflow.
+
+Each of these ways hands `sys.path` to the child. The last entry of a worker's is an object that reads as a path where nothing is;
+pickled, it becomes the code of the version that runs, and unpickled in the child an import hook for it. So nothing is written to a disk.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Callable
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_loader
+from types import ModuleType
+from typing import Any, Final
+
+import msgspec
+
+from ...authoring import ambient
+from ...compat import hook
+from ...wire import Code
+from ..source.loader import PACKAGE, Version, furnish
+from ..source.shims import builtins_for
+from ..source.siblings import Siblings
+from ..source.typed_dicts import accept_typed_dicts
+from .forks import ChildDoors
+
+_NOWHERE: Final = "/dev/null/repertoire-workflow"
+
+
+class Heritage(msgspec.Struct, frozen=True):
+    """What a child is given."""
+
+    pid: int
+    """Of the process that gave it: there it has no effect."""
+    code: Code
+    seed: str
+    prefer_installed: bool
+
+
+class ChildPath(str):
+    """An entry of sys.path. `heritage` is asked when it is pickled; None: no run goes on."""
+
+    __slots__ = ("_heritage",)
+    _heritage: Callable[[], Heritage | None]
+
+    def __new__(cls, heritage: Callable[[], Heritage | None]) -> ChildPath:
+        made = super().__new__(cls, _NOWHERE)
+        made._heritage = heritage
+        return made
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        given = self._heritage()
+        return (str, (_NOWHERE,)) if given is None else (inherit, (msgspec.msgpack.encode(given),))
+
+    def __copy__(self) -> ChildPath:
+        return self
+
+    def __deepcopy__(self, memo: object) -> ChildPath:
+        return self
+
+
+def inherit(data: bytes) -> str:
+    """In the child: from now on it can import the workflow's modules. Gives the entry for its own children."""
+    given = msgspec.msgpack.decode(data, type=Heritage)
+    if given.pid == os.getpid():
+        return _NOWHERE
+    accept_typed_dicts()
+    hook.install(prefer_real=given.prefer_installed)
+    version = Version(given.code)
+    version.show_lines()
+    sys.meta_path.append(_Finder(version))
+    ambient.begin(ChildDoors(ambient.write))
+    random.seed(given.seed)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # whole lines in one write each: those of several children do not mix
+            stream.reconfigure(line_buffering=True, write_through=False)
+    counter = iter(range(sys.maxsize))
+    return ChildPath(
+        lambda: msgspec.structs.replace(given, pid=os.getpid(), seed=f"{given.seed}process{next(counter)}/")
+    )
+
+
+class _Finder(MetaPathFinder, Loader):
+    """The workflow's own module, and what lies beside it."""
+
+    def __init__(self, version: Version) -> None:
+        self._version = version
+        self._builtins = builtins_for(None)
+        self._siblings = Siblings()
+        self._siblings.begin(version.tree, self._builtins, version.own_modules)
+
+    def find_spec(self, fullname: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if fullname == PACKAGE:
+            return spec_from_loader(fullname, self, is_package=True)
+        if fullname == self._version.name:
+            return spec_from_loader(fullname, self, origin=self._version.code.filename)
+        return self._siblings.find_spec(fullname, path, target)
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module.__name__ == self._version.name:
+            furnish(module, self._version, self._builtins)
+            exec(self._version.main(), module.__dict__)

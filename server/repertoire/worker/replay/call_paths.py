@@ -1,0 +1,203 @@
+"""Where in the body a call was made: a path that does not depend on what arrived first.
+
+A node is an asyncio task, a piece of work handed to a thread, or a step; its path is its position in the tree of those. A call's path
+is that of its node and a counter: `2/0` is the first call of the third task that the body made. So a body that is run again finds
+each recorded call, whatever the order in which answers came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import itertools
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial, wraps
+from typing import Any
+
+from ...authoring import awaited_values
+from ..link.threads import OUR_PREFIX
+
+
+class Node:
+    """One sequence of calls. `prefix` is what its calls' paths begin with; `kept` is what others keep for it."""
+
+    __slots__ = ("_calls", "_children", "_processes", "events", "kept", "prefix")
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
+        self._calls = 0
+        self._children = 0
+        self._processes = 0
+        self.events = 0
+        self.kept: dict[Any, Any] = {}
+
+    def next_call(self) -> str:
+        path = f"{self.prefix}{self._calls}"
+        self._calls += 1
+        return path
+
+    def child(self) -> Node:
+        node = Node(f"{self.prefix}{self._children}/")
+        self._children += 1
+        return node
+
+    def process(self) -> str:
+        """The prefix for what a child process draws by chance; it makes no calls."""
+        prefix = f"{self.prefix}process{self._processes}/"
+        self._processes += 1
+        return prefix
+
+    def beside(self, name: str) -> Node:
+        """A place for what belongs to this one and may happen at any time, so that it takes no number from the others."""
+        number = self.kept[name] = self.kept.get(name, -1) + 1
+        return Node(f"{self.prefix}{name}{number}/")
+
+
+_of_task: contextvars.ContextVar[tuple[Node, int] | None] = contextvars.ContextVar("repertoire_node", default=None)
+"""With the thread of its loop: contexts are copied into other threads, which have nodes of their own."""
+
+
+class _OfThread(threading.local):
+    node: Node | None = None
+    submitting: Node | None = None
+    """The item that is handed to a pool just now."""
+
+
+_of_thread = _OfThread()
+_root = Node()
+
+
+def begin(prefix: str = "") -> Node:
+    """A new run: what belongs to no task or thread of it is the root's. With a prefix: a forked child of a run."""
+    global _numbers, _root
+    _root = Node(prefix)
+    _of_thread.node = None
+    _numbers = itertools.count()
+    _of_task.set(None)
+    return _root
+
+
+def current() -> Node:
+    of_task = _of_task.get()
+    if of_task is not None and of_task[1] == threading.get_ident():
+        return of_task[0]
+    return _of_thread.node or (of_task[0] if of_task is not None else _root)
+
+
+class within:  # reads as what it does; no generator: contextlib's would set the traceback of the body's error
+    """Calls made here are those of `node`."""
+
+    __slots__ = ("_node", "_token")
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def __enter__(self) -> None:
+        self._token = _of_task.set((self._node, threading.get_ident()))
+
+    def __exit__(self, *_: object) -> None:
+        _of_task.reset(self._token)
+
+
+class _Task(asyncio.Task[Any]):
+    """Its hash is its number, not its address: sets of tasks, as asyncio.wait gives them, have the same order each time."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._number = next(_numbers)
+        super().__init__(*args, **kwargs)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+_numbers = itertools.count()
+
+
+def make_task(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], *, context: contextvars.Context | None = None,
+    **options: Any,
+) -> asyncio.Task[Any]:  # fmt: skip
+    """A task factory: the task is the next child of whoever makes it."""
+    coroutine = awaited_values.coroutine_of(coroutine)
+    context = contextvars.copy_context() if context is None else context
+    context.run(_of_task.set, (current().child(), threading.get_ident()))
+    return _Task(coroutine, loop=loop, context=context, **options)
+
+
+def is_placed(thread: threading.Thread) -> bool:
+    """Whether this thread, which asks, has a place in the run's tree."""
+    return _of_thread.node is not None or thread is threading.main_thread()
+
+
+def _run_in(node: Node, running: Callable[..., Any], settled: Callable[[Node], None], *args: Any, **kwargs: Any) -> Any:
+    before, _of_thread.node = _of_thread.node, node
+    try:
+        return running(*args, **kwargs)
+    finally:
+        _of_thread.node = before
+        settled(node)
+
+
+def _work_in(node: Node, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A pool's item. Its thread stays at this place: what its future calls back belongs to it."""
+    _of_thread.node = node
+    return fn(*args, **kwargs)
+
+
+class _NeverIdle(threading.Semaphore):
+    """A pool that takes none of its threads for idle begins one with each item, until it has all: always with the same items."""
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        return False
+
+
+_future_hash = Future.__hash__
+
+
+def _hash_of_place(future: Future[Any]) -> int:
+    """By its place and not its address: sets of futures, as `wait` gives them, have the same order each time."""
+    place = getattr(future, "place", None)
+    return _future_hash(future) if place is None else hash(place)
+
+
+def follow_threads(settled: Callable[[Node], None]) -> None:
+    """Give threads and what is submitted to pools their places in the tree. `settled` hears when the work of a node has ended."""
+    submit, start = ThreadPoolExecutor.submit, threading.Thread.start
+
+    def submit_with_path(self: ThreadPoolExecutor, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        node = current().child()
+        _of_thread.submitting, before = node, _of_thread.submitting
+        if getattr(self, "_initializer", None) is not None and type(self._idle_semaphore) is not _NeverIdle:
+            self._idle_semaphore = _NeverIdle(0)
+        try:  # a pool's threads are started when it suits the pool: they have no place of their own
+            future = submit(self, _work_in, node, fn, *args, **kwargs)
+        finally:
+            _of_thread.submitting = before
+        future.place = node.prefix  # type: ignore[attr-defined]
+        return future
+
+    def start_with_path(self: threading.Thread) -> None:
+        if not self.name.startswith(OUR_PREFIX):
+            by = _of_thread.submitting
+            node = current().child() if by is None else by.beside("init")
+            self.run = partial(_run_in, node, self.run, settled)  # type: ignore[method-assign]  # of this one thread
+        start(self)
+
+    def settling(end: Callable[..., None]) -> Callable[..., None]:
+        @wraps(end)
+        def ended(self: Future[Any], *args: Any, **kwargs: Any) -> None:
+            try:
+                end(self, *args, **kwargs)
+            finally:
+                if _of_thread.node is not None and getattr(self, "place", None) in (None, _of_thread.node.prefix):
+                    settled(_of_thread.node)
+
+        return ended
+
+    ThreadPoolExecutor.submit = submit_with_path  # type: ignore[method-assign, assignment]  # of all pools
+    threading.Thread.start = start_with_path  # type: ignore[method-assign]  # of all threads
+    Future.__hash__ = _hash_of_place  # type: ignore[method-assign, assignment]
+    Future.set_result = settling(Future.set_result)  # type: ignore[method-assign]
+    Future.set_exception = settling(Future.set_exception)  # type: ignore[method-assign]

@@ -1,0 +1,169 @@
+"""The worker's view of what is recorded of this run: pages from the host, given out once each.
+
+Async calls are answered in the order in which they ended (`front`), so that whoever was first is first again. A call that blocks its
+thread takes its own record at once (`take`): while it blocked, nothing else of its thread could go on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ...wire import Recorded
+
+_AHEAD = 2
+"""Records that are kept here while there are more: clock values read after one record may have been stored with the next."""
+
+
+class Journal:
+    """`count` records in all, fetched a page at a time by `fetch(after)`. `last` is called just before the last one is used."""
+
+    def __init__(
+        self, count: int, fetch: Callable[[int], list[Recorded]], last: Callable[[], None] = lambda: None
+    ) -> None:
+        self._before_last = last
+        self._left = count
+        self._unread = count
+        self._fetch = fetch
+        self._last = 0
+        self._ahead: deque[Recorded] = deque()
+        self._clock: dict[str, deque[list[float]]] = {}
+        self._kinds: set[str] = set()
+        """The last characters of all prefixes."""
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the body is still where it has been before."""
+        return self._left > 0
+
+    def front(self) -> Recorded | None:
+        """The record of the call that ended next."""
+        while len(self._ahead) < _AHEAD and self._read_page():
+            pass
+        return self._ahead[0] if self._ahead else None
+
+    def pop(self) -> Recorded:
+        self.front()
+        self._use_one()
+        return self._ahead.popleft()
+
+    def take(self, path: str) -> Recorded | None:
+        """This path's record, wherever it is; None when the call had not ended. Most often it is the front."""
+        at = 0
+        while True:
+            while at < len(self._ahead):
+                if self._ahead[at].path == path:
+                    record = self._ahead[at]
+                    del self._ahead[at]
+                    self._use_one()
+                    self.front()
+                    return record
+                at += 1
+            if not self._read_page():
+                return None
+            at = 0  # while the page came, another thread may have taken some
+
+    def clock(self, prefix: str) -> float | None:
+        """The next clock value that this node has read; None when no more of them is known."""
+        while not (known := self._clock.get(prefix)):
+            if not self._read_page():
+                return None
+        run = known[0]
+        run[1] -= 1
+        if run[1] <= 0:
+            known.popleft()
+            if not known:
+                del self._clock[prefix]
+        return run[0]
+
+    def _use_one(self) -> None:
+        if self._left == 1:
+            self._before_last()
+        self._left -= 1
+
+    @property
+    def has_reads(self) -> bool:
+        """Whether something is recorded that was read before the last call, and not yet read again."""
+        return bool(self._clock)
+
+    def has_reads_of(self, kind: str) -> bool:
+        """Whether any were recorded behind whose prefix this stands."""
+        while self._read_page():
+            pass
+        return kind in self._kinds
+
+    def _read_page(self) -> bool:
+        if self._unread <= 0:
+            return False
+        after = self._last
+        page = self._fetch(after)
+        if self._last != after:  # meanwhile another thread has read the same one
+            return True
+        if not page:  # fewer than were counted: some were taken back
+            self._left -= self._unread
+            self._unread = 0
+            return False
+        self._unread -= len(page)
+        self._last = page[-1].n
+        self._ahead.extend(page)
+        for record in page:
+            for prefix, *runs in record.clock:
+                self._kinds.add(prefix[-1:])
+                values = self._clock.setdefault(prefix, deque())
+                values.extend([runs[i], runs[i + 1]] for i in range(0, len(runs), 2))
+        return True
+
+
+class Reads:
+    """Clock values read since the last frame: they travel with the next one, because until then nothing depends on them.
+
+    After many reads in a row the clock moves in milliseconds, and equal values are counted: a body may look at it in a loop.
+    """
+
+    EXACT = 256
+    STEP_S = 0.001
+
+    def __init__(self) -> None:
+        self._runs: dict[str, list[float]] = {}
+        self._count = 0
+        self._lock = threading.RLock()  # a signal handler of the body may read a clock, too
+
+    def note(self, prefix: str, value: float) -> float:
+        with self._lock:
+            return self._noted(prefix, value)
+
+    def note_all(self, prefix: str, values: Iterable[float]) -> None:
+        """Values of which all or none are to be recorded."""
+        with self._lock:
+            for value in values:
+                self._noted(prefix, value)
+
+    def _noted(self, prefix: str, value: float) -> float:
+        runs = self._runs.setdefault(prefix, [])
+        self._count += 1
+        if len(runs) >= 2 * self.EXACT and 0 <= value - runs[-2] < self.STEP_S:
+            runs[-1] += 1
+            return runs[-2]
+        if runs and runs[-2] == value:
+            runs[-1] += 1
+        else:
+            runs += [value, 1]
+        return value
+
+    def take(self) -> list[list[float | str]]:
+        if not self._count:
+            return []
+        with self._lock:
+            taken: list[list[float | str]] = [[prefix, *runs] for prefix, runs in self._runs.items()]
+            self._runs.clear()
+            self._count = 0
+            return taken
+
+    def give_back(self, taken: list[list[Any]]) -> None:
+        """They could not be sent."""
+        with self._lock:
+            for prefix, *runs in taken:
+                self._runs[prefix] = runs + self._runs.get(prefix, [])
+                self._count += 1
