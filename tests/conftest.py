@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from transports import WAYS, Way, way_in
+from support.transports import WAYS, Way, way_in
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,144 @@
+"""What is true of runs while nothing can be written: the database is locked by somebody else, and what is to be recorded waits.
+
+An app in this process; the lock is a real one, of a connection of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+
+from repertoire.app import App
+from repertoire.errors import StorageError
+from support import replays
+from support.faults import database, locked
+from support.replays import ME, ended, publish
+from support.survivals import effects, repeated
+
+pytestmark = pytest.mark.anyio
+home, app, traces = replays.home, replays.app, replays.traces
+
+WAIT = """
+def wait(name):
+    open(os.path.join(FOLDER, f"{name}.{os.getpid()}"), "w").close()
+    while not os.path.exists(os.path.join(FOLDER, f"go-{name}")):
+        time.sleep(0.01)
+
+"""
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with anyio.fail_after(20):
+        while not condition():
+            await anyio.sleep(0.01)
+
+
+def worker_at(traces: Path, name: str) -> int:
+    """The process whose body waits there; 0: none does."""
+    return next((int(file.suffix[1:]) for file in traces.glob(f"{name}.*")), 0)
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def recorded(home: Path, run_id: str) -> bool:
+    connection = sqlite3.connect(database(home))
+    try:
+        return connection.execute("SELECT 1 FROM run WHERE id = ?", (run_id,)).fetchone() is not None
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("who", ["worker", "zygote"])
+async def test_a_body_is_begun_again_behind_the_records_that_wait(app: App, home: Path, traces: Path, who: str) -> None:
+    """Its worker dies with a step done and not yet recorded: the record counts, and so do the events that wait with it."""
+    source = f"""{WAIT}
+async def run():
+    step(effect, "one")
+    wait("here")
+    await asyncio.gather(sleep(0.5), asyncio.to_thread(step, effect, "two"))
+    return step(effect, "three")
+"""
+    await publish(app, traces, flow=source)
+    live = await app.service.run(ME, "flow", {})
+    await until(lambda: worker_at(traces, "here") > 0)
+    with locked(home):
+        (traces / "go-here").touch()
+        await until(lambda: "two" in effects(traces))
+        await anyio.sleep(0.2)  # until its record has come to the host
+        pid = worker_at(traces, "here")
+        os.kill(pid if who == "worker" else parent_of(pid), signal.SIGKILL)
+        await until(lambda: live.begun_again)
+        await anyio.sleep(0.3)
+    run = await ended(app, live.run.id)
+    assert (run["status"], run["result"]) == ("completed", "three"), run["error"]
+    assert effects(traces) == ["one", "two", "three"]
+    calls = [event for event in run["events"] if event["type"] in ("call_start", "call_end")]
+    told = [f"{event['type']} {event['data']['path']}" for event in calls]
+    assert not repeated(told)
+
+
+CALLS = """
+async def run():
+    wait("parent")
+    try:
+        await asyncio.wait_for(workflows.child(), 0.3)
+    except TimeoutError:
+        return "gave up"
+"""
+
+
+@pytest.mark.parametrize("who", ["caller", "body"])
+async def test_a_child_whose_start_waits_to_be_stored_is_cancelled(
+    app: App, home: Path, traces: Path, who: str
+) -> None:
+    await publish(app, traces, child=WAIT + 'def run():\n    wait("child")\n', parent=WAIT + CALLS)
+    live = await app.service.run(ME, "parent", {})
+    await until(lambda: worker_at(traces, "parent") > 0)
+    async with anyio.create_task_group() as tasks:
+        with locked(home):
+            (traces / "go-parent").touch()
+            await anyio.sleep(0.1)
+            if who == "caller":
+                tasks.start_soon(app.service.cancel, ME, live.run.id)
+            await anyio.sleep(1)
+    await ended(app, live.run.id)
+    (child,) = [row for row in await app.service.runs(ME) if row["workflow"] == "child"]
+    assert (await ended(app, child["run_id"]))["status"] == "cancelled"
+
+
+async def test_nobody_is_told_of_a_run_before_its_start_is_stored(app: App, home: Path, traces: Path) -> None:
+    await publish(app, traces, slow=WAIT + 'def run():\n    wait("slow")\n')
+    told = []
+
+    async def call(tell: bool) -> None:
+        live = await app.service.run(ME, "slow", {}, "new")
+        run = await app.service.wait(live, 0.1) if tell else await app.service.own_run(ME, live.run.id)
+        told.append((run.status, recorded(home, run.id)))
+
+    async with anyio.create_task_group() as tasks:
+        with locked(home):
+            tasks.start_soon(call, True)
+            tasks.start_soon(call, False)
+            await anyio.sleep(1)
+            assert told == []
+    (traces / "go-slow").touch()
+    assert told == [("working", True), ("working", True)]
+
+
+async def test_a_run_that_is_refused_has_done_nothing(app: App, home: Path, traces: Path) -> None:
+    await publish(app, traces, flow='def run():\n    effect("bare")\n    return step(effect, "in a step")\n')
+    with locked(home):
+        live = await app.service.run(ME, "flow", {}, "new")
+        with pytest.raises(StorageError, match="was not begun"):
+            await app.service.wait(live, None)
+    await anyio.sleep(0.3)
+    assert effects(traces) == []
+    assert await app.service.runs(ME) == []

@@ -1,0 +1,46 @@
+"""The benchmarks that show what survives run to their end; what they measure on a busy machine is nobody's to assert."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.skipif(not (_ROOT / "benchmarks").is_dir(), reason="the benchmarks are in a checkout only")
+
+
+def _ran(*words: str) -> dict[str, Any]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("REPERTOIRE_")}
+    done = subprocess.run(
+        [sys.executable, *words, "--quick", "--json"],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=170,
+        env=environ,
+    )
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_survive_runs_as_a_file_and_finds_every_effect_once() -> None:
+    outcomes = _ran("benchmarks/survive.py")["outcomes"]
+    assert {outcome["killed"] for outcome in outcomes} == {"server", "worker"}
+    assert {outcome["system"] for outcome in outcomes} == {"Repertoire, a file", "Repertoire, created by a tool"}
+    assert [outcome["verdict"] for outcome in outcomes] == ["exact"] * 4, outcomes
+
+
+def test_journal_measures_all_that_it_names() -> None:
+    figures = _ran("-m", "benchmarks", "journal", "--pairs", "1")["figures"]
+    assert all(figure["value"] is not None for figure in figures)
+    said = " ".join(figure["what"] for figure in figures)
+    for what in ("journaled call", "unfinished runs", "replayed call", "parked by ask", "parked by sleep", "empty run"):
+        assert what in said

@@ -1,0 +1,1 @@
+"""Support: parts that several test files share; each module says what for."""

@@ -1,0 +1,25 @@
+"""A service in this process over a home, and runs of it to their ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from repertoire.app import App, open_app
+from repertoire.model.session import Caller
+from repertoire.settings import load
+
+
+@asynccontextmanager
+async def opened(home: Path, **environ: str) -> AsyncIterator[App]:
+    named = {f"REPERTOIRE_{name.upper()}": value for name, value in environ.items()}
+    async with open_app(load(home=str(home), environ=named)) as app:
+        await app.service.settled(Caller())
+        yield app
+
+
+async def run(app: App, caller: Caller, name: str, session_id: str | None = None, **arguments: Any) -> dict[str, Any]:
+    live = await app.service.run(caller, name, arguments, session_id)
+    return app.service.envelope(await app.service.finish(live))

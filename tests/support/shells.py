@@ -1,0 +1,47 @@
+"""`repertoire` as a process, with one home."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ECHO = (
+    '"""Echo a number."""\n\ndef run(number: int) -> int:\n    print("hello")\n    progress(1, 2)\n    return number\n'
+)
+
+
+class Shell:
+    """`repertoire` with one home; `ok` gives stdout and checks that it went well."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.environ = {**os.environ, "REPERTOIRE_HOME": str(home), "NO_COLOR": "1"}
+
+    def __call__(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-P", "-m", "repertoire", *words]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=60, env=self.environ, cwd=self.home, **options
+        )
+
+    def ok(self, *words: str, **options: Any) -> str:
+        done = self(*words, **options)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        return done.stdout
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self.ok(*words, "--json"))
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    home = tmp_path / "home"
+    (home / "workflows").mkdir(parents=True)
+    home.chmod(0o700)
+    (home / "workflows" / "echo_it.py").write_text(ECHO)
+    return Shell(home)
