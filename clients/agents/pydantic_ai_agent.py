@@ -30,6 +30,7 @@ async def main(task: str) -> None:
     repertoire = MCPToolset(
         url or stdio,
         id="repertoire",
+        init_timeout=60,  # seconds; the first start of all loads Python and the registry, and the default is 5
         include_instructions=True,  # the server says itself when to search, to create and to run
         cache_tools=False,  # a workflow that the agent creates is among its tools from the next turn on
         tool_error_behavior="failed",  # the model reads what to correct as often as it takes; "retry" gives up at the second error

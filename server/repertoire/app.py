@@ -127,7 +127,7 @@ class App:
             note_open=lines.note_open, state_key=self.state_key, ending=self.ending,
         )  # fmt: skip
         await self.settled(caller)
-        await serve_lines(server, lines, self.ending)
+        await serve_lines(server, lines, self.ending, to_front=True)
 
     async def serve_stdio(self, session: str) -> None:
         """MCP on this process's own stdin and stdout."""

@@ -215,7 +215,7 @@ async def test_a_killed_server_leaves_no_encoder_behind(tmp_path: Path) -> None:
     code = """
 import anyio, os, signal, sys
 from pathlib import Path
-from search_kit import HUNGRY, seeking
+from support.libraries import HUNGRY, seeking
 async def main():
     async with seeking(Path(sys.argv[1])) as seeker:
         assert (await seeker.find(HUNGRY)).ranking == "semantic"
@@ -234,7 +234,7 @@ async def test_the_host_imports_neither_torch_nor_numpy(tmp_path: Path) -> None:
     code = """
 import anyio, sys
 from pathlib import Path
-from search_kit import HUNGRY, seeking
+from support.libraries import HUNGRY, seeking
 async def main():
     async with seeking(Path(sys.argv[1])) as seeker:
         assert (await seeker.find(HUNGRY)).ranking == "semantic"

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any
 
 from repertoire.daemon_process import main
-
 from repertoire.store.writer import Writer
 
 

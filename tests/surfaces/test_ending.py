@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
+from mcp.server.lowlevel import Server
 
 from repertoire import home as homes
 from repertoire.app import open_app
@@ -24,6 +25,7 @@ from repertoire.errors import StorageError
 from repertoire.settings import load
 from repertoire.store import open_store
 from repertoire.store.file_identity import lost_home
+from repertoire.surfaces.mcp.stdio_framing import serve_lines
 from support.daemons import PATIENCE_S, Peer, Spoken, until
 from support.faults import COMMAND, Host, database, owner_of, query, repertoire, stored_home
 from support.transports import Http, http_server
@@ -303,3 +305,43 @@ def test_r8_a_disk_that_does_not_answer_has_lost_nothing(home: Path, monkeypatch
         with monkeypatch.context() as patched:
             patched.setattr(os, "stat", stalled)
             assert owner.lost_file() is None
+
+
+class _Broken:
+    """Lines whose input ends while a call is open."""
+
+    def __init__(self, called: anyio.Event) -> None:
+        self._called = called
+        self._asked = False
+        self.written: list[dict[str, Any]] = []
+
+    async def receive(self) -> bytes | None:
+        if self._asked:
+            await self._called.wait()
+            return None
+        self._asked = True
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+        params = {"name": "slow", "arguments": {}, "_meta": meta}
+        return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+
+    async def send(self, line: bytes) -> None:
+        self.written.append(json.loads(line))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("to_front", [True, False])
+async def test_a_call_that_is_broken_off_is_answered_by_the_front_which_knows_more(to_front: bool) -> None:
+    called = anyio.Event()
+
+    async def slow(ctx: Any, params: Any) -> Any:
+        called.set()
+        await anyio.sleep_forever()
+
+    lines = _Broken(called)
+    with anyio.fail_after(10):
+        await serve_lines(Server("test", on_call_tool=slow), lines, to_front=to_front)
+    assert [answer["error"]["code"] for answer in lines.written] == ([] if to_front else [-32000])

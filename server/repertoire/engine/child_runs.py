@@ -37,7 +37,7 @@ class Children:
         if not live.begun_again or live.has_pins:
             return
         for hash in await self._store.pinned(live.run.id):
-            if (version := await self._store.version(hash)) is not None:
+            if (version := await self._store.version(hash, patient=True)) is not None:
                 live.pins.setdefault(version.name, version)
         live.has_pins = True
 
@@ -67,7 +67,7 @@ class Children:
             changed = self._runner.watch.next(run_id)
             try:
                 live = self._runner.live(run_id)
-                run = live.run if live is not None else await self._store.run(run_id)
+                run = live.run if live is not None else await self._store.run(run_id, patient=True)
                 if run is None:
                     raise CallFailed(Fault("unknown_run", "UnknownRun", f"{run_id} is gone."))
                 if run.is_final:

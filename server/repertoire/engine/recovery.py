@@ -88,18 +88,24 @@ class Recovery:
 
     async def _go_on(self, found: Unfinished) -> None:
         async with self._places:
-            if (
-                found.parent is not None
-                and (parent := await self._store.run(found.parent)) is not None
-                and parent.is_final
-            ):
-                await self._runner.cancel(found.id)  # it was to be cancelled with its parent
+            if await self._is_left_over(found):
                 return
             await self._resume(found.id)
             if (live := self._runner.live(found.id)) is not None:
                 await _either(
                     live.done, live.queued
                 )  # who waits for a state's place must not keep its holder from going on
+
+    async def _is_left_over(self, found: Unfinished) -> bool:
+        """Whether it was to be cancelled with its parent, which has ended; it is cancelled now."""
+        try:
+            parent = None if found.parent is None else await self._store.run(found.parent, patient=True)
+            if parent is None or not parent.is_final:
+                return False
+            await self._runner.cancel(found.id)
+        except RepertoireError:
+            logger.exception("cancelling %s with its parent", found.id)
+        return True
 
     async def _watch_clock(self) -> None:
         while True:

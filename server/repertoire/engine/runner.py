@@ -130,10 +130,10 @@ class Runner:
         if (live := self._live.get(run_id)) is not None:
             self._woken.add(run_id)
             return live
-        known = await self._store.run(run_id)
+        known = await self._store.run(run_id, patient=True)
         if known is None or known.is_final:
             return None
-        version = await self._store.version(known.version)
+        version = await self._store.version(known.version, patient=True)
         claimed = await self._store.claim_run(run_id)
         if claimed is None:  # it has ended meanwhile, or somebody else was quicker
             return self._live.get(run_id)
@@ -404,14 +404,17 @@ class Runner:
             finished = await self._known_end(live, error)
         self._ended(live, finished)
         if live.has_children:
-            await self._cancel_below(run.id)
+            try:
+                await self._cancel_below(run.id)
+            except RepertoireError:  # the file is damaged or gone
+                logger.exception("cancelling what %s has begun", run.id)
 
     async def _known_end(self, live: Live, error: Exception) -> Run:
         """What the record says of a run whose end could not be stored."""
         if not isinstance(error, LostClaim):
             logger.error("run %s: its end could not be stored", live.run.id, exc_info=error)
         try:
-            known = await self._store.run(live.run.id)
+            known = await self._store.run(live.run.id, patient=True)
         except RepertoireError:
             known = None
         if known is not None and known.is_final:
@@ -451,7 +454,7 @@ class Runner:
     async def _end_unrun(self, run: Run, point: ResumePoint, fault: Fault | None) -> None:
         """End a run that holds no worker."""
         outcome = cancelled() if fault is None else Outcome(status="failed", error=fault)
-        version = await self._store.version(run.version)
+        version = await self._store.version(run.version, patient=True)
         if version is None:
             logger.error("%s: its version is gone", run.id)
             return
@@ -507,11 +510,14 @@ class Runner:
         self._tasks.start_soon(self._withdraw, live.run.id, path)
 
     async def _withdraw(self, run_id: str, path: str) -> None:
-        if (asked := await self._store.asked(run_id, path)) is not None:
-            self.forget_question(asked[0])
-        child = await self._store.child(run_id, path)
-        if child is not None and not child.is_final:
-            await self.cancel(child.id)
+        try:
+            if (asked := await self._store.asked(run_id, path)) is not None:
+                self.forget_question(asked[0])
+            child = await self._store.child(run_id, path)
+            if child is not None and not child.is_final:
+                await self.cancel(child.id)
+        except RepertoireError:  # the file is damaged or gone: nobody goes on with either
+            logger.exception("withdrawing the call %s of %s", path, run_id)
 
 
 def _nothing(run: Run, wake_at: float | None) -> None:

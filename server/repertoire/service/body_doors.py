@@ -99,7 +99,7 @@ class WorkflowDoors:
         return caller
 
     async def _stored(self, hash: str) -> WorkflowVersion:
-        version = await self._store.version(hash)
+        version = await self._store.version(hash, patient=True)
         if version is None:
             raise UnknownWorkflow(f"The version {hash} is gone.")
         return version

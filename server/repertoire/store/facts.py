@@ -11,7 +11,7 @@ import aiosqlite
 
 from ..errors import StorageError
 from .storage_errors import Trouble
-from .writer import Writer, on_thread, raw
+from .writer import TRY_AGAIN_S, Writer, on_thread, raw
 
 T = TypeVar("T")
 
@@ -51,8 +51,15 @@ class Facts:
         """
         return await self.submit(query, patient=True)
 
-    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a query on the reader's thread."""
+    async def read(self, query: Callable[[sqlite3.Connection], T], *, patient: bool = False) -> T:
+        """Run a query on the reader's thread. A `patient` one is tried until it succeeds: a full disk stops readers too."""
+        while patient:
+            try:
+                return await self.read(query)
+            except StorageError:
+                if self._trouble.gone is not None:
+                    raise
+                await asyncio.sleep(TRY_AGAIN_S)
         if self._trouble.gone is not None:
             raise self._trouble.gone
         try:

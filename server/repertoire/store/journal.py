@@ -126,7 +126,7 @@ class JournalFacts(Facts):
             )
             return _of_one_page(rows)
 
-        return await self.read(query)
+        return await self.read(query, patient=True)
 
     async def answers(self, run_id: str, ops: Sequence[str], limit: int) -> list[Recorded]:
         """What calls through these doors gave, those within steps too, in the order in which they were made."""

@@ -163,11 +163,11 @@ class RunFacts(Facts):
 
         return self.submit(fact, patient=True)
 
-    async def run(self, run_id: str) -> Run | None:
+    async def run(self, run_id: str, *, patient: bool = False) -> Run | None:
         def query(db: sqlite3.Connection) -> Run | None:
             return run_of(db, "id = ?", (run_id,))
 
-        return await self.read(query)
+        return await self.read(query, patient=patient)
 
     async def runs(
         self,

@@ -40,7 +40,7 @@ class CatalogueFacts(Facts):
 
         return await self.read(query)
 
-    async def version(self, prefix: str) -> WorkflowVersion | None:
+    async def version(self, prefix: str, *, patient: bool = False) -> WorkflowVersion | None:
         """By its hash or a prefix of it that is unique."""
 
         def query(db: sqlite3.Connection) -> WorkflowVersion | None:
@@ -49,7 +49,7 @@ class CatalogueFacts(Facts):
             ).fetchall()
             return _version.decode(rows[0][0]) if len(rows) == 1 else None
 
-        return await self.read(query)
+        return await self.read(query, patient=patient)
 
     async def versions_of(self, name: str) -> list[WorkflowVersion]:
         """Every version that the name ever had, newest first; the last hundred."""

@@ -43,8 +43,8 @@ def raw(connection: aiosqlite.Connection) -> sqlite3.Connection:
     return connection._conn
 
 
-_TRY_AGAIN_S: Final = 0.5
-"""How often patient facts are tried again. A lock is waited for besides (BUSY_S)."""
+TRY_AGAIN_S: Final = 0.5
+"""How often patient facts and queries are tried again. A lock is waited for besides (BUSY_S)."""
 _TIDY_EVERY: Final = 250
 """Commits; a commit of a small run is some eight pages of 4 KiB, so the log grows to some megabytes."""
 
@@ -136,7 +136,7 @@ class Writer:
             self._waiting = kept + self._waiting
             self._committing = False
             if self._waiting:
-                self._timer = asyncio.get_running_loop().call_later(_TRY_AGAIN_S, self._begin)
+                self._timer = asyncio.get_running_loop().call_later(TRY_AGAIN_S, self._begin)
             else:
                 self._idle.set()
             return

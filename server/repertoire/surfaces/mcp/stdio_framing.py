@@ -30,10 +30,16 @@ class Lines(Protocol):
     async def send(self, line: bytes) -> None: ...
 
 
-async def serve_lines(server: Server[Any], lines: Lines, ending: Ending | None = None) -> None:
-    """Serve one connection whose messages are lines; returns at the end of input. `ending` waits for the answers to its calls."""
+async def serve_lines(
+    server: Server[Any], lines: Lines, ending: Ending | None = None, *, to_front: bool = False
+) -> None:
+    """Serve one connection whose messages are lines; returns at the end of input. `ending` waits for the answers to its calls.
+
+    `to_front`: the other end knows which requests are open. Where the server breaks off, it asks the next one, or says what is known.
+    """
     with (ending or Ending()).unanswered() as calls:
-        await server.run(_Requests(lines, calls), _Answers(lines, calls), server.create_initialization_options())
+        answers = _Answers(lines, calls, keeps_quiet=to_front)
+        await server.run(_Requests(lines, calls), answers, server.create_initialization_options())
 
 
 class _Stream:
@@ -88,10 +94,20 @@ class _Requests(_Stream):
 
 
 class _Answers(_Stream):
+    def __init__(self, lines: Lines, calls: Unanswered, *, keeps_quiet: bool) -> None:
+        super().__init__(lines, calls)
+        self._keeps_quiet = keeps_quiet
+
     async def send(self, item: SessionMessage, /) -> None:
-        await self._lines.send(_written(item.message))
+        if not (self._keeps_quiet and _says_closed(item.message)):
+            await self._lines.send(_written(item.message))
         if isinstance(item.message, types.JSONRPCResponse | types.JSONRPCError):
             self._calls.discard(item.message.id)
+
+
+def _says_closed(message: types.JSONRPCMessage) -> bool:
+    """Whether it is what the SDK answers to a request that it breaks off."""
+    return isinstance(message, types.JSONRPCError) and message.error.code == types.CONNECTION_CLOSED
 
 
 def _message_of(line: bytes) -> types.JSONRPCMessage:
