@@ -191,7 +191,7 @@ async def test_r7_a_server_over_http_answers_before_it_goes(home: Path, tmp_path
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(call)
                 await anyio.to_thread.run_sync(begun, home)
-                terminate(home)
+                await anyio.to_thread.run_sync(terminate, home)
             (envelope,) = told
             assert envelope["status"] == "working" and "get_run" in envelope["message"]
     assert query(home, "SELECT status FROM run WHERE id = ?", envelope["run_id"]) == [("working",)]
