@@ -63,7 +63,7 @@ def test_the_picture_shows_every_package() -> None:
     (picture,) = blocks(ARCHITECTURE[0].read_text(), "text")
     (contract, *_) = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     layers = [re.findall(r"repertoire\.(\w+)", layer) for layer in contract["layers"]]
-    at = {name: number for number, line in enumerate(picture.splitlines()) for name in re.findall(r"\w+", line[:34])}
+    at = {name: number for number, line in enumerate(picture.splitlines()) for name in re.findall(r"\w+", line[:53])}
     lines = [[at[name] for name in layer] for layer in layers]
     assert all(max(above) < min(below) for above, below in pairwise(lines)), lines
 
