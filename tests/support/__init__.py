@@ -1,1 +1,1 @@
-"""Support: parts that several test files share; each module says what for."""
+"""Support: fixtures and helpers that several test files share, one module for each subject; no tests."""

@@ -1,4 +1,4 @@
-"""What the tests of the class style share: storages, a few workflows, a stub agent, and scripts that run in processes of their own.
+"""Class style: storages, a few workflows, a stub agent, and scripts that run in processes of their own; used by tests/classes.
 
 A test file takes a fixture with `db = class_style.db`.
 """
@@ -51,7 +51,7 @@ class Show(Workflow):
 
 
 class Letters(Workflow):
-    """Yields one letter after the other, and what it sees of itself."""
+    """Yields one letter after the other, and the state that it reads."""
 
     def run(self, text: str) -> Iterator[RunResponse]:
         for letter in text:
@@ -110,13 +110,13 @@ class Endless(Workflow):
 
 
 def state(workflow: Workflow, storage: Storage) -> dict[str, Any]:
-    """What is stored of the workflow's session, beside whatever the instance shows."""
+    """The stored state of the workflow's session, independent of the instance."""
     (found,) = storage.sessions(workflow.workflow_id, session_id=workflow.session_id)
     return found.session_state
 
 
 class Stub:
-    """An agent that says back what it is told: at once, or in two pieces. Keeps what it was asked, and in which session."""
+    """An agent that repeats its prompt: at once, or in two pieces. Records each prompt and its session."""
 
     def __init__(self) -> None:
         self.session_id: str | None = None
@@ -175,7 +175,7 @@ def start(path: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def answer(process: subprocess.Popen[str]) -> Any:
-    """What the script printed last, as JSON."""
+    """The last line that the script printed, as JSON."""
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     return json.loads(out.splitlines()[-1])

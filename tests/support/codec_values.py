@@ -1,4 +1,4 @@
-"""Values for tests of what is stored: classes of many kinds, and hypothesis strategies of them."""
+"""Codec values: classes of many kinds, and hypothesis strategies for them; used by tests of the codec and of stored states."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Slotted:
 
 @dataclass
 class Careful:
-    """Whose attributes do something when they are set."""
+    """A class whose attributes have effects when they are set."""
 
     _raised: int = 0
 
@@ -119,7 +119,7 @@ class Checked:
 
 
 class Price(BaseModel):
-    """Whose validator changes what it is given each time."""
+    """A model whose validator changes its input each time."""
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)
 

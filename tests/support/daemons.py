@@ -1,4 +1,4 @@
-"""What the tests of front and daemon share: a host that starts a front, a home with its daemon, bounded waiting."""
+"""Daemons: a host that starts a front, a home with its fake daemon, bounded waiting; used by tests/front and tests/daemon."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE_S = 20.0
 
 
 def until(true: Callable[[], Any]) -> Any:
-    """Poll, because another process tells nobody when it has done something; bounded, and no fixed sleep decides."""
+    """Poll until a condition holds, within a bound. Another process sends no event for it."""
     give_up = time.monotonic() + PATIENCE_S
     while not (value := true()):
         assert time.monotonic() < give_up, f"never true: {true}"
@@ -42,7 +42,7 @@ class Home:
         return {**os.environ, **self.environment, **more}
 
     def heard(self, **like: Any) -> list[dict[str, Any]]:
-        """What the daemons of this home heard, in order, of those lines that have all of `like`."""
+        """Lines that the daemons of this home received, in order; only those that contain all of `like`."""
         try:
             with open(os.path.join(self.path, "heard.jsonl")) as file:
                 lines = [json.loads(line) for line in file]
@@ -144,7 +144,7 @@ class Peer:
 
 
 class Spoken:
-    """A child that is spoken with in lines of JSON-RPC, over its standard streams."""
+    """A child process that speaks JSON-RPC lines over its standard streams."""
 
     def __init__(self, command: list[str], env: dict[str, str] | None = None) -> None:
         pipe = subprocess.PIPE
@@ -180,7 +180,7 @@ class Spoken:
         return answer
 
     def initialize(self) -> Any:
-        """As a client of 2025 does."""
+        """Initialize as a client of 2025 does."""
         client = {"name": "t", "version": "1"}
         answer = self.answer("initialize", protocolVersion="2025-11-25", capabilities={}, clientInfo=client)
         self.tell("notifications/initialized")

@@ -1,7 +1,7 @@
-"""A daemon that knows only the test's MCP: the real socket, lock and lifetime around a house of one room.
+"""Fake house: a daemon with the real socket, lock and lifetime, and a minimal MCP server behind them.
 
-Started as a process of its own: `fake_house.py --home DIR`. What it heard goes to HOME/heard.jsonl, one line each with
-its process id, so that a test sees what a new daemon was told. FAKE_* variables set its version and idle time.
+Started as a process of its own: `fake_house.py --home DIR`. It appends each received line, with its
+process id, to HOME/heard.jsonl. So a test sees the lines that a new daemon received. FAKE_* variables set its version and idle time.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ async def serve(home: str) -> None:
 
 
 def _takes_one(path: str) -> bool:
-    """A file of as many bytes as daemons are to be killed while they start."""
+    """Takes one byte from a file. Its size is the number of daemons that are still to be killed while they start."""
     if left := os.path.getsize(path):
         os.truncate(path, left - 1)
     return left > 0

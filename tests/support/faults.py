@@ -1,4 +1,4 @@
-"""What the fault tests share: the real command line, a real store to lose, and ways to take a disk away."""
+"""Faults: the real command line, a real store to lose, and ways to take a disk away; used by test_faults_*.py."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def repertoire(home: Path, *words: str, prepare: Callable[[], None] | None = Non
 
 
 def stored_home(path: Path) -> Path:
-    """A home whose store holds two runs of `count` and the state that they made: what no fault may take away."""
+    """A home whose store holds two runs of `count` and their state. No fault may take them away."""
     path.mkdir(mode=0o700)
     shutil.copytree(_stored(), path, dirs_exist_ok=True)
     return path
@@ -49,7 +49,7 @@ def stored_home(path: Path) -> Path:
 
 @functools.cache
 def _stored() -> Path:
-    """Made once, by real runs."""
+    """The stored home, made once by real runs."""
     home = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, home)
     (home / "workflows").mkdir()
@@ -60,7 +60,7 @@ def _stored() -> Path:
 
 
 def kept(home: Path) -> None:
-    """What `stored_home` stored is there, and goes on from where it was."""
+    """Check that the runs and the state of `stored_home` are there, and that the next run continues from them."""
     assert repertoire(home, "run", "count").stdout == "3\n"
     runs = query(home, "SELECT id, status, result, last_event FROM run WHERE workflow = 'count' ORDER BY created_at")
     assert [run[1:] for run in runs] == [("completed", number, 3) for number in ("1", "2", "3")], runs
@@ -70,7 +70,7 @@ def kept(home: Path) -> None:
 
 
 def query(home: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    """What is in the store now, seen from outside: the owner may be at work on it, or gone."""
+    """Rows of the store, read from outside. The owner may be writing, or may be gone."""
     connection = sqlite3.connect(f"file:{database(home)}?mode=ro", uri=True)
     try:
         return connection.execute(statement, values).fetchall()
@@ -121,7 +121,7 @@ def owner_of(home: Path) -> int:
 
 
 class FileLimit:
-    """No file of the owner may grow any more: what a quota does, and what needs no rights to try."""
+    """A limit on file size, so that no file of the owner may grow. It acts like a quota and needs no privileges."""
 
     reason = "cannot be used"
 

@@ -1,6 +1,6 @@
 """The real daemon of a home, which kills itself at one fact of its store: `faulty_house.py --home DIR --kill NAME:COUNT:WHEN`.
 
-NAME is the store's method, COUNT which of its calls, counted while the file HOME/armed exists; WHEN is `before` (in the transaction,
+NAME is the store's method. COUNT is the number of its call, counted while the file HOME/armed exists. WHEN is `before` (in the transaction,
 so that nothing of it is stored) or `after` (it is committed, but nobody has heard of it). The product knows nothing of this: the
 store's writer is wrapped from here.
 """

@@ -1,4 +1,4 @@
-"""Tools and answers held against what hosts hold them against: tests/node/schemas.mjs, and Python's own readers of JSON Schema."""
+"""Hosts: checks tools and answers with the validators that hosts use: tests/node/schemas.mjs, and Python's readers of JSON Schema."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answered = tuple[str, dict[str, Any]]
 
 
 def node_problems(tools: Sequence[dict[str, Any]], answers: Sequence[Answered] = ()) -> list[str]:
-    """What a TypeScript host would complain of. Needs tests/node."""
+    """Complaints of a TypeScript host about these tools and answers. Needs tests/node."""
     given = {"tools": tools, "answers": [{"tool": name, "structuredContent": content} for name, content in answers]}
     command = [str(NODE / "node_modules" / ".bin" / "node"), str(NODE / "schemas.mjs")]
     done = subprocess.run(command, input=json.dumps(given), cwd=NODE, capture_output=True, text=True, timeout=60)

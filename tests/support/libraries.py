@@ -1,4 +1,4 @@
-"""What the tests of search share: small libraries, a finder over a real store and a real encoder, and another small model."""
+"""Libraries: small sets of workflows, a finder over a real store and a real encoder, a second small model; used by tests of search."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def need_numpy() -> None:
 
 
 class Seeker:
-    """A finder, and the one view it looks through."""
+    """A finder, with the one caller's view that it searches."""
 
     def __init__(self, finder: Finder, meaning: Meaning, view: View) -> None:
         self.finder = finder

@@ -1,4 +1,4 @@
-"""Other people's MCP programs, which live in tests/node: where they are, and what a test does where they are missing."""
+"""Outside: other people's MCP programs in tests/node; runs them, and skips or fails the test if they are missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of publishing share: who creates, two small sources, a home without what they do not need."""
+"""Publishing: callers, two small sources, and a small home; used by tests of publishing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the workflows that ship share: their folder, and how one is loaded."""
+"""Ready: the folder of the ready workflows, and a loader for one of them."""
 
 from __future__ import annotations
 

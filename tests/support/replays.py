@@ -1,4 +1,4 @@
-"""What the tests of bodies that are begun again share: an app in this process, a folder for traces, and runs to their ends.
+"""Replays: an app in this process, a folder for traces, and runs to their ends; used by tests of replay.
 
 A test file takes the fixtures with `home, app, traces = replays.home, replays.app, replays.traces`.
 """
@@ -45,7 +45,7 @@ async def publish(app: App, folder: Path, **sources: str) -> None:
 
 
 async def survived(app: App, folder: Path, source: str, **arguments: Any) -> dict[str, Any]:
-    """Publish, run, and see that its worker died once and the run completed all the same."""
+    """Publish and run; check that its worker died once and that the run completed."""
     await publish(app, folder, flow=source)
     answer = await run(app, "flow", **arguments)
     assert answer["status"] == "completed", answer["error"]

@@ -1,4 +1,4 @@
-"""What a test needs of the machine and does not find: skipped with its reason, or a failure where the variable says so."""
+"""Required: skips a test that misses something on this machine, with the reason; fails it if a variable says so."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 def require(variable: str, reason: str) -> NoReturn:
-    """`variable=1`, as CI sets it, makes what is missing a failure."""
+    """Skip the test. With `variable=1`, as CI sets it, fail it."""
     if os.environ.get(variable) == "1":
         pytest.fail(f"{variable}=1, but {reason}", pytrace=False)
     pytest.skip(f"NOT TESTED: {reason}")

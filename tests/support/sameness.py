@@ -1,4 +1,4 @@
-"""What the tests of stored values share: whether two values are the same, to the type and to what an object holds, at every level."""
+"""Sameness: compares two values by type and content at every level; used by tests of stored values."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """A model that follows a script, behind a real HTTP server of the OpenAI API: chat completions and responses, without streaming.
 
-It keeps nothing between requests: the tool results that a request brings along say how far the conversation is, as with a real
-model. A turn may only call a tool that the request offers, and a tool must look as the real API demands: anything else is refused
-with status 400.
+It keeps nothing between requests. The tool results in a request show how far the conversation is, as with a real model. A turn may only
+call a tool that the request offers, and a tool must have the form that the real API demands. Anything else is refused with status 400.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Heard:
-    """One request, as far as a script or a test wants to know of it."""
+    """One request, with the parts that a script or a test reads."""
 
     path: str
     model: str
@@ -45,7 +44,7 @@ Turn = Call | Callable[[Heard], str]
 
 
 class Refused(Exception):
-    """The request is not one that the script can answer; its sender is told so."""
+    """Raised for a request that the script cannot answer; the sender gets the reason."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class ScriptedModel:
 
 @contextmanager
 def scripted_model(turns: Sequence[Turn]) -> Iterator[ScriptedModel]:
-    """`url` is what OPENAI_BASE_URL wants."""
+    """A running model. Its `url` is the value for OPENAI_BASE_URL."""
     asked: list[ScriptedModel] = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Requests, asked))
     asked.append(ScriptedModel(f"http://127.0.0.1:{server.server_port}/v1", turns))
@@ -113,7 +112,7 @@ class _Requests(BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing on stderr."""
+        """Write nothing to stderr."""
 
 
 def _text(content: str | list[dict[str, Any]] | None) -> str:

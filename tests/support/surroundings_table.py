@@ -1,5 +1,5 @@
 # ruff: noqa: E501  # a table: a row is a line
-"""What one run can change for the next, as data for test_surroundings: each row changes one process-wide thing and shows it."""
+"""Surroundings table: process-wide changes by one run, as data for test_surroundings. Each row makes one change and shows it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 
 class Change(NamedTuple):
-    """`does` is the body of a function that changes it, `shows` that of one whose result's repr tells the difference."""
+    """One change. `does` is the body of a function that makes it; `shows` is the body of one whose result differs after it."""
 
     does: str
     shows: str

@@ -1,7 +1,7 @@
-"""What the tests of runs that survive share: bodies that leave traces, an app in this process, and what must be true of any run.
+"""Survivals: bodies that leave traces, an app in this process, and invariants of any run; used by tests of runs that survive.
 
-A body's effect is a line in a file, written inside a step. `die(name)` kills the body's own worker, once: the file beside the
-effects remembers that it has, so the body that is begun again goes on.
+A body's effect is a line in a file, written inside a step. `die(name)` kills the body's own worker, once. A file beside the effects
+remembers that, so the replayed body continues.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ async def events(app: App, run_id: str) -> list[dict[str, Any]]:
 
 
 def whole(found: list[dict[str, Any]]) -> None:
-    """Events of a run that has ended: numbered from 1 without a gap, one beginning, one end, nothing told twice."""
+    """Check the events of a run that has ended: numbered from 1 without a gap, one start, one end, no duplicates."""
     assert [event["n"] for event in found] == list(range(1, len(found) + 1)), found
     kinds = [event["type"] for event in found]
     assert kinds[0] == "run_start" and kinds[-1] == "run_end" and kinds.count("run_end") == 1, kinds
@@ -97,7 +97,7 @@ def said(answer: dict[str, Any], kind: str = "log", key: str = "message") -> lis
 
 
 async def eventually(true: Callable[[], Any]) -> Any:
-    """Poll for what is no event of ours: a body's trace, a row in the store. Bounded."""
+    """Poll for something that sends no event: a body's trace, a row in the store. Bounded."""
     with anyio.fail_after(20):
         while not (value := true()):
             await anyio.sleep(0.005)

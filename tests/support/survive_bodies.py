@@ -1,7 +1,7 @@
-"""Bodies of every form that a crash may hit, and what each must have done and given, however often it was killed.
+"""Survive bodies: bodies of every form that a crash may hit, with the effects and results that each must have after any number of kills.
 
-Each takes the folder for its traces. An effect's name begins with the workflow's, is written once for each time it is done, and is
-what the step gives; so the journal says which effects were committed. `before-NAME` or `after-NAME` in the folder kills the worker
+Each takes the folder for its traces. An effect's name begins with the workflow's. It is written once for each execution, and it is the
+result of the step. So the journal says which effects were committed. `before-NAME` or `after-NAME` in the folder kills the worker
 there, once.
 """
 

@@ -1,4 +1,4 @@
-"""A home that is killed: the real daemon that kills itself at a fact of its store, real clients, and what must be true in the end."""
+"""Survive house: a home whose real daemon kills itself at a fact of its store, with real clients, and the final invariants."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class House:
         self.hosts: list[Host] = []
 
     def start(self, kill: str | None = None) -> subprocess.Popen[bytes]:
-        """The daemon; `kill` is where it will."""
+        """Start the daemon; `kill` is the fact at which it kills itself."""
         command = [sys.executable, "-P", os.path.join(HERE, "faulty_house.py"), "--home", str(self.home)]
         with open(self.folder / "log", "ab") as log:
             owner = subprocess.Popen([*command, *(["--kill", kill] if kill else [])], stderr=log)
@@ -76,7 +76,7 @@ class House:
         return self.hosts[-1]
 
     def begin(self, it: Host, *names: str, **arguments: str) -> None:
-        """Call these workflows, and wait for none of them but to be stored."""
+        """Call these workflows, and wait only until they are stored."""
         there = len(self.runs())
         for name in names:
             it.ask("tools/call", name=name, arguments={"folder": str(self.folder), **arguments})
@@ -86,7 +86,7 @@ class House:
         (self.home / "armed").touch()
 
     def runs(self) -> list[tuple[str, str, str]]:
-        """Those that no run began: id, workflow, status."""
+        """Runs that no other run started: id, workflow, status."""
         return query(self.home, "SELECT id, workflow, status FROM run WHERE parent IS NULL ORDER BY created_at")
 
     @property
@@ -95,7 +95,7 @@ class House:
         return found == [(0,)]
 
     def attend(self, owner: subprocess.Popen[bytes] | None = None) -> None:
-        """Answer what is asked, until all runs are over or the owner is dead."""
+        """Answer all questions, until all runs have ended or the owner is dead."""
         give_up = time.monotonic() + 2 * PATIENCE_S
         while not self.over:
             assert time.monotonic() < give_up, (self.runs(), (self.folder / "log").read_text()[-3000:])
@@ -123,7 +123,7 @@ class House:
                 peer.close()
 
     def died(self, owner: subprocess.Popen[bytes]) -> None:
-        """It has killed itself where it was to; note what was committed until then."""
+        """Check that the daemon killed itself at that fact; note the effects committed until then."""
         assert owner.wait(PATIENCE_S) == -signal.SIGKILL, (self.folder / "log").read_text()[-3000:]
         self.note()
 
@@ -137,7 +137,7 @@ class House:
             assert done[name] == known, f"{name} was committed, and done again"
 
     def check(self, *names: str) -> None:
-        """Whatever has happened, in the end all is as if nothing had."""
+        """Check the end: results, effects and records are as without any kill."""
         done = Counter(effects(self.folder))
         assert {name: done[name] for name in self.committed} == self.committed, "no committed call twice"
         assert max(done.values(), default=0) <= self.deaths + 1, f"more often than it died: {done.most_common(3)}"

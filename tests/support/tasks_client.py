@@ -1,4 +1,4 @@
-"""The tasks extension for the SDK's own client, which knows extensions but not this one: what its requests and answers look like."""
+"""Tasks client: requests and answers of the tasks extension for the SDK's own client, which does not know this extension."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FINAL = ("completed", "cancelled", "failed")
 
 
 class Task(types.Result):
-    """A CreateTaskResult, or what tasks/get says; what a status brings with it is in `model_extra`."""
+    """A CreateTaskResult, or an answer of tasks/get. The fields of a status are in `model_extra`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -87,7 +87,7 @@ class Tasks(ClientExtension):
 
 
 async def begin(client: Client, name: str, arguments: dict[str, Any] | None = None, **options: Any) -> Any:
-    """tools/call, whatever comes: a Task, an InputRequiredResult or a CallToolResult."""
+    """Send tools/call; gives a Task, an InputRequiredResult or a CallToolResult."""
     return await client.session.call_tool(
         name, arguments or {}, allow_input_required=True, allow_claimed=True, **options
     )
@@ -101,7 +101,7 @@ async def task_of(client: Client, task_id: str) -> dict[str, Any]:
 
 
 async def until(client: Client, task_id: str, *statuses: str) -> dict[str, Any]:
-    """Ask until it has one of these statuses."""
+    """Poll tasks/get until the task has one of these statuses."""
     with anyio.fail_after(30):
         while (task := await task_of(client, task_id))["status"] not in statuses:
             assert task["status"] not in FINAL, task

@@ -1,4 +1,4 @@
-"""One fixture, every way in: in memory, stdio through the front and its daemon, Streamable HTTP, legacy SSE, in both protocol eras."""
+"""Transports: one fixture for every transport: in memory, stdio through front and daemon, Streamable HTTP, legacy SSE, in both eras."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WAYS = ["memory-modern", "memory-legacy", "stdio-modern", "stdio-legacy", "http-
 
 
 class Way(Protocol):
-    """A server of one home, reached in one way. `home` may be written to by tests."""
+    """A server of one home, reached over one transport. Tests may write to `home`."""
 
     name: str
     home: Path

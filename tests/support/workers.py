@@ -1,4 +1,4 @@
-"""What the tests of workers share: real workers and zygotes over real sockets, with the test as their host.
+"""Workers: real workers and zygotes over real sockets, with the test in the server's role; used by tests of workers.
 
 A test file takes the fixtures with `shared, worker = workers.shared, workers.worker`.
 """
@@ -54,7 +54,7 @@ class Line:
 
 
 class Worker:
-    """A worker's host, for tests. `events` and `commits` are those of the last run."""
+    """The server's end of a worker, for tests. `events` and `commits` are those of the last run."""
 
     def __init__(self, line: Line) -> None:
         self.line = line
@@ -105,7 +105,7 @@ class Worker:
         return self.end()
 
     def first_event(self) -> wire.RawEvent:
-        """Wait until the body has said something: then it runs."""
+        """Wait for the first event of the body: then it runs."""
         frame = self.line.receive()
         if isinstance(frame, wire.Settled):  # of the frame before
             frame = self.line.receive()
@@ -113,7 +113,7 @@ class Worker:
         return frame.events[0]
 
     def settled(self) -> str | None:
-        """What the last run has changed for good, when its process has said so."""
+        """The change that the process reported after its last run; waits for the report."""
         frame = self.line.receive()
         assert isinstance(frame, wire.Settled), frame
         return frame.changed

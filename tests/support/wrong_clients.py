@@ -1,4 +1,4 @@
-"""What the tests of wrong clients share: one home with its servers, requests made by hand, raw connections.
+"""Wrong clients: one home with its servers, hand-made requests, raw connections; used by tests of bad input.
 
 A test file takes the fixtures with `home, url = wrong_clients.home, wrong_clients.url`.
 """
@@ -34,7 +34,7 @@ META = {VERSION: "2026-07-28", CAPABILITIES: {}}
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One home; `serve --http` owns it, and the fronts of the stdio tests come in beside."""
+    """One home. `serve --http` owns it, and the fronts of the stdio tests connect to it."""
     home = stored_home(tmp_path_factory.mktemp("wire") / "home")
     (home / "workflows" / "noisy.py").write_text(NOISY)
     (home / "workflows" / "size.py").write_text('"""Measure."""\n\ndef run(text: str) -> int:\n    return len(text)\n')
@@ -57,12 +57,12 @@ def host(home: Path, url: str) -> Iterator[Host]:
 
 
 def lists(host: Host, **params: Any) -> bool:
-    """The next good request is answered."""
+    """Check that the next good request is answered."""
     return "count" in [tool["name"] for tool in host.answer("tools/list", **params)["result"]["tools"]]
 
 
 def peak_mb(pid: int) -> float:
-    """The most memory that a process has had; 0 where the system does not tell."""
+    """The peak memory of a process; 0 if the system does not report it."""
     try:
         with open(f"/proc/{pid}/status") as file:
             return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmHWM"))
@@ -86,7 +86,7 @@ def modern(url: str, method: str = "tools/list", meta: Any = META, headers: Any 
 
 @pytest.fixture
 def well(url: str) -> Iterator[None]:
-    """After each fault the server lists its tools, and runs them with the state that was there."""
+    """After each fault: check that the server lists its tools and runs them with the stored state."""
     yield
     assert "count" in modern(url).text
     answer = modern(url, "tools/call", name="count", arguments={"session_id": "new"}).json()
@@ -94,7 +94,7 @@ def well(url: str) -> Iterator[None]:
 
 
 class Raw:
-    """A TCP connection that says what it likes."""
+    """A TCP connection that sends any bytes."""
 
     def __init__(self, url: str) -> None:
         host, _, port = url.rpartition("/")[2].partition(":")
@@ -112,7 +112,7 @@ class Raw:
         self.socket.sendall("\r\n".join([*lines, "", ""]).encode() + body)
 
     def reset(self) -> None:
-        """Gone without a good-bye."""
+        """Close the connection with a reset."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
