@@ -6,6 +6,8 @@ import functools
 import inspect
 from typing import Any
 
+from .body import call as call_body
+from .body import kind_of
 from .class_run import Run
 
 
@@ -25,8 +27,8 @@ def entry(workflow: Any, which: str, body: Any, base: type) -> Any:
         def act() -> Any:
             return body(*args, **kwargs)
 
-        return body.call(
-            lambda blocking: Run(workflow, arguments, blocking=blocking), act, body.kind_of(body),
+        return call_body(
+            lambda blocking: Run(workflow, arguments, blocking=blocking), act, kind_of(body),
             as_async=which == "arun", of_async=of_async,
         )  # fmt: skip
 
