@@ -173,7 +173,7 @@ def reload(text: str) -> None:
     stored = codec.decode(text)
     for key in aside.keys() & stored.keys():
         aside[key] = stored.pop(key)
-    merge.updated(held(), stored)
+    merge.update_in_place(held(), stored)
 
 
 def restore(stored: dict[str, Any]) -> None:

@@ -1,4 +1,7 @@
-"""Arguments of steps as the first versions told them apart, so that their journals are still answered from. Used by the worker on replay."""
+"""Former hashes: texts of step arguments as the first versions hashed them, so that replay still accepts their journals.
+
+Used by `records`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _COLLECTIONS: Final = frozenset({"deque", "OrderedDict", "defaultdict", "Counter
 
 
 class _Encoder(Encoder):
-    """Models by their JSON form; no enums, named tuples and the like."""
+    """The first versions' encoder: models in their JSON form; no enums, named tuples and the like."""
 
     def write(self, value: Any, path: str) -> Any:
         kind = type(value)
@@ -38,14 +41,15 @@ class _Encoder(Encoder):
                 raise StateError(path) from error
             return tagged("model", self.write(plain, path), cls=name)
         if is_dataclass(kind):
-            told = {one: getattr(value, one) for one in instances.field_names(kind) if hasattr(value, one)}
-            return tagged("dataclass", {one: self.write(item, path) for one, item in told.items()}, cls=name)
+            held = {one: getattr(value, one) for one in instances.field_names(kind) if hasattr(value, one)}
+            return tagged("dataclass", {one: self.write(item, path) for one, item in held.items()}, cls=name)
         raise StateError(path)
 
 
 def shape_of(value: Any) -> str:
+    """The value as the first versions compared it."""
     try:
-        return codec.written({"": value}, _Encoder(), "")
+        return codec.write_with({"": value}, _Encoder(), "")
     except (StateError, RecursionError):
         pass
     if isinstance(value, dict):

@@ -52,7 +52,7 @@ class Desk:
         journal = Journal(task.recorded, self.exchange.fetch, drain)
         self.timeline = Timeline(task.began, journal, self.exchange)
         self.replay = Replay(journal, self.exchange, self.timeline, self._reload)
-        self._watch = changes.Watch()
+        self._watch = changes.StepChanges()
         self.sights = Sights(journal, self.exchange, self.replay)
         self.turns = Turns(self.replay, self.exchange, self.timeline)
         self.committed: str | None = None

@@ -20,7 +20,7 @@ from ...classes.workflow import Workflow
 from ...signature.annotations import UNSAID
 from ...signature.result import check_room
 from ...signature.schema import Remark, Signature, read
-from ...values.refusals import NotMade, SchemaError
+from ...values.refusals import ConstructorFailed, SchemaError
 from .run_info import DEFAULTS_KEY, RunInfo
 
 
@@ -68,7 +68,7 @@ class ClassEntry:
                     f"{name} cannot be made without arguments: {error}", line=line,
                     hint="Give every parameter of its __init__ a default, and take what differs between runs as parameters of run().",
                 ) from error  # fmt: skip
-            raise NotMade(
+            raise ConstructorFailed(
                 f"{name} cannot be made: its __init__ raised {type(error).__name__}: {error}", line=line,
                 hint="Correct it; what needs a key, a file or the network belongs into run().",
             ) from error  # fmt: skip
