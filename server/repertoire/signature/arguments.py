@@ -149,7 +149,7 @@ def _stub(parameters: list[Parameter]) -> Any:
 
 
 def _is_filled_in(parameter: Parameter) -> bool:
-    """Whether the value comes from pydantic even when the caller gave none under this name: Field with an alias or a default."""
+    """True if pydantic may fill in the value without an argument of this name: a Field with an alias or a default."""
     if _is_field(parameter.default):
         return True
     if get_origin(parameter.annotation) is not Annotated:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from ..values.refusals import ResultMismatch, ResultNotJson, ResultTooLarge, TooManyItems
-from ..values.result_json import Fallback, TooMany, unbox_all, is_boxed, with_text, write_json
+from ..values.result_json import Fallback, TooMany, is_boxed, unbox_all, with_text, write_json
 from .annotations import UNSAID, show_annotation
 from .validation_messages import show_value
 
