@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from ...authoring import ambient
 from ...classes import body
-from ...classes.run_doors import Opened, Opening, RunEnd, looked_at, serving
+from ...classes.run_doors import Opened, Opening, RunEnd, read_state, serving
 from ...classes.workflow import Workflow
 from ...signature.annotations import UNSAID
 from ...signature.result import check_room
@@ -148,7 +148,7 @@ class HostDoors:
             check_room(len(self._own), self._info.max_items, hint)
             self._own.append(data["value"])
 
-    def replaced(self, state: dict[str, Any], /) -> None:
+    def replace_state(self, state: dict[str, Any], /) -> None:
         """The body has given itself another dict: that is stored and brought up to date now."""
         if self._info.has_state:
             ambient.replace(state)
@@ -160,7 +160,7 @@ class HostDoors:
     def finish(self, end: RunEnd, /) -> None:
         self.content = end.content if end.content is not None or not self._own else self._own
         if end.state is not None:
-            self._put(looked_at(end.state), end.defaults)
+            self._put(read_state(end.state), end.defaults)
 
     def _put(self, state: dict[str, Any], defaults: frozenset[str]) -> None:
         if not self._info.has_state:
