@@ -13,9 +13,10 @@ from typing import Any, Final
 from . import logging
 from .agent_views import give_session, is_agent, view_of
 from .response import RunResponse, StreamContent, event_name, is_event, is_response
-from .run_doors import Opened, RunDoors, RunEnd, State, Status, Unread, find_host_doors, read_state
+from .run_doors import Opened, Opening, RunDoors, RunEnd, State, Status, Unread, find_host_doors, read_state
 from .script_doors import LocalDoors
 from .session_locks import SessionLock
+from .stored_sessions import copy_state
 
 current: Final[ContextVar[Run | None]] = ContextVar("current_run", default=None)
 """The innermost run whose body is executing here, in this thread and asyncio task."""
@@ -52,7 +53,7 @@ class Run:
             core.storage_in_use(), locks_above(self.parent), core.models_as
         )
         self.input = arguments
-        self.opening = core.make_opening(arguments, blocking=blocking)
+        self.opening = _make_opening(workflow, arguments, blocking)
         self.run_id = ""
         self.session_id: str = self.opening.session_id
         self.workflow_id = ""
@@ -76,7 +77,7 @@ class Run:
     @property
     def final_state(self) -> State:
         """The state at the end of the run; still Unread if neither this run nor one that shares its lock has read it."""
-        if isinstance(self._state, Unread) and self._state.seen:
+        if isinstance(self._state, Unread) and self._state.is_read:
             return self.state
         return self._state
 
@@ -156,7 +157,7 @@ class Run:
 
     def commit(self) -> None:
         self.doors.commit(self.state)
-        self.core.on_commit(self)
+        self.core.on_stored(self, copy_state(self.state))
 
     # The end.
 
@@ -212,6 +213,19 @@ class Run:
         finally:
             self.core.on_end(self)
             self._views.clear()
+
+
+def _make_opening(workflow: Any, arguments: dict[str, Any], blocking: bool) -> Opening:
+    return Opening(
+        workflow_id=workflow.workflow_id,
+        workflow_name=workflow.name,
+        user_id=workflow.user_id,
+        session_id=workflow._repertoire.session(),
+        input=arguments,
+        session_name=workflow.session_name,
+        extra_data=workflow.extra_data,
+        blocking=blocking,
+    )
 
 
 class _Inside:

@@ -13,7 +13,7 @@ from typing import Any
 from ..names import new_session_id
 from .class_run import Run, current
 from .memory_storage import UnstoredSessions
-from .run_doors import Opened, Opening, State, Unread, check_session_id, read_state
+from .run_doors import Opened, State, Unread, check_session_id, read_state
 from .session_locks import Key
 from .stored_sessions import ModelsAs, Storage, copy_state, overlay
 
@@ -104,19 +104,6 @@ class Core:
         workflow = self._workflow
         return Key(workflow.workflow_id, workflow.user_id or "", session_id or self.session())
 
-    def make_opening(self, arguments: dict[str, Any], *, blocking: bool = True) -> Opening:
-        workflow = self._workflow
-        return Opening(
-            workflow_id=workflow.workflow_id,
-            workflow_name=workflow.name,
-            user_id=workflow.user_id,
-            session_id=self.session(),
-            input=arguments,
-            session_name=workflow.session_name,
-            extra_data=workflow.extra_data,
-            blocking=blocking,
-        )
-
     def prepare_state(self, opened: Opened) -> tuple[State, frozenset[str]]:
         """The state that a run begins with, and the paths of all defaults that the session has been given.
 
@@ -144,17 +131,15 @@ class Core:
         with self.lock:
             self._live[id(run)] = run
 
-    def on_commit(self, run: Run) -> None:
-        self._set_rest(run, copy_state(run.state))
-
     def on_end(self, run: Run) -> None:
         with self.lock:
             self._live.pop(id(run), None)
             self.last = run
             if run.response.status == "completed":
-                self._set_rest(run, run.final_state)
+                self.on_stored(run, run.final_state)
 
-    def _set_rest(self, run: Run, state: State) -> None:
+    def on_stored(self, run: Run, state: State) -> None:
+        """Show the state that the run has stored, if this is the instance's session."""
         with self.lock:
             if run.session_id == self.session_id or run.hosted is not None:
                 self.rest, self._before = state, None
@@ -173,7 +158,7 @@ class Core:
                 self._before = self.rest
             self.rest = state
 
-    def show_loaded(self, opened: Opened) -> None:
+    def show_session(self, opened: Opened) -> None:
         """Show a session that was loaded without a run. Changes made before stay changes."""
         with self.lock:
             before, rest = self._before, self.rest

@@ -73,7 +73,7 @@ class Unread:
         self._state: dict[str, Any] | None = None
 
     @property
-    def seen(self) -> bool:
+    def is_read(self) -> bool:
         return self._state is not None
 
     def read(self) -> dict[str, Any]:

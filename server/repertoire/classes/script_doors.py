@@ -16,7 +16,7 @@ from ..values.exceptions import text_of, type_name
 from ..values.refusals import Refusal
 from .run_doors import Opened, Opening, RunEnd, SessionBusy, Unread, read_state
 from .session_locks import Key, SessionLock
-from .stored_sessions import Beginning, Ending, ModelsAs, Storage
+from .stored_sessions import Beginning, Ending, ModelsAs, Storage, remember, restore
 
 
 class LocalDoors:
@@ -76,7 +76,7 @@ class LocalDoors:
         )
 
     def _read(self, lock: SessionLock, packed: Any) -> dict[str, Any]:
-        state, lock.mark = self._storage.restore(packed, self._models_as)
+        state, lock.mark = restore(self._storage, packed, self._models_as)
         return state
 
     def emit(self, type: Literal["text", "item", "log"], data: dict[str, Any], /) -> None:
@@ -117,7 +117,7 @@ class LocalDoors:
         )
         if packed is not None:
             lock.packed, lock.mark, lock.defaults = packed, mark, end.defaults
-            self._storage.remember(packed, self._models_as, mark)
+            remember(self._storage, packed, self._models_as, mark)
 
     def _require_lock(self) -> SessionLock:
         if self.lock is None:

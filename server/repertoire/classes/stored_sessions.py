@@ -163,21 +163,6 @@ class Storage:
         """A quick mark of the state: equal marks mean equal states. None if there is none."""
         return codec.mark(state)
 
-    def restore(self, packed: Any, models_as: ModelsAs) -> tuple[dict[str, Any], bytes | None]:
-        """The unpacked state and its mark. If it equals the last state here, it is read from the mark: that takes half as long."""
-        last = self._last
-        if last is not None and last.models_as == models_as and last.packed == packed:
-            return codec.of_mark(last.mark), last.mark
-        state = self.unpack(packed, models_as)
-        mark = self.mark(state)
-        self.remember(packed, models_as, mark)
-        return state, mark
-
-    def remember(self, packed: Any, models_as: ModelsAs, mark: bytes | None) -> None:
-        """Remember the last state. One is enough: the next run is most often in the same session."""
-        if mark is not None:
-            self._last = _Last(packed, models_as, mark)
-
     def same(self, packed: Any, other: Any) -> bool:
         """True if two packed states are equal, so that nothing must be written."""
         return bool(packed == other)
@@ -210,6 +195,23 @@ class Storage:
 
     def upgrade_schema(self) -> None:
         """Do nothing: there is one schema."""
+
+
+def restore(storage: Storage, packed: Any, models_as: ModelsAs) -> tuple[dict[str, Any], bytes | None]:
+    """The unpacked state and its mark. If it equals the storage's last state, it is read from the mark: that takes half as long."""
+    last = storage._last
+    if last is not None and last.models_as == models_as and last.packed == packed:
+        return codec.of_mark(last.mark), last.mark
+    state = storage.unpack(packed, models_as)
+    mark = storage.mark(state)
+    remember(storage, packed, models_as, mark)
+    return state, mark
+
+
+def remember(storage: Storage, packed: Any, models_as: ModelsAs, mark: bytes | None) -> None:
+    """Remember the storage's last state. One is enough: the next run is most often in the same session."""
+    if mark is not None:
+        storage._last = _Last(packed, models_as, mark)
 
 
 def merge_data(stored: dict[str, Any] | None, own: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -227,7 +227,7 @@ class Workflow:
         core = self._repertoire
         if force:
             core.drop_changes()
-        core.show_loaded(self._open_session())
+        core.show_session(self._open_session())
         return core.session()
 
     def new_session(self) -> str:
@@ -243,7 +243,7 @@ class Workflow:
         storage = self._repertoire.storage_in_use()
         found = storage.sessions(key.workflow_id, key.user_id, key.session_id)
         if found and self._repertoire.executing_run() is None:
-            self._repertoire.show_loaded(self._open_session())
+            self._repertoire.show_session(self._open_session())
         if not found:
             return None
         self.session_name = self.session_name or found[0].session_name

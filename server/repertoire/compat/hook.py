@@ -36,7 +36,7 @@ class CompatFinder(MetaPathFinder, Loader):
         pages = {"": ()} if package == PYFLUE else PAGES
         if below not in pages:
             # Without `name`: with it, the report of a missing module would advise to install it and drop our sentence.
-            raise ModuleNotFoundError(_missing(package, fullname, below))
+            raise ModuleNotFoundError(_missing_message(package, fullname, below))
         return ModuleSpec(fullname, self, is_package=True, origin="repertoire.compat")
 
     def exec_module(self, module: ModuleType) -> None:
@@ -99,12 +99,12 @@ def _getter_of_table(package: str, below: str, names: dict[str, str]) -> Callabl
         path = f"{below}.{name}" if below else name
         if path in PAGES:  # `from agno import workflow` imports the submodule after this error
             raise AttributeError(name)
-        raise ImportError(_missing(package, f"{here}.{name}", path, names), name=f"{here}.{name}")
+        raise ImportError(_missing_message(package, f"{here}.{name}", path, names), name=f"{here}.{name}")
 
     return find
 
 
-def _missing(package: str, what: str, path: str, names: dict[str, str] | None = None) -> str:
+def _missing_message(package: str, what: str, path: str, names: dict[str, str] | None = None) -> str:
     first = path.partition(".")[0]
     if names and (path != first or first not in INSTEAD):
         advice = f"there {'is' if len(names) == 1 else 'are'} {', '.join(sorted(names))}"

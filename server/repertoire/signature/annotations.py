@@ -54,7 +54,7 @@ def resolve(function: Any, namespace: Mapping[str, Any], without: Collection[str
     try:
         return typing.get_type_hints(function, globalns=names, include_extras=True)
     except Exception as error:  # an annotation is the author's expression: it may raise anything
-        raise _unresolved(function, names, error) from error
+        raise _resolve_error(function, names, error) from error
 
 
 def annotation_of(function: Any, name: str, namespace: Mapping[str, Any]) -> Any:
@@ -84,7 +84,7 @@ def _only(function: Any, annotations: dict[str, Any]) -> Any:
     return types.SimpleNamespace(__annotations__=annotations, __type_params__=parameters, __code__=code)
 
 
-def _unresolved(function: Any, names: dict[str, Any], error: Exception) -> SchemaError:
+def _resolve_error(function: Any, names: dict[str, Any], error: Exception) -> SchemaError:
     for name, annotation in getattr(function, "__annotations__", {}).items():
         try:
             typing.get_type_hints(types.SimpleNamespace(__annotations__={name: annotation}), globalns=names)

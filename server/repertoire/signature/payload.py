@@ -63,12 +63,12 @@ class TypedPayload:
         try:
             value = check_arguments(self._adapter, given, lambda: self.schema).value
         except ArgumentError as error:
-            raise ArgumentError("; ".join([error.message, *map(self._unknown, unknown)])) from None
+            raise ArgumentError("; ".join([error.message, *map(self._unknown_message, unknown)])) from None
         if unknown:
-            raise ArgumentError("; ".join(map(self._unknown, unknown)))
+            raise ArgumentError("; ".join(map(self._unknown_message, unknown)))
         return [value], {}
 
-    def _unknown(self, name: str) -> str:
+    def _unknown_message(self, name: str) -> str:
         names = ", ".join(self.schema["properties"])
         return f"`{name}`: unknown argument; this workflow takes {names or 'no arguments'}"
 

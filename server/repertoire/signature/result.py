@@ -31,9 +31,9 @@ def check_room(items: int, max_items: int, hint: str) -> None:
 def dump(value: Any, annotation: Any, adapter: ForResults, max_bytes: int) -> str:
     """The result as JSON text. NaN and infinities become null, because JSON cannot express them."""
     if is_boxed(value):  # first, because a type check of a large array would visit every value
-        value = _unboxed(value, max_bytes)
+        value = _unbox(value, max_bytes)
     if annotation is not UNSAID:
-        value = _checked(value, annotation, adapter, max_bytes)
+        value = _check(value, annotation, adapter, max_bytes)
     try:
         text = write_json(with_text(value) if adapter.is_loose else value, adapter.serializer, Fallback(max_bytes))
     except TooMany as error:
@@ -50,14 +50,14 @@ def dump(value: Any, annotation: Any, adapter: ForResults, max_bytes: int) -> st
     return text.decode()
 
 
-def _checked(value: Any, annotation: Any, adapter: ForResults, max_bytes: int) -> Any:
+def _check(value: Any, annotation: Any, adapter: ForResults, max_bytes: int) -> Any:
     from pydantic import ValidationError
 
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
-        if (plain := _unboxed(value, max_bytes)) is not value:
-            return _checked(plain, annotation, adapter, max_bytes)
+        if (plain := _unbox(value, max_bytes)) is not value:
+            return _check(plain, annotation, adapter, max_bytes)
         first = error.errors(include_url=False)[0]
         place = "".join(f"[{part!r}]" for part in first["loc"])
         detail = f"; at result{place}: {first['msg']}" if place else ""
@@ -67,7 +67,7 @@ def _checked(value: Any, annotation: Any, adapter: ForResults, max_bytes: int) -
         ) from None
 
 
-def _unboxed(value: Any, max_bytes: int) -> Any:
+def _unbox(value: Any, max_bytes: int) -> Any:
     """The value with Python's own numbers and lists for numpy's; the same object if it has none."""
     try:
         plain = unbox_all(value, max_bytes)

@@ -168,7 +168,7 @@ def _payload_type(function: Any, first: Parameter, namespace: Mapping[str, Any])
     """The payload's type from `Context[Model]`, else the module's class `Payload`, else None."""
     annotation = annotation_of(function, first.name, namespace)
     if _is_data(annotation):
-        raise _reserved(first.name, line_of(function))
+        raise _reserved_error(first.name, line_of(function))
     if isinstance(annotation, str) and "[" in annotation:
         raise SchemaError(
             f"parameter `{first.name}`: its annotation {show_annotation(annotation)} cannot be resolved",
@@ -200,7 +200,7 @@ def _refuse_reserved(parameters: list[Parameter], function: Any, namespace: Mapp
             continue
         positional_only = parameter.kind is Parameter.POSITIONAL_ONLY
         if positional_only or _is_data(annotation_of(function, parameter.name, namespace)):
-            raise _reserved(parameter.name, line)
+            raise _reserved_error(parameter.name, line)
 
 
 def _is_data(annotation: Any) -> bool:
@@ -208,7 +208,7 @@ def _is_data(annotation: Any) -> bool:
     return annotation not in (UNSAID, Any, None) and plain_schema(annotation) is not None
 
 
-def _reserved(name: str, line: int | None) -> SchemaError:
+def _reserved_error(name: str, line: int | None) -> SchemaError:
     message = f"the parameter name `{name}` is reserved for what Repertoire itself gives to a workflow"
     return SchemaError(message, line=line, hint="Rename the parameter.")
 

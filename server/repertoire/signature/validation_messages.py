@@ -46,9 +46,9 @@ def sentences(
     for error in errors:
         path = _path(error, arguments)
         if error["type"] in _MISSING:
-            lines.append(_missing(error, path, schema))
+            lines.append(_missing_message(error, path, schema))
         elif error["type"] in _UNKNOWN:
-            lines.append(_unknown(error, path, schema))
+            lines.append(_unknown_message(error, path, schema))
         elif (want := _want(error)) is None:
             lines.append(f"`{path}`: {_plain_message(error)}, got {show_value(error['input'])}")
         else:
@@ -88,14 +88,14 @@ def words(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
     return _WORDS.get(schema.get("type", ""), "a value")
 
 
-def _missing(error: Mapping[str, Any], path: str, schema: Mapping[str, Any]) -> str:
+def _missing_message(error: Mapping[str, Any], path: str, schema: Mapping[str, Any]) -> str:
     location = error["loc"]
     if len(location) != 1:
         return f"`{path}`: missing"
     return f"`{path}`: missing; wants {words(schema.get('properties', {}).get(location[0], {}), schema)}"
 
 
-def _unknown(error: Mapping[str, Any], path: str, schema: Mapping[str, Any]) -> str:
+def _unknown_message(error: Mapping[str, Any], path: str, schema: Mapping[str, Any]) -> str:
     if len(error["loc"]) != 1:
         return f"`{path}`: unknown field"
     names = ", ".join(schema.get("properties", {}))

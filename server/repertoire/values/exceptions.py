@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 
 from . import instances, trees
 from .refusals import StateError
-from .trees import TAG, Encoder, tagged
+from .trees import TAG, Encoder, tag_value
 
 _MOST_LINKS: Final = 20
 """The depth to which causes of causes, and errors within groups, are kept."""
@@ -28,10 +28,10 @@ class NotRecorded:
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)  # Python itself looks such names up
-        raise _refused(self.__dict__["_why"])
+        raise _refusal(self.__dict__["_why"])
 
     def _raise(self, *_: Any, **__: Any) -> NoReturn:
-        raise _refused(self.__dict__["_why"])
+        raise _refusal(self.__dict__["_why"])
 
     __call__ = __bool__ = __len__ = __iter__ = __getitem__ = __contains__ = __str__ = __int__ = __float__ = (
         __enter__
@@ -41,7 +41,7 @@ class NotRecorded:
         return f"<not recorded: {self.__dict__['_why']}>"
 
 
-def _refused(why: str) -> StateError:
+def _refusal(why: str) -> StateError:
     return StateError(
         f"the error of a step is recorded without this: {why}",
         hint="Read what you need of it within the step, and return it or raise it in an exception of your own.",
@@ -159,17 +159,17 @@ def _write(encoder: Encoder, value: Any, path: str) -> Any:
         return encoder.write(value, path)
     except (StateError, RecursionError) as error:
         why = error.message if isinstance(error, StateError) else f"{path} is nested too deeply"
-        return tagged("unrecorded", why)
+        return tag_value("unrecorded", why)
 
 
 def _within(value: Any, path: str) -> Any:
     """The tree of a value that an exception may hold and a state may not: another exception, or one that is not recorded."""
     if isinstance_of(value, BaseException):
-        return tagged("error", _link(value, _MOST_LINKS))
+        return tag_value("error", _link(value, _MOST_LINKS))
     if type(value) is NotRecorded:
-        return tagged("unrecorded", value.__dict__["_why"])
+        return tag_value("unrecorded", value.__dict__["_why"])
     kind = type(value)
-    return tagged("unrecorded", f"{path}: a {kind.__module__}.{kind.__qualname__} cannot be stored")
+    return tag_value("unrecorded", f"{path}: a {kind.__module__}.{kind.__qualname__} cannot be stored")
 
 
 def _link(error: BaseException, depth: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from . import codec, instances
 from .refusals import StateError
-from .trees import Encoder, tagged
+from .trees import Encoder, tag_value
 
 _COLLECTIONS: Final = frozenset({"deque", "OrderedDict", "defaultdict", "Counter", "timezone", "ZoneInfo"})
 
@@ -27,8 +27,8 @@ class _Encoder(Encoder):
         if kind is datetime or kind is time:
             zone = value.tzinfo
             if isinstance(zone, ZoneInfo) and zone.key is not None:
-                return tagged(kind.__name__, [value.replace(tzinfo=None).isoformat(), zone.key, value.fold])
-            return tagged(kind.__name__, [value.isoformat(), None, value.fold])
+                return tag_value(kind.__name__, [value.replace(tzinfo=None).isoformat(), zone.key, value.fold])
+            return tag_value(kind.__name__, [value.isoformat(), None, value.fold])
         return super().write(value, path)
 
     def _of_class(self, value: Any, path: str) -> Any:
@@ -39,10 +39,10 @@ class _Encoder(Encoder):
                 plain = value.model_dump(mode="json", by_alias=False, round_trip=True, warnings=False)
             except (ValueError, TypeError) as error:
                 raise StateError(path) from error
-            return tagged("model", self.write(plain, path), cls=name)
+            return tag_value("model", self.write(plain, path), cls=name)
         if is_dataclass(kind):
             held = {one: getattr(value, one) for one in instances.field_names(kind) if hasattr(value, one)}
-            return tagged("dataclass", {one: self.write(item, path) for one, item in held.items()}, cls=name)
+            return tag_value("dataclass", {one: self.write(item, path) for one, item in held.items()}, cls=name)
         raise StateError(path)
 
 

@@ -121,13 +121,13 @@ class Fallback:
 
     def __call__(self, value: Any) -> Any:
         try:
-            return with_text(unboxed(value, self._max_bytes))
+            return with_text(unbox(value, self._max_bytes))
         except TooMany as error:
             self.too_many = error
             raise
 
 
-def unboxed(value: Any, max_bytes: int) -> Any:
+def unbox(value: Any, max_bytes: int) -> Any:
     """A numpy scalar or array as Python numbers and lists. Raises TypeError for other types, and TooMany."""
     if isinstance(value, memoryview):
         return bytes(value)
@@ -150,7 +150,7 @@ def unbox_all(value: Any, max_bytes: int) -> Any:
         return {key: unbox_all(item, max_bytes) for key, item in value.items()}
     if type(value) in (list, tuple):
         return type(value)([unbox_all(item, max_bytes) for item in value])
-    return unboxed(value, max_bytes) if is_boxed(value) else value
+    return unbox(value, max_bytes) if is_boxed(value) else value
 
 
 def write_json(value: Any, serializer: Any, fallback: Fallback) -> bytes:

@@ -19,7 +19,7 @@ from .refusals import StateError
 from .scalars import Unstorable
 
 TAG: Final = "__repertoire__"
-"""The key of a tagged value. If an author's dict holds this key, it is written tagged itself, as pairs."""
+"""The key of a tagged value. A dict of the author that holds this key is written as pairs, tagged itself."""
 
 VALUE: Final = "value"
 
@@ -40,7 +40,7 @@ class Encoder:
     """
 
     def __init__(self, otherwise: Callable[[Any, str], Any] | None = None, *, is_record: bool = False) -> None:
-        self._otherwise = otherwise or _unsupported
+        self._otherwise = otherwise or _refuse_unsupported
         self._is_record = is_record
         self._above: set[int] = set()
         self._references: dict[type, Any] = {}
@@ -51,15 +51,15 @@ class Encoder:
         if value is None or kind is bool:
             return value
         if kind is str:
-            return value if value.isascii() or _is_exact(value) else tagged("text", scalars.write_text(value))
+            return value if value.isascii() or _is_exact(value) else tag_value("text", scalars.write_text(value))
         if kind is int:
-            return value if value.bit_length() <= _LONG_INT_BITS else tagged("int", hex(value))
+            return value if value.bit_length() <= _LONG_INT_BITS else tag_value("int", hex(value))
         if kind is float:
-            return value if math.isfinite(value) else tagged("float", repr(value))
+            return value if math.isfinite(value) else tag_value("float", repr(value))
         try:
             if kind in scalars.WRITERS:
                 tag, write = scalars.WRITERS[kind]
-                return tagged(tag, write(value))
+                return tag_value(tag, write(value))
             if id(value) in self._above:
                 raise StateError(
                     f"{path}: it contains itself, so it cannot be stored",
@@ -79,10 +79,10 @@ class Encoder:
             return self._dict(value, path)
         if kind is list or kind is tuple:
             items = self._items(value, path)
-            return items if kind is list else tagged("tuple", items)
+            return items if kind is list else tag_value("tuple", items)
         if kind is set or kind is frozenset:
             items = [self.write(item, f"{path}{{{short(item)}}}") for item in value]
-            return tagged(kind.__name__, sorted(items, key=json.dumps))  # a set has no order; its text must have one
+            return tag_value(kind.__name__, sorted(items, key=json.dumps))  # a set has no order; its text must have one
         if kind in _COLLECTIONS:
             return self._collection(value, path)
         return self._of_class(value, path)
@@ -96,7 +96,7 @@ class Encoder:
                 key: item if type(item) is str and item.isascii() else self.write(item, f"{path}[{key!r}]")
                 for key, item in value.items()
             }
-        return tagged("dict", self._pairs(value, path))
+        return tag_value("dict", self._pairs(value, path))
 
     def _pairs(self, value: dict[Any, Any], path: str) -> list[list[Any]]:
         pairs = []
@@ -115,13 +115,13 @@ class Encoder:
         if getattr(value, "__dict__", None):
             raise Unstorable("it has attributes of its own")
         if kind is deque:
-            return tagged("deque", self._items(value, path), most=value.maxlen)
+            return tag_value("deque", self._items(value, path), most=value.maxlen)
         if kind is not defaultdict:
-            return tagged(kind.__name__, self._pairs(value, path))
+            return tag_value(kind.__name__, self._pairs(value, path))
         makes = None if value.default_factory is None else instances.reference(value.default_factory)
         if makes is None and value.default_factory is not None:
             raise Unstorable("its default_factory is no class that could be found again")
-        return tagged("defaultdict", self._pairs(value, path), makes=makes)
+        return tag_value("defaultdict", self._pairs(value, path), makes=makes)
 
     # Objects of classes
 
@@ -136,7 +136,7 @@ class Encoder:
         if instances.is_named_tuple(kind):
             return self._named_tuple(value, path)
         if not (self._is_record and scalars.is_secret(kind)) and (named := scalars.write_named(value)):
-            return tagged("named", named[1], cls=named[0])
+            return tag_value("named", named[1], cls=named[0])
         return self._otherwise(value, path)
 
     def _reference(self, kind: type) -> Any:
@@ -185,7 +185,7 @@ class Encoder:
             more["lacks"] = lacks
         if held:
             more["more"] = self._write_others(held, path, kind)
-        return tagged("dataclass", self._write_named(fields, path), cls=self._reference(kind), **more)
+        return tag_value("dataclass", self._write_named(fields, path), cls=self._reference(kind), **more)
 
     def _model(self, value: Any, path: str) -> Any:
         kind = type(value)
@@ -202,7 +202,7 @@ class Encoder:
             more["more"] = self._write_others(kept.more, path, kind)
         if kept.lacks:
             more["lacks"] = kept.lacks
-        return tagged("pydantic", self._write_named(kept.fields, path), cls=self._reference(kind), **more)
+        return tag_value("pydantic", self._write_named(kept.fields, path), cls=self._reference(kind), **more)
 
     def _enum(self, value: Enum, path: str) -> Any:
         kind, name = type(value), instances.enum_name(value)
@@ -212,14 +212,14 @@ class Encoder:
             inner = None
         if name is None and (inner is None or instances.find_member(kind, None, value._value_) != value):
             raise Unstorable("its class could not give it again")
-        return tagged("enum", inner, cls=self._reference(kind), name=name)
+        return tag_value("enum", inner, cls=self._reference(kind), name=name)
 
     def _named_tuple(self, value: Any, path: str) -> Any:
         kind: Any = type(value)
         if getattr(value, "__dict__", None):
             raise Unstorable("it has attributes of its own")
         items = self._items(value, path)
-        return tagged("namedtuple", items, cls=self._reference(kind), names=list(kind._fields))
+        return tag_value("namedtuple", items, cls=self._reference(kind), names=list(kind._fields))
 
 
 _COLLECTIONS: Final = frozenset({deque, OrderedDict, defaultdict, Counter})
@@ -240,11 +240,11 @@ def _holds_nan(key: Any) -> bool:
     return any(map(_holds_nan, key)) if type(key) in (tuple, frozenset) else bool(key != key)
 
 
-def tagged(tag: str, value: Any, **more: Any) -> dict[str, Any]:
+def tag_value(tag: str, value: Any, **more: Any) -> dict[str, Any]:
     return {TAG: tag, **more, VALUE: value}
 
 
-def _unsupported(value: object, path: str) -> Any:
+def _refuse_unsupported(value: object, path: str) -> Any:
     raise StateError(f"{path}: {_article(type(value))} cannot be stored; {_STORABLE}", hint=_CONVERT)
 
 
