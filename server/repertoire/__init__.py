@@ -1,8 +1,8 @@
-"""Repertoire: what a workflow file imports. Everything is looked up at first use, so importing this costs nothing."""
+"""Repertoire: the names that a workflow file imports. Each is looked up at its first use, so that importing this costs nothing."""
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # as type checkers know it; importing typing would cost more than all else the front needs
+TYPE_CHECKING = False  # type checkers know the name; importing typing would cost more than all other imports of the front
 if TYPE_CHECKING:
     from typing import Any
 
@@ -78,7 +78,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     module, attribute = _HOMES[name]
-    # Not kept here: a worker that finds this module changed by a run takes that for the run's doing, and is not used again.
+    # Not stored in this module: a worker would take the change for one by the run's body, and would not be used again.
     return getattr(import_module(module, __name__), attribute)
 
 

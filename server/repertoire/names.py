@@ -1,4 +1,4 @@
-"""Names and ids that the house and a script of the user's own make alike."""
+"""Names: makes workflow names and the ids of runs, sessions and questions. Used by the server, and by `classes` in a user's script."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import re
 
 
 def snake_case(name: str) -> str:
-    """`FetchJSONPage` → `fetch_json_page`: a class's or a file's name as that of a workflow."""
+    """`FetchJSONPage` → `fetch_json_page`: the workflow name for a class or a file."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def new_run_id(workflow: str) -> str:
-    """`workflow:<name>:<ulid>`: sorts by time, unguessable (80 random bits)."""
-    from ulid import ULID  # here, because every script that imports Workflow would pay for it at its start
+    """`workflow:<name>:<ulid>`: sorts by time, and cannot be guessed (80 random bits)."""
+    from ulid import ULID  # here, because at the top every script that imports Workflow would pay for it
 
     return f"workflow:{workflow}:{ULID()}"
 
 
 def new_session_id() -> str:
-    """144 random bits, so that it cannot be guessed; knowing one is still not a right to use it."""
+    """144 random bits, so that it cannot be guessed. Knowing an id gives no right to use the session."""
     return "s_" + base64.urlsafe_b64encode(os.urandom(18)).decode()
 
 
 def new_question_id() -> str:
-    """Named in answers; knowing one is no right to answer."""
+    """The id by which an answer names its question. Knowing an id gives no right to answer."""
     return "q_" + base64.urlsafe_b64encode(os.urandom(12)).decode()

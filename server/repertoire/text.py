@@ -1,7 +1,8 @@
-"""Text made valid Unicode: joins the two halves of a character, replaces a lone half; used wherever text enters or leaves.
+"""Text: makes text valid Unicode (`well_formed`) and cuts it (`cut`). Used at every place where text enters or leaves.
 
-Python strings may hold surrogates, the halves of characters beyond U+FFFF: from escapes in JSON and in sources, and from file names that
-are no UTF-8. UTF-8, and so every wire, the store and every client, has no form for them.
+Python strings may hold surrogates, the halves of characters beyond U+FFFF. They come from escapes in JSON and in sources, and from file
+names that are not UTF-8. UTF-8 has no form for them, and so neither have the wire, the store and the clients. `well_formed` joins two
+halves to one character and replaces a lone half.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ _HALF: Final = re.compile("[\ud800-\udfff]")
 
 
 def well_formed(text: str) -> str:
-    """The same text where it is valid. A lone half becomes U+FFFD; a byte of a file name that is no UTF-8 becomes `\\xe9`."""
+    """The text as valid Unicode. A lone half becomes U+FFFD. A byte of a file name that is not UTF-8 becomes `\\xe9`."""
     if text.isascii():
         return text
     try:
         text.encode()
     except UnicodeEncodeError:
-        return _HALF.sub(_replacement, _PAIR.sub(_joined, text))
+        return _HALF.sub(_replacement, _PAIR.sub(_join, text))
     return text
 
 
@@ -29,7 +30,7 @@ def is_well_formed(text: str) -> bool:
 
 
 def well_formed_json(value: Any) -> Any:
-    """A JSON value with every text in it valid, keys too. Not for values that are deeper than Python can recurse."""
+    """The JSON value with valid text only, keys too. Not for values that are nested more deeply than Python can recurse."""
     if isinstance(value, str):
         return well_formed(value)
     if isinstance(value, dict):
@@ -42,7 +43,7 @@ def well_formed_json(value: Any) -> Any:
 
 
 def cut(text: str, limit: int, more: str) -> str:
-    """At most `limit` UTF-16 units, which is how JavaScript counts; what is cut ends at a word and says `more`."""
+    """The text, cut to `limit` UTF-16 units, as JavaScript counts. A cut text ends at a word, with `more` after it."""
     if _units(text) <= limit:
         return text
     room = limit - _units(more) - 1
@@ -55,7 +56,7 @@ def _units(text: str) -> int:
     return len(text) + sum(char > "\uffff" for char in text) if not text.isascii() else len(text)
 
 
-def _joined(match: re.Match[str]) -> str:
+def _join(match: re.Match[str]) -> str:
     return match[0].encode("utf-16-le", "surrogatepass").decode("utf-16-le")
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from repertoire.authoring import time_limit
 from support import workers
 from support.workers import Worker
 
@@ -87,3 +90,9 @@ def run():
     with ThreadPoolExecutor() as pool: return pool.submit(body).result()
 """
     assert worker.result(HEAD + source) == "the step took longer than 0.05 s"
+
+
+def test_files_that_a_limit_does_not_interrupt_are_there() -> None:
+    """The table names files: one that was renamed would be interrupted half-way, and no other test would see that."""
+    files = {path.name for path in Path(time_limit._OURS).rglob("*.py")}
+    assert files >= time_limit._UNINTERRUPTED

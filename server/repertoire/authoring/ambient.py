@@ -1,7 +1,8 @@
-"""What a body has around it without asking: `session_state`, `progress`, `log`, `commit_state`.
+"""Ambient API: `session_state`, `progress`, `log` and `commit_state` of the run that is executing in this process.
 
-One run at a time per process, so the current run is a module's variable and not a context variable: threads that the body
-starts must reach it too. Outside a run (a plain script) the same names write to stderr and keep a plain dict.
+A process executes one run at a time. So the current run is a module variable and not a context variable: the body's threads must
+reach it too. Outside a run, in a plain script, the same names write to stderr and keep a plain dict. Used by workflow files; the worker
+calls `begin`, `end`, `restore` and the like around a run.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from . import awaited_values
 from .doors import Doors, EventType
 
 session_state: dict[str, Any] = {}
-"""One real dict for the life of the process, emptied and filled again for each run: every import of it stays true."""
+"""One dict for the life of the process, cleared and filled again for each run, so that every import of it stays valid."""
 
 aside: dict[str, Any] = {}
-"""What is stored with the state and is not the body's to see."""
+"""Data that is stored with the state but that the body does not see."""
 
-_instead: dict[str, Any] | None = None
-"""The dict that a class's body has put in the state's place: `self.session_state = {...}`."""
+_replacement: dict[str, Any] | None = None
+"""The dict that a class's body assigned: `self.session_state = {...}`."""
 
 _doors: Doors | None = None
 
 
 class _Nothing:
-    """What the calls return: nothing, whether awaited or not."""
+    """The result of `log` and `progress`: None, with and without `await`."""
 
     __slots__ = ()
 
@@ -46,52 +47,52 @@ _NOTHING = _Nothing()
 
 
 def begin(doors: Doors | None) -> None:
-    """Start a run with an empty state; its events go through `doors`."""
-    global _doors, _instead
+    """Start a run with an empty state. Its events go through `doors`."""
+    global _doors, _replacement
     session_state.clear()
     aside.clear()
     awaited_values.begin()
-    _doors, _instead = doors, None
+    _doors, _replacement = doors, None
 
 
 def become_child(doors: Doors) -> None:
-    """In a forked child of a run: the state is a copy that it may change, and its doors are others."""
+    """In a forked child of a run: take its own doors. The state is a copy that the child may change."""
     global _doors
     _doors = doors
 
 
 def doors() -> Doors | None:
-    """Those of the run that goes on; None in a plain script."""
+    """The doors of the current run; None in a plain script."""
     return _doors
 
 
 def end() -> None:
-    """The run is over: what threads still say goes nowhere but stderr."""
-    global _doors, _instead
-    _doors = _instead = None
+    """End the run. Later output of its threads goes to stderr only."""
+    global _doors, _replacement
+    _doors = _replacement = None
     session_state.clear()
 
 
 def emit(type: EventType, data: dict[str, Any]) -> None:
-    """Tell whoever watches the run, if there is one."""
+    """Send an event to the watchers of the run; outside a run, do nothing."""
     if _doors is not None:
         _doors.emit(type, data)
 
 
 def write(type: EventType, data: dict[str, Any]) -> None:
-    """As a plain script tells it: to stderr."""
-    said = dict(data)
+    """Write an event to stderr, as in a plain script."""
+    fields = dict(data)
     if type == "log":
         print(
-            f"{said.pop('level')}: {said.pop('message')}",
-            *(f"{key}={value!r}" for key, value in said.items()),
+            f"{fields.pop('level')}: {fields.pop('message')}",
+            *(f"{key}={value!r}" for key, value in fields.items()),
             file=sys.stderr,
         )
     elif type == "progress":
-        total = "" if said["total"] is None else f"/{said['total']}"
-        print(f"progress {said['done']}{total}", said["message"] or "", file=sys.stderr)
+        total = "" if fields["total"] is None else f"/{fields['total']}"
+        print(f"progress {fields['done']}{total}", fields["message"] or "", file=sys.stderr)
     else:
-        print(*said.values(), file=sys.stderr)
+        print(*fields.values(), file=sys.stderr)
 
 
 def progress(done: float, total: float | None = None, message: str | None = None) -> Awaitable[None]:
@@ -100,7 +101,7 @@ def progress(done: float, total: float | None = None, message: str | None = None
     if total is not None:
         _check_number("total", total)
     if message is not None and not isinstance(message, str):
-        raise TypeError(f"progress(done, total, message): message must be a string, got {_shown(message)}")
+        raise TypeError(f"progress(done, total, message): message must be a string, got {_show_value(message)}")
     if _doors is not None:
         _doors.emit("progress", {"done": done, "total": total, "message": message})
     else:
@@ -111,22 +112,22 @@ def progress(done: float, total: float | None = None, message: str | None = None
 class Log:
     """`log("text")` or `log.warning("text", key=value)`; the fields stay data. Works with and without `await`."""
 
-    __slots__ = ()  # no body can put something else where the next one looks
+    __slots__ = ()  # no attributes: one body cannot change `log` for the next
 
     def __call__(self, message: object, /, **fields: Any) -> Awaitable[None]:
-        return _say("info", message, fields)
+        return _log("info", message, fields)
 
     def debug(self, message: object, /, **fields: Any) -> Awaitable[None]:
-        return _say("debug", message, fields)
+        return _log("debug", message, fields)
 
     def info(self, message: object, /, **fields: Any) -> Awaitable[None]:
-        return _say("info", message, fields)
+        return _log("info", message, fields)
 
     def warning(self, message: object, /, **fields: Any) -> Awaitable[None]:
-        return _say("warning", message, fields)
+        return _log("warning", message, fields)
 
     def error(self, message: object, /, **fields: Any) -> Awaitable[None]:
-        return _say("error", message, fields)
+        return _log("error", message, fields)
 
     warn = warning
 
@@ -142,30 +143,30 @@ def commit_state() -> Awaitable[None]:
 
 
 def stored_form() -> str:
-    """The state's text as it is stored. Raises StateError."""
-    return codec.encode(whole())
+    """The text of the state for the store. Raises StateError."""
+    return codec.encode(full_state())
 
 
 def replace(state: dict[str, Any]) -> None:
-    """From now on this dict is the run's state."""
-    global _instead
-    _instead = state
+    """Make this dict the run's state."""
+    global _replacement
+    _replacement = state
 
 
-def held() -> dict[str, Any]:
-    """The dict that the body goes on with."""
-    return session_state if _instead is None else _instead
+def current_state() -> dict[str, Any]:
+    """The dict that the body uses as its state now."""
+    return session_state if _replacement is None else _replacement
 
 
-def whole() -> dict[str, Any]:
-    """The state with what is stored beside it."""
-    return {**held(), **aside} if aside else held()
+def full_state() -> dict[str, Any]:
+    """The state together with the data in `aside`."""
+    return {**current_state(), **aside} if aside else current_state()
 
 
 def reload(text: str) -> None:
-    """The run was parked, and others may have gone on with the state: the same objects now hold what they left.
+    """Bring the state up to date after the run was parked: other runs may have changed the stored state.
 
-    Where nobody has, they are left alone: what the body holds is just what is stored.
+    The body's objects are updated in place. If the stored state is unchanged, they are not touched.
     """
     with contextlib.suppress(StateError):
         if stored_form() == text:
@@ -173,18 +174,18 @@ def reload(text: str) -> None:
     stored = codec.decode(text)
     for key in aside.keys() & stored.keys():
         aside[key] = stored.pop(key)
-    merge.updated(held(), stored)
+    merge.update_in_place(current_state(), stored)
 
 
 def restore(stored: dict[str, Any]) -> None:
-    """Fill the state with what was stored; it wins over defaults that the module's top level has set, at every depth.
+    """Fill the state with the stored one. Stored values win over defaults that the module's top level has set, at every depth.
 
-    What the top level holds of its defaults stays the state's.
+    Objects in the defaults are updated in place, so the module's references to them stay valid.
     """
     merge.merge(session_state, stored)
 
 
-def _say(level: str, message: object, fields: dict[str, Any]) -> Awaitable[None]:
+def _log(level: str, message: object, fields: dict[str, Any]) -> Awaitable[None]:
     text = message if isinstance(message, str) else str(message)
     if _doors is not None:
         _doors.emit("log", {**fields, "level": level, "message": text})
@@ -195,9 +196,9 @@ def _say(level: str, message: object, fields: dict[str, Any]) -> Awaitable[None]
 
 def _check_number(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError(f"progress(done, total, message): {name} must be a number, got {_shown(value)}")
+        raise TypeError(f"progress(done, total, message): {name} must be a number, got {_show_value(value)}")
 
 
-def _shown(value: object) -> str:
+def _show_value(value: object) -> str:
     text = repr(value)
     return f"{text if len(text) <= 100 else text[:97] + '...'} ({type(value).__name__})"

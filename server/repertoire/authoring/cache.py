@@ -1,4 +1,4 @@
-"""`cached`: what a function gave once is kept in the session's state and given again."""
+"""Cache: the decorator `cached` keeps a function's results in the session's state and returns them again. Used by workflow files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..values.records import hash_of, shape_of
 from . import ambient
 
 _KEY: Final = "cached"
-"""Where session_state keeps what was given: {function: {arguments' hash: {value, at}}}."""
+"""The key of session_state that holds the results: {function: {arguments' hash: {value, at}}}."""
 _MOST: Final = 1_000
-"""Results kept of one function; the oldest go first."""
+"""The number of results of one function; beyond it the oldest are dropped."""
 
 
 def cached(function: Callable[..., Any] | None = None, /, *, expires_s: float | None = None) -> Any:
@@ -30,38 +30,38 @@ def cached(function: Callable[..., Any] | None = None, /, *, expires_s: float | 
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        kept, key = _kept(name), hash_of(name, shape_of([list(args), kwargs]))
-        if (known := _fresh(kept, key, expires_s)) is not None:
+        results, key = _results_of(name), hash_of(name, shape_of([list(args), kwargs]))
+        if (known := _find_fresh(results, key, expires_s)) is not None:
             return known["value"]
-        return _keep(kept, key, function(*args, **kwargs))
+        return _keep(results, key, function(*args, **kwargs))
 
     @functools.wraps(function)
     async def acall(*args: Any, **kwargs: Any) -> Any:
-        kept, key = _kept(name), hash_of(name, shape_of([list(args), kwargs]))
-        if (known := _fresh(kept, key, expires_s)) is not None:
+        results, key = _results_of(name), hash_of(name, shape_of([list(args), kwargs]))
+        if (known := _find_fresh(results, key, expires_s)) is not None:
             return known["value"]
-        return _keep(kept, key, await function(*args, **kwargs))
+        return _keep(results, key, await function(*args, **kwargs))
 
     return acall if inspect.iscoroutinefunction(function) else call
 
 
-def _kept(name: str) -> dict[str, Any]:
-    kept: dict[str, Any] = ambient.session_state.setdefault(_KEY, {}).setdefault(name, {})
-    return kept
+def _results_of(name: str) -> dict[str, Any]:
+    results: dict[str, Any] = ambient.session_state.setdefault(_KEY, {}).setdefault(name, {})
+    return results
 
 
-def _fresh(kept: dict[str, Any], key: str, expires_s: float | None) -> dict[str, Any] | None:
-    known: dict[str, Any] | None = kept.get(key)
+def _find_fresh(results: dict[str, Any], key: str, expires_s: float | None) -> dict[str, Any] | None:
+    known: dict[str, Any] | None = results.get(key)
     if known is None or (expires_s is not None and _now() - known["at"] > expires_s):
         return None
     return known
 
 
-def _keep(kept: dict[str, Any], key: str, value: Any) -> Any:
-    kept.pop(key, None)
-    kept[key] = {"value": value, "at": _now()}
-    while len(kept) > _MOST:
-        del kept[next(iter(kept))]
+def _keep(results: dict[str, Any], key: str, value: Any) -> Any:
+    results.pop(key, None)
+    results[key] = {"value": value, "at": _now()}
+    while len(results) > _MOST:
+        del results[next(iter(results))]
     return value
 
 

@@ -1,4 +1,7 @@
-"""The object that `run(ctx)` is given: who the run is, what it was sent, and what it can say and ask."""
+"""Context: the object that `run(ctx)` gets. It holds the run's ids and payload, and the API of `ambient`, `durable` and `steps` as methods.
+
+Used by workflow files; the worker makes one for each run. `Env` holds the environment variables.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from .unavailable import not_yet
 if TYPE_CHECKING:
     from random import Random
 
-    from typing_extensions import TypeVar  # 3.11's own has no default, and at run time none is needed
+    from typing_extensions import TypeVar  # 3.11's own has no `default`; at run time we need none
 
     Payload = TypeVar("Payload", default=dict[str, Any])
 else:
@@ -22,18 +25,18 @@ else:
 
 
 class Env(dict[str, str]):
-    """Environment variables by name. A missing one says where variables are allowed."""
+    """Environment variables by name. The KeyError for a missing one names the setting that allows variables."""
 
     def __missing__(self, name: str) -> NoReturn:
         raise KeyError(f"{name}: not set, or not named in the setting worker_env (REPERTOIRE_WORKER_ENV)")
 
 
 class Context(Generic[Payload]):
-    """One run as its body sees it. `Context({"text": "..."})` makes one for a test of your own.
+    """One run as its body sees it. For your own tests, make one with `Context({"text": "..."})`.
 
-    `id` and `run_id` are the run's id, `workflow_name` the workflow's. `payload` is a dict of what the caller sent, checked; with
-    `Context[Model]`, or a class `Payload` in the module, it is an instance of that. `env` holds the variables that the setting
-    `worker_env` allows and the caller has. `req` is the HTTP request, None where there is none.
+    `id` and `run_id` are the run's id, `workflow_name` is the workflow's name. `payload` is a dict of the caller's arguments, checked.
+    With `Context[Model]`, or a class `Payload` in the module, `payload` is an instance of that class. `env` holds the caller's
+    variables that the setting `worker_env` allows. `req` is the HTTP request, or None.
     """
 
     log = ambient.log
@@ -47,7 +50,7 @@ class Context(Generic[Payload]):
         workflow_name: str = "",
         env: Mapping[str, str] | None = None,
     ) -> None:
-        self.payload: Payload = {} if payload is None else payload  # type: ignore[assignment]  # without one it is a dict
+        self.payload: Payload = {} if payload is None else payload  # type: ignore[assignment]  # a dict if no payload is given
         self.run_id = run_id
         self.workflow_name = workflow_name
         self.env = Env(env or {})
@@ -59,38 +62,38 @@ class Context(Generic[Payload]):
 
     @property
     def session_state(self) -> dict[str, Any]:
-        """What the session keeps between runs. Saved when the run completes, discarded when it fails."""
+        """The session's state, kept between runs. Saved when the run completes, discarded when it fails."""
         return ambient.session_state
 
     @session_state.setter
     def session_state(self, content: Mapping[str, Any]) -> None:
-        kept = dict(content)  # it may be the state itself
+        kept = dict(content)  # a copy, because `content` may be the state itself
         ambient.session_state.clear()
         ambient.session_state.update(kept)
 
     @cached_property
     def random(self) -> Random:
-        """A generator seeded with the run's id: a run draws the same numbers however often it is begun. Not for secrets."""
+        """A random generator seeded with the run's id, so that a replay draws the same numbers. Not for secrets."""
         from random import Random
 
         return Random(self.run_id)
 
     now = staticmethod(durable.now)
-    """The time, in UTC and with its zone; the same when the run is begun again."""
+    """The time, in UTC and with its zone; the same on replay."""
     sleep = durable.sleep
     ask = durable.ask
     step = steps.step
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> Awaitable[None]:
-        """Tell watchers how far the run has come. Works with and without `await`."""
+        """Tell watchers the run's progress. Works with and without `await`."""
         return ambient.progress(done, total, message)
 
     def commit_state(self) -> Awaitable[None]:
-        """Save the state now, whatever becomes of the run."""
+        """Save the state now. It stays saved if the run fails later."""
         return ambient.commit_state()
 
     def init(self, agent: object = None, **options: Any) -> NoReturn:
-        """A harness for an agent. Raises NotAvailable: agents come with a later version."""
+        """Start an agent's harness. Raises NotAvailable: agents come with a later version."""
         raise not_yet("ctx.init(agent)", "agents")
 
     def __repr__(self) -> str:

@@ -1,5 +1,6 @@
-"""A callable that leaves the body: `door(...)` blocks, `door.aio(...)` is awaited. The loader turns `await door(...)` into the latter;
-where it could not see the `await`, `awaiting` decides.
+"""Door: a function that a body may call to reach the host. `door(...)` blocks, `door.aio(...)` is awaited. Used by `durable`.
+
+The loader turns `await door(...)` into `await door.aio(...)`. If it could not see the `await`, `awaited_values` decides.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from sys import _getframe
 from typing import ClassVar, Final, Generic, ParamSpec, TypeVar
 
-from .awaited_values import blocked, in_a_loop, is_awaited
+from .awaited_values import in_a_loop, is_awaited, remember
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -18,7 +19,7 @@ AIO: Final = "__aio__"
 
 
 class Door(Generic[P, T]):
-    """`blocking` and `awaited` take the same arguments."""
+    """A pair of functions with the same arguments: `blocking` returns the value, `awaited` an awaitable."""
 
     is_door: ClassVar[bool] = True
 
@@ -32,8 +33,8 @@ class Door(Generic[P, T]):
         if not in_a_loop():
             return self._blocking(*args, **kwargs)
         if is_awaited(_getframe(1)):
-            return self.aio(*args, **kwargs)  # type: ignore[return-value]  # whoever awaits it gets a T
-        return blocked(self._blocking(*args, **kwargs))  # type: ignore[no-any-return]  # the same value
+            return self.aio(*args, **kwargs)  # type: ignore[return-value]  # its `await` gives a T
+        return remember(self._blocking(*args, **kwargs))  # type: ignore[no-any-return]  # the same value
 
     def __repr__(self) -> str:
         return f"<{self.__name__}>"

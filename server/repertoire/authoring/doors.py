@@ -1,4 +1,7 @@
-"""The only way out of a workflow body, as a Protocol. The worker implements it over its socket; a script has none."""
+"""Doors: the Protocol through which a workflow body reaches its host. The worker implements it over its socket; a script has none.
+
+Used by `ambient`, `durable`, `steps` and `time_limit`.
+"""
 
 from __future__ import annotations
 
@@ -11,34 +14,34 @@ EventType = Literal["log", "progress", "item", "text"]
 
 
 class Doors(Protocol):
-    """Calls are recorded: when the run is begun again after a crash, they answer what they answered before, and nothing is done twice.
+    """The calls of one run. They are recorded: on replay after a crash they return the same values, and nothing is done twice.
 
-    `op` names what is called, `args` are its arguments by name (plain JSON values), `label` says for people what it is.
+    `op` names the operation, `args` are its arguments by name (plain JSON values), `label` is a name for people.
     """
 
     def emit(self, type: EventType, data: dict[str, Any], /) -> None:
-        """Tell whoever watches the run. Never fails for what the body said."""
+        """Send an event to the watchers of the run. No data of the body makes it fail."""
 
     def commit(self, state: str, /) -> None:
-        """Store this state now. Raises RuntimeError when it could not be stored."""
+        """Store this state now. Raises RuntimeError if that fails."""
 
     def call(self, op: str, args: dict[str, Any], /, label: str = "") -> Any:
-        """Let the host do it; blocks this thread. Raises what the host says went wrong."""
+        """Let the host execute the call; blocks this thread. Raises the host's error."""
 
     def acall(self, op: str, args: dict[str, Any], /, label: str = "") -> Awaitable[Any]:
-        """The same, to be awaited. Its place among the run's calls is taken now, not when it is awaited."""
+        """Like `call`, for `await`. The call gets its place in the run's order now, not at the `await`."""
 
     def step(self, identity: Identity, perform: Callable[[], Any], /) -> Any:
-        """Do it here, once: `perform()`'s result, or its exception, is recorded, and what it has changed in the state."""
+        """Call `perform()` here, once. Its result or exception is recorded, with its changes of the state."""
 
     def astep(self, identity: Identity, perform: Callable[[], Awaitable[Any]], /) -> Awaitable[Any]:
-        """The same for something async."""
+        """Like `step`, for an async function."""
 
     def overdue(self) -> Callable[[BaseException], None]:
-        """For the step that is being done here: record that it raised this, and give up this process, which cannot end it."""
+        """A function for the current step: it records that the step raised an error and gives up this process, which cannot end it."""
 
     def step_key(self) -> str:
-        """`run_id:path` of the step that is being done here; "" outside one."""
+        """`run_id:path` of the step that is executing here; "" outside a step."""
 
     def read_clock(self, live: Callable[[], float], /) -> float:
-        """`live()`, or what it gave here when the run is begun again."""
+        """The value of `live()`; on replay, its recorded value."""

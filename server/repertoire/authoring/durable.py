@@ -1,4 +1,4 @@
-"""What a body asks of its host by name: the time, to sleep, a person, other workflows. All of it is recorded."""
+"""Durable calls: `now`, `sleep`, `ask` and `workflows`, which the host executes and records. Used by workflow files and `context`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .door import Door
 from .doors import Doors
 
 _SHORT_S: Final = 0.05
-"""A shorter sleep is simply slept: recording it costs more."""
+"""A shorter sleep is not recorded, because recording it takes longer than the sleep."""
 
 
 def now() -> datetime:
-    """The time, in UTC and with its zone; the same when the run is begun again."""
+    """The time, in UTC and with its zone; the same on replay."""
     doors = ambient.doors()
     return datetime.fromtimestamp(time.time() if doors is None else doors.read_clock(time.time), UTC)
 
@@ -75,7 +75,7 @@ class Workflows:
             raise AttributeError(name)
         if name == "invoke":
             return invoke
-        return _verb(name) if name in _VERBS else _named(name)
+        return _registry_door(name) if name in _VERBS else _workflow_door(name)
 
     def __repr__(self) -> str:
         return "<workflows>"
@@ -88,10 +88,10 @@ _VERBS: Final[dict[str, tuple[str, ...]]] = {
     "create": ("name", "source", "description", "replace", "examples", "tags"),
     "delete": ("name", "force"),
 }
-"""The registry's verbs with their parameters in order."""
+"""The registry's calls with their parameters in order."""
 
 
-def _verb(verb: str) -> Door[..., Any]:
+def _registry_door(verb: str) -> Door[..., Any]:
     return Door(
         lambda *args, **kwargs: _in_a_run(f"workflows.{verb}").call(*_registry_call(verb, args, kwargs)),
         lambda *args, **kwargs: _in_a_run(f"workflows.{verb}").acall(*_registry_call(verb, args, kwargs)),
@@ -106,7 +106,7 @@ def _registry_call(verb: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     return f"workflows.{verb}", given, str(given.get("name") or given.get("query") or "")
 
 
-def _named(name: str) -> Door[..., Any]:
+def _workflow_door(name: str) -> Door[..., Any]:
     return Door(
         lambda *args, **kwargs: _in_a_run(f"workflows.{name}").call(*_invocation(name, args, kwargs)),
         lambda *args, **kwargs: _in_a_run(f"workflows.{name}").acall(*_invocation(name, args, kwargs)),
@@ -120,15 +120,18 @@ def _invocation(name: str, args: tuple[Any, ...], arguments: dict[str, Any]) -> 
 
 
 def _invoke(*name: str, **arguments: Any) -> Any:
-    return _in_a_run("workflows.invoke").call(*_invocation(*_whom(name, arguments)))
+    return _in_a_run("workflows.invoke").call(*_invocation(*_split_name(name, arguments)))
 
 
 def _ainvoke(*name: str, **arguments: Any) -> Awaitable[Any]:
-    return _in_a_run("workflows.invoke").acall(*_invocation(*_whom(name, arguments)))
+    return _in_a_run("workflows.invoke").acall(*_invocation(*_split_name(name, arguments)))
 
 
-def _whom(names: tuple[Any, ...], arguments: dict[str, Any]) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
-    """The name comes first, without a keyword: `name` may be a parameter of the workflow. `workflow_name=` is taken too."""
+def _split_name(names: tuple[Any, ...], arguments: dict[str, Any]) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    """The workflow's name, and the other arguments.
+
+    The name is positional, because `name` may be a parameter of the workflow. `workflow_name=` works too.
+    """
     if not names and "workflow_name" in arguments:
         names = (arguments.pop("workflow_name"),)
     if not names or not isinstance(names[0], str):
@@ -141,6 +144,7 @@ workflows: Final = Workflows()
 
 
 def _in_a_run(what: str) -> Doors:
+    """The run's doors. Raises NotAvailable in a plain script."""
     doors = ambient.doors()
     if doors is None:
         raise NotAvailable(

@@ -1,7 +1,8 @@
-"""Which step a step is, so that a body that is begun again and takes another one is noticed. Used by `steps` and the worker.
+"""Step identity: tells one step from another, so that replay notices a body that takes another step. Used by `steps` and the worker.
 
-Its function's module and qualified name, of a lambda also what it does; what it is given, with what a partial holds and what a method
-is bound to: that object's type, and its value where it cannot change.
+The identity has two parts:
+1. The function: its module and qualified name. For a lambda also a hash of its code, because lambdas of one function share a name.
+2. The arguments, with those that a partial holds. For a bound method also the object's type, and its value if the object cannot change.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 
 
 class Identity(NamedTuple):
-    """`label` says for people what it is. `former` are name and arguments as journals of earlier versions have them."""
+    """The identity of a step. `label` is its name for people. `former` are the name and arguments in journals of earlier versions."""
 
     label: str
     name: str
@@ -27,28 +28,28 @@ class Identity(NamedTuple):
 def identity(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, is_method: bool = False
 ) -> Identity:
-    """`is_method`: of a class that decorates it. Journals had no name for those."""
+    """The identity of a call of `function`. `is_method`: it is a decorated method, which former journals call "partial"."""
     former = "partial" if is_method else _name(function), [list(args), kwargs]
     bound = []
     while isinstance(function, functools.partial):
         args, kwargs = (*function.args, *args), {**function.keywords, **kwargs}
         function = function.func
     if isinstance(function, types.MethodType):
-        bound.append(_told_of(function.__self__))
+        bound.append(_describe_object(function.__self__))
         function = function.__func__
     label = _name(function)
     given: list[Any] = [list(args), kwargs]
     if bound:
         given.append(bound)
     module = getattr(function, "__module__", None) or type(function).__module__
-    return Identity(label, f"{module}.{label}{_doing(function)}", given, former)
+    return Identity(label, f"{module}.{label}{_lambda_suffix(function)}", given, former)
 
 
 def _name(function: Any) -> str:
     return str(getattr(function, "__qualname__", None) or type(function).__name__).replace("<locals>.", "")
 
 
-def _told_of(one: Any) -> Any:
+def _describe_object(one: Any) -> Any:
     kind = one if isinstance(one, type) else type(one)
     name = f"{kind.__module__}.{kind.__qualname__}"
     return [name, one] if _cannot_change(one) else [name]
@@ -63,8 +64,8 @@ def _cannot_change(one: Any) -> bool:
     return isinstance(settings, dict) and bool(settings.get("frozen"))
 
 
-def _doing(function: Any) -> str:
-    """Lambdas of one function have one name."""
+def _lambda_suffix(function: Any) -> str:
+    """A hash of a lambda's code; "" for any other function."""
     code = getattr(function, "__code__", None)
     if code is None or code.co_name != "<lambda>":
         return ""

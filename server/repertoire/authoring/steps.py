@@ -1,4 +1,8 @@
-"""`step`: a function of the workflow's own whose result is recorded, so that a run begun again does not do it twice."""
+"""Steps: `step` calls a function of the workflow and records its result, so that a replay does not call it again.
+
+`Step` is the API, `Decorated` a function under `@step`. Used by workflow files and `context`. The recording itself is the worker's, behind
+`Doors.step`; a plain script records nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +15,16 @@ from types import FrameType, MethodType
 from typing import Any, ClassVar, Final, NamedTuple
 
 from . import ambient
-from .awaited_values import blocked, in_a_loop, is_awaited
+from .awaited_values import in_a_loop, is_awaited, remember
 from .step_identity import Identity, identity
 from .time_limit import within
 
 _LONGEST_WAIT_S: Final = 10.0
-"""Between attempts, which begin with stamina's 0.1 s and double: no longer than a worker should be held idle."""
+"""The longest pause between attempts: a worker should not idle longer. Pauses begin with stamina's 0.1 s and double."""
 
 
 class _Work(NamedTuple):
-    """One step: what to call, and how often at most."""
+    """One step: the function, its arguments, the number of retries and the time limit of each attempt."""
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
@@ -28,7 +32,7 @@ class _Work(NamedTuple):
     retries: int
     timeout: float | None
     is_method: bool = False
-    """Of a class that decorates it, with its object."""
+    """The function is a decorated method, bound to its object."""
 
     @property
     def identity(self) -> Identity:
@@ -43,7 +47,7 @@ class _Work(NamedTuple):
             return self._once()
         import stamina
 
-        for attempt in stamina.retry_context(on=Exception, **self._how_often()):
+        for attempt in stamina.retry_context(on=Exception, **self._retry_options()):
             with attempt:
                 return self._once()
         raise AssertionError("stamina raises after the last attempt")
@@ -53,18 +57,18 @@ class _Work(NamedTuple):
             return await self._aonce()
         import stamina
 
-        async for attempt in stamina.retry_context(on=Exception, **self._how_often()):
+        async for attempt in stamina.retry_context(on=Exception, **self._retry_options()):
             with attempt:
                 return await self._aonce()
         raise AssertionError("stamina raises after the last attempt")
 
-    def _how_often(self) -> dict[str, Any]:
+    def _retry_options(self) -> dict[str, Any]:
         return {"attempts": self.retries + 1, "timeout": None, "wait_max": _LONGEST_WAIT_S}
 
     def _once(self) -> Any:
         if self.timeout is None:
-            return _whole(self.function(*self.args, **self.kwargs))
-        return within(self.timeout, lambda: _whole(self.function(*self.args, **self.kwargs)))
+            return _resolve(self.function(*self.args, **self.kwargs))
+        return within(self.timeout, lambda: _resolve(self.function(*self.args, **self.kwargs)))
 
     async def _aonce(self) -> Any:
         async with asyncio.timeout(self.timeout):
@@ -75,36 +79,41 @@ class _Work(NamedTuple):
 class Step:
     """`step(fn, *args, retries=0, timeout=None, **kwargs)`, `await step(async_fn, ...)`, `@step` and `@step(retries=3)`.
 
-    The result must be what a session's state can hold. An exception is recorded too, after the last attempt, and raised again when
-    the run is begun again. `timeout` (seconds) is that of each attempt. In a plain script nothing is recorded.
+    The result must be a value that a session's state can hold. An exception is recorded too, after the last attempt, and raised again
+    on replay. `timeout` limits each attempt, in seconds. In a plain script nothing is recorded.
     """
 
     is_door: ClassVar[bool] = True
     __name__ = "step"
 
     def __call__(
-        self, function: Callable[..., Any] | None = None, /, *args: Any, retries: int = 0, timeout: float | None = None,
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *args: Any,
+        retries: int = 0,
+        timeout: float | None = None,
         **kwargs: Any,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         if function is None or (ambient.doors() is None and not args and not kwargs):
             return self.decorator(function, retries=retries, timeout=timeout)
-        return _do(_Work(_checked(function), args, kwargs, retries, timeout), sys._getframe(1))
+        return _do(_Work(_check_callable(function), args, kwargs, retries, timeout), sys._getframe(1))
 
     def aio(
         self, function: Callable[..., Any], /, *args: Any, retries: int = 0, timeout: float | None = None, **kwargs: Any
     ) -> Awaitable[Any]:
-        return _do_async(_Work(_checked(function), args, kwargs, retries, timeout))
+        return _do_async(_Work(_check_callable(function), args, kwargs, retries, timeout))
 
     def decorator(
         self, function: Callable[..., Any] | None = None, /, *, retries: int = 0, timeout: float | None = None
     ) -> Any:
         if function is None:
             return functools.partial(self.decorator, retries=retries, timeout=timeout)
-        return Decorated(_checked(function), retries, timeout)
+        return Decorated(_check_callable(function), retries, timeout)
 
     @property
     def key(self) -> str:
-        """Of the step that is being done: the same each time it is begun, so an idempotency key for what it reaches. "" elsewhere."""
+        """The current step's key, the same at each attempt and replay: use it as an idempotency key. "" outside a step."""
         doors = ambient.doors()
         return "" if doors is None else doors.step_key()
 
@@ -113,7 +122,7 @@ class Step:
 
 
 class Decorated:
-    """A function each of whose calls is a step."""
+    """A function under `@step`: each call is a step."""
 
     is_door: ClassVar[bool] = True
 
@@ -136,7 +145,7 @@ class Decorated:
         return _Work(self._function, args, kwargs, self._retries, self._timeout, self._is_method)
 
     def __reduce__(self) -> str:
-        """By its name, as any function: so it can be given to another process, where a call says that it cannot be made there."""
+        """Pickle by name, like any function. So it can be sent to another process; a call there raises a clear error."""
         return str(vars(self)["__qualname__"])
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -149,12 +158,12 @@ step: Final = Step()
 
 
 def _do(work: _Work, caller: FrameType) -> Any:
-    """The value; in an async body something to await, where it is awaited or of an async function."""
+    """The step's value. In an async body an awaitable, if the call is awaited or the function is async."""
     if not in_a_loop():
-        return asyncio.run(_awaited(_do_async(work))) if work.is_async else _do_blocking(work)
+        return asyncio.run(_wait_for(_do_async(work))) if work.is_async else _do_blocking(work)
     if work.is_async or is_awaited(caller):
         return _do_async(work)
-    return blocked(_do_blocking(work))
+    return remember(_do_blocking(work))
 
 
 def _do_blocking(work: _Work) -> Any:
@@ -167,17 +176,17 @@ def _do_async(work: _Work) -> Awaitable[Any]:
     return work.arun() if doors is None else doors.astep(work.identity, work.arun)
 
 
-def _checked(function: Any) -> Callable[..., Any]:
+def _check_callable(function: Any) -> Callable[..., Any]:
     if not callable(function):
         hint = "step(function, argument, ...): give the function itself, not its result"
         raise TypeError(f"step: {type(function).__name__} is not a function. {hint}")
-    return function  # type: ignore[no-any-return]  # callable() has just said so
+    return function  # type: ignore[no-any-return]  # checked above
 
 
-def _whole(value: Any) -> Any:
-    """A lambda may give a coroutine where nobody can await it."""
-    return asyncio.run(_awaited(value)) if inspect.isawaitable(value) and not in_a_loop() else value
+def _resolve(value: Any) -> Any:
+    """Run an awaitable to its value outside a loop: a lambda may return a coroutine that sync code cannot await."""
+    return asyncio.run(_wait_for(value)) if inspect.isawaitable(value) and not in_a_loop() else value
 
 
-async def _awaited(awaitable: Awaitable[Any]) -> Any:
+async def _wait_for(awaitable: Awaitable[Any]) -> Any:
     return await awaitable

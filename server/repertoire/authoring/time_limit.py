@@ -1,18 +1,20 @@
-"""A step's time limit: the function runs where it is called, and is broken off when its time is up; used by steps.
+"""Time limit: `within` calls a function and interrupts it when its time is up; the caller gets a TimeoutError. Used by `steps`.
 
-A limit must not change what is computed. So the function runs in its caller's thread, with the caller's context variables, decimal
-context, thread-locals and database connections, as it would without a limit.
+Theory of operation:
 
-How it is broken off: a watch, in a thread of ours, waits for the time to pass and then raises `Overdue` in the function's thread.
-- In the main thread by a signal. That interrupts what waits in Python's own calls as well: sleep, sockets, locks, subprocesses.
-- In another thread by CPython's PyThreadState_SetAsyncExc. That is raised when the thread next runs Python code, so a call that
-  waits in C has to end first.
-What goes on all the same after `GRACE_S` more (C code that heeds no signal, a bare `except`) cannot be ended from inside. In a run it
-need not be: the step is recorded as overdue, the worker is given up, and the body, begun again, gets the TimeoutError from the record
-(`Doors.overdue`). In a plain script the function is waited for. Code that never lets go of the interpreter, such as a regular
-expression that backtracks, holds up the watch as well: there only the run's own time limit helps.
-
-`Overdue` is no Exception, so that no `except Exception` of the function takes it for something else; the caller gets a TimeoutError.
+1. A limit must not change the result. So the function runs in its caller's thread, with the caller's context variables, decimal
+   context, thread-locals and database connections, as without a limit.
+2. A thread of ours waits until the time is up. Then it raises `Overdue` in the function's thread.
+3. In the main thread it does so by a signal. That also interrupts Python's own waiting calls: sleep, sockets, locks, subprocesses.
+4. In another thread it uses CPython's PyThreadState_SetAsyncExc. That raises when the thread next runs Python code, so a call that
+   waits in C must end first.
+5. Code may still run after another `GRACE_S`: C code that ignores signals, or a bare `except`. It cannot be ended from inside.
+   In a run the step is recorded as overdue, and the worker is given up. On replay the body gets the TimeoutError from the record
+   (`Doors.overdue`). In a plain script we wait for the function.
+6. Code that never releases the interpreter, such as a regular expression that backtracks, stops our thread as well. Then only the
+   run's own time limit helps.
+7. `Overdue` is no Exception, so that an `except Exception` in the function does not catch it.
+8. Some of our own files must not be left half-way (`_UNINTERRUPTED`). `Overdue` is raised after they return.
 """
 
 from __future__ import annotations
@@ -31,34 +33,34 @@ from . import ambient
 GRACE_S: Final = 2.0
 _AGAIN_S: Final = 0.02
 _SIGNAL: Final[int | None] = getattr(signal, "SIGURG", None)
-"""Ignored by default, so one that comes too late harms nobody."""
+"""Ignored by default, so a late signal does no harm."""
 _OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_WHOLE: Final = frozenset(
+_UNINTERRUPTED: Final = frozenset(
     {
         "outbox.py",
         "channel.py",
         "streams.py",
-        "journal.py",
-        "replay.py",
+        "journal_reader.py",
+        "replayer.py",
         "timeline.py",
-        "slots.py",
+        "pending_call.py",
         "ambient.py",
         "codec.py",
         "changes.py",
         "trees.py",
     }
 )
-"""Files of ours that must not be left in the middle of what they do; it takes them no time."""
+"""Our own files that must not be interrupted. They take almost no time."""
 _MAY_WAIT: Final = frozenset({"receive", "sleep"})
-"""What waits in them, and can be left."""
+"""Functions in these files that wait, and that may be interrupted."""
 
 
 class Overdue(BaseException):
     """Raised in a function whose time is up."""
 
 
-class _Watch:
-    """Of one call. Whatever happens first counts: the function's end, or its limit."""
+class _Limit:
+    """The time limit of one call. The first event counts: the function's end, or the limit."""
 
     def __init__(self, seconds: float, give_up: Callable[[BaseException], None] | None) -> None:
         self._seconds = seconds
@@ -75,26 +77,26 @@ class _Watch:
         return TimeoutError(f"the step took longer than {self._seconds:g} s")
 
     def begin(self) -> None:
-        if self._in_main and _SIGNAL is not None and signal.getsignal(_SIGNAL) is not _interrupt:
-            signal.signal(_SIGNAL, _interrupt)
-        _watches.append(self)
-        # ours, by its name: no thread of the body's, so the run may park and its worker be used again
+        if self._in_main and _SIGNAL is not None and signal.getsignal(_SIGNAL) is not _on_signal:
+            signal.signal(_SIGNAL, _on_signal)
+        _limits.append(self)
+        # The name marks the thread as ours, not the body's: so the run may park and its worker may be used again.
         threading.Thread(target=self._wait, name="repertoire-limit", daemon=True).start()
 
     def end(self) -> bool:
-        """The function has ended. Gives whether its time was up; nothing is raised for it any more."""
+        """Note the function's end: nothing is raised in it any more. True if its time was up before."""
         with self._lock:
             self._over.set()
-        if self in _watches:
-            _watches.remove(self)
+        if self in _limits:
+            _limits.remove(self)
         if self.is_up and not self._in_main:
             _raise_in(self._thread, None)
         return self.is_up
 
-    def may_raise(self, frame: FrameType | None) -> bool:
-        """Whether to raise Overdue in this frame, now. Once."""
+    def claim_raise(self, frame: FrameType | None) -> bool:
+        """Claim the one raise of Overdue, for this frame and now. False if the caller must not raise."""
         with self._lock:
-            if not self.is_up or self._raised or self._over.is_set() or _in_the_middle(frame):
+            if not self.is_up or self._raised or self._over.is_set() or _is_uninterrupted(frame):
                 return False
             self._raised = True
             return True
@@ -105,71 +107,71 @@ class _Watch:
         self.is_up = True
         since = time.monotonic()
         while time.monotonic() - since < GRACE_S:
-            self._break_off()
+            self._interrupt()
             if self._over.wait(_AGAIN_S):
                 return
         if self._give_up is not None:
             self._give_up(self.late)
 
-    def _break_off(self) -> None:
+    def _interrupt(self) -> None:
         if self._raised:
             return
         if self._in_main and _SIGNAL is not None:
             signal.pthread_kill(self._thread, _SIGNAL)
-        elif self.may_raise(sys._current_frames().get(self._thread)):
+        elif self.claim_raise(sys._current_frames().get(self._thread)):
             _raise_in(self._thread, Overdue)
 
 
-_watches: list[_Watch] = []
+_limits: list[_Limit] = []
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """In the main thread. `frame` is what is interrupted."""
-    for watch in list(_watches):
-        if watch._in_main and not watch._lock.locked() and watch.may_raise(frame):
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    """The signal handler, in the main thread. `frame` is the interrupted one."""
+    for limit in list(_limits):
+        if limit._in_main and not limit._lock.locked() and limit.claim_raise(frame):
             raise Overdue
 
 
-def _in_the_middle(frame: FrameType | None) -> bool:
-    """Whether the innermost of our own functions there must first come to its end."""
+def _is_uninterrupted(frame: FrameType | None) -> bool:
+    """True if the innermost of our own functions in this stack must return first."""
     while frame is not None:
         if frame.f_code.co_filename.startswith(_OURS):
             name = os.path.basename(frame.f_code.co_filename)
-            return name in _WHOLE and frame.f_code.co_name not in _MAY_WAIT
+            return name in _UNINTERRUPTED and frame.f_code.co_name not in _MAY_WAIT
         frame = frame.f_back
     return False
 
 
 def within(seconds: float, perform: Callable[[], Any]) -> Any:
-    """What it gives. Raises TimeoutError when it takes longer."""
+    """The value of `perform()`. Raises TimeoutError if that takes longer."""
     doors = ambient.doors()
-    watch = _Watch(seconds, None if doors is None else doors.overdue())
-    watch.begin()
+    limit = _Limit(seconds, None if doors is None else doors.overdue())
+    limit.begin()
     try:
-        return _ended(watch, perform)
+        return _perform(limit, perform)
     except Overdue:
-        if watch.end():
-            raise watch.late from None
-        raise  # of a limit around this one
+        if limit.end():
+            raise limit.late from None
+        raise  # it belongs to an outer limit
 
 
-def _ended(watch: _Watch, perform: Callable[[], Any]) -> Any:
+def _perform(limit: _Limit, perform: Callable[[], Any]) -> Any:
     try:
         value = perform()
     except Exception as error:
-        if watch.end():
-            raise watch.late from error
+        if limit.end():
+            raise limit.late from error
         raise
     except BaseException:
-        watch.end()
+        limit.end()
         raise
-    if watch.end():  # it has taken what was raised for something else
-        raise watch.late
+    if limit.end():  # the function has caught Overdue
+        raise limit.late
     return value
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    """None: what was to be raised there is not."""
+    """Let the thread raise this error. None takes a pending one back."""
     import ctypes
 
     ctypes.pythonapi.PyThreadState_SetAsyncExc(

@@ -1,6 +1,7 @@
-"""What workflow files mention and this version does not have: `tools`, `artifacts`, `deps`, and agents.
+"""Unavailable features: stand-ins for `tools`, `artifacts`, `deps` and agents, which this version does not have.
 
-A file that only mentions them loads and is published; whatever is done with them raises a sentence that says so.
+A file that only mentions them loads and is published. Any use of them raises NotAvailable with a sentence that says so.
+Used by workflow files, `context`, `classes` and `compat`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _INSTEAD: Final = {
 
 
 class Later:
-    """Stands for a namespace, and for whatever is looked up in it: `tools.curl.get`."""
+    """A stand-in for a namespace and for any name in it: `tools.curl.get`."""
 
     __slots__ = ("_path",)
 
@@ -28,7 +29,7 @@ class Later:
         self._path = path
 
     def __getattr__(self, name: str) -> Later:
-        if name.startswith("__"):  # how Python asks what an object can do
+        if name.startswith("__"):  # Python itself looks such names up
             raise AttributeError(name)
         return Later(f"{self._path}.{name}")
 
@@ -53,7 +54,7 @@ class Later:
 
 
 def not_yet(what: str, name: str, instead: str | None = None) -> NotAvailable:
-    """The exception for something that the body did; `name` is what it belongs to."""
+    """The exception for a use of a missing feature. `what`: the body's call; `name`: the feature that it belongs to."""
     verb = "come" if name.endswith("s") else "comes"
     message = f"{what}: {name} {verb} with a later version of Repertoire"
     return NotAvailable(message, hint=instead or _INSTEAD.get(name))
@@ -64,11 +65,11 @@ artifacts: Any = Later("artifacts")
 deps: Any = Later("deps")
 
 BY_NAME: Final[dict[str, Any]] = {"tools": tools, "workflows": durable.workflows, "artifacts": artifacts, "deps": deps}
-"""Globals of every workflow module but `deps`, and what a parameter of `run` with that name is given."""
+"""The values of `run`'s parameters with these names. All but `deps` are also globals of every workflow module."""
 
 
 class AgentDefinition:
-    """What `create_agent` gives: kept as it was said, so that a module that defines agents loads. Any use of it comes later."""
+    """The result of `create_agent`: keeps the definition, so that a module that defines agents loads. Any other use raises."""
 
     def __init__(self, definition: Callable[[Any], Mapping[str, Any]] | Mapping[str, Any]) -> None:
         self.definition = definition
@@ -80,7 +81,10 @@ class AgentDefinition:
 
 
 def create_agent(definition: Callable[[Any], Mapping[str, Any]] | Mapping[str, Any]) -> AgentDefinition:
-    """An agent by a dict of `model`, `instructions` and the like, or by a function of the Context that gives one; not called yet."""
+    """Define an agent by a dict of `model`, `instructions` and the like, or by a function from the Context to such a dict.
+
+    The function is not called in this version.
+    """
     if not callable(definition) and not isinstance(definition, Mapping):
         raise TypeError(f"create_agent(definition): wants a function or a dict, got {type(definition).__name__}")
     return AgentDefinition(definition)

@@ -1,8 +1,8 @@
-"""An agent as one run sees it: the same object in all but its session id and its last response.
+"""Agent views: gives each run its own view of an agent, with the run's session id and last response. Used by `class_run`, `workflow`.
 
-Agents are attributes of a class, so runs of several sessions share them. Setting `session_id` on the shared object would let the
-run that began last decide for all. A view is an object of a subclass made for it, living on the agent's own `__dict__`:
-whatever its methods change is changed in the agent itself, but `session_id` is the run's.
+Agents are attributes of a class, so runs of several sessions share them. A `session_id` on the shared object would be that of the run
+that began last. A view is an object of a subclass that is made for it, and it uses the agent's own `__dict__`. So a change by its
+methods is a change of the agent itself, but `session_id` is the run's.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 _VIEW: Final = "_repertoire_view"
-"""Where an agent's class keeps the class of its views: there both go together when nobody uses them."""
+"""The attribute of an agent's class that holds the class of its views, so that both are freed together."""
 
-NEVER_AGENTS: Final = frozenset(
-    {str, int, float, bool, type(None), dict, list, tuple, set, frozenset, type, ModuleType, property, staticmethod, classmethod}
+NEVER_AGENTS: Final = (
+    frozenset({str, int, float, bool, type(None), dict, list, tuple, set, frozenset, type, ModuleType})
+    | {property, staticmethod, classmethod}
     | {FunctionType, MethodType, BuiltinFunctionType}
-)  # fmt: skip
-"""Most attributes are of one of these types, and each run asks of every one."""
+)
+"""The types of most attributes. A quick test, because each run checks every attribute."""
 
 
 def is_agent(value: object) -> bool:
-    """Whether it is an agent or a team, known by what it can do."""
+    """True for an agent or a team: an object with `session_id` and `run`."""
     if type(value) in NEVER_AGENTS or isinstance(value, type | ModuleType):
         return False
     try:
@@ -31,15 +32,15 @@ def is_agent(value: object) -> bool:
 
 
 def give_session(agent: Any, session_id: str) -> None:
-    """For who looks at the agent itself, outside a run."""
+    """Set the session id on the agent itself, for code that reads it outside a run."""
     try:
         agent.session_id = session_id
     except (AttributeError, TypeError):
-        pass  # frozen or slotted: inside a run its view answers, if it can have one
+        pass  # frozen or slotted; in a run its view has the id, if its class allows a view
 
 
 def view_of(agent: Any, session_id: str) -> Any:
-    """The agent as a run of this session sees it; the agent itself when its class allows no view."""
+    """A view of the agent for a run of this session; the agent itself if its class allows no view."""
     view_class = _view_class(type(agent))
     try:
         if view_class is None:
@@ -56,16 +57,16 @@ def view_of(agent: Any, session_id: str) -> Any:
 def _view_class(kind: type) -> type | None:
     if _VIEW not in vars(kind):
         try:
-            setattr(kind, _VIEW, _make(kind))
-        except TypeError:  # a class of C code
+            setattr(kind, _VIEW, _make_view_class(kind))
+        except TypeError:  # a class defined in C
             return None
-    made: type | None = vars(kind)[_VIEW]
-    return made
+    view: type | None = vars(kind)[_VIEW]
+    return view
 
 
-def _make(kind: type) -> type | None:
+def _make_view_class(kind: type) -> type | None:
     if isinstance(vars(kind).get("session_id"), property) or hasattr(kind, "__pydantic_fields__"):
-        return None  # it has a rule of its own for its session
+        return None  # the class has its own rule for `session_id`
 
     def session_id(self: Any) -> Any:
         return self._repertoire_own[0]
@@ -79,10 +80,10 @@ def _make(kind: type) -> type | None:
 
     def set_run_response(self: Any, value: Any) -> None:
         self._repertoire_own[1:] = [value]
-        self.__dict__["run_response"] = value  # and whoever looks at the agent sees the last one
+        self.__dict__["run_response"] = value  # the agent itself shows the last response
 
     body: dict[str, Any] = {
-        "__slots__": ("_repertoire_own",),  # beside the shared __dict__, not in it
+        "__slots__": ("_repertoire_own",),  # a slot, so that it is not in the shared __dict__
         "__module__": kind.__module__,
         "__qualname__": kind.__qualname__,
         "__doc__": kind.__doc__,
@@ -92,5 +93,5 @@ def _make(kind: type) -> type | None:
         body["run_response"] = property(run_response, set_run_response)
     try:
         return type(kind)(kind.__name__, (kind,), body)
-    except Exception:  # a metaclass or __init_subclass__ of any library: such agents are shared as they are
+    except Exception:  # a library's metaclass or __init_subclass__; runs then share the agent itself
         return None

@@ -1,6 +1,7 @@
-"""Agent and Team as files of the class style define them: kept as they were said, so that such files load.
+"""Agents: `Agent`, `Team` and the model classes, as files of the class style define them. They keep their options, so that files load.
 
-Running one comes with a later version; until then it raises a sentence, and a subclass that writes `run` itself works already.
+Running an agent comes with a later version; until then it raises NotAvailable. A subclass with its own `run` works already.
+Used by workflow files.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _OF_TEAMS: Final = """
 
 
 class Agent:
-    """What a model is told and given, by keyword. Every field is an attribute, None where nothing was said."""
+    """The options of an agent, by keyword. Each field is an attribute, None by default."""
 
     _fields = frozenset(_OF_AGENTS.split())
 
@@ -49,7 +50,7 @@ class Agent:
             setattr(self, field, options.get(field))
 
     def __getattr__(self, name: str) -> Any:
-        if name in type(self)._fields:  # of a subclass that did not call this __init__
+        if name in type(self)._fields:  # a subclass did not call this __init__
             return None
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -72,8 +73,8 @@ class Agent:
         raise not_yet(f"{type(self).__name__}.{what}()", "agents")
 
     def __repr__(self) -> str:
-        said = ", ".join(f"{name}={value!r}" for name, value in sorted(vars(self).items()) if isinstance(value, str))
-        return f"{type(self).__name__}({said})"
+        texts = ", ".join(f"{name}={value!r}" for name, value in sorted(vars(self).items()) if isinstance(value, str))
+        return f"{type(self).__name__}({texts})"
 
 
 class Team(Agent):
@@ -83,7 +84,7 @@ class Team(Agent):
 
 
 class Model:
-    """Which model: its id and what else was said."""
+    """A model's id and options."""
 
     def __init__(self, id: str | None = None, **options: Any) -> None:
         self.id = id
@@ -94,12 +95,12 @@ class Model:
 
 
 class OpenAIChat(Model):
-    """A model that speaks OpenAI's chat completions."""
+    """A model behind OpenAI's chat completions API."""
 
 
 class Claude(Model):
-    """A model of Anthropic's."""
+    """A model of Anthropic."""
 
 
 class Gemini(Model):
-    """A model of Google's."""
+    """A model of Google."""

@@ -1,8 +1,8 @@
-"""Calling the body of a class workflow: plain, generator, coroutine or async generator, from sync and from async code.
+"""Body: calls the body of a class workflow, from sync and from async code: plain, generator, coroutine or async generator.
 
-Each function here opens a `drive.Run`, executes the body inside it and hands what it gives to the run. What a run is to its caller
-follows from the body: a value, an iterator, an awaitable, an async iterator. The loops stand twice, once for sync and once for
-async bodies, as Python wants it; everything that they do stands once, in `Run`.
+Each function here opens a `class_run.Run`, executes the body inside it and passes the body's values to the run. The kind of the body
+decides the caller's result: a value, an iterator, an awaitable, an async iterator. Python needs each loop twice, for sync and for async
+bodies; the work itself is once in `Run`. Used by `run_methods`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from functools import partial
 from threading import get_ident
 from typing import Any, Final, Literal
 
-from .class_run import Run, caller, places_above
+from .class_run import Run, caller, locks_above
 from .run_doors import SessionBusy
 from .session_locks import Key, acting_for, blocked_thread, owner
 from .stored_sessions import Storage
 
 Body = Callable[[], Any]
-"""The body with its arguments."""
+"""The body, bound to its arguments."""
 
 _FIRST_WAIT_S: Final = 0.0005
-_LONGEST_WAIT_S: Final = 0.02  # a place is asked for again: nobody tells another process that it is free
+_LONGEST_WAIT_S: Final = 0.02  # we poll for a session's lock: another process does not tell us that it is free
 
 _END: Final = object()
 
@@ -33,7 +33,7 @@ Kind = Literal["plain", "generator", "coroutine", "async generator"]
 
 
 def kind_of(body: Any) -> Kind:
-    """What calling it gives; functions wrapped with functools count as what they wrap."""
+    """The kind of value that a call of the body gives. Wrappers by functools count as the function inside."""
     while isinstance(body, partial):
         body = body.func
     body = inspect.unwrap(body)
@@ -45,7 +45,10 @@ def kind_of(body: Any) -> Kind:
 
 
 def call(make: Callable[[bool], Run], body: Body, kind: Kind, *, as_async: bool, of_async: bool) -> Any:
-    """Run a body. `make` gets whether waiting blocks the thread; `as_async`: called as arun; `of_async`: written as arun."""
+    """Run a body. `as_async`: it is called as arun. `of_async`: it is written as arun.
+
+    `make` makes the run; its argument is True if waiting for the session blocks this thread.
+    """
     if kind == "generator":
         return stream_in_thread(make(False), body) if as_async else stream_sync(make(True), body)
     if kind == "plain" and not of_async:
@@ -57,25 +60,28 @@ def call(make: Callable[[bool], Run], body: Body, kind: Kind, *, as_async: bool,
     return stream_async(make(False), body) if kind == "async generator" else run_async(make(False), body)
 
 
-def with_place(storage: Storage, key: Key, act: Callable[[], None]) -> None:
-    """Do it while no run has the session, or as part of the run that is going on here. Raises SessionBusy."""
+def with_lock(storage: Storage, key: Key, act: Callable[[], None]) -> None:
+    """Call `act` while no other run has the session. Raises SessionBusy.
+
+    If a run of the session is executing here, `act` is part of it.
+    """
     since, wait = time.monotonic(), _FIRST_WAIT_S
-    while (taken := storage.places.take(key, "", places_above(caller()), blocking=True)) is None:
+    while (lock_and_shared := storage.locks.take(key, "", locks_above(caller()), blocking=True)) is None:
         if time.monotonic() - since > storage.wait_s:
-            raise SessionBusy(f"session {key.session_id!r} is held by {storage.places.holder(key)}")
+            raise SessionBusy(f"session {key.session_id!r} is held by {storage.locks.holder(key)}")
         time.sleep(wait)
         wait = min(2 * wait, _LONGEST_WAIT_S)
     try:
         act()
     finally:
-        storage.places.leave(taken[0])
+        storage.locks.leave(lock_and_shared[0])
 
 
 # From sync code.
 
 
 def run_sync(run: Run, body: Body) -> Any:
-    """A plain body: its response; or an iterator or awaitable, when it returned one and the run goes on in it."""
+    """Run a plain body. Gives its response. If the body returned an iterator or awaitable, the run continues in that."""
     _open(run)
     try:
         with run.inside():
@@ -84,18 +90,18 @@ def run_sync(run: Run, body: Body) -> Any:
         run.fail(error)
         raise
     if inspect.isawaitable(value):
-        return _rest(run, value)
+        return _finish_async(run, value)
     if inspect.isasyncgen(value):
         return _follow_async(run, value)
     if isinstance(value, Iterator):
         stream = _follow(run, value, primed=True)
-        next(stream)  # begun, so that it ends the run also when nobody ever asks it for an item
+        next(stream)  # start the generator, so that closing it ends the run even if no item is ever read
         return stream
     return run.complete(value)
 
 
 def stream_sync(run: Run, body: Body) -> Generator[Any, None, None]:
-    """A generator body. Nothing happens before the first item is asked for."""
+    """Run a generator body. Nothing happens before the caller reads the first item."""
     _open(run)
     yield from _follow(run, body())
 
@@ -129,7 +135,7 @@ def _follow(run: Run, items: Iterator[Any], *, primed: bool = False) -> Generato
 
 
 def _close(run: Run, items: Any) -> None:
-    """Let the body clean up. Raises what it raises then."""
+    """Close the body's generator, so that it cleans up. Raises its errors."""
     close = getattr(items, "close", None)
     if close is None:
         return
@@ -145,7 +151,7 @@ def _close(run: Run, items: Any) -> None:
 
 
 async def run_async(run: Run, body: Body) -> Any:
-    """A coroutine body, or a plain one that returns an awaitable."""
+    """Run a coroutine body, or a plain one that returns an awaitable."""
     await _open_async(run)
     try:
         with run.inside():
@@ -153,10 +159,10 @@ async def run_async(run: Run, body: Body) -> Any:
     except BaseException as error:
         run.fail(error)
         raise
-    return await _rest(run, value)
+    return await _finish_async(run, value)
 
 
-async def _rest(run: Run, value: Any) -> Any:
+async def _finish_async(run: Run, value: Any) -> Any:
     try:
         with run.inside():
             if inspect.isawaitable(value):
@@ -170,7 +176,7 @@ async def _rest(run: Run, value: Any) -> Any:
 
 
 async def stream_async(run: Run, body: Callable[[], AsyncIterator[Any]]) -> AsyncGenerator[Any, None]:
-    """An async generator body. Nothing happens before the first item is asked for."""
+    """Run an async generator body. Nothing happens before the caller reads the first item."""
     await _open_async(run)
     stream = _follow_async(run, body())
     try:
@@ -221,20 +227,20 @@ async def _close_async(run: Run, items: Any) -> None:
         raise
 
 
-# Sync bodies from async code: in a thread, so that they block nobody. The place is waited for on the loop.
+# Sync bodies from async code: in a thread, so that they do not block the loop. We wait for the session's lock on the loop.
 
 
 async def run_in_thread(run: Run, body: Body) -> Any:
-    """A plain body, called by `arun`."""
+    """Run a plain body, called by `arun`."""
     await _open_async(run)
-    return await _rest(run, _step(run, body))
+    return await _finish_async(run, _call_in_thread(run, body))
 
 
 async def stream_in_thread(run: Run, body: Callable[[], Iterator[Any]]) -> AsyncGenerator[Any, None]:
-    """A generator body, called by `arun`."""
+    """Run a generator body, called by `arun`."""
     await _open_async(run)
     items = body()
-    stream = _follow_async(run, _threaded(run, items))
+    stream = _follow_async(run, _iterate_in_thread(run, items))
     try:
         async for item in stream:
             yield item
@@ -242,36 +248,36 @@ async def stream_in_thread(run: Run, body: Callable[[], Iterator[Any]]) -> Async
         await stream.aclose()
 
 
-async def _threaded(run: Run, items: Iterator[Any]) -> AsyncGenerator[Any, None]:
+async def _iterate_in_thread(run: Run, items: Iterator[Any]) -> AsyncGenerator[Any, None]:
     try:
-        while (item := await _step(run, lambda: next(items, _END))) is not _END:
+        while (item := await _call_in_thread(run, lambda: next(items, _END))) is not _END:
             yield item
     finally:
         close = getattr(items, "close", None)
         if close is None or getattr(items, "gi_running", False):
-            pass  # after a cancellation it goes on in its thread; Python closes it then
+            pass  # after a cancellation it is still executing in its thread; Python closes it later
         else:
-            await _step(run, close)
+            await _call_in_thread(run, close)
 
 
-async def _step(run: Run, call: Callable[[], Any]) -> Any:
+async def _call_in_thread(run: Run, call: Callable[[], Any]) -> Any:
     import asyncio
 
     me = owner()
 
     def inside() -> Any:
-        acting_for.set(me)  # in a context of this call's own
+        acting_for.set(me)  # to_thread runs this in a copy of the context, so no other call sees it
         with run.inside():
             return call()
 
     return await asyncio.to_thread(inside)
 
 
-# Async bodies from sync code: on a loop of their own, in this thread if it has none.
+# Async bodies from sync code: on their own loop, in this thread if it has no loop.
 
 
 def run_on_loop(make: Callable[[], Awaitable[Any]]) -> Any:
-    """What `make()` comes to."""
+    """The value of the awaitable that `make()` gives."""
     with _Loop() as loop:
         return loop.run(make)
 
@@ -288,7 +294,7 @@ def stream_on_loop(make: Callable[[], AsyncGenerator[Any, None]]) -> Generator[A
 
 
 class _Loop:
-    """An event loop for one run; in a thread of its own where this thread's loop is busy with us."""
+    """An event loop for one run. It gets its own thread if this thread already runs a loop."""
 
     def __enter__(self) -> _Loop:
         import asyncio
@@ -308,10 +314,10 @@ class _Loop:
             self._thread.shutdown()
 
     def run(self, make: Callable[[], Awaitable[Any]]) -> Any:
-        async def awaited() -> Any:
+        async def main() -> Any:
             return await make()
 
-        return self._do(lambda: self._runner.run(awaited(), context=self._context))
+        return self._do(lambda: self._runner.run(main(), context=self._context))
 
     def _do(self, call: Callable[[], Any]) -> Any:
         return call() if self._thread is None else self._thread.submit(call).result()

@@ -1,7 +1,7 @@
-"""One run of a class workflow: what it is, and what becomes of everything that its body gives.
+"""Class run: `Run` is one run of a class workflow. It opens, takes items, and ends once: completed, failed or cancelled.
 
-A `Run` opens, takes items, and ends once: completed, failed or cancelled. It knows nothing of how bodies are called; that is
-`bodies`, for plain functions, generators, coroutines and async generators alike. All effects go through the run's doors: `runs`.
+All its effects go through the run's doors (`run_doors`). It does not call the body: `body` does, for plain functions, generators,
+coroutines and async generators alike. Used by `body`, `instance` and `workflow`.
 """
 
 from __future__ import annotations
@@ -12,47 +12,48 @@ from typing import Any, Final
 
 from . import logging
 from .agent_views import give_session, is_agent, view_of
-from .response import Gathered, RunResponse, event_name, is_event, is_response
-from .run_doors import Opened, RunDoors, RunEnd, State, Status, Unread, hosted, looked_at
+from .response import RunResponse, StreamContent, event_name, is_event, is_response
+from .run_doors import Opened, Opening, RunDoors, RunEnd, State, Status, Unread, find_host_doors, read_state
 from .script_doors import LocalDoors
-from .session_locks import Place
+from .session_locks import SessionLock
+from .stored_sessions import copy_state
 
 current: Final[ContextVar[Run | None]] = ContextVar("current_run", default=None)
-"""The innermost run whose body is being executed here: per thread, and per asyncio task."""
+"""The innermost run whose body is executing here, in this thread and asyncio task."""
 
 
 def caller() -> Run | None:
-    """The run that is being executed here, if it still goes on: a task may outlive the run that made it."""
+    """The innermost live run whose body is executing here. A task may outlive the run that started it, so dead runs are skipped."""
     run = current.get()
     while run is not None and not run.live:
         run = run.parent
     return run
 
 
-def places_above(run: Run | None) -> list[Place]:
-    """The places that this run and those around it hold."""
-    places = []
+def locks_above(run: Run | None) -> list[SessionLock]:
+    """The session locks that this run and its outer runs hold."""
+    locks = []
     while run is not None:
-        if isinstance(run.doors, LocalDoors) and run.doors.place is not None:
-            places.append(run.doors.place)
+        if isinstance(run.doors, LocalDoors) and run.doors.lock is not None:
+            locks.append(run.doors.lock)
         run = run.parent
-    return places
+    return locks
 
 
 class Run:
-    """One run. `response` is what it has given so far."""
+    """One run. `response` is its response so far."""
 
     def __init__(self, workflow: Any, arguments: dict[str, Any], *, blocking: bool) -> None:
         core = workflow._repertoire
         self.workflow = workflow
         self.core = core
         self.parent = caller()
-        self.hosted = hosted(workflow, self.parent)
+        self.hosted = find_host_doors(workflow, self.parent)
         self.doors: RunDoors = self.hosted or LocalDoors(
-            core.storage_in_use(), places_above(self.parent), core.models_as
+            core.storage_in_use(), locks_above(self.parent), core.models_as
         )
         self.input = arguments
-        self.opening = core.opening(arguments, blocking=blocking)
+        self.opening = _make_opening(workflow, arguments, blocking)
         self.run_id = ""
         self.session_id: str = self.opening.session_id
         self.workflow_id = ""
@@ -60,13 +61,13 @@ class Run:
         self.defaults: frozenset[str] = frozenset()
         self.response = RunResponse()
         self.live = False
-        self._gathered = Gathered()
+        self._content = StreamContent()
         self._views: dict[int, tuple[Any, Any]] = {}
 
     @property
     def state(self) -> dict[str, Any]:
-        """Its own dict, read when it is first looked at."""
-        self._state = state = looked_at(self._state)
+        """The run's own dict. The stored state is read at the first access."""
+        self._state = state = read_state(self._state)
         return state
 
     @state.setter
@@ -74,16 +75,16 @@ class Run:
         self._state = state
 
     @property
-    def state_left(self) -> State:
-        """The same, and still unread if neither this run nor one that shares its place has looked."""
-        if isinstance(self._state, Unread) and self._state.seen:
+    def final_state(self) -> State:
+        """The state at the end of the run; still Unread if neither this run nor one that shares its lock has read it."""
+        if isinstance(self._state, Unread) and self._state.is_read:
             return self.state
         return self._state
 
     # The start.
 
     def try_open(self) -> bool:
-        """False while another run holds the session. Raises SessionBusy when that has taken too long."""
+        """Start the run. False while another run holds the session. Raises SessionBusy after too long a wait."""
         opened = self.doors.start(self.opening)
         if opened is None:
             return False
@@ -96,7 +97,7 @@ class Run:
 
     def _open(self, opened: Opened) -> None:
         self.run_id, self.session_id, self.workflow_id = opened.run_id, opened.session_id, opened.workflow_id
-        self._state, self.defaults = self.core.prepared(opened)
+        self._state, self.defaults = self.core.prepare_state(opened)
         self.response = RunResponse(
             run_id=self.run_id, session_id=self.session_id, workflow_id=self.workflow_id, content_type="str"
         )
@@ -105,67 +106,70 @@ class Run:
         if opened.extra_data is not None:
             self.workflow.extra_data = opened.extra_data
         self.live = True
-        self.core.begun(self)
+        self.core.on_begin(self)
         logging.logger.debug("run %s begins in session %s", self.run_id, self.session_id)
 
     def inside(self) -> _Inside:
-        """Around each step of the body: `self.run_id` and the like are this run's there."""
+        """A context manager around each piece of the body: inside, `self.run_id` and the like are this run's."""
         return _Inside(self)
 
     def view(self, agent: Any) -> Any:
-        """The agent as this run sees it: with the run's session id."""
+        """The agent's view for this run, with the run's session id."""
         known = self._views.get(id(agent))
         if known is None or known[0] is not agent:
             known = self._views[id(agent)] = (agent, view_of(agent, self.session_id))
         return known[1]
 
-    # What the body gives.
+    # Values of the body.
 
     def take(self, item: Any) -> None:
-        """One item of a stream: stamped, added up, told."""
+        """Take one item of a stream: stamp it, add it to the response, and emit it."""
         if not is_event(item):
             logging.logger.warning(
                 "%s yielded %s: not a RunResponse or an event of a run; passed on as it is, not part of run_response",
-                self.workflow.name, type(item).__name__,
-            )  # fmt: skip
+                self.workflow.name,
+                type(item).__name__,
+            )
             self.doors.emit("item", {"value": item})
             return
         self.stamp(item)
         event, content = event_name(item), getattr(item, "content", None)
-        if not self._gathered.take(event, content):
+        if not self._content.take(event, content):
             return
         if isinstance(content, str):
             self.doors.emit("text", {"text": content, "event": event})
         else:
             self.doors.emit("item", {"value": content, "event": event})
 
-    def so_far(self) -> RunResponse:
-        """The response with all that was taken until now."""
-        if self._gathered:  # put together only when somebody looks: a stream may have many pieces
-            self.response.content, self.response.content_type = self._gathered.content()
+    def response_so_far(self) -> RunResponse:
+        """The response with all items so far."""
+        if self._content:  # joined only on access, because a stream may have many pieces
+            self.response.content, self.response.content_type = self._content.content()
         return self.response
 
     def stamp(self, item: Any) -> None:
+        """Set the run's ids on an item."""
         for name in ("run_id", "session_id", "workflow_id"):
             try:
                 setattr(item, name, getattr(self, name))
             except (AttributeError, TypeError):
-                pass  # a frozen event of another library keeps its own
+                pass  # a frozen event of another library keeps its own ids
 
     def commit(self) -> None:
         self.doors.commit(self.state)
-        self.core.committed(self)
+        self.core.on_stored(self, copy_state(self.state))
 
     # The end.
 
     def complete(self, value: Any) -> Any:
-        """A body that returned: the response that the caller gets, or None for what is not one."""
+        """End the run of a body that returned. Gives the caller's response, or None if the value is no response."""
         if not is_response(value):
-            if value is not None and self.hosted is None:  # a host gives its caller the value
+            if value is not None and self.hosted is None:  # a host gives its caller the value itself
                 logging.logger.warning(
                     "%s returned %s, not a RunResponse: its caller gets None; session_state is saved",
-                    self.workflow.name, type(value).__name__,
-                )  # fmt: skip
+                    self.workflow.name,
+                    type(value).__name__,
+                )
             self.response.content, self.response.content_type = value, type(value).__name__
             self._end("completed")
             return None
@@ -182,7 +186,7 @@ class Run:
         self._end("completed")
 
     def fail(self, error: BaseException) -> None:
-        """The body raised, or was stopped from outside by a cancellation."""
+        """End the run of a body that raised or was cancelled."""
         if _is_cancellation(error):
             self._end("cancelled", error)
         else:
@@ -190,15 +194,15 @@ class Run:
             self._end("failed", error)
 
     def cancel(self) -> None:
-        """Whoever consumed the stream has gone."""
+        """End the run because the consumer of its stream has stopped."""
         self._end("cancelled")
 
     def _end(self, status: Status, error: BaseException | None = None) -> None:
         if not self.live:
             return
         self.live = False
-        self.so_far().status = status
-        state = self.state_left if status == "completed" else None
+        self.response_so_far().status = status
+        state = self.final_state if status == "completed" else None
         try:
             self.doors.finish(
                 RunEnd(status, self.response.content, self.response.content_type, error, state, self.defaults)
@@ -207,12 +211,25 @@ class Run:
             self.response.status = "failed"
             raise
         finally:
-            self.core.ended(self)
+            self.core.on_end(self)
             self._views.clear()
 
 
+def _make_opening(workflow: Any, arguments: dict[str, Any], blocking: bool) -> Opening:
+    return Opening(
+        workflow_id=workflow.workflow_id,
+        workflow_name=workflow.name,
+        user_id=workflow.user_id,
+        session_id=workflow._repertoire.session(),
+        input=arguments,
+        session_name=workflow.session_name,
+        extra_data=workflow.extra_data,
+        blocking=blocking,
+    )
+
+
 class _Inside:
-    """Sets `current` for as long as the body executes; between two items of a generator it is its consumer's again."""
+    """Sets `current` while the body executes. Between two items of a generator, `current` is the consumer's again."""
 
     __slots__ = ("_run", "_token")
 
@@ -228,12 +245,12 @@ class _Inside:
             return
         try:
             current.reset(self._token)
-        except ValueError:  # a paused coroutine that is thrown away ends in whatever context that happens in
+        except ValueError:  # a paused coroutine that is garbage-collected ends in another context
             pass
 
 
 def agents_of(workflow: Any) -> list[Any]:
-    """Class, inherited and instance attributes that are agents or teams."""
+    """The agents and teams among the class's, inherited and instance attributes."""
     kinds = type(workflow).__mro__[:-1]  # `object` has none
     found = {id(value): value for kind in kinds for value in vars(kind).values() if is_agent(value)}
     found |= {id(value): value for value in vars(workflow).values() if is_agent(value)}
@@ -242,7 +259,8 @@ def agents_of(workflow: Any) -> list[Any]:
 
 def _is_cancellation(error: BaseException) -> bool:
     asyncio = sys.modules.get("asyncio")
-    if asyncio is not None and issubclass(type(error), asyncio.CancelledError):  # the exception itself may not be asked
+    # No isinstance here: it would read the exception's `__class__`, which may be its author's code.
+    if asyncio is not None and issubclass(type(error), asyncio.CancelledError):
         return True
     return issubclass(type(error), GeneratorExit | KeyboardInterrupt)
 

@@ -1,7 +1,8 @@
-"""What one Workflow instance knows beside its author's attributes: its session, its state between runs, its live runs.
+"""Instance: `Core` holds the data of one Workflow object beside its author's attributes: session, state between runs, live runs.
 
-Between runs an instance shows the state of its last run. What a script changes there is remembered as changes, and put on
-top of what is stored when the next run begins: so they count, and yet an instance that lives on never writes back old values.
+Between runs an instance shows the state of its last run. If a script changes it, the changes are remembered and applied to the stored
+state when the next run begins. So they count, and yet an instance that lives long never writes back old values. Used by `workflow`
+and `class_run`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from typing import Any
 from ..names import new_session_id
 from .class_run import Run, current
 from .memory_storage import UnstoredSessions
-from .run_doors import Opened, Opening, State, Unread, check_session_id, looked_at
+from .run_doors import Opened, State, Unread, check_session_id, read_state
 from .session_locks import Key
-from .stored_sessions import ModelsAs, Storage, copied, put_over
+from .stored_sessions import ModelsAs, Storage, copy_state, overlay
 
 
 class Core:
-    """Belongs to one instance, in `_repertoire`. Thread-safe."""
+    """The data of one instance, in its attribute `_repertoire`. Thread-safe."""
 
     def __init__(self, workflow: Any) -> None:
         self._workflow = workflow
@@ -30,45 +31,48 @@ class Core:
         self.models_as: ModelsAs = "model"
         self._rest: State = {}
         self.last: Run | None = None
-        self._before: dict[str, Any] | None = None  # `rest` as it was when a script first looked at it
+        self._before: dict[str, Any] | None = None  # a copy of `rest`, made when a script first accessed it
         self._overwritten: set[str] = set()
         self._live: dict[int, Run] = {}
         self._unstored: UnstoredSessions | None = None
 
     def begin_with(self, state: dict[str, Any] | None, session_id: object, *, overwrite: bool) -> None:
-        """The constructor's wishes. The dict is copied: the caller's own is not written to."""
+        """Take the constructor's arguments. The dict is copied, so the caller's own is never changed."""
         if state is not None and not isinstance(state, dict):
             raise TypeError(f"session_state must be a dict, got {type(state).__name__}")
         self.session_id = None if session_id is None else check_session_id(session_id)
-        self._set_initial(copied(state or {}))
+        self._set_initial(copy_state(state or {}))
         self.overwrite = overwrite
-        self.rest = copied(self.initial)
+        self.rest = copy_state(self.initial)
 
     def _set_initial(self, state: dict[str, Any]) -> None:
         self.initial, self._paths = state, frozenset(_paths(state))
 
     @property
     def rest(self) -> dict[str, Any]:
-        """What the instance shows between runs."""
-        self._rest = rest = looked_at(self._rest)
+        """The state that the instance shows between runs."""
+        self._rest = rest = read_state(self._rest)
         return rest
 
     @rest.setter
     def rest(self, state: State) -> None:
         self._rest = state
 
-    # Whose turn.
+    # The current run.
 
-    def run_here(self) -> Run | None:
-        """The run of this instance that is being executed here."""
+    def executing_run(self) -> Run | None:
+        """The run of this instance whose body is executing here."""
         run = current.get()
         while run is not None and not (run.workflow is self._workflow and run.live):
             run = run.parent
         return run
 
-    def run_seen(self) -> Run | None:
-        """The same; or the only one that goes on, for threads of the body and for who looks between two items."""
-        run = self.run_here()
+    def visible_run(self) -> Run | None:
+        """The run of this instance that executes here, else its only live run.
+
+        The latter serves threads of the body, and consumers between two items of a stream.
+        """
+        run = self.executing_run()
         if run is None and len(self._live) == 1:
             with self.lock:
                 run = next(iter(self._live.values()), None)
@@ -100,15 +104,11 @@ class Core:
         workflow = self._workflow
         return Key(workflow.workflow_id, workflow.user_id or "", session_id or self.session())
 
-    def opening(self, arguments: dict[str, Any], *, blocking: bool = True) -> Opening:
-        workflow = self._workflow
-        return Opening(
-            workflow.workflow_id, workflow.name, workflow.user_id, self.session(), arguments,
-            workflow.session_name, workflow.extra_data, blocking,
-        )  # fmt: skip
+    def prepare_state(self, opened: Opened) -> tuple[State, frozenset[str]]:
+        """The state that a run begins with, and the paths of all defaults that the session has been given.
 
-    def prepared(self, opened: Opened) -> tuple[State, frozenset[str]]:
-        """The state that a run begins with: what is stored, defaults for what never was there, changes made between runs."""
+        It is the stored state, with defaults for keys that the session never had, and with the changes made between runs.
+        """
         if opened.shared:
             return opened.state, opened.defaults
         with self.lock:
@@ -116,10 +116,10 @@ class Core:
             changed = opened.session_id == self.session_id and self._before is not None
             if isinstance(opened.state, Unread) and not overwrite and not changed and self._paths <= opened.defaults:
                 return opened.state, opened.defaults
-            state = looked_at(opened.state)
+            state = read_state(opened.state)
             if overwrite:
                 self._overwritten.add(opened.session_id)
-                put_over(state, copied(self.initial))
+                overlay(state, copy_state(self.initial))
             else:
                 _fill(state, self.initial, opened.defaults)
             if opened.session_id == self.session_id and self._before is not None:
@@ -127,53 +127,51 @@ class Core:
                 self._before = None
         return state, opened.defaults if self._paths <= opened.defaults else opened.defaults | self._paths
 
-    def begun(self, run: Run) -> None:
+    def on_begin(self, run: Run) -> None:
         with self.lock:
             self._live[id(run)] = run
 
-    def committed(self, run: Run) -> None:
-        self._rest_as(run, copied(run.state))
-
-    def ended(self, run: Run) -> None:
+    def on_end(self, run: Run) -> None:
         with self.lock:
             self._live.pop(id(run), None)
             self.last = run
             if run.response.status == "completed":
-                self._rest_as(run, run.state_left)
+                self.on_stored(run, run.final_state)
 
-    def _rest_as(self, run: Run, state: State) -> None:
+    def on_stored(self, run: Run, state: State) -> None:
+        """Show the state that the run has stored, if this is the instance's session."""
         with self.lock:
             if run.session_id == self.session_id or run.hosted is not None:
                 self.rest, self._before = state, None
 
     # Between runs.
 
-    def look(self) -> dict[str, Any]:
+    def access_state(self) -> dict[str, Any]:
         with self.lock:
             if self._before is None:
-                self._before = copied(self.rest)
+                self._before = copy_state(self.rest)
             return self.rest
 
-    def replace(self, state: dict[str, Any]) -> None:
+    def replace_state(self, state: dict[str, Any]) -> None:
         with self.lock:
             if self._before is None:
                 self._before = self.rest
             self.rest = state
 
-    def show(self, opened: Opened) -> None:
-        """A session was loaded without a run. Changes made before stay changes."""
+    def show_session(self, opened: Opened) -> None:
+        """Show a session that was loaded without a run. Changes made before stay changes."""
         with self.lock:
             before, rest = self._before, self.rest
             self._before = None
-            state = looked_at(self.prepared(opened)[0])
-            self._before, self.rest = copied(state), state
+            state = read_state(self.prepare_state(opened)[0])
+            self._before, self.rest = copy_state(state), state
             if before is not None:
                 _put_changes(state, before, rest)
 
     def forget(self) -> None:
-        """The session is another one, or gone: back to what the constructor was given."""
+        """Go back to the constructor's state, because the session was deleted or is another one now."""
         with self.lock:
-            self.rest, self._before = copied(self.initial), None
+            self.rest, self._before = copy_state(self.initial), None
             self._overwritten.clear()
 
     def drop_changes(self) -> None:
@@ -181,14 +179,14 @@ class Core:
             self._before = None
 
     def twin(self, workflow: Any) -> Core:
-        """For a copy of the workflow: the same session and state, no runs."""
+        """The core for a copy of the workflow: the same session and state, no runs."""
         with self.lock:
-            made = Core(workflow)
-            made.session_id, made.overwrite, made.models_as = self.session_id, self.overwrite, self.models_as
+            twin = Core(workflow)
+            twin.session_id, twin.overwrite, twin.models_as = self.session_id, self.overwrite, self.models_as
             stored = self._workflow.storage is not None
-            made._set_initial(copied(self.initial if stored else self.rest))
-            made.rest = copied(self.rest)
-            return made
+            twin._set_initial(copy_state(self.initial if stored else self.rest))
+            twin.rest = copy_state(self.rest)
+            return twin
 
 
 def _put_changes(state: dict[Any, Any], before: dict[Any, Any], after: dict[Any, Any]) -> None:
@@ -196,7 +194,7 @@ def _put_changes(state: dict[Any, Any], before: dict[Any, Any], after: dict[Any,
         if key not in after:
             state.pop(key, None)
         elif key not in before or not _equal(before[key], after[key]):
-            state.update(copied({key: after[key]}))
+            state.update(copy_state({key: after[key]}))
 
 
 def _fill(state: dict[Any, Any], defaults: dict[Any, Any], given_before: frozenset[str], above: str = "") -> None:
@@ -204,7 +202,7 @@ def _fill(state: dict[Any, Any], defaults: dict[Any, Any], given_before: frozens
         path = f"{above}/{key!r}"
         if key not in state:
             if path not in given_before:
-                state.update(copied({key: value}))
+                state.update(copy_state({key: value}))
         elif type(state[key]) is dict and type(value) is dict:
             _fill(state[key], value, given_before, path)
 
@@ -222,5 +220,5 @@ def _paths(defaults: dict[Any, Any], above: str = "") -> list[str]:
 def _equal(value: Any, other: Any) -> bool:
     try:
         return bool(value == other)
-    except Exception:  # arrays and the like: when in doubt it was changed
+    except Exception:  # arrays and the like; when in doubt, it was changed
         return False

@@ -1,6 +1,6 @@
-"""What class workflows and this library say while a script runs: one logger.
+"""Logging: the one logger of class workflows and of this package. Used by `class_run`, `toolkits` and workflow files.
 
-Its lines go to the host's doors while a hosted run goes on, else to whatever logging the script has set up, else to stderr.
+In a hosted run its lines go to the host's doors. Else they go to the handlers that the script has set up, or to stderr.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 logger: Final = logging.getLogger("repertoire.workflow")
 
 hosted_log: Callable[[str, str], bool] | None = None
-"""Set by `drive`: takes (level, message) when a hosted run is going on, and says whether it did."""
+"""Set by `class_run`: sends (level, message) to the host. True if a hosted run is executing here."""
 
 
 class _Handler(logging.Handler):
@@ -21,7 +21,7 @@ class _Handler(logging.Handler):
         message = self.format(record)
         if hosted_log is not None and hosted_log(record.levelname.lower(), message):
             return
-        if not logging.root.handlers:  # else those show it
+        if not logging.root.handlers:  # root handlers show the line already
             sys.stderr.write(f"{record.levelname} {message}\n")
 
 

@@ -1,15 +1,18 @@
-"""Storages in memory: one that holds states to the same rules as a file does, one for workflows that were given none."""
+"""Memory storage: `InMemoryStorage` for tests and notebooks, `UnstoredSessions` for workflows without a storage.
+
+Used by workflow files and `instance`.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..values import codec
-from .session_locks import Key, Places
+from .session_locks import Key, SessionLocks
 from .stored_sessions import (
     Beginning,
     Ending,
@@ -19,8 +22,8 @@ from .stored_sessions import (
     Storage,
     Stored,
     conflict,
-    copied,
-    merged_over,
+    copy_state,
+    merge_data,
 )
 
 
@@ -38,10 +41,10 @@ class _Session:
 
 
 class InMemoryStorage(Storage):
-    """Sessions for the life of the process, for tests and notebooks. Holds states to the same rules as a file does."""
+    """Sessions for the life of the process, for tests and notebooks. States follow the same rules as in a file."""
 
     def __init__(self, *, wait_s: float = 300.0) -> None:
-        self.places = Places()
+        self.locks = SessionLocks()
         self.wait_s = wait_s
         self._sessions: dict[Key, _Session] = {}
         self._lock = threading.RLock()
@@ -52,7 +55,13 @@ class InMemoryStorage(Storage):
             session = self._sessions[key]
             session.updated_at = now = time.time()
             session.runs[run.run_id] = RunRecord(
-                run.run_id, key.workflow_id, key.user_id or None, key.session_id, "working", now, input=_kept(run.input)
+                run.run_id,
+                key.workflow_id,
+                key.user_id or None,
+                key.session_id,
+                "working",
+                now,
+                input=_snapshot(run.input),
             )
             self._trim(session)
             return stored
@@ -64,7 +73,7 @@ class InMemoryStorage(Storage):
                 session = self._sessions[key] = _Session(run.workflow_name)
             session.workflow_name, session.name = run.workflow_name, run.session_name or session.name
             if run.extra_data is not None:
-                session.extra = merged_over(session.extra, _kept(run.extra_data))
+                session.extra = merge_data(session.extra, _snapshot(run.extra_data))
             return Stored(session.packed, session.version, session.defaults, session.extra)
 
     def commit(self, key: Key, packed: Any, version: int, defaults: frozenset[str]) -> int:
@@ -81,12 +90,16 @@ class InMemoryStorage(Storage):
             version = end.version
             if end.packed is not None:
                 version = self.commit(key, end.packed, end.version, end.defaults)
-            begun = session.runs.get(end.run_id)
-            if begun is not None:
-                session.runs[end.run_id] = RunRecord(
-                    begun.run_id, begun.workflow_id, begun.user_id, begun.session_id, end.status, begun.started_at,
-                    time.time(), begun.input, _kept(end.content), end.content_type, end.error,
-                )  # fmt: skip
+            run = session.runs.get(end.run_id)
+            if run is not None:
+                session.runs[end.run_id] = replace(
+                    run,
+                    status=end.status,
+                    ended_at=time.time(),
+                    content=_snapshot(end.content),
+                    content_type=end.content_type,
+                    error=end.error,
+                )
             return version
 
     def name_session(self, key: Key, name: str) -> None:
@@ -104,12 +117,21 @@ class InMemoryStorage(Storage):
         with self._lock:
             found = [
                 SessionRecord(
-                    key.workflow_id, key.user_id or None, key.session_id, one.name, one.workflow_name,
-                    self.unpack(one.packed), one.created_at, one.updated_at, one.extra,
+                    workflow_id=key.workflow_id,
+                    user_id=key.user_id or None,
+                    session_id=key.session_id,
+                    session_name=one.name,
+                    workflow_name=one.workflow_name,
+                    session_state=self.unpack(one.packed),
+                    created_at=one.created_at,
+                    updated_at=one.updated_at,
+                    extra_data=one.extra,
                 )
                 for key, one in self._sessions.items()
-                if workflow_id in (None, key.workflow_id) and user_id in (None, key.user_id) and session_id in (None, key.session_id)
-            ]  # fmt: skip
+                if workflow_id in (None, key.workflow_id)
+                and user_id in (None, key.user_id)
+                and session_id in (None, key.session_id)
+            ]
         return sorted(found, key=lambda one: one.updated_at, reverse=True)
 
     def runs(self, key: Key, limit: int = 50, before: str | None = None) -> list[RunRecord]:
@@ -121,36 +143,35 @@ class InMemoryStorage(Storage):
         return found[:limit]
 
     def _trim(self, session: _Session) -> None:
-        """Everything is kept."""
+        """Drop old runs; here none."""
 
 
 class UnstoredSessions(InMemoryStorage):
-    """What a workflow without a storage has: nothing is to be stored, so a state may hold anything, and only the last runs are known."""
+    """The sessions of a workflow without a storage. Nothing is written, so a state may hold any value. Only the last runs are kept."""
 
-    _MAX_RUNS = 100  # a script in a loop must not grow by what nobody asked to keep
+    _MAX_RUNS = 100  # so that a script in a loop does not grow
 
     def pack(self, state: dict[str, Any]) -> Any:
         return state
 
     def unpack(self, packed: Any, models_as: ModelsAs = "model") -> dict[str, Any]:
-        return {} if packed is None else copied(packed)
+        return {} if packed is None else copy_state(packed)
 
     def commit(self, key: Key, packed: Any, version: int, defaults: frozenset[str]) -> int:
-        return super().commit(
-            key, copied(packed), version, defaults
-        )  # the run, or who looks at it later, goes on with it
+        # A copy, because the run or the script may change its dict later.
+        return super().commit(key, copy_state(packed), version, defaults)
 
     def mark(self, state: dict[str, Any]) -> bytes | None:
         return None
 
     def same(self, packed: Any, other: Any) -> bool:
-        return False  # comparing values of any class may do anything, and keeping one costs nothing
+        return False  # a comparison would call the author's code, and keeping a state costs nothing
 
     def _trim(self, session: _Session) -> None:
         while len(session.runs) > self._MAX_RUNS:
             del session.runs[next(iter(session.runs))]
 
 
-def _kept(value: Any) -> Any:
-    """As it is now: what the body does to it later is not the record's."""
+def _snapshot(value: Any) -> Any:
+    """A copy of the value as records have it, so that later changes by the body do not reach the record."""
     return codec.read_value(codec.write_value(value))

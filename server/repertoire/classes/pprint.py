@@ -1,4 +1,7 @@
-"""pprint_run_response: a response or a stream of them on the terminal, with rich where it is installed, plainly elsewhere."""
+"""Pretty print: `pprint_run_response` shows a response or a stream of them on the terminal. Used by workflow files.
+
+It uses `rich` if that is installed, else plain text.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,16 @@ import time
 from collections.abc import AsyncIterable, Iterable, Iterator
 from typing import Any
 
-from .response import Gathered, event_name, plain_value
+from .response import StreamContent, event_name, plain_value
 
 
 def pprint_run_response(run_response: Any, markdown: bool = False, show_time: bool = False) -> None:
-    """Show a RunResponse, an event, or each of an iterable as they come; what a completed event repeats is shown once.
+    """Show a RunResponse, an event, or the items of an iterable as they come. A text that a completed event repeats is shown once.
 
     Args:
-        run_response: What `run` gave.
+        run_response: The result of `run`.
         markdown: Show text as Markdown.
-        show_time: Say how many seconds it took to come.
+        show_time: Show how many seconds it took.
     """
     with _Screen(markdown, show_time) as screen:
         for item in _items(run_response):
@@ -25,7 +28,7 @@ def pprint_run_response(run_response: Any, markdown: bool = False, show_time: bo
 
 
 async def apprint_run_response(run_response: Any, markdown: bool = False, show_time: bool = False) -> None:
-    """As `pprint_run_response`, also of an async iterable, as `arun` of an async generator gives."""
+    """Like `pprint_run_response`, also for an async iterable, such as `arun` of an async generator gives."""
     with _Screen(markdown, show_time) as screen:
         if isinstance(run_response, AsyncIterable):
             async for item in run_response:
@@ -44,13 +47,13 @@ def _items(response: Any) -> Iterator[Any]:
 
 
 class _Screen:
-    """What has come so far. On a terminal it grows in place; into a file it is written once, at the end."""
+    """Shows the items so far. On a terminal the output grows in place; a file gets it once, at the end."""
 
     def __init__(self, markdown: bool, show_time: bool) -> None:
         self._markdown = markdown
         self._show_time = show_time
         self._since = time.monotonic()
-        self._gathered = Gathered()
+        self._content = StreamContent()
         self._structured: list[Any] = []
         self._live: Any = None
 
@@ -68,13 +71,13 @@ class _Screen:
 
     def add(self, item: Any) -> None:
         content = getattr(item, "content", item)
-        if self._gathered.take(event_name(item), content) and not isinstance(content, str):
+        if self._content.take(event_name(item), content) and not isinstance(content, str):
             self._structured.append(content)
         if self._live is not None:
             self._live.update(self._panel())
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """What came before an error is shown as well."""
+        """Show the items, also those before an error."""
         if self._live is not None:
             self._live.update(self._panel())
             self._live.__exit__(None, None, None)
@@ -87,7 +90,7 @@ class _Screen:
         Console().print(self._panel())
 
     def _text(self) -> str:
-        text, _ = self._gathered.content()
+        text, _ = self._content.content()
         parts = [text] if isinstance(text, str) else []
         parts += [json.dumps(plain_value(one), indent=2, ensure_ascii=False) for one in self._structured]
         return "\n".join(parts)

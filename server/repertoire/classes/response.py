@@ -1,8 +1,8 @@
-"""What a class workflow answers with: RunResponse, the two workflow events, and the names of events.
+"""Response: `RunResponse`, the two workflow events and the names of events, which a class workflow gives to its caller.
 
-The fields are the union of those that the class style has had over time, so that a file written for an early version (where a
-RunResponse carries `event`) and one written for a late version (where it does not) both construct what they mean.
-`status` uses the five words of this project and is true: `working` while the run goes, then `completed`, `failed`, `cancelled`.
+The fields are the union of all that the class style has had over time. So files for an early version (where a RunResponse has
+`event`) and for a late version (where it has not) both work. `status` uses this project's words: `working` while the run
+executes, then `completed`, `failed` or `cancelled`. Used by workflow files, `class_run`, `pprint` and the worker.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final, Union
 
 
 class RunEvent(str, Enum):  # noqa: UP042 - `str(event)` shows the member, as files of that style print it
-    """What happened. Members compare equal to their text."""
+    """The kind of an event. Members compare equal to their text."""
 
     run_started = "RunStarted"
     run_response = "RunResponse"
@@ -44,7 +44,7 @@ class RunEvent(str, Enum):  # noqa: UP042 - `str(event)` shows the member, as fi
 
 
 COMPLETED_EVENTS: Final = frozenset({"WorkflowCompleted", "RunCompleted", "TeamRunCompleted"})
-"""Events that repeat at their end what was streamed before them."""
+"""Events that repeat the content that was streamed before them."""
 
 STARTED_EVENTS: Final = frozenset({"WorkflowStarted", "RunStarted", "TeamRunStarted"})
 
@@ -53,21 +53,21 @@ def _now() -> int:
     return int(time.time())
 
 
-class _Told:
-    """To dict and JSON, without what was not said."""
+class _Serializable:
+    """`to_dict` and `to_json` of a dataclass, without fields that are None."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; fields that are None are left out. What JSON lacks becomes its text."""
-        told = ((one.name, getattr(self, one.name)) for one in fields(self))  # type: ignore[arg-type]  # whoever inherits is one
-        return {name: plain_value(value) for name, value in told if value is not None}
+        """Plain JSON values; fields that are None are left out. A value that JSON lacks becomes its text."""
+        values = ((one.name, getattr(self, one.name)) for one in fields(self))  # type: ignore[arg-type]  # subclasses are dataclasses
+        return {name: plain_value(value) for name, value in values if value is not None}
 
     def to_json(self, indent: int | None = 2) -> str:
         return json.dumps(self.to_dict(), indent=indent)
 
 
 @dataclass
-class RunResponse(_Told):
-    """What one run gave, or one piece of a stream. Stamped with run_id, session_id and workflow_id when a workflow gives it."""
+class RunResponse(_Serializable):
+    """The result of one run, or one piece of a stream. A workflow sets its run_id, session_id and workflow_id."""
 
     content: Any = None
     content_type: str = "str"
@@ -100,20 +100,20 @@ class RunResponse(_Told):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunResponse:
-        """Of what `to_dict` gave; unknown keys are dropped."""
+        """A RunResponse from the dict of `to_dict`; unknown keys are dropped."""
         known = {one.name for one in fields(cls)}
         return cls(**{key: value for key, value in data.items() if key in known})
 
     def get_content_as_string(self, **options: Any) -> str:
-        """Text as it is, models and everything else as JSON; `options` go to the JSON writer."""
+        """A text itself; models and all other values as JSON. `options` go to the JSON writer."""
         if isinstance(self.content, str):
             return self.content
         return json.dumps(plain_value(self.content), **options)
 
 
 @dataclass
-class WorkflowRunResponseStartedEvent(_Told):
-    """A workflow has begun. Only bodies give it; nothing emits it by itself."""
+class WorkflowRunResponseStartedEvent(_Serializable):
+    """A workflow has begun. Only bodies yield it; the run itself does not emit it."""
 
     run_id: str | None = None
     created_at: int = field(default_factory=_now)
@@ -125,8 +125,8 @@ class WorkflowRunResponseStartedEvent(_Told):
 
 
 @dataclass
-class WorkflowCompletedEvent(_Told):
-    """A workflow has ended; `content` is all that it gave and is not counted twice."""
+class WorkflowCompletedEvent(_Serializable):
+    """A workflow has ended. `content` is its whole content and is not counted twice."""
 
     run_id: str | None = None
     created_at: int = field(default_factory=_now)
@@ -141,19 +141,19 @@ WorkflowRunResponseEvent = Union[WorkflowRunResponseStartedEvent, WorkflowComple
 """Either of the two events."""
 
 
-class Gathered:
-    """What a stream has given, added up. A completed event that repeats what was streamed before it counts once."""
+class StreamContent:
+    """Adds up the content of a stream. Content that a completed event repeats counts once."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
-        self._segment = 0  # where the text of whoever speaks now begins: one agent of several
+        self._segment = 0  # the index where the current agent's text begins, for a stream of several agents
         self._structured: list[Any] = []
 
     def __bool__(self) -> bool:
         return bool(self._pieces or self._structured)
 
     def take(self, event: str, content: Any) -> bool:
-        """One item; whether it was something new."""
+        """Add one item. False if it holds nothing new."""
         if event in STARTED_EVENTS:
             self._segment = len(self._pieces)
         new = content is not None and content != ""
@@ -168,7 +168,7 @@ class Gathered:
         return new
 
     def content(self) -> tuple[Any, str]:
-        """All of it and its type's name: text if there was any; else what was structured, a list if it was several."""
+        """The content and its type's name: the text if there is any, else the structured values; several as a list."""
         if self._pieces or not self._structured:
             return "".join(self._pieces) or None, "str"
         if len(self._structured) == 1:
@@ -182,12 +182,12 @@ class Gathered:
 
 
 def is_response(value: object) -> bool:
-    """A RunResponse, ours or one with its two main fields."""
+    """True for a RunResponse, or an object with its two main fields."""
     return isinstance(value, RunResponse) or _has(value, "content", "run_id")
 
 
 def is_event(value: object) -> bool:
-    """What a body may yield: a RunResponse or an event of a workflow, an agent or a team, known by its fields."""
+    """True for a value that a body may yield: a response, or an event of a workflow, agent or team, known by its fields."""
     return is_response(value) or _has(value, "content", "event") or _has(value, "event", "run_id")
 
 
@@ -203,7 +203,7 @@ def _has(value: object, *names: str) -> bool:
 
 
 def plain_value(value: Any) -> Any:
-    """JSON values; what JSON lacks becomes its text."""
+    """The value as plain JSON values. A value that JSON lacks becomes its text."""
     if value is None or (isinstance(value, bool | int | float | str) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Enum):
@@ -212,7 +212,7 @@ def plain_value(value: Any) -> Any:
         return {str(key): plain_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain_value(item) for item in value]
-    if isinstance(value, _Told):
+    if isinstance(value, _Serializable):
         return value.to_dict()
     if hasattr(value, "model_dump"):
         return plain_value(value.model_dump(mode="json"))

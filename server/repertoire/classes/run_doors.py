@@ -1,20 +1,20 @@
-"""THE SEAM of the class style: everything one run of a workflow does to the world passes through one RunDoors.
+"""Run doors: the Protocol `RunDoors`, through which all effects of one run of a class workflow pass.
 
     opened = doors.start(opening)      ids and stored state; None: another run holds the session, ask again
     doors.emit("text", {...})          zero or more, in order
-    doors.commit(state)                zero or more: what is stored now stays whatever becomes of the run
-    doors.finish(end)                  once, if start gave something: status, content, error, state
+    doors.commit(state)                zero or more: this state stays stored even if the run fails later
+    doors.finish(end)                  once, if start gave a value: status, content, error, state
 
-`drive` is the only caller, and the only code that knows plain functions from generators and coroutines. In a script `local` gives
-doors over a storage or over memory; a host gives its own with `serving(factory)`, for as long as its run takes:
+`class_run` is the only caller. In a script, `script_doors` gives doors over a storage or over memory. A host, such as the worker, gives
+its own with `serving(factory)`, for the time of its run:
 
-    class Desk:                                                  # implements RunDoors
+    class MyDoors:                                               # implements RunDoors
         def start(self, opening): return Opened(task.run_id, task.session_id, "my_workflow", codec.decode(task.state))
         ...
-    with serving(lambda workflow, parent: Desk() if parent is None else None):
+    with serving(lambda workflow, parent: MyDoors() if parent is None else None):
         value = MyWorkflow().run(**arguments)                    # or arun: a value, an iterator, an awaitable, an async iterator
 
-A factory that gives None leaves that run to what a script would do.
+If the factory gives None, that run gets the doors of a script.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ..values.refusals import Refusal
 Status = Literal["working", "completed", "failed", "cancelled"]
 
 MAX_SESSION_ID: Final = 255
-"""Characters: more is a payload, and file systems end there."""
+"""The limit in characters. File systems have the same limit for a name; a longer id is data."""
 
 
 class SessionBusy(Refusal):
@@ -41,7 +41,7 @@ class SessionBusy(Refusal):
 
 
 class SessionConflict(Refusal):
-    """The stored state was changed by somebody else while this run had the session; nothing of this run's state is stored."""
+    """Another writer changed the stored state while this run had the session. This run's state is not stored."""
 
     code = "session_conflict"
     kind = "SessionConflict"
@@ -49,7 +49,7 @@ class SessionConflict(Refusal):
 
 @dataclass(frozen=True)
 class Opening:
-    """What a run is, before it has an id. `session_id` is the caller's wish."""
+    """The description of a run before it has an id. `session_id` is the one that the caller asks for."""
 
     workflow_id: str
     workflow_name: str
@@ -59,25 +59,25 @@ class Opening:
     session_name: str | None = None
     extra_data: dict[str, Any] | None = None
     blocking: bool = True
-    """Whether waiting would block this thread, and with it everything else that runs in it."""
+    """True if waiting would block this thread, and so all its tasks."""
 
 
 class Unread:
-    """A stored state at which nobody has looked yet: a run that leaves it alone does not pay for its size."""
+    """A stored state that is read at the first access, so that a run that does not use it does not pay for its size."""
 
     __slots__ = ("_load", "_lock", "_state")
 
     def __init__(self, load: Callable[[], dict[str, Any]]) -> None:
         self._load = load
-        self._lock = threading.Lock()  # two threads of a body that look first must see one dict
+        self._lock = threading.Lock()  # two threads with a first access must get one dict
         self._state: dict[str, Any] | None = None
 
     @property
-    def seen(self) -> bool:
+    def is_read(self) -> bool:
         return self._state is not None
 
     def read(self) -> dict[str, Any]:
-        """The same dict each time. Raises StateError when what is stored cannot be read."""
+        """The state, the same dict each time. Raises StateError if the stored text cannot be read."""
         with self._lock:
             if self._state is None:
                 self._state = self._load()
@@ -87,15 +87,16 @@ class Unread:
 State = dict[str, Any] | Unread
 
 
-def looked_at(state: State) -> dict[str, Any]:
+def read_state(state: State) -> dict[str, Any]:
+    """The state as a dict; an Unread one is read now."""
     return state.read() if isinstance(state, Unread) else state
 
 
 @dataclass(frozen=True)
 class Opened:
-    """The run's ids, and the state that it starts from: a dict of its own, except where it shares an ancestor's place.
+    """The run's ids and its first state: its own dict, unless it shares the lock of an outer run.
 
-    A host gives a dict; Unread is for storages of one's own, and comes back in RunEnd as long as nobody has looked.
+    A host gives a dict. The script's storages give Unread, which comes back in RunEnd if it was never read.
     """
 
     run_id: str
@@ -103,15 +104,15 @@ class Opened:
     workflow_id: str
     state: State
     defaults: frozenset[str] = frozenset()
-    """Paths of constructor defaults that this session has been given before: deleted since, they stay deleted."""
+    """Paths of constructor defaults that this session got before. If a body has deleted one since, it stays deleted."""
     shared: bool = False
-    """`state` is the live dict of another run of this thread or of an ancestor; it is not replaced, only changed."""
+    """`state` is the live dict of an outer run or of another run of this thread. It is changed in place, never replaced."""
     extra_data: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class RunEnd:
-    """How a run ended. `state` is None when nothing of it is to be stored: the run failed or was cancelled."""
+    """The end of a run. `state` is None if the state is not to be stored, because the run failed or was cancelled."""
 
     status: Status
     content: Any = None
@@ -122,10 +123,10 @@ class RunEnd:
 
 
 class RunDoors(Protocol):
-    """One run's way out. Used by one run only; `emit` may be called from several threads."""
+    """The doors of one run. Only that run uses them. Several threads may call `emit`."""
 
     def start(self, opening: Opening, /) -> Opened | None:
-        """Record the run as working and give its state. None: ask again soon. Raises SessionBusy when that took too long."""
+        """Record the run as working and give its state. None: ask again soon. Raises SessionBusy after too long a wait."""
 
     def emit(self, type: Literal["text", "item", "log"], data: dict[str, Any], /) -> None:
         """`text`: {text, event}; `item`: {value}; `log`: {level, message}. Never fails for what the body said."""
@@ -134,18 +135,18 @@ class RunDoors(Protocol):
         """Store this state now. Raises StateError, SessionConflict."""
 
     def finish(self, end: RunEnd, /) -> None:
-        """Record the end and the state as one fact. Raises StateError or SessionConflict, the end is then recorded as failed."""
+        """Record the end and the state in one write. Raises StateError or SessionConflict; the end is then recorded as failed."""
 
 
 Factory = Callable[[Any, Any], RunDoors | None]
-"""Gets the workflow and the run inside which it was started, or None."""
+"""Gives the doors of a run, from its workflow and its outer run (None without one)."""
 
-_factory: Factory | None = None  # not a context variable: threads that a body starts belong to the host's run as well
+_factory: Factory | None = None  # no context variable, because threads of a body belong to the host's run as well
 
 
 @contextmanager
 def serving(factory: Factory) -> Iterator[None]:
-    """For a host: runs that begin in here get their doors from `factory`."""
+    """Let a host give the doors: runs that begin inside this context get theirs from `factory`."""
     global _factory
     before, _factory = _factory, factory
     try:
@@ -154,13 +155,13 @@ def serving(factory: Factory) -> Iterator[None]:
         _factory = before
 
 
-def hosted(workflow: Any, parent: Any) -> RunDoors | None:
-    """The host's doors for a run, if there is a host and it wants this run."""
+def find_host_doors(workflow: Any, parent: Any) -> RunDoors | None:
+    """The host's doors for a run; None without a host, or if its factory gives None."""
     return None if _factory is None else _factory(workflow, parent)
 
 
 def check_session_id(value: object) -> str:
-    """The id as text. Raises ValueError: ids become parts of paths and addresses, so they hold none themselves."""
+    """The id as text. Raises ValueError: ids become parts of paths and addresses, so they must not contain path parts."""
     text = value if isinstance(value, str) else str(value)
     if not text or len(text) > MAX_SESSION_ID:
         raise ValueError(f"session_id must have 1 to {MAX_SESSION_ID} characters, got {len(text)}")

@@ -1,4 +1,4 @@
-"""What `workflow.run` and `workflow.arun` are to their caller: the body's signature, and a run around each call."""
+"""Run methods: wraps `workflow.run` and `workflow.arun` for their caller, so that each call of the body is one run. Used by `workflow`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from .class_run import Run
 
 
 def entry(workflow: Any, which: str, body: Any, base: type) -> Any:
-    """`body` is the method called `which`; when only its twin is written, that is called as this one would be."""
+    """The callable for `workflow.run` or `workflow.arun` (`which`). It has the signature of the author's method.
+
+    `body` is the method of that name. If the author wrote only the other one, that is called.
+    """
     own = {name for name in ("run", "arun") if getattr(type(workflow), name) is not getattr(base, name)}
     if not own:
         return body
@@ -28,15 +31,18 @@ def entry(workflow: Any, which: str, body: Any, base: type) -> Any:
             return body(*args, **kwargs)
 
         return call_body(
-            lambda blocking: Run(workflow, arguments, blocking=blocking), act, kind_of(body),
-            as_async=which == "arun", of_async=of_async,
-        )  # fmt: skip
+            lambda blocking: Run(workflow, arguments, blocking=blocking),
+            act,
+            kind_of(body),
+            as_async=which == "arun",
+            of_async=of_async,
+        )
 
     return call
 
 
 def _arguments(workflow: Any, body: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """By name, as they are recorded. Raises TypeError when they do not fit: no run has begun then."""
+    """The arguments by name, for the record. Raises TypeError if they do not fit, before a run begins."""
     signature = inspect.signature(body)
     try:
         bound = signature.bind(*args, **kwargs).arguments

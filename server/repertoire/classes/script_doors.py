@@ -1,4 +1,7 @@
-"""The doors of a run in a user's own script: ids are made here, the state and the record go to a storage."""
+"""Script doors: `LocalDoors` implements `RunDoors` for a run in a user's own script: state and records go to a storage.
+
+Used by `class_run`; not in a worker, which has its own doors.
+"""
 
 from __future__ import annotations
 
@@ -11,106 +14,112 @@ from typing import Any, Literal
 from ..names import new_run_id
 from ..values.exceptions import text_of, type_name
 from ..values.refusals import Refusal
-from .run_doors import Opened, Opening, RunEnd, SessionBusy, Unread, looked_at
-from .session_locks import Key, Place
-from .stored_sessions import Beginning, Ending, ModelsAs, Storage
+from .run_doors import Opened, Opening, RunEnd, SessionBusy, Unread, read_state
+from .session_locks import Key, SessionLock
+from .stored_sessions import Beginning, Ending, ModelsAs, Storage, remember, restore
 
 
 class LocalDoors:
-    """Implements `runs.RunDoors`. Events go nowhere: whoever called the run receives its items itself."""
+    """Implements `RunDoors` over a storage. Events go nowhere, because the run's caller gets the items themselves."""
 
-    def __init__(self, storage: Storage, above: Sequence[Place], models_as: ModelsAs = "model") -> None:
+    def __init__(self, storage: Storage, outer: Sequence[SessionLock], models_as: ModelsAs = "model") -> None:
         self._storage = storage
-        self._above = above
+        self._outer = outer
         self._models_as = models_as
         self._asked: float | None = None
         self._pid = os.getpid()
         self._run_id = ""
         self._key = Key("", "", "")
-        self.place: Place | None = None
+        self.lock: SessionLock | None = None
 
     def start(self, opening: Opening, /) -> Opened | None:
         if self._asked is None:
             self._asked = time.monotonic()
             self._run_id = new_run_id(opening.workflow_id)
             self._key = Key(opening.workflow_id, opening.user_id or "", opening.session_id)
-        places = self._storage.places
-        taken = places.take(self._key, self._run_id, self._above, blocking=opening.blocking)
+        locks = self._storage.locks
+        taken = locks.take(self._key, self._run_id, self._outer, blocking=opening.blocking)
         if taken is None:
             if time.monotonic() - self._asked > self._storage.wait_s:
                 raise SessionBusy(
-                    f"session {opening.session_id!r} of {opening.workflow_name} is held by {places.holder(self._key)}; "
+                    f"session {opening.session_id!r} of {opening.workflow_name} is held by {locks.holder(self._key)}; "
                     f"waited {self._storage.wait_s:g} s",
                     hint="Let the other run end, close its generator, or use another session_id.",
                 )
             return None
-        place, shared = taken
+        lock, shared = taken
         try:
-            return self._begin(place, opening, shared)
+            return self._begin(lock, opening, shared)
         except BaseException:
-            places.leave(place)
+            locks.leave(lock)
             raise
 
-    def _begin(self, place: Place, opening: Opening, shared: bool) -> Opened:
-        begun = Beginning(
+    def _begin(self, lock: SessionLock, opening: Opening, shared: bool) -> Opened:
+        beginning = Beginning(
             self._run_id, opening.workflow_name, opening.input, opening.session_name, opening.extra_data
-        )  # fmt: skip
-        stored = self._storage.begin(self._key, begun, exclusive=not shared)
+        )
+        stored = self._storage.begin(self._key, beginning, exclusive=not shared)
         if not shared:
-            later = isinstance(stored.packed, str)  # text stays what it is; what memory keeps may be changed by then
-            read = partial(self._read, place, stored.packed)
-            place.state = Unread(read) if later else read()
-            place.packed, place.version, place.defaults = stored.packed, stored.version, stored.defaults
-        self.place = place
+            later = isinstance(stored.packed, str)  # text cannot change; an object in memory might before it is read
+            read = partial(self._read, lock, stored.packed)
+            lock.state = Unread(read) if later else read()
+            lock.packed, lock.version, lock.defaults = stored.packed, stored.version, stored.defaults
+        self.lock = lock
         return Opened(
-            self._run_id, opening.session_id, opening.workflow_id, place.state, place.defaults, shared, stored.extra_data
-        )  # fmt: skip
+            run_id=self._run_id,
+            session_id=opening.session_id,
+            workflow_id=opening.workflow_id,
+            state=lock.state,
+            defaults=lock.defaults,
+            shared=shared,
+            extra_data=stored.extra_data,
+        )
 
-    def _read(self, place: Place, packed: Any) -> dict[str, Any]:
-        state, place.mark = self._storage.restored(packed, self._models_as)
+    def _read(self, lock: SessionLock, packed: Any) -> dict[str, Any]:
+        state, lock.mark = restore(self._storage, packed, self._models_as)
         return state
 
     def emit(self, type: Literal["text", "item", "log"], data: dict[str, Any], /) -> None:
         pass
 
     def commit(self, state: dict[str, Any], /) -> None:
-        place = self._held()
+        lock = self._require_lock()
         packed = self._storage.pack(state)
-        place.version = self._storage.commit(self._key, packed, place.version, place.defaults)
-        place.packed, place.mark = packed, None
+        lock.version = self._storage.commit(self._key, packed, lock.version, lock.defaults)
+        lock.packed, lock.mark = packed, None
 
     def finish(self, end: RunEnd, /) -> None:
         if self._pid != os.getpid():
-            return  # a fork's copy of a paused generator: the run is its parent's
-        place = self._held()
+            return  # in a forked process: a copy of a paused generator, whose run belongs to the parent
+        lock = self._require_lock()
         try:
-            self._record(place, end)
-        except Refusal as refusal:  # the state cannot be stored: the run has failed, its content is kept
-            self._record(place, RunEnd("failed", end.content, end.content_type, refusal))
+            self._record(lock, end)
+        except Refusal as refusal:  # the state cannot be stored: record the run as failed, with its content
+            self._record(lock, RunEnd("failed", end.content, end.content_type, refusal))
             raise
         finally:
-            self._storage.places.leave(place)
+            self._storage.locks.leave(lock)
 
-    def _record(self, place: Place, end: RunEnd) -> None:
+    def _record(self, lock: SessionLock, end: RunEnd) -> None:
         packed, mark = None, None
         if end.state is not None and not isinstance(end.state, Unread):
             mark = self._storage.mark(end.state)
-        # known to be as it was without writing it as text, which takes longest
-        same = isinstance(end.state, Unread) or (mark is not None and mark == place.mark)
-        if end.state is not None and not (same and end.defaults == place.defaults):
-            packed = self._storage.pack(looked_at(end.state))
-            if self._storage.same(packed, place.packed) and end.defaults == place.defaults:
-                packed = None  # nothing changed: nothing is written
+        # Equal marks prove that the state is unchanged. That saves encoding it, which takes longest.
+        same = isinstance(end.state, Unread) or (mark is not None and mark == lock.mark)
+        if end.state is not None and not (same and end.defaults == lock.defaults):
+            packed = self._storage.pack(read_state(end.state))
+            if self._storage.same(packed, lock.packed) and end.defaults == lock.defaults:
+                packed = None  # unchanged, so not written
         error = None if end.error is None else {"type": type_name(end.error), "message": text_of(end.error)}
-        place.version = self._storage.finish(
+        lock.version = self._storage.finish(
             self._key,
-            Ending(self._run_id, end.status, end.content, end.content_type, error, packed, place.version, end.defaults),
+            Ending(self._run_id, end.status, end.content, end.content_type, error, packed, lock.version, end.defaults),
         )
         if packed is not None:
-            place.packed, place.mark, place.defaults = packed, mark, end.defaults
-            self._storage.remember(packed, self._models_as, mark)
+            lock.packed, lock.mark, lock.defaults = packed, mark, end.defaults
+            remember(self._storage, packed, self._models_as, mark)
 
-    def _held(self) -> Place:
-        if self.place is None:
+    def _require_lock(self) -> SessionLock:
+        if self.lock is None:
             raise RuntimeError("the run has not begun")
-        return self.place
+        return self.lock

@@ -1,8 +1,12 @@
-"""Taking turns for one session's state: at most one run holds a session's place, in this process and among processes.
+"""Session locks: at most one run holds a session's lock, in this process and among processes. Used by `body`, `script_doors`, storages.
 
-Among threads and tasks by a table; among processes by a lock of the operating system on one byte of a file beside the database, which
-its death gives up. Those who could only wait for themselves share the place, and with it one live dict: a run inside a run of
-the same session, and a second run of a thread or task whose first is a generator that has paused.
+Theory of operation:
+
+1. Among threads and tasks, the lock is an entry in a table of `SessionLocks`.
+2. Among processes, it is a lock of the operating system on one byte of a file beside the database. A process that dies releases it.
+3. A run that could only wait for itself shares the lock, and with it one live dict. There are two cases: a run inside a run of the
+   same session, and a second run of a thread or task whose first run is a paused generator.
+4. A wait that could never end raises SessionBusy at once.
 """
 
 from __future__ import annotations
@@ -21,12 +25,12 @@ from .run_doors import SessionBusy, State
 
 try:
     import fcntl
-except ImportError:  # Windows: among processes only the version of the state protects it there
-    fcntl = None  # type: ignore[assignment]  # asked for before each use
+except ImportError:  # Windows: among processes, only the version of the state protects it
+    fcntl = None  # type: ignore[assignment]  # checked before each use
 
 
 class Key(NamedTuple):
-    """A session as it is stored. `user_id` is empty when there is none."""
+    """The key of a stored session. `user_id` is "" without a user."""
 
     workflow_id: str
     user_id: str
@@ -34,18 +38,18 @@ class Key(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """Who runs: a thread, and the asyncio task in it if any. By itself it can do one thing at a time."""
+    """The owner of a lock: a thread, and its asyncio task if there is one. It does one thing at a time."""
 
     thread: int
     task: Any
 
 
 acting_for: ContextVar[Owner | None] = ContextVar("acting_for", default=None)
-"""Set where a body is run in a thread or loop made for it: it is still its caller's doing."""
+"""The real owner, for a body in a thread or loop that was made for it: the caller."""
 
 
 blocked_thread: ContextVar[int | None] = ContextVar("blocked_thread", default=None)
-"""Set where a thread was made while another stands still for it."""
+"""The thread that waits for this thread, which was made for it."""
 
 
 def owner() -> Owner:
@@ -53,7 +57,7 @@ def owner() -> Owner:
 
 
 def current_task() -> Any:
-    asyncio = sys.modules.get("asyncio")  # without it there is no task, and importing it costs 50 ms
+    asyncio = sys.modules.get("asyncio")  # not imported means no task; importing it costs 50 ms
     if asyncio is None:
         return None
     try:
@@ -63,8 +67,8 @@ def current_task() -> Any:
 
 
 @dataclass(eq=False)
-class Place:
-    """What is known of a session while runs hold it."""
+class SessionLock:
+    """A held lock of one session, with the session's state while runs hold it."""
 
     key: Key
     owner: Owner
@@ -74,25 +78,27 @@ class Place:
     state: State = field(default_factory=dict)
     packed: Any = None
     mark: bytes | None = None
-    """Of `state` as it was when it was read from `packed`: an equal one later says that nothing has changed."""
+    """The mark of `state` when it was read from `packed`. An equal mark later proves that the state is unchanged."""
     version: int = 0
     defaults: frozenset[str] = frozenset()
 
 
-class Places:
-    """The places of one store. `lock_file` is None for a store that no other process sees."""
+class SessionLocks:
+    """The session locks of one storage. `lock_file` is None if no other process uses the storage."""
 
     def __init__(self, lock_file: str | None = None) -> None:
-        self._held: dict[Key, Place] = {}
-        self._guard = threading.RLock()  # a collected generator may end its run in the middle of anything
+        self._held: dict[Key, SessionLock] = {}
+        self._guard = threading.RLock()  # reentrant: garbage collection of a generator may end its run at any point
         self._lock_file = lock_file
         self._fd: int | None = None
         self._pid = os.getpid()
 
-    def take(self, key: Key, run_id: str, above: Iterable[Place], *, blocking: bool) -> tuple[Place, bool] | None:
-        """The place and whether it is shared; None while somebody else has it. Raises SessionBusy where waiting would never end.
+    def take(
+        self, key: Key, run_id: str, outer: Iterable[SessionLock], *, blocking: bool
+    ) -> tuple[SessionLock, bool] | None:
+        """Take the lock. Gives the lock, and True if it is shared; None while another run has it.
 
-        `above`: places of the runs that this one is in. `blocking`: waiting stops this thread.
+        Raises SessionBusy if waiting would never end. `outer`: the locks of the outer runs. `blocking`: waiting blocks this thread.
         """
         me = owner()
         with self._guard:
@@ -101,10 +107,10 @@ class Places:
             if held is None:
                 if not self._lock(key):
                     return None
-                place = self._held[key] = Place(key, me, run_id)
-                return place, False
+                lock = self._held[key] = SessionLock(key, me, run_id)
+                return lock, False
             stands_still = held.owner.thread in (threading.get_ident(), blocked_thread.get())
-            if held in above or held.owner == me or (stands_still and held.owner.task is None):
+            if held in outer or held.owner == me or (stands_still and held.owner.task is None):
                 held.sharers += 1
                 return held, True
             if blocking and stands_still:
@@ -115,15 +121,15 @@ class Places:
                 )
             return None
 
-    def leave(self, place: Place) -> None:
+    def leave(self, lock: SessionLock) -> None:
         with self._guard:
-            place.sharers -= 1
-            if place.sharers == 0 and self._held.get(place.key) is place:
-                del self._held[place.key]
-                self._unlock(place.key)
+            lock.sharers -= 1
+            if lock.sharers == 0 and self._held.get(lock.key) is lock:
+                del self._held[lock.key]
+                self._unlock(lock.key)
 
     def holder(self, key: Key) -> str:
-        """A sentence's end about who has it."""
+        """The holder of the lock, in words for the end of a sentence."""
         with self._guard:
             held = self._held.get(key)
             if held is None:
@@ -136,7 +142,7 @@ class Places:
             self._fd = None
 
     def _forget_parent_process(self) -> None:
-        """After a fork the table speaks of threads that are not here, and locks of the system are not inherited."""
+        """Clear the table after a fork: its threads are not in this process, and locks of the system are not inherited."""
         if self._pid != os.getpid():
             self._held.clear()
             self.close()
@@ -160,6 +166,6 @@ class Places:
 
 
 def _offset(key: Key) -> int:
-    """A byte of its own for each session: 62 bits, so that two of them meeting need not be thought of."""
+    """The session's own byte in the lock file. It has 62 bits, so a collision is too unlikely to handle."""
     digest = hashlib.blake2b("\0".join(key).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 2

@@ -1,8 +1,11 @@
-"""SqliteStorage: sessions, states and runs of class workflows in one SQLite file, without a server.
+"""SQLite storage: `SqliteStorage` keeps sessions, states and runs of class workflows in one SQLite file, without a server.
 
-Three tables for each `table_name`. Runs are only added and ended, so a run costs the same after ten thousand others; a state is a
-row of its own, written only when it changed. WAL, one short transaction per fact. The file `<db>.places` beside the database
-holds no data: processes lock bytes of it to take turns for a session.
+1. Each `table_name` has three tables. Runs are only inserted and ended, so the ten-thousandth run costs as much as the first.
+2. A state is a row of its own, written only if it changed.
+3. The file uses WAL, and each record is one short transaction.
+4. The file `<db>.places` beside the database holds no data: processes lock bytes of it (`session_locks`).
+
+Used by workflow files.
 """
 
 from __future__ import annotations
@@ -20,13 +23,13 @@ from typing import Any, Final
 
 from ..values import codec
 from .memory_storage import InMemoryStorage
-from .session_locks import Key, Places
-from .stored_sessions import Beginning, Ending, RunRecord, SessionRecord, Storage, Stored, conflict, merged_over
+from .session_locks import Key, SessionLocks
+from .stored_sessions import Beginning, Ending, RunRecord, SessionRecord, Storage, Stored, conflict, merge_data
 
 __all__ = ["InMemoryStorage", "SqliteStorage"]
 
 _BUSY_S: Final = 60.0
-"""How long a write waits for those of other processes; each takes about a millisecond."""
+"""The longest wait for writes of other processes; each takes about a millisecond."""
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS "{t}_sessions" (
@@ -43,11 +46,11 @@ CREATE INDEX IF NOT EXISTS "{t}_runs_working" ON "{t}_runs" (session) WHERE stat
 
 
 class _File:
-    """One database file in this process: one connection, and the places of its sessions."""
+    """One database file in this process: one connection, and the locks of its sessions."""
 
     def __init__(self, path: str | None) -> None:
         self.path = path
-        self.places = Places(None if path is None else path + ".places")
+        self.locks = SessionLocks(None if path is None else path + ".places")
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._pid = os.getpid()
@@ -57,7 +60,7 @@ class _File:
     def transaction(self, table: str) -> Iterator[sqlite3.Connection]:
         with self._lock:
             connection = self._connect()
-            if connection.in_transaction:  # a collected generator ended its run in the middle of ours
+            if connection.in_transaction:  # garbage collection ended a generator's run inside our transaction
                 yield connection
                 return
             if table not in self._tables:
@@ -72,7 +75,7 @@ class _File:
             connection.execute("COMMIT")
 
     def _connect(self) -> sqlite3.Connection:
-        if self._pid != os.getpid():  # a connection must not be used, nor closed, on the other side of a fork
+        if self._pid != os.getpid():  # after a fork, the child must neither use nor close the connection
             _LOST.append(self._connection)
             self._connection, self._pid = None, os.getpid()
         if self._connection is None:
@@ -95,17 +98,17 @@ class _File:
             if self._connection is not None and self._pid == os.getpid():
                 self._connection.close()
             self._connection = None
-            self.places.close()
+            self.locks.close()
 
     def __del__(self) -> None:
         self.close()
 
 
 _LOST: Final[list[Any]] = []
-"""Connections of a parent process, kept so that nothing closes them here."""
+"""Connections of the parent process, kept so that garbage collection does not close them here."""
 
 _FILES: Final[weakref.WeakValueDictionary[str, _File]] = weakref.WeakValueDictionary()
-"""Two storages over one file take turns and share a connection."""
+"""The open files by path: two storages over one file share its connection and locks."""
 
 _FILES_LOCK: Final = threading.Lock()
 
@@ -126,8 +129,8 @@ class SqliteStorage(Storage):
     Args:
         table_name: Letters, digits, `_` and `-`; the tables' names begin with it.
         db_url: `sqlite:///path`, instead of db_file.
-        db_file: The file, made with its folders at first use. Without either, memory.
-        wait_s: How long a run waits for its session's turn before SessionBusy.
+        db_file: The file, created with its folders at first use. Without db_url and db_file, memory.
+        wait_s: Seconds that a run waits for its session before SessionBusy.
         db_engine, schema_version, auto_upgrade_schema, mode: Accepted from older files; an engine is refused.
     """
 
@@ -151,7 +154,7 @@ class SqliteStorage(Storage):
         self.mode = mode
         self.wait_s = wait_s
         self._file = _file(_path(db_url, db_file))
-        self.places = self._file.places
+        self.locks = self._file.locks
 
     def begin(self, key: Key, run: Beginning, *, exclusive: bool) -> Stored:
         with self._file.transaction(self.table_name) as sql:
@@ -187,10 +190,15 @@ class SqliteStorage(Storage):
                 f"content_type = ?, error = ? WHERE status = 'working' AND run_id = ? "
                 f"AND session = (SELECT id FROM {self._where_session()})",
                 (
-                    end.status, time.time(), None if end.content is None else codec.write_value(end.content),
-                    end.content_type, None if end.error is None else codec.write_value(end.error), end.run_id, *key,
+                    end.status,
+                    time.time(),
+                    None if end.content is None else codec.write_value(end.content),
+                    end.content_type,
+                    None if end.error is None else codec.write_value(end.error),
+                    end.run_id,
+                    *key,
                 ),
-            )  # fmt: skip
+            )
             return version
 
     def name_session(self, key: Key, name: str) -> None:
@@ -225,11 +233,18 @@ class SqliteStorage(Storage):
             ).fetchall()
         return [
             SessionRecord(
-                row[0], row[1] or None, row[2], row[3], row[4], self.unpack(row[5]), row[6], row[7],
-                None if row[8] is None else codec.read_value(row[8]),
+                workflow_id=row[0],
+                user_id=row[1] or None,
+                session_id=row[2],
+                session_name=row[3],
+                workflow_name=row[4],
+                session_state=self.unpack(row[5]),
+                created_at=row[6],
+                updated_at=row[7],
+                extra_data=None if row[8] is None else codec.read_value(row[8]),
             )
             for row in rows
-        ]  # fmt: skip
+        ]
 
     def runs(self, key: Key, limit: int = 50, before: str | None = None) -> list[RunRecord]:
         t = self.table_name
@@ -243,21 +258,30 @@ class SqliteStorage(Storage):
             ).fetchall()
         return [
             RunRecord(
-                row[0], key.workflow_id, key.user_id or None, key.session_id, row[1], row[2], row[3], _value(row[4]) or {},
-                _value(row[5]), row[6] or "str", _value(row[7]),
+                run_id=row[0],
+                workflow_id=key.workflow_id,
+                user_id=key.user_id or None,
+                session_id=key.session_id,
+                status=row[1],
+                started_at=row[2],
+                ended_at=row[3],
+                input=_value(row[4]) or {},
+                content=_value(row[5]),
+                content_type=row[6] or "str",
+                error=_value(row[7]),
             )
             for row in rows
-        ]  # fmt: skip
+        ]
 
     def drop(self) -> None:
-        """Delete the three tables with all that is in them."""
+        """Delete the three tables with their rows."""
         with self._file.transaction(self.table_name) as sql:
             for what in ("runs", "states", "sessions"):
                 sql.execute(f'DROP TABLE "{self.table_name}_{what}"')
         self._file.forget_tables(self.table_name)
 
     def close(self) -> None:
-        """Close the file; it is opened again when needed."""
+        """Close the file. The next use opens it again."""
         self._file.close()
 
     def _open(self, sql: sqlite3.Connection, key: Key, run: Beginning | None) -> tuple[int, Stored]:
@@ -268,19 +292,19 @@ class SqliteStorage(Storage):
             key,
         ).fetchone()
         if row is None:
-            made = sql.execute(
+            inserted = sql.execute(
                 f'INSERT INTO "{t}_sessions" (workflow_id, user_id, session_id, created_at) VALUES (?, ?, ?, ?)',
                 (*key, time.time()),
             )
-            row = (made.lastrowid, None, None, None, None, None, None)
+            row = (inserted.lastrowid, None, None, None, None, None, None)
         session, name, extra, workflow_name, state, version, defaults = row
         kept = None if extra is None else codec.read_value(extra)
         if run is not None:
-            kept = merged_over(kept, run.extra_data)
-            told = (run.session_name or name, None if kept is None else codec.write_value(kept), run.workflow_name)
-            if told != (name, extra, workflow_name):
+            kept = merge_data(kept, run.extra_data)
+            new = (run.session_name or name, None if kept is None else codec.write_value(kept), run.workflow_name)
+            if new != (name, extra, workflow_name):
                 sql.execute(
-                    f'UPDATE "{t}_sessions" SET name = ?, extra = ?, workflow_name = ? WHERE id = ?', (*told, session)
+                    f'UPDATE "{t}_sessions" SET name = ?, extra = ?, workflow_name = ? WHERE id = ?', (*new, session)
                 )
         return session, Stored(state, version or 0, frozenset(codec.read_value(defaults) if defaults else ()), kept)
 

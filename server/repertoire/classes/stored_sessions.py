@@ -1,7 +1,8 @@
-"""What a storage of class workflows keeps; `memory` and `storage` are the two there are.
+"""Stored sessions: `Storage`, the base class of the storages of class workflows, and the records that it keeps.
 
-A storage speaks in whole facts: `begin` records a run and gives the session's state, `finish` records its end and the new state.
-Its state is kept packed, as text by default; `version` counts its changes, so that no writer overwrites what it has not seen.
+Each write is complete: `begin` records a run and gives the session's state, `finish` records its end and the new state. A state is kept
+packed, as text by default. `version` counts its changes, so that a writer never overwrites a state that it has not seen.
+Implemented by `memory_storage` and `sqlite_storage`; used by `script_doors`, `instance` and `workflow`.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from typing import Any, Literal, NamedTuple
 
 from ..values import codec
 from .run_doors import SessionConflict, Status
-from .session_locks import Key, Places
+from .session_locks import Key, SessionLocks
 
 ModelsAs = Literal["model", "dict"]
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run. Times are Unix seconds; `content` and `input` are restored as the state is."""
+    """One run. Times are Unix seconds. `content` and `input` are restore like a state."""
 
     run_id: str
     workflow_id: str
@@ -33,7 +34,7 @@ class RunRecord:
     content: Any = None
     content_type: str = "str"
     error: dict[str, str] | None = None
-    """`{"type": ..., "message": ...}` of a run that failed."""
+    """`{"type": ..., "message": ...}` for a run that failed."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Beginning:
-    """A run to be recorded, and what its instance says of the session."""
+    """A new run to record, and its instance's data about the session."""
 
     run_id: str
     workflow_name: str
@@ -78,7 +79,7 @@ class Beginning:
 
 @dataclass(frozen=True)
 class Ending:
-    """The end of a run. `packed` is None when the state stays as it is."""
+    """The end of a run to record. `packed` is None if the state is unchanged."""
 
     run_id: str
     status: Status
@@ -99,89 +100,77 @@ class _Last(NamedTuple):
 
 
 class Storage:
-    """The contract. All methods may be called from any thread; errors of the medium come through as they are."""
+    """The base class of storages. Any thread may call all methods. Errors of the medium are not wrapped."""
 
     wait_s: float = 300.0
-    """How long a run waits for its session's turn: as long as a run may take on a server by default."""
+    """Seconds that a run waits for its session: as long as a run may take on a server by default."""
 
-    places: Places
+    locks: SessionLocks
 
     _last: _Last | None = None
 
-    # Facts.
+    # Writes.
 
     def begin(self, key: Key, run: Beginning, *, exclusive: bool) -> Stored:
-        """Record the run as working, the session with it. `exclusive`: nobody else runs in it, so whoever is said to is dead."""
+        """Record the run as working, with its session.
+
+        `exclusive`: this run holds the session's lock alone. So any other run that is recorded as working is dead.
+        """
         raise NotImplementedError
 
     def commit(self, key: Key, packed: Any, version: int, defaults: frozenset[str]) -> int:
-        """Store a state that followed `version`; its own version. Raises SessionConflict."""
+        """Store the state that follows `version`. Gives its own version. Raises SessionConflict."""
         raise NotImplementedError
 
     def finish(self, key: Key, end: Ending) -> int:
-        """Record the end, and the state if there is one, as one fact; the state's version. Raises SessionConflict."""
+        """Record the end, and the state if there is one, in one write. Gives the state's version. Raises SessionConflict."""
         raise NotImplementedError
 
     def open_session(self, key: Key, run: Beginning) -> Stored:
-        """As `begin`, without a run."""
+        """Like `begin`, without a run."""
         raise NotImplementedError
 
     def name_session(self, key: Key, name: str) -> None:
-        """Names an existing or new session."""
+        """Name an existing or new session."""
         raise NotImplementedError
 
     def remove(self, keys: Sequence[Key]) -> None:
-        """Sessions with their states and runs."""
+        """Delete sessions with their states and runs."""
         raise NotImplementedError
 
-    # Questions.
+    # Reads.
 
     def sessions(
         self, workflow_id: str | None = None, user_id: str | None = None, session_id: str | None = None
     ) -> list[SessionRecord]:
-        """The latest used first."""
+        """Sessions, the last used first."""
         raise NotImplementedError
 
     def runs(self, key: Key, limit: int = 50, before: str | None = None) -> list[RunRecord]:
-        """The newest first; `before` is the last run id of the page before."""
+        """Runs of a session, the newest first. `before` is the last run id of the page before."""
         raise NotImplementedError
 
-    # How states are kept.
+    # The form of states.
 
     def pack(self, state: dict[str, Any]) -> Any:
-        """Raises StateError naming the place of what cannot be kept."""
+        """The stored form of a state. Raises StateError that names the place of a value that cannot be stored."""
         return codec.encode(state)
 
     def unpack(self, packed: Any, models_as: ModelsAs = "model") -> dict[str, Any]:
         return {} if packed is None else codec.decode(packed, models_as=models_as)
 
     def mark(self, state: dict[str, Any]) -> bytes | None:
-        """Equal marks mean equal states; None where there is no quick one."""
+        """A quick mark of the state: equal marks mean equal states. None if there is none."""
         return codec.mark(state)
 
-    def restored(self, packed: Any, models_as: ModelsAs) -> tuple[dict[str, Any], bytes | None]:
-        """`unpack`, and the state's mark: read from it where the last state here was the same, which takes half as long."""
-        last = self._last
-        if last is not None and last.models_as == models_as and last.packed == packed:
-            return codec.of_mark(last.mark), last.mark
-        state = self.unpack(packed, models_as)
-        mark = self.mark(state)
-        self.remember(packed, models_as, mark)
-        return state, mark
-
-    def remember(self, packed: Any, models_as: ModelsAs, mark: bytes | None) -> None:
-        """One state and not several: the next run here is most often in the same session."""
-        if mark is not None:
-            self._last = _Last(packed, models_as, mark)
-
     def same(self, packed: Any, other: Any) -> bool:
-        """Whether nothing has to be written."""
+        """True if two packed states are equal, so that nothing must be written."""
         return bool(packed == other)
 
-    # The names of the class style's storages.
+    # Methods under the names that storages of the class style have.
 
     def read(self, session_id: str, user_id: str | None = None) -> SessionRecord | None:
-        """The session used last under this id, of whichever workflow."""
+        """The session that was last used under this id, of any workflow."""
         return next(iter(self.sessions(user_id=user_id, session_id=session_id)), None)
 
     def get_all_sessions(self, user_id: str | None = None, entity_id: str | None = None) -> list[SessionRecord]:
@@ -197,47 +186,64 @@ class Storage:
         return self.sessions(entity_id, user_id)[:limit]
 
     def delete_session(self, session_id: str | None = None) -> None:
-        """Of every workflow and user: the id alone is given. `Workflow.delete_session` deletes only its own."""
+        """Delete the sessions with this id, of every workflow and user. `Workflow.delete_session` deletes only its own."""
         found = self.sessions(session_id=session_id) if session_id is not None else []
         self.remove([Key(one.workflow_id, one.user_id or "", one.session_id) for one in found])
 
     def create(self) -> None:
-        """Tables are made at first use; nothing to do."""
+        """Do nothing: tables are created at first use."""
 
     def upgrade_schema(self) -> None:
-        """Nothing to do."""
+        """Do nothing: there is one schema."""
 
 
-def merged_over(stored: dict[str, Any] | None, own: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Stored data with one's own over it, at every depth."""
+def restore(storage: Storage, packed: Any, models_as: ModelsAs) -> tuple[dict[str, Any], bytes | None]:
+    """The unpacked state and its mark. If it equals the storage's last state, it is read from the mark: that takes half as long."""
+    last = storage._last
+    if last is not None and last.models_as == models_as and last.packed == packed:
+        return codec.of_mark(last.mark), last.mark
+    state = storage.unpack(packed, models_as)
+    mark = storage.mark(state)
+    remember(storage, packed, models_as, mark)
+    return state, mark
+
+
+def remember(storage: Storage, packed: Any, models_as: ModelsAs, mark: bytes | None) -> None:
+    """Remember the storage's last state. One is enough: the next run is most often in the same session."""
+    if mark is not None:
+        storage._last = _Last(packed, models_as, mark)
+
+
+def merge_data(stored: dict[str, Any] | None, own: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Stored data, with `own` values over it at every depth."""
     if not stored or not own:
         return own or stored
-    result = copied(stored)
-    put_over(result, copied(own))
+    result = copy_state(stored)
+    overlay(result, copy_state(own))
     return result
 
 
-def put_over(state: dict[Any, Any], values: dict[Any, Any]) -> None:
-    """Into `state`, at every depth; lists are replaced."""
+def overlay(state: dict[Any, Any], values: dict[Any, Any]) -> None:
+    """Put values into `state`, at every depth. Lists are replaced."""
     for key, value in values.items():
         if type(value) is dict and type(state.get(key)) is dict:
-            put_over(state[key], value)
+            overlay(state[key], value)
         else:
             state[key] = value
 
 
-def copied(state: dict[str, Any]) -> dict[str, Any]:
-    """A deep copy, except for values that cannot be copied: locks, clients and the like stay the same objects."""
+def copy_state(state: dict[str, Any]) -> dict[str, Any]:
+    """A deep copy. Values that cannot be copy_state, such as locks and clients, stay the same objects."""
     try:
         return copy.deepcopy(state)
-    except Exception:  # __deepcopy__ and __reduce__ of any class whatever
-        return {key: _copied(value) for key, value in state.items()}
+    except Exception:  # a value's own __deepcopy__ or __reduce__ may raise anything
+        return {key: _copy_value(value) for key, value in state.items()}
 
 
-def _copied(value: Any) -> Any:
+def _copy_value(value: Any) -> Any:
     try:
         return copy.deepcopy(value)
-    except Exception:  # as above
+    except Exception:  # as in `copy_state`
         return value
 
 

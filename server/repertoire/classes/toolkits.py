@@ -1,4 +1,7 @@
-"""Two toolkits of the class style over packages of PyPI. Making one needs nothing; calling it without its package says what to install."""
+"""Toolkits: `DuckDuckGoTools` and `Newspaper4kTools` of the class style, over packages from PyPI. Used by workflow files.
+
+A toolkit can be made without its package. A call then raises ImportError that names the package to install.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ from . import logging
 
 
 class Toolkit:
-    """Functions that are given to an agent together.
+    """A set of functions for an agent.
 
     Args:
-        name: Of the toolkit.
+        name: The toolkit's name.
         tools: The functions.
-        instructions: How an agent is to use them.
-        include_tools, exclude_tools: Only these of the functions; all but these; by name.
-        options: Accepted; what a toolkit may ask of an agent comes with agents.
+        instructions: Instructions for the agent about these functions.
+        include_tools, exclude_tools: Names of the functions to take, or to leave out.
+        options: Accepted and kept; they have an effect once agents come.
     """
 
     def __init__(
@@ -43,21 +46,21 @@ class Toolkit:
         self.tools = list(self.functions.values())
 
     def register(self, function: Callable[..., Any], name: str | None = None) -> None:
-        """One more."""
+        """Add a function."""
         self.functions[name or function.__name__] = function
         self.tools.append(function)
 
 
 class DuckDuckGoTools(Toolkit):
-    """Searching the web, over `ddgs`.
+    """Searches the web, by the package `ddgs`.
 
     Args:
-        search, news: Which of the two functions an agent is given.
-        modifier: Words put before each query of a search.
-        fixed_max_results: How many results, whatever is asked for.
-        proxy, timeout, verify_ssl: How the web is reached; seconds.
-        headers, proxies: Accepted; ddgs has no such options.
-        options: Those of every toolkit.
+        search, news: True to give the agent this function.
+        modifier: Words to put before each query of a search.
+        fixed_max_results: The number of results, also if a call asks for another.
+        proxy, timeout, verify_ssl: Options of the connection; `timeout` in seconds.
+        headers, proxies: Accepted and ignored: ddgs has no such options.
+        options: The options of every toolkit.
     """
 
     def __init__(
@@ -94,13 +97,13 @@ class DuckDuckGoTools(Toolkit):
 
 
 class Newspaper4kTools(Toolkit):
-    """Reading articles, over `newspaper4k`.
+    """Reads articles, by the package `newspaper4k`.
 
     Args:
-        read_article: Whether an agent is given the function.
-        include_summary: Summarise each article too; without the packages for that, articles come without.
-        article_length: Characters of text at most.
-        options: Those of every toolkit.
+        read_article: True to give the agent this function.
+        include_summary: Add a summary to each article. Without the packages for that, articles have no summary.
+        article_length: The most characters of text.
+        options: The options of every toolkit.
     """
 
     def __init__(
@@ -115,22 +118,22 @@ class Newspaper4kTools(Toolkit):
         super().__init__("newspaper4k_tools", [self.read_article] if read_article else [], **options)
 
     def get_article_data(self, url: str) -> dict[str, Any] | None:
-        """title, authors, text, publish_date and summary, as far as the page has them. None, with a warning, if it cannot be read."""
+        """The page's title, authors, text, publish_date and summary, if it has them. None, with a warning, if it cannot be read."""
         try:
             return self._data(url)
         except ImportError:
             raise
-        except Exception as error:  # of a library that reads pages of any kind
+        except Exception as error:  # the library may raise anything on an odd page
             logging.log_warning(f"Error reading article from {url}: {error}")
             return None
 
     def read_article(self, url: str) -> str:
-        """An article as JSON; a sentence when it cannot be read, which a model can act on."""
+        """The article as JSON. If it cannot be read, a sentence that a model can act on."""
         try:
             data = self._data(url)
         except ImportError:
             raise
-        except Exception as error:  # as above
+        except Exception as error:  # as in `get_article_data`
             return f"Error reading article from {url}: {error}"
         if self.article_length and "text" in data:
             data["text"] = data["text"][: self.article_length]
@@ -148,7 +151,7 @@ class Newspaper4kTools(Toolkit):
 
 
 def _summary(article: Any) -> str | None:
-    """None where nltk or the words that it downloads are missing: the article is worth having without."""
+    """The summary; None if nltk or its data is missing, because the article is useful without."""
     try:
         article.nlp()
     except (ImportError, LookupError) as error:
@@ -162,7 +165,9 @@ def _package(module: str, distribution: str, toolkit: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        missing = "" if error.name in (None, module) else f" ({error})"  # it is there, and lacks something itself
+        missing = (
+            "" if error.name in (None, module) else f" ({error})"
+        )  # the package is there, but misses one of its own
         raise ImportError(
             f"{toolkit} needs the package {distribution}: pip install {distribution}{missing}", name=module
         ) from error

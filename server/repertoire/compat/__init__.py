@@ -1,1 +1,5 @@
-"""Import paths of other systems, each a thin page of names over `authoring/`: their workflow files load here unchanged."""
+"""Compat: the import paths of Agno v1, buddy and PyFlue, so that workflow files written for them load unchanged.
+
+`hook` answers the imports, `class_style` is its table of names for Agno and buddy, and `pyflue` is the module for PyFlue. The names come
+from `classes` and `authoring`. Used by the worker.
+"""

@@ -1,4 +1,4 @@
-"""Which names of Agno v1 and buddy mean which of ours, by import path below `agno.` or `buddy.`: a table, read by `hook`."""
+"""Class style: the table from names of Agno v1 and buddy to modules of ours, by import path below `agno.` or `buddy.`. Used by `hook`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ PAGES: Final[dict[str, dict[str, str]]] = {
     "workflow": _WORKFLOW,
     "workflow.workflow": _WORKFLOW,
 }  # fmt: skip
-"""Path below the package, then name, then the module of ours that has it under the same name."""
+"""Path below the package → name → our module that has the object under the same name."""
 
 INSTEAD: Final[dict[str, str]] = {
     "app": "`repertoire serve` makes every workflow a tool of an MCP server",
@@ -62,4 +62,4 @@ INSTEAD: Final[dict[str, str]] = {
     "vectordb": "search with a Python package in run()",
     "workflow": "write a class with run(), as workflow.Workflow",
 }
-"""What to use in place of what we do not have, by the first part of its path."""
+"""The advice for a name that we do not have, by the first part of its path."""

@@ -1,4 +1,4 @@
-"""`from pyflue import FlueContext, create_agent, PyFlueClient`, for files written for PyFlue."""
+"""PyFlue: the names of the module `pyflue`, for files with `from pyflue import FlueContext, create_agent, PyFlueClient`. Used by `hook`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INSTEAD: Final = {
 
 
 class PyFlueClient:
-    """A client of PyFlue's HTTP server, which this is not: making one raises NotAvailable and says what to use."""
+    """A stand-in for the client of PyFlue's HTTP server. Making one raises NotAvailable and names the replacement."""
 
     def __init__(self, base_url: str = "", **options: Any) -> None:
         raise NotAvailable(
@@ -28,7 +28,7 @@ class PyFlueClient:
 
 
 def __getattr__(name: str) -> NoReturn:
-    """Only ImportError reaches the author of `from pyflue import name` with its own words."""
+    """Raise ImportError: for `from pyflue import name`, Python replaces the message of any AttributeError."""
     if name.startswith("__"):
         raise AttributeError(name)
     instead = f"use {_INSTEAD[name]} instead" if name in _INSTEAD else f"there are {', '.join(__all__)}"

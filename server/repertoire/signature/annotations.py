@@ -1,4 +1,8 @@
-"""Annotations of `run`, resolved: names to types, generators to what they give, and whether the types outlive one run."""
+"""Annotations: resolves the annotations of `run` to types, and tells if these types outlive one run. Used by `schema` and `payload`.
+
+`resolve` finds the types, `result_annotation` turns a generator's annotation into the type of its result, and `is_lasting` decides
+if a Signature with this type may serve later runs.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ _ITERABLES: Final = (abc.Iterable, abc.AsyncIterable)
 
 
 def function_of(run: Any) -> Any:
-    """The function that carries the annotations of a `run` that may be wrapped, partial or an object with `__call__`."""
+    """The function that carries the annotations. `run` may be wrapped, a partial, or an object with `__call__`."""
     while isinstance(run, partial):
         run = run.func
     run = inspect.unwrap(run)
@@ -43,18 +47,18 @@ def line_of(function: Any) -> int | None:
 
 
 def resolve(function: Any, namespace: Mapping[str, Any], without: Collection[str] = ()) -> dict[str, Any]:
-    """Every annotation as a type, but for the parameters `without`. Raises SchemaError naming the first that does not resolve."""
+    """All annotations as types, except those of the parameters `without`. Raises SchemaError that names the first unresolved one."""
     names = names_around(function, namespace)
     if without:
         function = _only(function, {n: a for n, a in annotations_of(function).items() if n not in without})
     try:
         return typing.get_type_hints(function, globalns=names, include_extras=True)
     except Exception as error:  # an annotation is the author's expression: it may raise anything
-        raise _unresolved(function, names, error) from error
+        raise _resolve_error(function, names, error) from error
 
 
 def annotation_of(function: Any, name: str, namespace: Mapping[str, Any]) -> Any:
-    """One parameter's annotation as a type: UNSAID when there is none, and as it was written when it does not resolve."""
+    """One parameter's annotation as a type. UNSAID if there is none; the source text if it does not resolve."""
     written = annotations_of(function).get(name, UNSAID)
     if not isinstance(written, str):
         return written
@@ -70,38 +74,39 @@ def annotations_of(function: Any) -> dict[str, Any]:
 
 
 def names_around(function: Any, namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """What the names in annotations mean."""
+    """The globals in which the annotations are evaluated."""
     return {**namespace, **getattr(function, "__globals__", {})}
 
 
 def _only(function: Any, annotations: dict[str, Any]) -> Any:
-    """Something with these annotations alone, for get_type_hints."""
+    """A stand-in for the function with only these annotations, for get_type_hints."""
     code, parameters = getattr(function, "__code__", None), getattr(function, "__type_params__", ())
     return types.SimpleNamespace(__annotations__=annotations, __type_params__=parameters, __code__=code)
 
 
-def _unresolved(function: Any, names: dict[str, Any], error: Exception) -> SchemaError:
+def _resolve_error(function: Any, names: dict[str, Any], error: Exception) -> SchemaError:
     for name, annotation in getattr(function, "__annotations__", {}).items():
         try:
             typing.get_type_hints(types.SimpleNamespace(__annotations__={name: annotation}), globalns=names)
-        except Exception as its_error:  # as above: one by one, to name the one at fault
+        except Exception as its_error:  # any, as in `resolve`; one by one, to name the annotation at fault
             what = "the return annotation" if name == "return" else f"parameter `{name}`: its annotation"
             return SchemaError(
-                f"{what} {shown(annotation)} cannot be resolved: {its_error}", line=line_of(function),
+                f"{what} {show_annotation(annotation)} cannot be resolved: {its_error}",
+                line=line_of(function),
                 hint="Import or define the type at the top of the module, outside `if TYPE_CHECKING`.",
-            )  # fmt: skip
+            )
     return SchemaError(f"the annotations of run cannot be resolved: {error}", line=line_of(function))
 
 
-def shown(annotation: Any) -> str:
-    """An annotation as its author wrote it, nearly."""
+def show_annotation(annotation: Any) -> str:
+    """An annotation for a message, close to its source text, cut at 100 characters."""
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     return f"`{text if len(text) <= 100 else text[:97] + '...'}`"
 
 
 def result_annotation(annotation: Any, *, is_generator: bool) -> tuple[Any, bool]:
-    """What the result is, and whether a generator's return value is it (else the list of what it yields)."""
-    annotation = _unboxed(_awaited(annotation))
+    """The type of the result. True: it is a generator's return value; False: for a generator, the list of its items."""
+    annotation = _json_type(_awaited_type(annotation))
     origin = typing.get_origin(annotation) or annotation
     if origin not in _ITERATORS and not (is_generator and origin in _ITERABLES):
         return annotation, False
@@ -111,15 +116,15 @@ def result_annotation(annotation: Any, *, is_generator: bool) -> tuple[Any, bool
     return types.GenericAlias(list, (given[0] if given else Any,)), False
 
 
-def _awaited(annotation: Any) -> Any:
+def _awaited_type(annotation: Any) -> Any:
     origin, given = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (abc.Awaitable, abc.Coroutine) and given:
         return given[-1]
     return annotation
 
 
-def _unboxed(annotation: Any) -> Any:
-    """What numpy's arrays and scalars are in JSON; any other annotation as it is."""
+def _json_type(annotation: Any) -> Any:
+    """For numpy's arrays and scalars the Python type of their JSON form. Any other annotation stays."""
     kind = typing.get_origin(annotation) or annotation
     if not (isinstance(kind, type) and kind.__module__ == "numpy"):
         return annotation
@@ -128,9 +133,9 @@ def _unboxed(annotation: Any) -> Any:
 
 
 def is_lasting(annotation: Any, own_modules: Collection[str]) -> bool:
-    """Whether a type is the same object in the next run: nothing of it comes from the workflow's own modules.
+    """True if a type is the same object in the next run: no part of it comes from the workflow's own modules.
 
-    When in doubt, no: a wrong no costs a millisecond a run, a wrong yes lets one run's globals reach another's.
+    When in doubt, False. A wrong False costs a millisecond per run. A wrong True lets one run's globals reach another run.
     """
     if annotation is None or annotation is Any or annotation is UNSAID:
         return True
@@ -148,7 +153,7 @@ def is_lasting(annotation: Any, own_modules: Collection[str]) -> bool:
 
 
 def _is_importable(cls: type, own_modules: Collection[str]) -> bool:
-    """A class that its module still holds under its name; one made by a factory at load time is not."""
+    """True if the class's module holds it under its name. False for a class that a factory made at load time."""
     generic = getattr(cls, "__pydantic_generic_metadata__", None)
     if generic and generic["args"]:
         return False
@@ -161,7 +166,7 @@ def _is_importable(cls: type, own_modules: Collection[str]) -> bool:
 
 
 def _is_plain_extra(extra: Any) -> bool:
-    """Metadata of Annotated that holds no function of the author's."""
+    """True for metadata of Annotated that holds no function of the author's."""
     if isinstance(extra, str | int | float | bool | None):
         return True
     kind = type(extra)

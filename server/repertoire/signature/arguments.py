@@ -1,6 +1,7 @@
-"""The parameters of a `run` as one JSON Schema, and a caller's arguments checked by the same types.
+"""Arguments: `Parameters` gives the parameters of `run` as one JSON Schema and checks a caller's arguments by the same types.
 
-No BaseModel is made of the parameters: their names are the author's and may be `copy`, `schema`, `model_config` or `_x`.
+It does not build a BaseModel of the parameters, because their names are the author's: `copy`, `schema`, `model_config` or `_x` may be
+among them. Used by `schema`; `payload` does the same for a `run(ctx)` that takes one value.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, get_origin
 
 from ..values.refusals import ArgumentError, SchemaError
 from . import validation_messages
-from .annotations import is_lasting, shown
+from .annotations import is_lasting, show_annotation
 from .docstring import parameter_descriptions
 from .json_schema import first_line, schema_of
 from .lenient_arguments import Misread, Reading, read
@@ -28,21 +29,21 @@ TYPES_HINT: Final = (
 
 
 class Arguments(Protocol):
-    """What a workflow takes."""
+    """The arguments of a workflow: `Parameters`, `TypedPayload` or `OpenPayload`."""
 
     @property
     def schema(self) -> dict[str, Any]:
-        """An object schema; the definitions it needs are in its root. Raises SchemaError."""
+        """An object schema with its definitions in its root. Raises SchemaError."""
 
     def bind(self, arguments: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Arguments as the body gets them. Raises ArgumentError with every problem in it."""
+        """Positional and keyword arguments for the body. Raises ArgumentError that names every problem."""
 
     def lasts(self, own_modules: Collection[str]) -> bool:
-        """Whether it holds nothing of one run."""
+        """True if the object holds nothing of one run, so that it may serve later runs."""
 
 
 class Parameters:
-    """Arguments that the body takes by name. `line` and `doc` are those of the function, `untyped` the names without annotation."""
+    """Arguments that the body takes by name. `line` and `doc` are the function's; `untyped` are the names without annotation."""
 
     def __init__(self, parameters: list[Parameter], line: int | None, doc: str, untyped: Collection[str] = ()) -> None:
         self._parameters = parameters
@@ -61,27 +62,28 @@ class Parameters:
     def schema(self) -> dict[str, Any]:
         try:
             schema = schema_of(self._adapter())
-        except Exception as error:  # types bring code of their own into this; `_blame` finds whose it was
+        except Exception as error:  # a type's own code may raise anything; `_blame` finds the parameter
             raise self._blame(error) from error
         describe(schema, self._doc)
         return schema
 
     def bind(self, arguments: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Defaults are left to Python: the function of this very run holds them, and nobody else's run has changed them."""
+        """Check the arguments. Defaults stay Python's: this run's own function holds them, so no other run has changed them."""
         given = {n: v for n, v in arguments.items() if not (v is None and n in self._null_means_absent)}
         if "_" in given and "_" not in self._names:
             del given["_"]  # VS Code adds it to calls without arguments
-        reading = checked(self._checker, given, lambda: self.schema, self._optional)
-        return self._laid_out(reading.given, reading.value)
+        reading = check_arguments(self._checker, given, lambda: self.schema, self._optional)
+        return self._lay_out(reading.given, reading.value)
 
     def lasts(self, own_modules: Collection[str]) -> bool:
         return all(is_lasting(p.annotation, own_modules) and not _is_field(p.default) for p in self._parameters)
 
     def by_name(self, positional: list[Any], keyword: dict[str, Any]) -> dict[str, Any]:
-        """What `bind` gave, as one dict."""
+        """The arguments that `bind` gave, as one dict."""
         return {**dict(zip(self._positional, positional, strict=False)), **keyword}
 
-    def _laid_out(self, given: Mapping[str, Any], values: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    def _lay_out(self, given: Mapping[str, Any], values: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The checked values as positional and keyword arguments, without those that Python fills in by defaults."""
         present = [name for name in self._positional if name in given or name in self._filled_in]
         last = self._positional.index(present[-1]) + 1 if present else 0
         positional = [values.pop(name) for name in self._positional[:last]]
@@ -94,30 +96,32 @@ class Parameters:
 
         try:
             return TypeAdapter(_stub(self._parameters))
-        except Exception as error:  # types bring code of their own into this; `_blame` finds whose it was
+        except Exception as error:  # as in `schema`
             raise self._blame(error) from error
 
     def _blame(self, error: Exception) -> SchemaError:
-        """The parameter whose annotation it was."""
+        """A SchemaError that names the parameter whose annotation raised."""
         from pydantic import TypeAdapter
 
         for parameter in self._parameters:
             try:
                 TypeAdapter(_stub([parameter])).json_schema()
-            except Exception as its_error:  # one by one, to name the one at fault
+            except Exception as its_error:  # one by one, to name the parameter at fault
                 return SchemaError(
-                    f"parameter `{parameter.name}`: its annotation {shown(parameter.annotation)} has no JSON schema: "
-                    f"{first_line(its_error)}", line=self._line, hint=TYPES_HINT,
-                )  # fmt: skip
+                    f"parameter `{parameter.name}`: its annotation {show_annotation(parameter.annotation)} "
+                    f"has no JSON schema: {first_line(its_error)}",
+                    line=self._line,
+                    hint=TYPES_HINT,
+                )
         return SchemaError(
             f"the parameters of run have no JSON schema: {first_line(error)}", line=self._line, hint=TYPES_HINT
         )
 
 
-def checked(
+def check_arguments(
     adapter: Adapter, given: dict[str, Any], schema: Callable[[], dict[str, Any]], optional: Collection[str] = ()
 ) -> Reading:
-    """What the adapter makes of the arguments; `optional` names those with a default. Raises ArgumentError, with what `schema` wants."""
+    """The arguments as the adapter validates them. `optional` names those with a default. Raises ArgumentError in words of `schema`."""
     try:
         return read(adapter, given, optional, schema)
     except Misread as error:
@@ -125,7 +129,7 @@ def checked(
 
 
 def describe(schema: dict[str, Any], doc: str) -> None:
-    """Add what a docstring says of each parameter, where its type says nothing itself."""
+    """Add the docstring's description of each parameter whose type has no description itself."""
     descriptions = parameter_descriptions(doc)
     for name, described in schema.get("properties", {}).items():
         if name in descriptions:
@@ -133,7 +137,7 @@ def describe(schema: dict[str, Any], doc: str) -> None:
 
 
 def _stub(parameters: list[Parameter]) -> Any:
-    """A function that pydantic reads as one taking these by keyword only, and that gives back what it was called with."""
+    """A function that pydantic sees with these parameters as keyword-only, and that returns its arguments as a dict."""
 
     def stub(**values: Any) -> dict[str, Any]:
         return values
@@ -145,7 +149,7 @@ def _stub(parameters: list[Parameter]) -> Any:
 
 
 def _is_filled_in(parameter: Parameter) -> bool:
-    """Whether the value comes from pydantic even when the caller gave none under this name: Field with an alias or a default."""
+    """True if pydantic may fill in the value without an argument of this name: a Field with an alias or a default."""
     if _is_field(parameter.default):
         return True
     if get_origin(parameter.annotation) is not Annotated:

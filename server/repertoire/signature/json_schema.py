@@ -1,4 +1,7 @@
-"""JSON Schema as tools show it: pydantic's, without titles made of names and without warnings about defaults."""
+"""JSON Schema: gives pydantic's schema in the form that tools show, without titles made of names or warnings about defaults.
+
+`schema_of` makes the schema, `as_text` writes it as JSON. Used by `arguments`, `payload` and `schema`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic.json_schema import GenerateJsonSchema
 
 MAX_SCHEMA_CHARS: Final = 1_000_000
-"""A longer one is data: every list of tools would repeat it."""
+"""A longer schema is data, and every list of tools would repeat it."""
 _FOR_PEOPLE: Final = ("title", "description", "$comment")
 _OPTIONAL: Final = ("default", "examples", "example")
 _BOUNDS: Final = ("maximum", "minimum", "exclusiveMaximum", "exclusiveMinimum", "multipleOf")
@@ -22,16 +25,19 @@ _UNSAYABLE: Final = object()
 
 
 def schema_of(adapter: TypeAdapter[Any], mode: Literal["validation", "serialization"] = "validation") -> dict[str, Any]:
-    """Raises what the types' own code raises."""
+    """The schema of a type. Raises any exception of the types' own code."""
     return adapter.json_schema(mode=mode, schema_generator=_generator())
 
 
 class NotJson(ValueError):
-    """A schema holds what JSON cannot say; the message is a sentence that says what."""
+    """Raised when a schema holds a value that JSON cannot express. The message is a sentence that names it."""
 
 
 def as_text(schema: dict[str, Any], what: str) -> str:
-    """The schema of `what` as ASCII. Texts for people are made valid, defaults that JSON cannot show are dropped. Raises NotJson."""
+    """The schema of `what` as ASCII JSON. Raises NotJson.
+
+    Titles and descriptions are made valid Unicode. Defaults and examples that JSON cannot express are left out.
+    """
     try:
         text = json.dumps(_sayable(schema), allow_nan=False)
     except NotJson as error:
@@ -101,7 +107,7 @@ def _generator() -> type[GenerateJsonSchema]:
             return False
 
         def bytes_schema(self, schema: Any) -> dict[str, Any]:
-            """Results have base64 where no config says otherwise (serial)."""
+            """Bytes in results are base64 unless a config says otherwise, as `values/result_json` writes them."""
             written = super().bytes_schema(schema)
             if self.mode == "serialization" and "ser_json_bytes" not in self._config.config_dict:
                 written.pop("format", None)
@@ -112,7 +118,7 @@ def _generator() -> type[GenerateJsonSchema]:
             encoded = super().encode_default(dft)
             try:
                 json.dumps(encoded, allow_nan=False)
-            except ValueError as error:  # NaN is no JSON; the default is then not shown
+            except ValueError as error:  # NaN is not JSON; pydantic then leaves the default out
                 raise PydanticSerializationError(str(error)) from None
             return encoded
 

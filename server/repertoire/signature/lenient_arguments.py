@@ -1,10 +1,10 @@
-"""Second reading: what the types refuse of a caller's arguments is read as what models often mean by it.
+"""Lenient arguments: if the types refuse a caller's arguments, reads them again as models often mean them. Used by `arguments`.
 
-- Text where no text can be is read as JSON: `"[1, 2]"` for a list, `"5.0"` for an int, `"{...}"` for a model, at any depth.
-- null for what has a default, and may not be null, is as left out.
-- `[]` for an object is an empty one: some languages write both alike.
+1. Text in the place of another type is read as JSON: `"[1, 2]"` for a list, `"5.0"` for an int, `"{...}"` for a model, at any depth.
+2. null counts as absent if the field has a default and its type does not allow null.
+3. `[]` in the place of an object is an empty object: some languages write both alike.
 
-What the types accept is never touched, so `str` stays text, and a valid call costs nothing. Used by arguments.py for every style.
+Accepted values are never changed. So `str` stays text, and a valid call costs nothing.
 """
 
 from __future__ import annotations
@@ -18,27 +18,35 @@ if TYPE_CHECKING:
     from .simple_types import Adapter
 
 _ROUNDS: Final = 8
-"""Text in text in text: each round reads one level of it."""
+"""JSON text may hold JSON text; each round reads one level."""
 
 _OBJECT: Final = frozenset(
-    {"dict_type", "mapping_type", "model_type", "model_attributes_type", "dataclass_type", "dataclass_exact_type", "arguments_type"}
-)  # fmt: skip
+    {
+        "arguments_type",
+        "dataclass_exact_type",
+        "dataclass_type",
+        "dict_type",
+        "mapping_type",
+        "model_attributes_type",
+        "model_type",
+    }
+)
 _NOT_TEXT: Final = _OBJECT | {
     "list_type", "tuple_type", "set_type", "frozen_set_type", "iterable_type", "int_parsing", "int_type", "int_parsing_size",
     "float_parsing", "float_type", "bool_parsing", "bool_type", "none_required", "literal_error", "enum",
 }  # fmt: skip
-"""Pydantic's errors for a type that text cannot be."""
+"""Pydantic's error types for a value that should not be text."""
 
 
 class Reading(NamedTuple):
     given: Mapping[str, Any]
-    """The arguments as they were read."""
+    """The arguments after the second reading."""
     value: Any
-    """What the types made of them."""
+    """The arguments as the types validated them."""
 
 
 class Misread(Exception):
-    """Raised when the types refuse the arguments, however they are read. `given` is the reading that `errors` speak of."""
+    """Raised when the types refuse both readings of the arguments. `errors` refer to the reading `given`."""
 
     def __init__(self, errors: Sequence[Mapping[str, Any]], given: Mapping[str, Any]) -> None:
         super().__init__(errors, given)
@@ -47,7 +55,7 @@ class Misread(Exception):
 
 
 class _Place(NamedTuple):
-    """Where in the arguments a value stands: in its container under this key. `path` are the names on the way."""
+    """The place of a value in the arguments: a container and a key. `path` holds all keys from the root."""
 
     container: Any
     key: Any
@@ -57,7 +65,10 @@ class _Place(NamedTuple):
 def read(
     adapter: Adapter, given: Mapping[str, Any], optional: Collection[str], schema: Callable[[], Mapping[str, Any]]
 ) -> Reading:
-    """`optional` names the parameters with a default. `schema` is asked only for a null further inside. Raises Misread."""
+    """Validate the arguments, if needed by a second reading. Raises Misread.
+
+    `optional` names the parameters with a default. `schema` is called only for a null inside a parameter's value.
+    """
     from pydantic import ValidationError
 
     try:
@@ -76,13 +87,12 @@ def read(
         opened = opened or not {list, dict, type(None)}.isdisjoint(found)
         if not any(found):
             break
-    raise (
-        Misread(last, again) if opened else Misread(first, given)
-    )  # what is wrong then: inside of a text, beside a null
+    # Once the second reading has opened a text or dropped a null, the errors that remain are about the new arguments.
+    raise Misread(last, again) if opened else Misread(first, given)
 
 
 def _copy(given: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON values, nested as deeply as they are: `deepcopy` would give up long before marshal does."""
+    """A deep copy of JSON values, by marshal: `deepcopy` fails at a much smaller depth."""
     copied: dict[str, Any] = marshal.loads(marshal.dumps(dict(given)))
     return copied
 
@@ -99,7 +109,7 @@ def _is_readable(error: Mapping[str, Any]) -> bool:
 def _read(
     error: Mapping[str, Any], given: dict[str, Any], optional: Collection[str], schema: Callable[[], Mapping[str, Any]]
 ) -> type | None:
-    """Put into the arguments what is meant. The type that was found there; None: nothing was changed."""
+    """Put the likely meaning into the arguments, in place. Returns its type; None if nothing changed."""
     place = _place_of(error, given)
     if place is None:
         return None
@@ -109,15 +119,15 @@ def _read(
             return None
         del place.container[place.key]
         return type(None)
-    meant = {} if value == [] else _decoded(value)
+    meant = {} if value == [] else _decode(value)
     if isinstance(meant, str):
         return None
     place.container[place.key] = meant
     return type(meant)
 
 
-def _decoded(text: str) -> Any:
-    """What the text is as JSON; the text itself where it is none, or is a text again."""
+def _decode(text: str) -> Any:
+    """The JSON value in the text; the text itself if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -125,7 +135,7 @@ def _decoded(text: str) -> Any:
 
 
 def _place_of(error: Mapping[str, Any], given: dict[str, Any]) -> _Place | None:
-    """None where the error is of something else: pydantic's location also names the members of unions, and keys."""
+    """The place that the error is about, or None. Pydantic's location also names union members and keys, which we skip."""
     place, current = None, given
     for part in error["loc"]:
         is_inside = part in current if isinstance(current, dict) else _is_index(part, current)
@@ -140,7 +150,7 @@ def _is_index(part: Any, current: Any) -> bool:
 
 
 def _is_optional(place: _Place, optional: Collection[str], schema: Callable[[], Mapping[str, Any]]) -> bool:
-    """Whether it is a field with a default: an item of a list, or of a dict with any keys, is the caller's own."""
+    """True for a field with a default. False for a list item, or a value in a dict with free keys: the caller chose to give it."""
     if len(place.path) == 1 and place.key in optional:
         return True
     if not isinstance(place.container, dict):
@@ -151,7 +161,7 @@ def _is_optional(place: _Place, optional: Collection[str], schema: Callable[[], 
 
 
 def _inside(schema: Mapping[str, Any], root: Mapping[str, Any], path: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
-    """The schemas that may describe what stands at this path."""
+    """The schemas that may describe the value at this path."""
     if "$ref" in schema:
         yield from _inside(root.get("$defs", {}).get(schema["$ref"].rpartition("/")[2], {}), root, path)
         return

@@ -1,4 +1,7 @@
-"""What `run(ctx)` is sent as one value: typed by a model, or open, with the keys that its source reads."""
+"""Payload: the one value that `run(ctx)` takes. `TypedPayload` has a model; `OpenPayload` has the keys that the source reads.
+
+Both give a schema and check a caller's arguments. Used by `schema`; not for a `run` with parameters, see `arguments`.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from ..values.refusals import ArgumentError, SchemaError
-from .annotations import is_lasting, shown
-from .arguments import TYPES_HINT, checked, describe
+from .annotations import is_lasting, show_annotation
+from .arguments import TYPES_HINT, check_arguments, describe
 from .json_schema import first_line, schema_of
 from .payload_schema import Key, payload_keys
 from .simple_types import PlainAdapter, plain_schema
@@ -25,23 +28,23 @@ _JSON_NAMES: Final[dict[Any, str]] = {
 
 
 class TypedPayload:
-    """One value of this type. A caller's misspelt name is an error unless the type itself says what becomes of further ones."""
+    """One value of this type. An unknown name is an error, unless the type's own config decides about extra names."""
 
     def __init__(self, kind: Any, line: int | None, doc: str) -> None:
         self._kind = kind
         self._line = line
         self._doc = doc
-        self._adapter = self._made()
-        self._known = None if _says_of_extras(kind) else _names_of(kind)
+        self._adapter = self._make_adapter()
+        self._known = None if _decides_extras(kind) else _names_of(kind)
 
     @cached_property
     def schema(self) -> dict[str, Any]:
         try:
-            schema = _inlined(schema_of(self._adapter))
-        except Exception as error:  # types bring code of their own into this
-            raise self._refused(f"has no JSON schema: {first_line(error)}", TYPES_HINT) from error
+            schema = _inline_root(schema_of(self._adapter))
+        except Exception as error:  # the type's own code may raise anything
+            raise self._refusal(f"has no JSON schema: {first_line(error)}", TYPES_HINT) from error
         if schema.get("type") != "object":
-            raise self._refused(
+            raise self._refusal(
                 "is no object with named fields, as a tool's arguments are",
                 "Use a pydantic model, a dataclass or a TypedDict.",
             )
@@ -58,34 +61,34 @@ class TypedPayload:
         given = {name: value for name, value in arguments.items() if name != "_" or "_" in (self._known or ())}
         unknown = [] if self._known is None else [name for name in given if name not in self._known]
         try:
-            value = checked(self._adapter, given, lambda: self.schema).value
+            value = check_arguments(self._adapter, given, lambda: self.schema).value
         except ArgumentError as error:
-            raise ArgumentError("; ".join([error.message, *map(self._unknown, unknown)])) from None
+            raise ArgumentError("; ".join([error.message, *map(self._unknown_message, unknown)])) from None
         if unknown:
-            raise ArgumentError("; ".join(map(self._unknown, unknown)))
+            raise ArgumentError("; ".join(map(self._unknown_message, unknown)))
         return [value], {}
 
-    def _unknown(self, name: str) -> str:
+    def _unknown_message(self, name: str) -> str:
         names = ", ".join(self.schema["properties"])
         return f"`{name}`: unknown argument; this workflow takes {names or 'no arguments'}"
 
     def lasts(self, own_modules: Collection[str]) -> bool:
         return is_lasting(self._kind, own_modules)
 
-    def _made(self) -> TypeAdapter[Any]:
+    def _make_adapter(self) -> TypeAdapter[Any]:
         from pydantic import TypeAdapter
 
         try:
             return TypeAdapter(self._kind)
-        except Exception as error:  # as above
-            raise self._refused(f"has no JSON schema: {first_line(error)}", TYPES_HINT) from error
+        except Exception as error:  # as in `schema`
+            raise self._refusal(f"has no JSON schema: {first_line(error)}", TYPES_HINT) from error
 
-    def _refused(self, why: str, hint: str) -> SchemaError:
-        return SchemaError(f"the payload's type {shown(self._kind)} {why}", line=self._line, hint=hint)
+    def _refusal(self, why: str, hint: str) -> SchemaError:
+        return SchemaError(f"the payload's type {show_annotation(self._kind)} {why}", line=self._line, hint=hint)
 
 
 class OpenPayload:
-    """A dict of anything, with what is known of some keys. Absent ones stay absent: the body gives its own defaults."""
+    """A dict with any keys; some keys have a known type or default. Absent keys stay absent: the body has its own defaults."""
 
     def __init__(self, keys: list[Key], line: int | None, doc: str) -> None:
         self._keys = keys
@@ -121,14 +124,14 @@ class OpenPayload:
             name: value for name, value in arguments.items() if name != "_" or any(k.name == "_" for k in self._keys)
         }
         optional = [key.name for key in self._keys if not key.needed]
-        return [checked(self._adapter, given, lambda: self.schema, optional).value], {}
+        return [check_arguments(self._adapter, given, lambda: self.schema, optional).value], {}
 
     def lasts(self, own_modules: Collection[str]) -> bool:
         return True
 
 
 def keys_read_by(function: Any, context: str) -> list[Key]:
-    """The keys of the payload that a function's source reads; none when there is no source to be read."""
+    """The keys of the payload that a function's source reads; none if the source cannot be read."""
     code = getattr(function, "__code__", None)
     source = "" if code is None else "".join(linecache.getlines(code.co_filename))
     try:
@@ -138,14 +141,16 @@ def keys_read_by(function: Any, context: str) -> list[Key]:
 
 
 def payload_class(namespace: Mapping[str, Any]) -> Any:
-    """The module's class `Payload`, when it is one that says what a payload holds; else None."""
+    """The module's class `Payload`, if it is a type with named fields; else None."""
     found = namespace.get("Payload")
     return found if isinstance(found, type) and _names_of(found) is not None else None
 
 
 def read_like_a_dict(kind: Any, own_modules: Collection[str]) -> None:
-    """Let instances of a class that the workflow itself defines be read as `payload["text"]`, `payload.get("text")` and `**payload`,
-    as an untyped payload is. What the class has of these names stays."""
+    """Let a body read its own payload class like an untyped payload: `payload["text"]`, `payload.get("text")`, `**payload`.
+
+    Only for a class that the workflow itself defines. Methods that the class has under these names stay.
+    """
     if isinstance(kind, type) and kind.__module__ in own_modules and not issubclass(kind, dict):
         for name, method in _DICT_METHODS.items():
             if not hasattr(kind, name) and name not in (_names_of(kind) or ()):
@@ -178,7 +183,7 @@ _DICT_METHODS: Final[dict[str, Callable[..., Any]]] = {
 
 
 def _names_of(kind: Any) -> frozenset[str] | None:
-    """The names under which its fields can be given; None when it is no type with named fields."""
+    """The names under which a caller can give the fields; None if the type has no named fields."""
     if hasattr(kind, "__required_keys__"):  # a TypedDict, of typing or of typing_extensions
         return frozenset(kind.__required_keys__ | kind.__optional_keys__)
     fields = getattr(kind, "__pydantic_fields__", None)
@@ -191,20 +196,21 @@ def _names_of(kind: Any) -> frozenset[str] | None:
 
 
 def _first_steps(alias: Any) -> set[str]:
-    """The names at the root of an alias: a string, a path into a nested object, or a choice of both."""
+    """The top-level names of an alias: a string, a path into a nested object, or a choice of both."""
     if alias is None:
         return set()
     choices = getattr(alias, "choices", [alias])
     return {choice if isinstance(choice, str) else str(choice.path[0]) for choice in choices}
 
 
-def _says_of_extras(kind: Any) -> bool:
+def _decides_extras(kind: Any) -> bool:
+    """True if the type's config says what happens to unknown names, or the type is a root model."""
     config = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", None) or {}
     return "extra" in config or getattr(kind, "__pydantic_root_model__", False)
 
 
-def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """A model that refers to itself stands among the definitions: its own schema belongs to the root."""
+def _inline_root(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with the model at the root: pydantic puts a model that refers to itself among the definitions."""
     reference = schema.get("$ref")
     if reference is None:
         return schema
@@ -214,6 +220,7 @@ def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
 def _refuse_session_id(names: Collection[str], line: int | None) -> None:
     if "session_id" in names:
         raise SchemaError(
-            "the payload's key `session_id` is reserved: callers choose the session with it", line=line,
+            "the payload's key `session_id` is reserved: callers choose the session with it",
+            line=line,
             hint="Rename it; the session's data is in session_state.",
-        )  # fmt: skip
+        )

@@ -1,7 +1,7 @@
-"""What a `run(ctx)` without types reads of `ctx.payload`, seen in its source: keys, which are needed, and literal defaults.
+"""Payload schema: finds in the source of an untyped `run(ctx)` the keys of `ctx.payload` that it reads, and their literal defaults.
 
-A key is needed when every call reads it as `ctx.payload["key"]`: not behind a condition, a loop, an earlier return or an
-`except KeyError`. When in doubt it is not: a wrong yes would turn away calls that work.
+A key is needed if every call reads it as `ctx.payload["key"]`: not behind a condition, a loop, an earlier return or an
+`except KeyError`. When in doubt, it is not needed: a wrong yes would refuse calls that work. Used by `payload`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CATCHES_MISSING: Final = frozenset({"KeyError", "LookupError", "Exception", "Ba
 
 
 class Key(NamedTuple):
-    """`type` is that of the default, Any when there is none or it is null; `default` is UNSAID when the source shows none."""
+    """A payload key. `type` is the default's type, or Any without one or for null. `default` is UNSAID if the source shows none."""
 
     name: str
     needed: bool
@@ -27,14 +27,14 @@ class Key(NamedTuple):
 
 
 def payload_keys(tree: ast.Module, function: str, context: str) -> list[Key]:
-    """The keys that `function`, whose parameter `context` is the Context, reads, in the order in which it does."""
+    """The keys that `function` reads, in the order of reading. Its parameter `context` is the Context."""
     reader = _Reader(tree)
     reader.call(function, _Names(frozenset({context})), certain=True)
     return list(reader.keys())
 
 
 class _Names(NamedTuple):
-    """What names mean at a place: some are the context, some its payload."""
+    """The names that mean the context, or its payload, at one place in the source."""
 
     contexts: frozenset[str] = frozenset()
     payloads: frozenset[str] = frozenset()
@@ -48,6 +48,8 @@ class _Names(NamedTuple):
 
 
 class _Reader:
+    """Walks a function and the functions it calls, and notes each key of the payload that they read."""
+
     def __init__(self, tree: ast.Module) -> None:
         self._functions = {node.name: node for node in ast.walk(tree) if isinstance(node, _Function)}
         self._functions.update((node.name, node) for node in tree.body if isinstance(node, _Function))
@@ -69,7 +71,7 @@ class _Reader:
             )
 
     def call(self, function: str, names: _Names, *, certain: bool) -> None:
-        """Read a function of the source, one within another too, that has these names for parameters."""
+        """Read a function of the source, nested or not. `names` are its parameters that mean the context or the payload."""
         if (
             names
             and (function, names, certain) not in self._seen
@@ -78,7 +80,7 @@ class _Reader:
             self._seen.add((function, names, certain))
             self._block(node.body, names, certain)
 
-    # Statements. `certain`: whether every call of run comes here.
+    # Statements. `certain`: every call of `run` comes here.
 
     def _block(self, body: list[ast.stmt], names: _Names, certain: bool) -> tuple[_Names, bool]:
         for statement in body:
@@ -86,7 +88,7 @@ class _Reader:
         return names, certain
 
     def _statement(self, node: ast.stmt, names: _Names, certain: bool) -> tuple[_Names, bool]:
-        """The names and the certainty after it."""
+        """The names and the certainty after the statement."""
         if isinstance(node, _Function):
             self._block(node.body, names.without(_parameters(node)), False)
             return names, certain
@@ -109,7 +111,7 @@ class _Reader:
             names, certain = self._block(node.body, names, certain)
         else:
             self._expressions(node, names, certain)
-            names = self._assigned(node, names)
+            names = self._assign(node, names)
         return names, certain and not _may_leave(node)
 
     def _branches(self, names: _Names, *bodies: list[ast.stmt]) -> _Names:
@@ -126,8 +128,8 @@ class _Reader:
         self._block(node.orelse, after, False)
         return self._block(node.finalbody, after, certain)
 
-    def _assigned(self, node: ast.stmt, names: _Names) -> _Names:
-        """`payload = ctx.payload` gives it another name; any other assignment takes a name away."""
+    def _assign(self, node: ast.stmt, names: _Names) -> _Names:
+        """The names after an assignment. `payload = ctx.payload` adds a name; any other value removes the target's name."""
         if isinstance(node, ast.Assign):
             targets, value = node.targets, node.value
         elif isinstance(node, ast.AnnAssign) and node.value is not None:
@@ -191,10 +193,10 @@ class _Reader:
                 optional = len(node.args) > 1
                 self._note(node.args[0], needed=certain and not optional, asked=optional, default=default)
         elif isinstance(function, ast.Name) and (target := self._functions.get(function.id)) is not None:
-            self.call(target.name, self._passed(node, target, names), certain=certain)
+            self.call(target.name, self._parameter_names(node, target, names), certain=certain)
 
-    def _passed(self, node: ast.Call, target: _Function, names: _Names) -> _Names:
-        """Which of the function's parameters are the context or the payload in this call."""
+    def _parameter_names(self, node: ast.Call, target: _Function, names: _Names) -> _Names:
+        """The function's parameters that are the context or the payload in this call."""
         places = [argument.arg for argument in (*target.args.posonlyargs, *target.args.args)]
         given = [*zip(places, node.args, strict=False), *((word.arg or "", word.value) for word in node.keywords)]
         return _Names(
@@ -203,7 +205,7 @@ class _Reader:
         )
 
     def _note(self, key: ast.AST, *, needed: bool = False, asked: bool = False, default: Any = UNSAID) -> None:
-        """`asked`: the body can do without it."""
+        """Note that a key is read. `asked`: the body works without it."""
         if not (isinstance(key, ast.Constant) and isinstance(key.value, str)):
             return
         defaults = self._defaults.setdefault(key.value, [])
@@ -216,7 +218,7 @@ class _Reader:
 
 
 def _is_payload(node: ast.AST, names: _Names) -> bool:
-    """`ctx.payload`, a name for it, and both as in `ctx.payload or {}`, `dict(ctx.payload)`."""
+    """True for `ctx.payload`, a name for it, and either inside `... or {}` or `dict(...)`."""
     if isinstance(node, ast.Name):
         return node.id in names.payloads
     if isinstance(node, ast.Attribute):
@@ -234,7 +236,7 @@ def _is_payload(node: ast.AST, names: _Names) -> bool:
 
 
 def _literal(node: ast.AST) -> Any:
-    """Its value; UNSAID when it is no literal of JSON."""
+    """The value of a JSON literal; UNSAID for any other expression."""
     try:
         value = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
@@ -250,7 +252,7 @@ def _catches_missing(handler: ast.ExceptHandler) -> bool:
 
 
 def _may_leave(node: ast.AST) -> bool:
-    """Whether a call may end within this statement, so that what comes after it is not read."""
+    """True if a call may return within this statement, so that the code after it may not run."""
     if isinstance(node, _Scope):
         return False
     return isinstance(node, ast.Return) or any(map(_may_leave, ast.iter_child_nodes(node)))

@@ -1,4 +1,7 @@
-"""What `run` returned, as JSON text: checked against its annotation, or refused with a sentence that says where."""
+"""Result: checks the value that `run` returned against its annotation and writes it as JSON text. Used by `Signature`.
+
+A refusal is one of ResultMismatch, ResultNotJson, ResultTooLarge, TooManyItems. Its message names the place in the value.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from ..values.refusals import ResultMismatch, ResultNotJson, ResultTooLarge, TooManyItems
-from ..values.result_json import Fallback, TooMany, all_unboxed, is_boxed, with_text, written
-from .annotations import UNSAID
-from .annotations import shown as shown_annotation
-from .validation_messages import shown
+from ..values.result_json import Fallback, TooMany, is_boxed, unbox_all, with_text, write_json
+from .annotations import UNSAID, show_annotation
+from .validation_messages import show_value
 
 if TYPE_CHECKING:
     from .simple_types import ForResults
@@ -19,7 +21,7 @@ _ANY_SIZE: Final = 2**62
 
 
 def check_room(items: int, max_items: int, hint: str) -> None:
-    """Raises TooManyItems where a stream of the author's own values has as many as its result may hold."""
+    """Raise TooManyItems if a generator has already yielded as many items as a result may hold."""
     if items >= max_items:
         raise TooManyItems(
             f"run() yielded more than {max_items} items", hint=f"{hint} The setting max_items raises this limit."
@@ -27,13 +29,13 @@ def check_room(items: int, max_items: int, hint: str) -> None:
 
 
 def dump(value: Any, annotation: Any, adapter: ForResults, max_bytes: int) -> str:
-    """NaN and infinities become null: JSON has no word for them."""
-    if is_boxed(value):  # before its type is checked, which would go through all of it
-        value = _unboxed(value, max_bytes)
+    """The result as JSON text. NaN and infinities become null, because JSON cannot express them."""
+    if is_boxed(value):  # first, because a type check of a large array would visit every value
+        value = _unbox(value, max_bytes)
     if annotation is not UNSAID:
-        value = _checked(value, annotation, adapter, max_bytes)
+        value = _check(value, annotation, adapter, max_bytes)
     try:
-        text = written(with_text(value) if adapter.is_loose else value, adapter.serializer, Fallback(max_bytes))
+        text = write_json(with_text(value) if adapter.is_loose else value, adapter.serializer, Fallback(max_bytes))
     except TooMany as error:
         raise ResultTooLarge(
             f"run() returned {error}; at most {max_bytes} bytes are allowed", hint=_LARGE_HINT
@@ -48,27 +50,27 @@ def dump(value: Any, annotation: Any, adapter: ForResults, max_bytes: int) -> st
     return text.decode()
 
 
-def _checked(value: Any, annotation: Any, adapter: ForResults, max_bytes: int) -> Any:
+def _check(value: Any, annotation: Any, adapter: ForResults, max_bytes: int) -> Any:
     from pydantic import ValidationError
 
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
-        if (plain := _unboxed(value, max_bytes)) is not value:
-            return _checked(plain, annotation, adapter, max_bytes)
+        if (plain := _unbox(value, max_bytes)) is not value:
+            return _check(plain, annotation, adapter, max_bytes)
         first = error.errors(include_url=False)[0]
         place = "".join(f"[{part!r}]" for part in first["loc"])
         detail = f"; at result{place}: {first['msg']}" if place else ""
         raise ResultMismatch(
-            f"run() says it returns {shown_annotation(annotation)}, but returned {shown(value)}{detail}",
+            f"run() says it returns {show_annotation(annotation)}, but returned {show_value(value)}{detail}",
             hint="Correct the return annotation or the return value.",
         ) from None
 
 
-def _unboxed(value: Any, max_bytes: int) -> Any:
-    """With Python's own numbers and lists for numpy's; the same object where it has none."""
+def _unbox(value: Any, max_bytes: int) -> Any:
+    """The value with Python's own numbers and lists for numpy's; the same object if it has none."""
     try:
-        plain = all_unboxed(value, max_bytes)
+        plain = unbox_all(value, max_bytes)
     except TooMany as error:
         raise ResultTooLarge(
             f"run() returned {error}; at most {max_bytes} bytes are allowed", hint=_LARGE_HINT
@@ -79,7 +81,7 @@ def _unboxed(value: Any, max_bytes: int) -> Any:
 
 
 def _kinds(value: Any) -> Any:
-    """The types in a value, to tell whether any was changed."""
+    """The types inside a value, to see if unboxing changed any."""
     if isinstance(value, dict):
         return [_kinds(item) for item in value.values()]
     return [_kinds(item) for item in value] if type(value) in (list, tuple) else type(value)
@@ -100,11 +102,11 @@ def _not_json(value: Any, error: Exception) -> ResultNotJson:
 
 
 def _find_culprit(value: Any) -> tuple[str, Any]:
-    """The innermost part that cannot be written, and the way to it; None when that leads back to where it has been."""
+    """The path to the innermost part that cannot be written, and that part. The part is None if the value contains itself."""
     from pydantic_core import to_json
 
     path, seen = "result", set[int]()
-    for _ in range(50):  # a longer way helps nobody
+    for _ in range(50):  # a longer path in a message helps nobody
         if id(value) in seen:
             return path, None
         seen.add(id(value))

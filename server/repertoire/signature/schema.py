@@ -1,6 +1,7 @@
-"""From a `run` to schemas: what it takes and gives as JSON Schema, and arguments and results checked by the same types.
+"""Schema: `read` turns a `run` into a `Signature`, which gives its JSON Schemas and checks arguments and results by the same types.
 
-A Signature holds no reference to the function, so it can serve later runs when all its types outlive one (`lasting`).
+A Signature holds no reference to the function. So it can serve later runs if all its types outlive one run (`lasting`).
+Used by the worker's entries; not for the names of tools or their texts.
 """
 
 from __future__ import annotations
@@ -15,7 +16,16 @@ from ..authoring.unavailable import BY_NAME
 from ..values.refusals import SchemaError
 from ..values.result_json import ResultAdapter
 from . import payload, result
-from .annotations import UNSAID, annotation_of, function_of, is_lasting, line_of, resolve, result_annotation, shown
+from .annotations import (
+    UNSAID,
+    annotation_of,
+    function_of,
+    is_lasting,
+    line_of,
+    resolve,
+    result_annotation,
+    show_annotation,
+)
 from .arguments import TYPES_HINT, Arguments, Parameters
 from .json_schema import NotJson, as_text, first_line, schema_of
 from .simple_types import ForResults, plain_adapter, plain_schema
@@ -24,14 +34,14 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 CONTEXT_NAME: Final = "ctx"
-"""A parameter with this name is given the Context, wherever it stands."""
+"""A parameter with this name gets the Context, at any position."""
 
 _INJECTED: Final = frozenset({CONTEXT_NAME, *BY_NAME})
 _UNTYPED: Final = (UNSAID, Any, dict, Mapping)
 
 
 class Remark(NamedTuple):
-    """Something to tell the author that does not stop the workflow."""
+    """A warning for the author. It does not stop the workflow."""
 
     rule: str
     message: str
@@ -41,9 +51,9 @@ class Remark(NamedTuple):
 
 
 class Signature:
-    """What one `run` takes and gives. Made by `read`.
+    """The arguments and the result of one `run`. Made by `read`.
 
-    `injected` names the parameters that Repertoire itself fills; they are in no schema.
+    `injected` names the parameters that Repertoire fills itself; they are in no schema.
     """
 
     def __init__(
@@ -60,28 +70,31 @@ class Signature:
 
     @property
     def input_schema(self) -> dict[str, Any]:
-        """An object schema of what the caller gives; the definitions it needs are in its root."""
+        """An object schema of the caller's arguments, with its definitions in its root."""
         return self.arguments.schema
 
     @cached_property
     def output_schema(self) -> dict[str, Any]:
-        """The schema of the result alone; empty when `run` does not say."""
+        """The schema of the result; empty if `run` has no return annotation."""
         if self.returns is UNSAID:
             return {}
         try:
             return schema_of(self._adapter_of_result(), "serialization")
-        except Exception as error:  # types bring code of their own into this
+        except Exception as error:  # a type's own code may raise anything
             raise self._refuse_result(error) from error
 
     def schema_texts(self) -> tuple[str, str]:
-        """Both schemas as JSON. Raises SchemaError where one of them has no form in JSON."""
+        """Both schemas as JSON. Raises SchemaError if one has no JSON form."""
         try:
             return as_text(self.input_schema, "parameters"), as_text(self.output_schema, "result")
         except NotJson as error:
             raise SchemaError(str(error), line=self.line, hint=TYPES_HINT) from None
 
     def bind(self, arguments: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Arguments as the body gets them; a payload is the one positional. Raises ArgumentError with every problem in it."""
+        """Positional and keyword arguments for the body; a payload is the only positional one.
+
+        Raises ArgumentError that names every problem.
+        """
         return self.arguments.bind(arguments)
 
     def dump(self, value: Any, max_bytes: int) -> str:
@@ -95,11 +108,11 @@ class Signature:
             return _any_adapter()
         try:
             return TypeAdapter(self.returns)
-        except Exception as error:  # as above
+        except Exception as error:  # as in `output_schema`
             raise self._refuse_result(error) from error
 
     def _refuse_result(self, error: Exception) -> SchemaError:
-        message = f"the return annotation {shown(self.returns)} has no JSON schema: {first_line(error)}"
+        message = f"the return annotation {show_annotation(self.returns)} has no JSON schema: {first_line(error)}"
         return SchemaError(message, line=self.line, hint=TYPES_HINT)
 
 
@@ -113,8 +126,8 @@ def read(
 ) -> Signature:
     """The signature of `run`, whose module's globals are `namespace`. Raises SchemaError.
 
-    `context` is the name of its first parameter when that is the Context: what is taken is then its payload, unless there are
-    parameters after it. `returns` is said instead of the annotation of the result.
+    `context` names the first parameter if that is the Context. The caller then gives its payload, unless parameters follow.
+    `returns` replaces the annotation of the result.
     """
     function = function_of(run)
     line = line_of(function)
@@ -152,18 +165,19 @@ def read(
 
 
 def _payload_type(function: Any, first: Parameter, namespace: Mapping[str, Any]) -> Any:
-    """What the payload is said to be: by `Context[Model]`, else by a class `Payload` of the module; None when by neither."""
+    """The payload's type from `Context[Model]`, else the module's class `Payload`, else None."""
     annotation = annotation_of(function, first.name, namespace)
-    if _says_data(annotation):
-        raise _reserved(first.name, line_of(function))
+    if _is_data(annotation):
+        raise _reserved_error(first.name, line_of(function))
     if isinstance(annotation, str) and "[" in annotation:
         raise SchemaError(
-            f"parameter `{first.name}`: its annotation {shown(annotation)} cannot be resolved", line=line_of(function),
+            f"parameter `{first.name}`: its annotation {show_annotation(annotation)} cannot be resolved",
+            line=line_of(function),
             hint="Import or define the type at the top of the module, outside `if TYPE_CHECKING`.",
-        )  # fmt: skip
-    said = get_args(annotation)
-    if said:
-        return None if said[0] in _UNTYPED or get_args(said[0]) == (str, Any) else said[0]
+        )
+    if arguments := get_args(annotation):
+        kind = arguments[0]
+        return None if kind in _UNTYPED or get_args(kind) == (str, Any) else kind
     return payload.payload_class(namespace)
 
 
@@ -173,27 +187,28 @@ def _is_injected(parameter: Parameter) -> bool:
 
 
 def _refuse_reserved(parameters: list[Parameter], function: Any, namespace: Mapping[str, Any]) -> None:
-    """`session_id` is the caller's word; a name that is filled by Repertoire must not say that the caller gives it."""
+    """Refuse `session_id`, which the caller sends to choose a session, and a type of data on a name that Repertoire fills."""
     line = line_of(function)
     for parameter in parameters:
         if parameter.name == "session_id":
             raise SchemaError(
-                "the parameter name `session_id` is reserved: callers choose the session with it", line=line,
+                "the parameter name `session_id` is reserved: callers choose the session with it",
+                line=line,
                 hint="Rename it; the session's data is in session_state.",
-            )  # fmt: skip
+            )
         if not _is_injected(parameter):
             continue
         positional_only = parameter.kind is Parameter.POSITIONAL_ONLY
-        if positional_only or _says_data(annotation_of(function, parameter.name, namespace)):
-            raise _reserved(parameter.name, line)
+        if positional_only or _is_data(annotation_of(function, parameter.name, namespace)):
+            raise _reserved_error(parameter.name, line)
 
 
-def _says_data(annotation: Any) -> bool:
-    """Whether it is what a caller could give."""
+def _is_data(annotation: Any) -> bool:
+    """True for a type of data that a caller could send."""
     return annotation not in (UNSAID, Any, None) and plain_schema(annotation) is not None
 
 
-def _reserved(name: str, line: int | None) -> SchemaError:
+def _reserved_error(name: str, line: int | None) -> SchemaError:
     message = f"the parameter name `{name}` is reserved for what Repertoire itself gives to a workflow"
     return SchemaError(message, line=line, hint="Rename the parameter.")
 
@@ -201,9 +216,11 @@ def _reserved(name: str, line: int | None) -> SchemaError:
 def _refuse_both(parameters: list[Parameter], kind: Any, line: int | None) -> None:
     if parameters:
         raise SchemaError(
-            f"both the payload's type {shown(kind)} and the parameter `{parameters[0].name}` say what the caller gives",
-            line=line, hint="Move the parameters into the type, or take the type away.",
-        )  # fmt: skip
+            f"both the payload's type {show_annotation(kind)} and the parameter `{parameters[0].name}` "
+            "say what the caller gives",
+            line=line,
+            hint="Move the parameters into the type, or take the type away.",
+        )
 
 
 def _remarks(parameters: list[Parameter], hints: Mapping[str, Any], line: int | None) -> list[Remark]:

@@ -1,7 +1,8 @@
-"""Types that need no reading: `str`, `list[int]`, `dict[str, Any] | None` and the like become pydantic-core's schema by a table.
+"""Simple types: makes pydantic-core's schema of `str`, `list[int]`, `dict[str, Any] | None` and the like by a table.
 
-Building a TypeAdapter costs milliseconds in a fresh process, for its own sake and for the memory pages it writes to; most
-parameters of most workflows are as plain as this. What the table does not know is left to pydantic, whole.
+Building a TypeAdapter costs milliseconds in a fresh process, for the work and for the memory pages that it writes to. Most parameters
+of most workflows are as simple as these. For a type that is not in the table, pydantic builds the whole schema. Used by `arguments`,
+`payload` and `schema`.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ _ANY: Final = {"type": "any"}
 
 
 class Adapter(Protocol):
-    """What is used of a TypeAdapter for arguments."""
+    """The part of a TypeAdapter that checks arguments."""
 
     def validate_python(self, value: Any, /) -> Any: ...
 
 
 class ForResults(Adapter, Protocol):
-    """What is used for a result: serial.ResultAdapter says more."""
+    """The part of a TypeAdapter that checks and writes a result; see `result_json.ResultAdapter`."""
 
     serializer: Any
     is_loose: bool
 
 
 class PlainAdapter:
-    """As TypeAdapter does it, on the schema that it would have made."""
+    """Does what a TypeAdapter does, on the schema that a TypeAdapter would build."""
 
     def __init__(self, schema: Any) -> None:
         from pydantic_core import SchemaSerializer, SchemaValidator
@@ -40,13 +41,16 @@ class PlainAdapter:
 
 
 def plain_adapter(annotation: Any) -> PlainAdapter | None:
-    """For a result."""
+    """The adapter for a result; None if the type is not simple."""
     schema = plain_schema(annotation)
     return None if schema is None else PlainAdapter(schema)
 
 
 def plain_arguments(parameters: Sequence[Parameter]) -> PlainAdapter | None:
-    """For parameters, all taken by keyword; validating gives a dict of those that were given or have a default."""
+    """The adapter for parameters, all taken by keyword; None if one is not simple.
+
+    Validation gives a dict of the parameters that were given or have a default.
+    """
     fields, rest = [], None
     for parameter in parameters:
         schema = plain_schema(parameter.annotation)
@@ -61,15 +65,15 @@ def plain_arguments(parameters: Sequence[Parameter]) -> PlainAdapter | None:
     arguments: dict[str, Any] = {"type": "arguments", "arguments_schema": fields}
     if rest is not None:
         arguments |= {"var_kwargs_mode": "uniform", "var_kwargs_schema": rest}
-    return PlainAdapter({"type": "call", "arguments_schema": arguments, "function": _given})
+    return PlainAdapter({"type": "call", "arguments_schema": arguments, "function": _as_dict})
 
 
 def plain_schema(annotation: Any) -> dict[str, Any] | None:
-    """The core schema that pydantic makes of it; None where only pydantic knows."""
+    """The core schema that pydantic makes of the type; None if the table does not know it."""
     try:
         if (name := _NAMED.get(annotation)) is not None:
             return {"type": name}
-    except TypeError:  # not hashable: Annotated[...] of something that is not
+    except TypeError:  # not hashable: Annotated[...] with unhashable metadata
         return None
     origin, arguments = get_origin(annotation) or annotation, get_args(annotation)
     if origin is list:
@@ -88,9 +92,9 @@ def _of(kind: str, **parts: Any) -> dict[str, Any] | None:
 
 
 def _is_loose(schema: Any) -> bool:
-    """Whether values of any type are a part of it."""
+    """True if the schema is or contains `any`."""
     return isinstance(schema, dict) and (schema.get("type") == "any" or any(map(_is_loose, schema.values())))
 
 
-def _given(**values: Any) -> dict[str, Any]:
+def _as_dict(**values: Any) -> dict[str, Any]:
     return values

@@ -1,4 +1,7 @@
-"""Pydantic's validation errors as sentences for a model: which field, what is wanted, what came."""
+"""Validation messages: turns pydantic's validation errors into sentences for a model. Used by `arguments` and `result`.
+
+Each sentence names the field, the wanted type and the value that came.
+"""
 
 from __future__ import annotations
 
@@ -37,29 +40,29 @@ _WORDS: Final = {
 def sentences(
     errors: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any], schema: Mapping[str, Any]
 ) -> list[str]:
-    """One sentence per place; what the members of a union want is joined with "or"."""
+    """One sentence for each place. The wanted types of a union's members are joined with "or"."""
     wanted: dict[str, list[str]] = {}
-    said: list[str] = []
+    lines: list[str] = []
     for error in errors:
         path = _path(error, arguments)
         if error["type"] in _MISSING:
-            said.append(_missing(error, path, schema))
+            lines.append(_missing_message(error, path, schema))
         elif error["type"] in _UNKNOWN:
-            said.append(_unknown(error, path, schema))
+            lines.append(_unknown_message(error, path, schema))
         elif (want := _want(error)) is None:
-            said.append(f"`{path}`: {_plain(error)}, got {shown(error['input'])}")
+            lines.append(f"`{path}`: {_plain_message(error)}, got {show_value(error['input'])}")
         else:
-            wants = wanted.setdefault(f"{path}\0{shown(error['input'])}", [])
+            wants = wanted.setdefault(f"{path}\0{show_value(error['input'])}", [])
             if want not in wants:
                 wants.append(want)
     for key, wants in wanted.items():
         path, _, got = key.partition("\0")
-        said.append(f"`{path}`: wants {' or '.join(wants)}, got {got}")
-    return list(dict.fromkeys(said))
+        lines.append(f"`{path}`: wants {' or '.join(wants)}, got {got}")
+    return list(dict.fromkeys(lines))
 
 
-def shown(value: Any) -> str:
-    """A value, cut, with its type: `'abc' (str)`."""
+def show_value(value: Any) -> str:
+    """A value with its type, cut at 100 characters: `'abc' (str)`."""
     try:
         text = repr(value)
     except Exception:  # repr is the author's code
@@ -68,7 +71,7 @@ def shown(value: Any) -> str:
 
 
 def words(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
-    """What a schema wants, in a few words."""
+    """The type that a schema wants, in a few words."""
     if "$ref" in schema:
         return words(root.get("$defs", {}).get(schema["$ref"].rpartition("/")[2], {}), root)
     if "enum" in schema:
@@ -85,14 +88,14 @@ def words(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
     return _WORDS.get(schema.get("type", ""), "a value")
 
 
-def _missing(error: Mapping[str, Any], path: str, schema: Mapping[str, Any]) -> str:
+def _missing_message(error: Mapping[str, Any], path: str, schema: Mapping[str, Any]) -> str:
     location = error["loc"]
     if len(location) != 1:
         return f"`{path}`: missing"
     return f"`{path}`: missing; wants {words(schema.get('properties', {}).get(location[0], {}), schema)}"
 
 
-def _unknown(error: Mapping[str, Any], path: str, schema: Mapping[str, Any]) -> str:
+def _unknown_message(error: Mapping[str, Any], path: str, schema: Mapping[str, Any]) -> str:
     if len(error["loc"]) != 1:
         return f"`{path}`: unknown field"
     names = ", ".join(schema.get("properties", {}))
@@ -100,7 +103,7 @@ def _unknown(error: Mapping[str, Any], path: str, schema: Mapping[str, Any]) -> 
 
 
 def _want(error: Mapping[str, Any]) -> str | None:
-    """What a type error asks for, in JSON's words; None when it is not a matter of type."""
+    """The type that a type error wants, in JSON's words; None for another kind of error."""
     message = str(error["msg"])
     found = re.match(r"Input should be (?:a valid |an instance of |an? )?(.+)", message)
     if error["type"] == "int_from_float":
@@ -118,13 +121,14 @@ def _want(error: Mapping[str, Any]) -> str | None:
     return f"a value {thing}" if re.match(r"(greater|less)", thing) else thing
 
 
-def _plain(error: Mapping[str, Any]) -> str:
+def _plain_message(error: Mapping[str, Any]) -> str:
+    """Pydantic's message without the prefix that it puts before an author's own."""
     message = re.sub(r"^(Value|Assertion) error, ", "", str(error["msg"]))
     return message[:1].lower() + message[1:]
 
 
 def _path(error: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
-    """`a.b[2]`; pydantic's location also names the members of unions, which are no part of the caller's data."""
+    """The error's place as `a.b[2]`, without the union members that pydantic's location also names."""
     first, *rest = error["loc"] or ("arguments",)
     path, current = str(first), arguments.get(str(first))
     for position, part in enumerate(rest):

@@ -1,7 +1,8 @@
-"""Integers beyond what JSON readers take: Python, pydantic and msgspec read at most 4,300 digits, since reading more takes long.
+"""Big integers: reads and writes JSON whose integers have more than 4,300 digits.
 
-The rule: an integer of up to 4,300 digits is a number. A longer one is text in a result whose type says nothing; where it promises an
-integer, the result is given as text in parts. Used by the worker (results), by `envelope` and by whoever reads a stored result.
+Python, pydantic and msgspec read at most 4,300 digits, because reading more takes long. The rule: an integer of up to 4,300 digits
+is a number. A longer one is text in a result without a declared type. If the type promises an integer, the client gets the result
+as text in parts. Used by the worker (results), the envelope, and code that reads a stored result.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ _CHUNK: Final = 4_000
 
 
 def has_long(text: str) -> bool:
-    """Whether JSON text may hold an integer that `json.loads` refuses."""
+    """True if JSON text may hold an integer that `json.loads` refuses."""
     return len(text) > MAX_DIGITS and _LONG.search(text) is not None
 
 
 def is_readable(text: str) -> bool:
-    """Whether every reader of JSON takes it."""
+    """True if every JSON reader accepts the text."""
     if not has_long(text):
         return True
     try:
@@ -32,17 +33,17 @@ def is_readable(text: str) -> bool:
 
 
 def with_text(text: str) -> str:
-    """JSON text in which such integers are texts of their digits; the same text where there are none."""
+    """The JSON text with each long integer as a string of its digits. Without long integers, the same text."""
     return json.dumps(json.loads(text, parse_int=_as_text)) if has_long(text) else text
 
 
 def loads(text: str) -> Any:
-    """As `json.loads`, for any integer."""
+    """Like `json.loads`, but reads integers of any length."""
     return json.loads(text, parse_int=_whole) if has_long(text) else json.loads(text)
 
 
 def decimal(value: int, limit: int) -> str:
-    """Its digits; of one with more than `limit` what it is in words, since writing them takes time that grows with their square."""
+    """The decimal digits of `value`. Beyond `limit` digits, a short description: writing digits takes quadratic time."""
     if value.bit_length() * 0.30103 > limit:
         return f"an integer of {value.bit_length()} bits"
     sign, left, parts = ("-" if value < 0 else ""), abs(value), []
@@ -58,7 +59,7 @@ def _as_text(digits: str) -> int | str:
 
 
 def _whole(digits: str) -> int:
-    """Piece by piece: the limit is one of reading text at once."""
+    """Read an integer in chunks: Python limits the digits of one read, not the size of the number."""
     sign, digits = (-1, digits[1:]) if digits.startswith("-") else (1, digits)
     value = 0
     for start in range(0, len(digits), _CHUNK):

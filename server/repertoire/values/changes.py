@@ -1,7 +1,10 @@
-"""What a step has changed in the state, so that it is recorded with the step and made again where the step is not. Used by the worker.
+"""State changes of a step: compares `session_state` before and after, and applies the difference again on replay. Used by the worker.
 
-Only what is different: keys of dicts, what was put behind the end of a list, else the value whole. Code that ran beside the step may
-have changed the same since: what it put into a list stays, what both counted is added up, and anything else is refused.
+The journal keeps the change with the step's result, because replay does not run the step. Theory of operation:
+
+1. A change is a tree. It holds the changed keys of a dict, the items appended to a list, or else the whole new value.
+2. Code that ran beside the step may have changed the same value. Its list items stay. Two changes of an integer are added up.
+   Any other conflict raises NonDeterminism.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections import Counter
 from typing import Any, Final
 
 from . import codec
-from .merge import updated
+from .merge import update_in_place
 from .refusals import NonDeterminism, StateError
 from .trees import TAG, Encoder, read_tree
 
@@ -25,15 +28,15 @@ Before = bytes | str | None
 
 
 def before(state: dict[str, Any]) -> Before:
-    """The state as it is now, to be compared. None: it cannot be stored now, so nothing is known of it."""
+    """A snapshot of the state, for a later comparison. None if the state cannot be stored now."""
     try:
         return codec.mark(state) or codec.encode(state)
-    except (StateError, RuntimeError):  # another thread changes it just now
+    except (StateError, RuntimeError):  # RuntimeError: another thread is changing it
         return None
 
 
 def change(was: Before, now: Before, *, beside: bool) -> Any:
-    """What is different now, as a tree; None: nothing. `beside`: other code may have gone on meanwhile."""
+    """The difference of two snapshots as a tree; None if there is none. `beside`: other code may have run at the same time."""
     if was is None or now is None or now == was:
         return None
     return _change(_tree(was), _tree(now), beside)
@@ -61,42 +64,42 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def make_again(state: dict[str, Any], tree: Any) -> None:
-    """In place. What is as it was recorded stays as it is."""
-    _made(state, tree)
+    """Apply a recorded change to the state, in place. Values that already equal the recorded ones stay."""
+    _apply(state, tree)
 
 
-def _made(held: Any, tree: Any) -> Any:
+def _apply(held: Any, tree: Any) -> Any:
     kind, *rest = tree
     if kind == "value":
-        return updated(held, read_tree(rest[0])) if len(rest) == 1 else _scalar(held, *rest)
+        return update_in_place(held, read_tree(rest[0])) if len(rest) == 1 else _apply_scalar(held, *rest)
     if kind == "list":
-        held.extend(_missing(held, *rest))
+        held.extend(_missing_items(held, *rest))
         return held
     new, gone = rest
     for key in gone:
         held.pop(key, None)
     for key, one in new.items():
-        held[key] = _made(held.get(key), one)
+        held[key] = _apply(held.get(key), one)
     return held
 
 
-def _scalar(held: Any, now: Any, was: Any) -> Any:
+def _apply_scalar(held: Any, now: Any, was: Any) -> Any:
     if _is_same(held, was) or _is_same(held, now):
         return now
     if type(held) is type(was) is type(now) is int:
         return held + now - was
     raise NonDeterminism(
-        f"a step has made {was!r} in session_state {now!r}, where there is {held!r} now",
+        f"a step changed a value in session_state from {was!r} to {now!r}, but it is {held!r} now",
         hint="Code that runs beside a step must not change the same value: change it after the step.",
     )
 
 
-def _missing(held: list[Any], was: int | list[int], tail: list[Any]) -> list[Any]:
-    """Of `tail` what is not there yet, beside what was there before."""
+def _missing_items(held: list[Any], was: int | list[int], tail: list[Any]) -> list[Any]:
+    """The items of `tail` that the list lacks. Items from before the step (`was`: their number or digests) do not count."""
     there = [Encoder().write(one, "") for one in (held[was:] if isinstance(was, int) else held)]
     if isinstance(was, list):
         left = Counter(was)
-        there = [one for one in there if not _counted_off(left, _digest(one))]
+        there = [one for one in there if not _count_off(left, _digest(one))]
     new = []
     for one in tail:
         found = next((i for i, other in enumerate(there) if _is_same(one, other)), None)
@@ -111,13 +114,14 @@ def _digest(tree: Any) -> int:
     return zlib.crc32(marshal.dumps(tree, _PLAIN_MARSHAL))
 
 
-def _counted_off(left: Counter[int], digest: int) -> bool:
+def _count_off(left: Counter[int], digest: int) -> bool:
+    """Take one occurrence of `digest` off. False if none was left."""
     left[digest] -= 1
     return left[digest] >= 0
 
 
-class Watch:
-    """Of one run: what its steps change in the state, each what is new since the last one ended."""
+class StepChanges:
+    """Finds the state changes of one run's steps. Each step gets the changes since the last step ended."""
 
     def __init__(self) -> None:
         self._going_on = 0
@@ -126,12 +130,12 @@ class Watch:
 
     def begin(self, state: dict[str, Any]) -> None:
         with self._lock:
-            if not self._going_on:  # else what those have done until now would be nobody's
+            if not self._going_on:  # a new snapshot would lose the changes of the steps that are still running
                 self._seen = before(state)
             self._going_on += 1
 
     def end(self, state: dict[str, Any], *, beside: bool) -> Any:
-        """As `change`."""
+        """The step's change, as `change` gives it."""
         with self._lock:
             was, self._seen = self._seen, before(state)
             beside = beside or self._going_on > 1

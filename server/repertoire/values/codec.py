@@ -1,10 +1,12 @@
-"""A session's state as JSON text and back: what is read is what was written, of the same types at every level, or writing is refused.
+"""State codec: writes a session's state as JSON text and reads it back, with the same types at every level. Used by sessions and records.
 
-The law: `decode(encode(x)) == x`, or a StateError that names the place. Exact types only: what came back as something like it would be
-a silent change of the author's data. Objects of classes are restored and not made: no constructor and no validator runs. Two places
-that hold one object hold two equal ones afterwards. Never pickle: what is stored was written by code that is not trusted.
+1. `decode(encode(x)) == x`, or `encode` raises a StateError that names the place.
+2. Exact types only. A value that came back as a similar type would be a silent change of the author's data.
+3. Objects of classes are restored without a constructor or a validator.
+4. Two places that hold one object hold two equal objects afterwards.
+5. Never pickle: stored data was written by code that is not trusted.
 
-Other types than JSON's own are in `trees`.
+`trees` handles all types that JSON does not have.
 """
 
 from __future__ import annotations
@@ -17,15 +19,15 @@ from .refusals import StateError
 from .trees import TAG, Encoder, read_tree, short
 
 _PLAIN_MARSHAL: Final = 2
-"""The last format that writes each value where it stands: later ones depend on which values are one object."""
+"""The last marshal version that writes equal values equally. In later versions the bytes depend on object identity."""
 
 _PLAIN_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _TEXT: Final = frozenset({str})
 
 
 def encode(state: dict[str, Any]) -> str:
-    """ASCII JSON text, the same for the same state. Raises StateError naming the place of what cannot be stored."""
-    return written(state, Encoder(), "session_state")
+    """ASCII JSON text, the same for the same state. Raises StateError that names the place of a value that cannot be stored."""
+    return write_with(state, Encoder(), "session_state")
 
 
 def decode(text: str, *, models_as: Literal["model", "dict"] = "model") -> dict[str, Any]:
@@ -37,34 +39,37 @@ def decode(text: str, *, models_as: Literal["model", "dict"] = "model") -> dict[
 
 
 def mark(state: dict[str, Any]) -> bytes | None:
-    """Equal marks mean equal states, to the types and the order of keys; unequal ones nothing: a set has no order. None for
-    a state with models, dates and the like. Ten times as fast as `encode`."""
+    """Bytes for a quick comparison; None for a state with models, dates and the like. Ten times as fast as `encode`.
+
+    Equal marks mean equal states, also in types and key order. Unequal marks mean nothing, because a set has no order.
+    """
     try:
         return marshal.dumps(state, _PLAIN_MARSHAL)
-    except ValueError:  # of a type that marshal does not know, or nested too deeply
+    except ValueError:  # a type that marshal does not know, or nested too deeply
         return None
 
 
 def of_mark(mark: bytes) -> dict[str, Any]:
-    """The state again. Only of a mark that was made in this process: it is no format to store."""
+    """The state from its mark. The mark must come from this process: marshal is no format to store."""
     state: dict[str, Any] = marshal.loads(mark)
     return state
 
 
 def write_value(value: Any) -> str:
-    """Any value for a record: what `encode` refuses becomes its `repr`, so a secret is not told. Never fails for what the value holds."""
+    """Any value as JSON text, for a record. Never fails: a value that `encode` refuses becomes its `repr`, which hides secrets."""
     try:
-        return written(value, Encoder(lambda value, path: short(value), is_record=True), "value")
-    except StateError:  # it contains itself, or is too deep
+        return write_with(value, Encoder(lambda value, path: short(value), is_record=True), "value")
+    except StateError:  # it contains itself, or is nested too deeply
         return json.dumps(short(value))
 
 
 def read_value(text: str) -> Any:
-    """What `write_value` wrote."""
+    """Read a value that `write_value` wrote."""
     return _read(text, models=True)
 
 
-def written(value: Any, encoder: Encoder, path: str) -> str:
+def write_with(value: Any, encoder: Encoder, path: str) -> str:
+    """JSON text of the value, by this encoder where the value needs more than JSON's own types."""
     try:
         if (text := _write_plain(value)) is not None:
             return text
@@ -74,7 +79,7 @@ def written(value: Any, encoder: Encoder, path: str) -> str:
 
 
 def _write_plain(value: Any) -> str | None:
-    """At C's speed, for a value of JSON's own types and nothing else: many times faster, and most states are so."""
+    """JSON text at C speed, for a value of JSON's own types only; else None. Many times faster, and most states qualify."""
     try:
         text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError):
@@ -87,11 +92,11 @@ def _write_plain(value: Any) -> str | None:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether JSON gives back just this. Ends: `json.dumps` has seen that nothing contains itself."""
+    """True if JSON gives back exactly this value. The loop ends: `json.dumps` has found no value that contains itself."""
     if type(value) in _PLAIN_SCALARS:
         return True
     pending = [value]
-    for one in pending:  # grows while it is read
+    for one in pending:  # the list grows during the loop
         kind = type(one)
         if kind is dict:
             if TAG in one or not _TEXT.issuperset(map(type, one)):
@@ -101,7 +106,7 @@ def _is_plain(value: Any) -> bool:
             inside = one
         else:
             return False
-        if not _PLAIN_SCALARS.issuperset(map(type, inside)):  # whole maps at C's speed: a state may have 100,000 nodes
+        if not _PLAIN_SCALARS.issuperset(map(type, inside)):  # one C call per container: a state may have 100,000 nodes
             pending.extend(item for item in inside if type(item) not in _PLAIN_SCALARS)
     return True
 

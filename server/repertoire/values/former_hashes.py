@@ -1,4 +1,7 @@
-"""Arguments of steps as the first versions told them apart, so that their journals are still answered from. Used by the worker on replay."""
+"""Former hashes: texts of step arguments as the first versions hashed them, so that replay still accepts their journals.
+
+Used by `records`.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,13 @@ from zoneinfo import ZoneInfo
 
 from . import codec, instances
 from .refusals import StateError
-from .trees import Encoder, tagged
+from .trees import Encoder, tag_value
 
 _COLLECTIONS: Final = frozenset({"deque", "OrderedDict", "defaultdict", "Counter", "timezone", "ZoneInfo"})
 
 
 class _Encoder(Encoder):
-    """Models by their JSON form; no enums, named tuples and the like."""
+    """The first versions' encoder: models in their JSON form; no enums, named tuples and the like."""
 
     def write(self, value: Any, path: str) -> Any:
         kind = type(value)
@@ -24,8 +27,8 @@ class _Encoder(Encoder):
         if kind is datetime or kind is time:
             zone = value.tzinfo
             if isinstance(zone, ZoneInfo) and zone.key is not None:
-                return tagged(kind.__name__, [value.replace(tzinfo=None).isoformat(), zone.key, value.fold])
-            return tagged(kind.__name__, [value.isoformat(), None, value.fold])
+                return tag_value(kind.__name__, [value.replace(tzinfo=None).isoformat(), zone.key, value.fold])
+            return tag_value(kind.__name__, [value.isoformat(), None, value.fold])
         return super().write(value, path)
 
     def _of_class(self, value: Any, path: str) -> Any:
@@ -36,16 +39,17 @@ class _Encoder(Encoder):
                 plain = value.model_dump(mode="json", by_alias=False, round_trip=True, warnings=False)
             except (ValueError, TypeError) as error:
                 raise StateError(path) from error
-            return tagged("model", self.write(plain, path), cls=name)
+            return tag_value("model", self.write(plain, path), cls=name)
         if is_dataclass(kind):
-            told = {one: getattr(value, one) for one in instances.field_names(kind) if hasattr(value, one)}
-            return tagged("dataclass", {one: self.write(item, path) for one, item in told.items()}, cls=name)
+            held = {one: getattr(value, one) for one in instances.field_names(kind) if hasattr(value, one)}
+            return tag_value("dataclass", {one: self.write(item, path) for one, item in held.items()}, cls=name)
         raise StateError(path)
 
 
 def shape_of(value: Any) -> str:
+    """The value as the first versions compared it."""
     try:
-        return codec.written({"": value}, _Encoder(), "")
+        return codec.write_with({"": value}, _Encoder(), "")
     except (StateError, RecursionError):
         pass
     if isinstance(value, dict):

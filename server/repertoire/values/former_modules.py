@@ -1,5 +1,7 @@
-"""Former modules: where classes of ours have moved, so that values stored under their old names still load; used by `instances` and
-`records`. A row stays for ever: homes are older than their server."""
+"""Former modules: maps the old module of a Repertoire class to its module of today, so that old stored values still load.
+
+Used by `instances` and `records`. A row stays for ever: a home may be much older than its server.
+"""
 
 from __future__ import annotations
 

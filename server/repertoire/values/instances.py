@@ -1,6 +1,7 @@
-"""Objects of an author's classes, taken apart and put together as they were: dataclasses, pydantic models, enums, named tuples.
+"""Instances: takes objects of an author's classes apart and restores them: dataclasses, pydantic models, enums, named tuples.
 
-Restored, not made: no constructor, validator or property runs, which might do more than restore. Used by `codec` and `update`.
+Restoring runs no constructor, validator or property, because the author's code might do more than restore. `reference` names a class,
+and `resolve_reference` finds it again. Used by `trees`, `exceptions`, `merge` and `former_hashes`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, Final, NamedTuple, get_args, get_origin
 from .former_modules import current_module
 
 _HEAP_TYPE: Final = 1 << 9
-"""CPython's flag of a class that was not made in C."""
+"""CPython's type flag of a class that is defined in Python, not in C."""
 
 # Names of classes
 
@@ -27,7 +28,7 @@ def name_of(kind: type) -> str:
 
 
 def find_class(name: str) -> Any:
-    """The class of this name; None when it is gone, or was made inside a function."""
+    """The class of this name; None if it is gone or was defined inside a function."""
     module_name, _, path = name.partition(":")
     module_name = current_module(module_name)
     try:
@@ -40,7 +41,7 @@ def find_class(name: str) -> Any:
 
 
 def reference(kind: Any) -> Any:
-    """How `referred` finds it again, as JSON: its name, or for a type made of others those too. None: it could not be found."""
+    """JSON by which `resolve_reference` finds a type: its name, or a list for a generic type or a union. None if it cannot be found."""
     if kind is types.NoneType:
         return "None"
     generic = getattr(kind, "__pydantic_generic_metadata__", None) or {}
@@ -55,33 +56,33 @@ def reference(kind: Any) -> Any:
     return None if of is None or None in parts else [of, *parts]
 
 
-def referred(kept: Any) -> Any:
-    """What `reference` told of; None when it is gone."""
+def resolve_reference(kept: Any) -> Any:
+    """The type that `reference` described; None if it is gone."""
     if isinstance(kept, str):
         return types.NoneType if kept == "None" else find_class(kept)
     of, *parts = kept
-    arguments = [referred(one) for one in parts]
+    arguments = [resolve_reference(one) for one in parts]
     if None in arguments:
         return None
     try:
         if of == "|":
             return reduce(operator.or_, arguments)
-        found = referred(of)
+        found = resolve_reference(of)
         return None if found is None else found[tuple(arguments) if len(arguments) > 1 else arguments[0]]
     except Exception:  # the class has other parameters now; __class_getitem__ may be the author's
         return None
 
 
-# What an object holds
+# Attributes of an object
 
 
 def is_plain(kind: type) -> bool:
-    """Whether what its objects hold is in attributes, and in nothing of a base made in C: no dict, no exception."""
+    """True if the objects hold their data in attributes only. False with a base in C other than object: a dict, an exception."""
     return all(one is object or one.__flags__ & _HEAP_TYPE for one in kind.__mro__)
 
 
 def slots(kind: type) -> dict[str, Any]:
-    """Its slots by name. Those that pydantic has for itself are no attributes."""
+    """The class's slots by name, without the slots that pydantic uses itself."""
     return {
         name: member
         for one in reversed(kind.__mro__)
@@ -91,26 +92,26 @@ def slots(kind: type) -> dict[str, Any]:
 
 
 def attributes(value: Any, of_slots: dict[str, Any]) -> dict[str, Any]:
-    """All that it holds, read past properties and __getattribute__."""
+    """All attributes that the object holds, read without properties and __getattribute__."""
     try:
         held = dict(object.__getattribute__(value, "__dict__"))
-    except AttributeError:  # slots alone
+    except AttributeError:  # the class has slots only
         held = {}
     for name, member in of_slots.items():
         try:
             held[name] = member.__get__(value)
-        except AttributeError:  # nothing was put there
+        except AttributeError:  # the slot is empty
             continue
     return held
 
 
-def can_be_worked_out(kind: type, name: str) -> bool:
-    """Whether it is what a cached property has given: where that cannot be stored it is worked out again."""
+def is_cached_property(kind: type, name: str) -> bool:
+    """True if the attribute is the value of a cached property. A value that cannot be stored is then computed again."""
     return any(isinstance(vars(one).get(name), cached_property) for one in kind.__mro__)
 
 
 def put_attributes(value: Any, held: dict[str, Any]) -> None:
-    """Raises AttributeError where its class has no room for one."""
+    """Set attributes without the class's code. Raises AttributeError if the class has no room for one."""
     of_slots = slots(type(value))
     for name in held.keys() & of_slots.keys():
         of_slots[name].__set__(value, held[name])
@@ -119,7 +120,7 @@ def put_attributes(value: Any, held: dict[str, Any]) -> None:
 
 
 def replace_attributes(value: Any, held: dict[str, Any]) -> None:
-    """What it held before and is not among these is gone."""
+    """Set these attributes and delete all others."""
     of_slots = slots(type(value))
     for name in attributes(value, of_slots).keys() - held.keys():
         object.__delattr__(value, name) if name in of_slots else object.__getattribute__(value, "__dict__").pop(name)
@@ -133,8 +134,8 @@ def field_names(kind: Any) -> list[str]:
     return [one.name for one in fields(kind)]
 
 
-def made_dataclass(kind: Any, held: dict[str, Any], more: dict[str, Any], lacks: list[str]) -> Any:
-    """None when the class has other fields now and no default for what is new."""
+def restore_dataclass(kind: Any, held: dict[str, Any], more: dict[str, Any], lacks: list[str]) -> Any:
+    """The object; None if the class has lost a field or has a new field without a default."""
     if not (isinstance(kind, type) and is_dataclass(kind) and is_plain(kind)):
         return None
     names = field_names(kind)
@@ -142,12 +143,12 @@ def made_dataclass(kind: Any, held: dict[str, Any], more: dict[str, Any], lacks:
     defaults = _defaults(kind, missing)
     if defaults is None or not held.keys() <= set(names):
         return None
-    made = object.__new__(kind)
+    value = object.__new__(kind)
     try:
-        put_attributes(made, {**held, **defaults, **more})
+        put_attributes(value, {**held, **defaults, **more})
     except AttributeError:  # it has slots now
         return None
-    return made
+    return value
 
 
 def _defaults(kind: Any, names: list[str]) -> dict[str, Any] | None:
@@ -163,11 +164,11 @@ def _defaults(kind: Any, names: list[str]) -> dict[str, Any] | None:
     return found
 
 
-# Pydantic models. Pydantic is not imported for states without one.
+# Pydantic models. States without models do not import pydantic.
 
 
 class Model(NamedTuple):
-    """A model taken apart. `given` are the fields that were set; `lacks`, fields without a value."""
+    """The parts of a pydantic model. `given`: the fields that were set. `lacks`: fields without a value."""
 
     fields: dict[str, Any]
     given: list[str]
@@ -187,7 +188,8 @@ def model_fields(kind: Any) -> dict[str, Any]:
     return found
 
 
-def taken_apart(value: Any) -> Model:
+def take_apart(value: Any) -> Model:
+    """The parts of a pydantic model, for `restore_model`."""
     import pydantic
 
     kept = pydantic.BaseModel.__getstate__(value)
@@ -204,8 +206,8 @@ def taken_apart(value: Any) -> Model:
     )
 
 
-def made_model(kind: Any, kept: Model) -> Any:
-    """None when the class has changed so that these are not its fields any more."""
+def restore_model(kind: Any, kept: Model) -> Any:
+    """The model; None if its class has changed so that these fields no longer fit."""
     if kind is None or not is_model(kind):
         return None
     known = model_fields(kind)
@@ -219,23 +221,24 @@ def made_model(kind: Any, kept: Model) -> Any:
             if field.is_required():
                 return None
             fields[name] = _default(field, fields)
-    made: Any = object.__new__(kind)
+    value: Any = object.__new__(kind)
     put_model(
-        made, kept._replace(fields=fields, extra={**(kept.extra or {}), **gone} if how == "allow" else kept.extra)
+        value, kept._replace(fields=fields, extra={**(kept.extra or {}), **gone} if how == "allow" else kept.extra)
     )
-    return made
+    return value
 
 
 def put_model(value: Any, kept: Model) -> None:
+    """Set all parts of a model. Private attributes that `kept` lacks get their defaults."""
     import pydantic
     import pydantic_core
 
     kind: Any = type(value)
     private = kept.private
     if declared := kind.__private_attributes__:
-        begun = {name: one.get_default() for name, one in declared.items() if name not in (private or {})}
-        begun = {name: one for name, one in begun.items() if one is not pydantic_core.PydanticUndefined}
-        private = {**(private or {}), **begun}
+        defaults = {name: one.get_default() for name, one in declared.items() if name not in (private or {})}
+        defaults = {name: one for name, one in defaults.items() if one is not pydantic_core.PydanticUndefined}
+        private = {**(private or {}), **defaults}
     pydantic.BaseModel.__setstate__(
         value,
         {
@@ -257,13 +260,13 @@ def _default(field: Any, fields: dict[str, Any]) -> Any:
 
 
 def enum_name(value: Enum) -> str | None:
-    """The name under which its class gives just this member; None of a combination of flags, and of what cannot be found."""
+    """The member's name in its class. None for a combination of flags, or if that name gives another member."""
     name = value._name_
     return name if name is not None and type(value).__members__.get(name) is value else None
 
 
-def made_member(kind: Any, name: str | None, value: Any) -> Any:
-    """The value itself where there is no such member any more."""
+def find_member(kind: Any, name: str | None, value: Any) -> Any:
+    """The enum member, by name or else by value. If the class has no such member any more, the value itself."""
     if not (isinstance(kind, type) and issubclass(kind, Enum)):
         return value
     if name is not None and name in kind.__members__:
@@ -279,8 +282,8 @@ def is_named_tuple(kind: type) -> bool:
     return issubclass(kind, tuple) and isinstance(names, tuple) and all(isinstance(one, str) for one in names)
 
 
-def made_named_tuple(kind: Any, names: list[str], items: list[Any]) -> Any:
-    """A plain tuple where the class has other fields now."""
+def restore_named_tuple(kind: Any, names: list[str], items: list[Any]) -> Any:
+    """The named tuple; a plain tuple if the class has other fields now."""
     if not (isinstance(kind, type) and is_named_tuple(kind)) or list(kind._fields) != names:  # type: ignore[attr-defined]
         return tuple(items)
     return tuple.__new__(kind, items)

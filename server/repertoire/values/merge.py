@@ -1,8 +1,13 @@
-"""A value that is held is brought to what is stored, in place: what a body holds of the state stays the state's. Used by `ambient`.
+"""Merge: updates a held value in place to equal a stored one, so that the body's references into the state stay valid.
 
-Where the stored value is of the same type, the object that is held becomes equal to it, and so do the ones within it. Where an object
-cannot change (a tuple, a frozen dataclass), it stays if all within it does. In a list, what is stored unchanged is the same object
-wherever it stands now; of the rest, what stands at the same place.
+`update_in_place` follows four rules:
+
+1. If both values have the same type, the held object becomes equal to the stored one. The same holds for the objects inside.
+2. An object that cannot change (a tuple, a frozen dataclass) stays if everything inside it stays.
+3. A list element with an equal stored element stays the same object, wherever that element stands now.
+4. The other list elements are paired by position.
+
+Used by `ambient` (the state) and `changes` (replay). `merge` does the same for a dict of defaults.
 """
 
 from __future__ import annotations
@@ -19,25 +24,25 @@ from .trees import Encoder
 _DICTS: Final = frozenset({dict, OrderedDict, defaultdict, Counter})
 
 
-def updated(held: Any, stored: Any) -> Any:
-    """What is to stand where `held` stood: the same object wherever its type allows. Nothing of it is shared with another place."""
+def update_in_place(held: Any, stored: Any) -> Any:
+    """The value to put in the place of `held`: the same object if its type allows. It shares no object with another place."""
     return _Update().value(held, stored)
 
 
 def merge(defaults: dict[Any, Any], stored: dict[Any, Any]) -> None:
-    """The same for a dict of defaults: what it has and `stored` has not stays, in the dicts within it too."""
+    """Put stored values into a dict of defaults. Keys that `stored` lacks stay, also in nested dicts."""
     for key, value in stored.items():
         default = defaults.get(key)
         if type(value) is dict and type(default) is dict:
             merge(default, value)
         else:
-            defaults[key] = value if default is None else updated(default, value)
+            defaults[key] = value if default is None else update_in_place(default, value)
 
 
 class _Update:
     def __init__(self) -> None:
         self._done: set[int] = set()
-        """Objects that were brought up to date: one that is held at two places cannot become two values."""
+        """Ids of updated objects: one object that is held at two places cannot become two values."""
 
     def value(self, held: Any, stored: Any) -> Any:
         kind = type(stored)
@@ -61,7 +66,7 @@ class _Update:
         self._done.add(id(held))
         merged = self.items(held, stored)
         held.clear()
-        for key, item in merged.items():  # not update(), by which a Counter counts on
+        for key, item in merged.items():  # not update(): a Counter would add the counts
             held[key] = item
         if type(held) is defaultdict:
             held.default_factory = stored.default_factory
@@ -85,13 +90,13 @@ class _Update:
         return held
 
     def _elements(self, held: list[Any], stored: list[Any]) -> list[Any]:
-        """Each of `stored` as the one of `held` that it is."""
+        """The stored elements, each as the held object that it matches, if there is one."""
         left: dict[str, list[int]] = {}
         for i, one in enumerate(held):
             left.setdefault(_text(one), []).append(i)
         same = [found.pop(0) if (found := left.get(_text(one))) else None for one in stored]
         taken = {i for i in same if i is not None}
-        at_place = len(stored) >= len(held)  # where some have gone, nobody can say which
+        at_place = len(stored) >= len(held)  # in a shorter list we cannot tell which elements are gone
         return [
             self.value(held[i if i is not None else place], one)
             if i is not None or (at_place and place < len(held) and place not in taken)
@@ -130,7 +135,7 @@ class _Update:
         return held
 
     def _model(self, held: Any, stored: Any) -> Any:
-        ours, theirs = instances.taken_apart(held), instances.taken_apart(stored)
+        ours, theirs = instances.take_apart(held), instances.take_apart(stored)
         merged = theirs._replace(
             fields=self.items(ours.fields, theirs.fields),
             extra=None if theirs.extra is None else self.items(ours.extra or {}, theirs.extra),
@@ -147,7 +152,7 @@ class _Update:
 
 
 def _text(value: Any) -> str:
-    """The same for equal values, types included; another each time for what cannot be stored."""
+    """Equal texts for equal values of equal types. A value that cannot be stored gets a text of its own."""
     try:
         return json.dumps(Encoder().write(value, ""))
     except (StateError, RecursionError):

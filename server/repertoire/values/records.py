@@ -1,4 +1,8 @@
-"""Values, arguments and exceptions as the journal keeps them."""
+"""Records: writes a step's result, arguments and exception as the journal keeps them, and reads them back.
+
+`encode` writes results, `shape_of` and `hash_of` compare arguments, `describe` and `revive` keep exceptions. `CallError` is a failed call.
+Used by the worker and by `cached`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,10 @@ from .trees import Encoder
 
 
 class CallError(RuntimeError):
-    """What a door was asked to do failed. `code`, `type` and `hint` say how; of a workflow, `run_id` is the run that failed."""
+    """Raised in the body when a call through a door failed. `code`, `type` and `hint` say how.
+
+    For a failed workflow, `run_id` is the run that failed.
+    """
 
     def __init__(self, message: str, *, code: str, type: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -26,20 +33,20 @@ class CallError(RuntimeError):
 
 
 def hash_of(op: str, text: str) -> str:
-    """64 bits of sha256: enough to notice that a call is another one."""
+    """64 bits of sha256: enough to notice a different call."""
     return hashlib.sha256(f"{op}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def shape_of(value: Any) -> str:
-    """Arguments of a step as text, to be compared on replay. What cannot be stored counts by its type."""
+    """Arguments of a step as text, for comparison on replay. A value that cannot be stored counts by its type."""
     try:
-        return codec.written({"": value}, Encoder(_type_of), "")
-    except (StateError, RecursionError):  # something in it cannot be written as it is, though its type can be
+        return codec.write_with({"": value}, Encoder(_type_of), "")
+    except (StateError, RecursionError):  # a part of a storable type cannot be written, a deep list for example
         return former_hashes.shape_of(value)
 
 
 def former_hash(label: str, args: Any) -> str:
-    """Of a step, as the first versions recorded it."""
+    """The hash of a step as the first versions recorded it."""
     return hash_of("step", f"{label}\0{former_hashes.shape_of(args)}")
 
 
@@ -48,7 +55,7 @@ def _type_of(value: Any, path: str) -> str:
 
 
 def encode(value: Any, change: Any = None) -> str:
-    """With what has changed in the state. Raises StateError naming the place of what cannot be recorded."""
+    """A step's result as JSON, with its change of the state. Raises StateError that names the place that cannot be recorded."""
     try:
         text = codec.encode({"result": value})
         return text if change is None else f'{text[:-1]},"state":{json.dumps(change)}}}'
@@ -61,34 +68,34 @@ def encode(value: Any, change: Any = None) -> str:
 
 
 def describe(error: BaseException, change: Any = None) -> str:
-    """An exception so that `revive` makes one like it, as JSON, with what has changed in the state. Raises StateError."""
+    """An exception as JSON for `revive`, with the step's change of the state. Raises StateError."""
     return json.dumps({**exceptions.describe(error), **({} if change is None else {"state": change})})
 
 
 def revive(known: dict[str, Any]) -> BaseException:
-    """The same exception, so that the body's `except` clauses do what they did."""
+    """The exception that `describe` wrote, so that the body's `except` clauses match it again."""
     if "args" not in known or not isinstance(known["args"], str | None):
-        return exceptions.made(known)
+        return exceptions.rebuild(known)
     return _revive_first(known)
 
 
 def _revive_first(known: dict[str, Any]) -> BaseException:
-    """As the first versions wrote one: the same type where it can be found and made from its arguments."""
+    """Read the first versions' form: the same type if its class can be found and its arguments build it."""
     try:
         kind: Any = builtins if known["module"] == "builtins" else import_module(current_module(known["module"]))
         for part in known["name"].split("."):
             kind = getattr(kind, part)
         args = codec.decode(known["args"])["args"]
-        error = _made(kind, args, known["text"])
+        error = _build(kind, args, known["text"])
         if isinstance(error, BaseException):
             return error
-    except Exception:  # its module is gone, or it was made in a function
+    except Exception:  # its module is gone, or its class is defined in a function
         pass
     return CallError(known["text"], code="exception", type=known["name"])
 
 
-def _made(kind: Any, args: list[Any], text: str) -> Any:
-    """As its author makes it, if that says the same; else without asking its constructor, which may want something else."""
+def _build(kind: Any, args: list[Any], text: str) -> Any:
+    """Call the constructor if that gives the same text. Else skip it: it may want other arguments."""
     try:
         error = kind(*args)
         if str(error) == text:

@@ -1,13 +1,13 @@
-"""Why a workflow, its arguments, its result or its state were refused: one class each, with a stable code.
+"""Refusals: one exception class, with a stable code, for each reason to refuse a workflow, its arguments, its result or its state.
 
-The message is a sentence for the model that wrote the workflow or called it. Not for exceptions of the body itself.
+The message is a sentence for the model that wrote or called the workflow. Used everywhere; not for exceptions of the body itself.
 """
 
 from __future__ import annotations
 
 
 class Refusal(Exception):
-    """The root; `kind` is what the caller sees as the error's type."""
+    """The base class. The caller sees `kind` as the error's type."""
 
     code = "refused"
     kind = "Refusal"
@@ -26,8 +26,8 @@ class SchemaError(Refusal):
     kind = "SchemaError"
 
 
-class NotMade(SchemaError):
-    """A class whose constructor raised. Its cause may lie outside the file, so it is tried again at the next look."""
+class ConstructorFailed(SchemaError):
+    """The constructor of a class raised. The cause may lie outside the file, so the next look at the file tries again."""
 
     code = "import_failed"
 
@@ -40,28 +40,28 @@ class ArgumentError(Refusal):
 
 
 class ResultNotJson(Refusal):
-    """What `run` returned has no JSON form."""
+    """The value that `run` returned has no JSON form."""
 
     code = "result_not_json"
     kind = "TypeError"
 
 
 class ResultMismatch(Refusal):
-    """What `run` returned is not what its annotation says."""
+    """The value that `run` returned does not match its annotation."""
 
     code = "result_mismatch"
     kind = "ValidationError"
 
 
 class ResultTooLarge(Refusal):
-    """What `run` returned is longer than a result may be."""
+    """The value that `run` returned is longer than a result may be."""
 
     code = "result_too_large"
     kind = "ValueError"
 
 
 class TooManyItems(Refusal):
-    """A generator body gave more items than a result may hold."""
+    """A generator body yielded more items than a result may hold."""
 
     code = "too_many_items"
     kind = "ValueError"
@@ -75,14 +75,14 @@ class StateError(Refusal):
 
 
 class NotAvailable(Refusal):
-    """The body used something that this version of Repertoire does not have yet."""
+    """The body used a feature that this version of Repertoire does not have yet."""
 
     code = "not_available"
     kind = "NotAvailable"
 
 
 class NonDeterminism(Refusal):
-    """A body that was begun again did something else than the first time; nothing that is recorded fits it any more."""
+    """On replay the body made another call than the first time, so the journal no longer fits it."""
 
     code = "non_determinism"
     kind = "NonDeterminism"

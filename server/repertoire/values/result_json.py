@@ -1,7 +1,7 @@
-"""Results as JSON where pydantic stops: bytes as base64, numbers and arrays of numpy's kind, text that is no valid Unicode; used by result.
+"""Result JSON: writes results that pydantic cannot: bytes as base64, numpy's numbers and arrays, text that is not valid Unicode.
 
-Bytes are base64 wherever no model's own config says otherwise: pydantic's UTF-8 fails for most of them, and for the others it would leave
-a caller guessing. The output schema says so (jsonschema).
+Bytes become base64 unless a model's own config says otherwise. Pydantic's default, UTF-8, fails for most bytes, and for the others the
+caller could not tell which form it got. The output schema says base64 too (`signature/json_schema`). Used by `signature/result`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _NOT_SCHEMAS: Final = frozenset(
 
 
 class TooMany(ValueError):
-    """An array would be longer as JSON than a result may be."""
+    """Raised when an array would be longer as JSON than a result may be."""
 
 
 class ResultAdapter:
-    """As a TypeAdapter, for results. `is_loose`: bytes may be where its schema says nothing, so `with_text` comes first."""
+    """Like a TypeAdapter, for results. `is_loose`: the schema is `any`, so bytes may be anywhere and `with_text` must run first."""
 
     def __init__(self, adapter: TypeAdapter[Any]) -> None:
         from pydantic_core import SchemaSerializer
@@ -40,7 +40,10 @@ class ResultAdapter:
 
 
 def for_results(schema: Any, says_bytes: bool = False) -> Any:
-    """A core schema with base64 for bytes; the same object where it has none. `says_bytes`: a config around it says how they are written."""
+    """The core schema with base64 for bytes; the same object if it has no bytes.
+
+    `says_bytes`: an outer model's config already says how bytes are written.
+    """
     if isinstance(schema, list | tuple):
         members = [for_results(part, says_bytes) for part in schema]
         return schema if all(new is old for new, old in zip(members, schema, strict=True)) else type(schema)(members)
@@ -56,7 +59,7 @@ def for_results(schema: Any, says_bytes: bool = False) -> Any:
 
 
 def with_text(value: Any) -> Any:
-    """The value with base64 for the bytes in it; the same object where there are none."""
+    """The value with base64 for the bytes in it; the same object if it has no bytes."""
     kind = type(value)
     if kind is dict:
         if _stays(value) and _stays(value.values()):
@@ -82,18 +85,16 @@ def _stays(items: Iterable[Any]) -> bool:
 
 
 def _serializer_of(kind: Any) -> Any:
-    """For a model that may hold bytes; None for any other."""
+    """The serializer of a model that may hold bytes; None for any other model."""
     from pydantic_core import SchemaSerializer
 
-    schema = kind.__pydantic_core_schema__
-    changed = (
-        for_results(schema) if isinstance(schema, dict) else schema
-    )  # of a class that is not complete it is something else
+    schema = kind.__pydantic_core_schema__  # not a dict while the class is incomplete
+    changed = for_results(schema) if isinstance(schema, dict) else schema
     return None if changed is schema else SchemaSerializer(changed, _use_prebuilt=False)
 
 
 def _as_base64(value: Any) -> Any:
-    """A model's field may hold something else than it says."""
+    """Base64 of bytes, else the value itself: a model's field may hold another type than it declares."""
     return base64.b64encode(value).decode() if isinstance(value, bytes | bytearray | memoryview) else value
 
 
@@ -112,7 +113,7 @@ _ANYTHING: Final = {
 
 
 class Fallback:
-    """What is written for a value that pydantic does not know. `too_many` is raised once one has been longer than `max_bytes`."""
+    """Gives the JSON form of a value that pydantic does not know. Keeps in `too_many` the error of an array beyond `max_bytes`."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -120,40 +121,40 @@ class Fallback:
 
     def __call__(self, value: Any) -> Any:
         try:
-            return with_text(unboxed(value, self._max_bytes))
+            return with_text(unbox(value, self._max_bytes))
         except TooMany as error:
             self.too_many = error
             raise
 
 
-def unboxed(value: Any, max_bytes: int) -> Any:
-    """A scalar or an array of numpy's kind as Python's numbers and lists. Raises TypeError for anything else, and TooMany."""
+def unbox(value: Any, max_bytes: int) -> Any:
+    """A numpy scalar or array as Python numbers and lists. Raises TypeError for other types, and TooMany."""
     if isinstance(value, memoryview):
         return bytes(value)
     if not is_boxed(value):
         raise TypeError(f"Unable to serialize unknown type: {type(value)}")
     size = getattr(value, "size", 1)
-    if isinstance(size, int) and size * 2 > max_bytes:  # a digit and a comma each
+    if isinstance(size, int) and size * 2 > max_bytes:  # each value takes a digit and a comma at least
         raise TooMany(f"an array of {size} values")
     return value.tolist()
 
 
 def is_boxed(value: Any) -> bool:
-    """Whether it is of numpy's kind: it has a dtype and can say itself in Python's own values."""
+    """True for values like numpy's: the type has a `dtype`, and `tolist` gives Python's own values."""
     return hasattr(type(value), "dtype") and callable(getattr(value, "tolist", None))
 
 
-def all_unboxed(value: Any, max_bytes: int) -> Any:
-    """The value with Python's numbers and lists for numpy's, in dicts, lists and tuples too."""
+def unbox_all(value: Any, max_bytes: int) -> Any:
+    """The value with Python's numbers and lists for numpy's, also inside dicts, lists and tuples."""
     if isinstance(value, dict):
-        return {key: all_unboxed(item, max_bytes) for key, item in value.items()}
+        return {key: unbox_all(item, max_bytes) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)([all_unboxed(item, max_bytes) for item in value])
-    return unboxed(value, max_bytes) if is_boxed(value) else value
+        return type(value)([unbox_all(item, max_bytes) for item in value])
+    return unbox(value, max_bytes) if is_boxed(value) else value
 
 
-def written(value: Any, serializer: Any, fallback: Fallback) -> bytes:
-    """JSON as UTF-8. Raises what pydantic raises, and TooMany."""
+def write_json(value: Any, serializer: Any, fallback: Fallback) -> bytes:
+    """JSON as UTF-8. Raises TooMany, and the errors that pydantic raises."""
     try:
         text: bytes = serializer.to_json(value, by_alias=True, warnings=False, fallback=fallback)
         return text
@@ -162,14 +163,13 @@ def written(value: Any, serializer: Any, fallback: Fallback) -> bytes:
             raise fallback.too_many from None
         if "surrogates not allowed" not in str(error):
             raise
-    return _made_valid(value, serializer, fallback)
+    return _write_well_formed(value, serializer, fallback)
 
 
-def _made_valid(value: Any, serializer: Any, fallback: Fallback) -> bytes:
-    """Names of files may hold bytes that are no UTF-8, and what comes from JSON half a character."""
+def _write_well_formed(value: Any, serializer: Any, fallback: Fallback) -> bytes:
+    """JSON with valid text. File names may hold bytes that are not UTF-8; text from JSON may hold half a character."""
     from pydantic_core import to_json
 
-    plain = serializer.to_python(
-        well_formed_json(value), mode="json", by_alias=True, warnings=False, fallback=fallback
-    )  # fmt: skip
+    valid = well_formed_json(value)
+    plain = serializer.to_python(valid, mode="json", by_alias=True, warnings=False, fallback=fallback)
     return to_json(well_formed_json(plain), inf_nan_mode="null")

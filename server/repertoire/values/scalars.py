@@ -1,7 +1,6 @@
-"""Values without parts as JSON and back, each by a tag and exact: moments, numbers, paths, addresses, secrets. Used by `codec`.
+"""Scalars: writes values without parts as JSON and reads them back exactly, each under a tag: moments, numbers, paths, addresses, secrets.
 
-Only these types, never what is derived from them: a value that came back as something like it would be a silent change of the
-author's data.
+Only these types, no subclasses: a value that came back as a similar type would be a silent change of the author's data. Used by `trees`.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ Read = Callable[[Any], Any]
 
 
 class Unstorable(Exception):
-    """What the value holds has no exact form; the message is the end of a sentence."""
+    """Raised when a value has no exact JSON form. The message is the end of a sentence."""
 
 
-# Times. A named zone is kept by its name, since an offset alone forgets daylight saving.
+# Times. A named zone is stored by its name, because an offset alone loses daylight saving.
 
 
 def _write_moment(value: datetime | time) -> Any:
@@ -35,12 +34,12 @@ def _write_moment(value: datetime | time) -> Any:
 
 
 def _says_its_offset(zone: timezone) -> bool:
-    """Whether it has no name of its own, which `isoformat` leaves out."""
+    """True if `isoformat` tells all of the zone: it leaves out the name that a zone may have."""
     return len(zone.__getinitargs__()) == 1  # type: ignore[attr-defined]  # pickle's protocol, not in the stubs
 
 
 def _write_zone(zone: tzinfo) -> Any:
-    """The key of a ZoneInfo; of a fixed offset its kind, microseconds and name."""
+    """The key of a ZoneInfo; for a fixed offset its kind, microseconds and name."""
     if type(zone) is ZoneInfo and zone.key is not None:
         return zone.key
     offset = zone.utcoffset(None)
@@ -59,7 +58,7 @@ def _write_zone(zone: tzinfo) -> Any:
 
 
 def _is_pydantic_zone(zone: tzinfo) -> bool:
-    """What pydantic gives to moments that it reads from text."""
+    """True for the zone type that pydantic gives to moments that it reads from text."""
     core = sys.modules.get("pydantic_core")
     return core is not None and type(zone) is getattr(core, "TzInfo", None)
 
@@ -115,15 +114,15 @@ READERS: Final[dict[str, Read]] = {
     "decimal": Decimal,
     "uuid": UUID,
 }
-"""Of tags whose value needs no further reading."""
+"""Readers of tags whose value holds no other tagged value."""
 
 
 def write_text(text: str) -> str:
-    """A text with lone surrogates, which JSON would join to characters."""
+    """The hex form of a text with lone surrogates. JSON would join two of them to one character."""
     return text.encode("utf-8", "surrogatepass").hex()
 
 
-# Types of modules that are not imported for a state without them: by module and name, `name` is stored with the value.
+# Types of modules that we import only if a state holds such a value. `module:name` is stored with the value.
 
 
 def _pattern(value: Any) -> Any:
@@ -154,7 +153,7 @@ _MODULES: Final = {
     "pathlib": "pathlib", "pathlib._local": "pathlib", "ipaddress": "ipaddress", "fractions": "fractions", "re": "re",
     "pydantic.types": "pydantic", "pydantic.networks": "pydantic",
 }  # fmt: skip
-"""Where each type says that it is, and where it is found."""
+"""A type's `__module__`, and the module that exports it."""
 
 
 def is_secret(kind: type) -> bool:
@@ -162,7 +161,7 @@ def is_secret(kind: type) -> bool:
 
 
 def write_named(value: Any) -> tuple[str, Any] | None:
-    """`module:name` and the value's form; None: it is of no such type. Raises Unstorable."""
+    """`module:name` and the value's form; None for any other type. Raises Unstorable."""
     kind = type(value)
     home = _MODULES.get(kind.__module__)
     if home is None or getattr(sys.modules.get(home), kind.__name__, None) is not kind:
@@ -174,7 +173,7 @@ def write_named(value: Any) -> tuple[str, Any] | None:
 
 
 def read_named(name: str, value: Any) -> Any:
-    """What `write_named` wrote."""
+    """Read a value that `write_named` wrote."""
     from importlib import import_module
 
     module, _, kind = name.partition(":")

@@ -1,6 +1,7 @@
-"""Values as trees of JSON's own types, and back: JSON's own are themselves, others are tagged. Used by `codec` and by what journals keep.
+"""Trees: `Encoder` turns a value into a tree of JSON's own types, and `read_tree` turns it back. Used by `codec`, `records`, `exceptions`.
 
-What has no parts is in `stored_kinds`, what has a class of its author's in `stored_classes`.
+JSON's own types stay as they are. A value of another type becomes a dict with the key TAG. `scalars` holds the types without parts,
+`instances` takes objects of an author's classes apart.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from .refusals import StateError
 from .scalars import Unstorable
 
 TAG: Final = "__repertoire__"
-"""Marks a tagged value. A dict of the author's that holds this key is itself written tagged, as pairs."""
+"""The key of a tagged value. A dict of the author that holds this key is written as pairs, tagged itself."""
 
 VALUE: Final = "value"
 
 _LONG_INT_BITS: Final = 4096
-"""Longer integers go as hexadecimal: Python refuses to read decimal ones beyond 4,300 digits."""
+"""Longer integers are written as hexadecimal: Python refuses to read more than 4,300 decimal digits."""
 
 _STORABLE: Final = (
     "the state can hold None, bool, int, float, str, list, dict, tuple, set, bytes, dates and times, Decimal, UUID, paths, enums, "
@@ -32,13 +33,14 @@ _STORABLE: Final = (
 
 
 class Encoder:
-    """Values as trees of JSON's own types. `otherwise(value, path)` gives what is no type of ours. Of one text only.
+    """Writes one value as a tree of JSON's own types. Use a new encoder for each text.
 
-    `is_record`: what was given once and is never gone on with; a class need not be found again, and secrets go `otherwise`.
+    `otherwise(value, path)` gives the tree for a value of an unknown type; without it, such a value raises StateError.
+    `is_record`: the tree is only for reading, not for a later run. Its classes need not be found again, and secrets go to `otherwise`.
     """
 
     def __init__(self, otherwise: Callable[[Any, str], Any] | None = None, *, is_record: bool = False) -> None:
-        self._otherwise = otherwise or _unsupported
+        self._otherwise = otherwise or _refuse_unsupported
         self._is_record = is_record
         self._above: set[int] = set()
         self._references: dict[type, Any] = {}
@@ -49,15 +51,15 @@ class Encoder:
         if value is None or kind is bool:
             return value
         if kind is str:
-            return value if value.isascii() or _is_exact(value) else tagged("text", scalars.write_text(value))
+            return value if value.isascii() or _is_exact(value) else tag_value("text", scalars.write_text(value))
         if kind is int:
-            return value if value.bit_length() <= _LONG_INT_BITS else tagged("int", hex(value))
+            return value if value.bit_length() <= _LONG_INT_BITS else tag_value("int", hex(value))
         if kind is float:
-            return value if math.isfinite(value) else tagged("float", repr(value))
+            return value if math.isfinite(value) else tag_value("float", repr(value))
         try:
             if kind in scalars.WRITERS:
                 tag, write = scalars.WRITERS[kind]
-                return tagged(tag, write(value))
+                return tag_value(tag, write(value))
             if id(value) in self._above:
                 raise StateError(
                     f"{path}: it contains itself, so it cannot be stored",
@@ -77,10 +79,10 @@ class Encoder:
             return self._dict(value, path)
         if kind is list or kind is tuple:
             items = self._items(value, path)
-            return items if kind is list else tagged("tuple", items)
+            return items if kind is list else tag_value("tuple", items)
         if kind is set or kind is frozenset:
             items = [self.write(item, f"{path}{{{short(item)}}}") for item in value]
-            return tagged(kind.__name__, sorted(items, key=json.dumps))  # a set has no order; its text must have one
+            return tag_value(kind.__name__, sorted(items, key=json.dumps))  # a set has no order; its text must have one
         if kind in _COLLECTIONS:
             return self._collection(value, path)
         return self._of_class(value, path)
@@ -94,7 +96,7 @@ class Encoder:
                 key: item if type(item) is str and item.isascii() else self.write(item, f"{path}[{key!r}]")
                 for key, item in value.items()
             }
-        return tagged("dict", self._pairs(value, path))
+        return tag_value("dict", self._pairs(value, path))
 
     def _pairs(self, value: dict[Any, Any], path: str) -> list[list[Any]]:
         pairs = []
@@ -113,13 +115,13 @@ class Encoder:
         if getattr(value, "__dict__", None):
             raise Unstorable("it has attributes of its own")
         if kind is deque:
-            return tagged("deque", self._items(value, path), most=value.maxlen)
+            return tag_value("deque", self._items(value, path), most=value.maxlen)
         if kind is not defaultdict:
-            return tagged(kind.__name__, self._pairs(value, path))
+            return tag_value(kind.__name__, self._pairs(value, path))
         makes = None if value.default_factory is None else instances.reference(value.default_factory)
         if makes is None and value.default_factory is not None:
             raise Unstorable("its default_factory is no class that could be found again")
-        return tagged("defaultdict", self._pairs(value, path), makes=makes)
+        return tag_value("defaultdict", self._pairs(value, path), makes=makes)
 
     # Objects of classes
 
@@ -134,11 +136,11 @@ class Encoder:
         if instances.is_named_tuple(kind):
             return self._named_tuple(value, path)
         if not (self._is_record and scalars.is_secret(kind)) and (named := scalars.write_named(value)):
-            return tagged("named", named[1], cls=named[0])
+            return tag_value("named", named[1], cls=named[0])
         return self._otherwise(value, path)
 
     def _reference(self, kind: type) -> Any:
-        """Of its class, by which it is found again."""
+        """The reference by which the class is found again."""
         if kind not in self._references:
             found = instances.reference(kind)
             if found is None and not self._is_record:
@@ -148,46 +150,46 @@ class Encoder:
             self._references[kind] = found or instances.name_of(kind)
         return self._references[kind]
 
-    def _held(self, value: Any, path: str) -> dict[str, Any]:
-        """Its attributes, without what typing leaves on an object of a generic class."""
+    def _attributes(self, value: Any, path: str) -> dict[str, Any]:
+        """The object's attributes by name."""
         kind = type(value)
         if kind not in self._slots:
             self._slots[kind] = instances.slots(kind)
         return instances.attributes(value, self._slots[kind])
 
-    def _named(self, held: dict[str, Any], path: str) -> dict[str, Any]:
+    def _write_named(self, held: dict[str, Any], path: str) -> dict[str, Any]:
         return {name: self.write(item, f"{path}.{name}") for name, item in held.items()}
 
-    def _others(self, held: dict[str, Any], path: str, kind: type) -> dict[str, Any]:
-        """Attributes that are no fields."""
+    def _write_others(self, held: dict[str, Any], path: str, kind: type) -> dict[str, Any]:
+        """Attributes that are no fields. A cached property's value may be left out."""
         found = {}
         for name, item in held.items():
             try:
                 found[name] = self.write(item, f"{path}.{name}")
             except StateError:
-                if not instances.can_be_worked_out(kind, name):
+                if not instances.is_cached_property(kind, name):
                     raise
         return found
 
     def _dataclass(self, value: Any, path: str) -> Any:
         kind = type(value)
-        held = self._held(value, path)
+        held = self._attributes(value, path)
         more: dict[str, Any] = {}
         if (of := held.pop("__orig_class__", None)) is not None:
             more["of"] = instances.reference(of)
             if more["of"] is None and not self._is_record:
                 raise Unstorable(f"{of} could not be found again")
-        names = kind.__dataclass_fields__  # with pseudo-fields, of which no object has a value of its own
+        names = kind.__dataclass_fields__  # includes pseudo-fields (ClassVar, InitVar); objects hold no value for them
         fields = {name: held.pop(name) for name in names if name in held}
         if lacks := [one for one in instances.field_names(kind) if one not in fields]:
             more["lacks"] = lacks
         if held:
-            more["more"] = self._others(held, path, kind)
-        return tagged("dataclass", self._named(fields, path), cls=self._reference(kind), **more)
+            more["more"] = self._write_others(held, path, kind)
+        return tag_value("dataclass", self._write_named(fields, path), cls=self._reference(kind), **more)
 
     def _model(self, value: Any, path: str) -> Any:
         kind = type(value)
-        kept = instances.taken_apart(value)
+        kept = instances.take_apart(value)
         if instances.slots(kind):
             raise Unstorable("it has slots of its own")
         more: dict[str, Any] = {}
@@ -195,12 +197,12 @@ class Encoder:
             more["given"] = kept.given
         for name, held in (("extra", kept.extra), ("private", kept.private)):
             if held is not None:
-                more[name] = self._named(held, path)
+                more[name] = self._write_named(held, path)
         if kept.more:
-            more["more"] = self._others(kept.more, path, kind)
+            more["more"] = self._write_others(kept.more, path, kind)
         if kept.lacks:
             more["lacks"] = kept.lacks
-        return tagged("pydantic", self._named(kept.fields, path), cls=self._reference(kind), **more)
+        return tag_value("pydantic", self._write_named(kept.fields, path), cls=self._reference(kind), **more)
 
     def _enum(self, value: Enum, path: str) -> Any:
         kind, name = type(value), instances.enum_name(value)
@@ -208,16 +210,16 @@ class Encoder:
             inner = self.write(value._value_, f"{path}.value")
         except (StateError, Unstorable):
             inner = None
-        if name is None and (inner is None or instances.made_member(kind, None, value._value_) != value):
+        if name is None and (inner is None or instances.find_member(kind, None, value._value_) != value):
             raise Unstorable("its class could not give it again")
-        return tagged("enum", inner, cls=self._reference(kind), name=name)
+        return tag_value("enum", inner, cls=self._reference(kind), name=name)
 
     def _named_tuple(self, value: Any, path: str) -> Any:
         kind: Any = type(value)
         if getattr(value, "__dict__", None):
             raise Unstorable("it has attributes of its own")
         items = self._items(value, path)
-        return tagged("namedtuple", items, cls=self._reference(kind), names=list(kind._fields))
+        return tag_value("namedtuple", items, cls=self._reference(kind), names=list(kind._fields))
 
 
 _COLLECTIONS: Final = frozenset({deque, OrderedDict, defaultdict, Counter})
@@ -225,7 +227,7 @@ _CONVERT: Final = "Convert it before you put it into session_state."
 
 
 def _is_exact(text: str) -> bool:
-    """Whether JSON gives it back: not where it holds two surrogates that make one character."""
+    """True if JSON gives the text back. False if two lone surrogates in it make one character."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -234,14 +236,15 @@ def _is_exact(text: str) -> bool:
 
 
 def _holds_nan(key: Any) -> bool:
+    """True for NaN, also inside a tuple or frozenset: only NaN differs from itself."""
     return any(map(_holds_nan, key)) if type(key) in (tuple, frozenset) else bool(key != key)
 
 
-def tagged(tag: str, value: Any, **more: Any) -> dict[str, Any]:
+def tag_value(tag: str, value: Any, **more: Any) -> dict[str, Any]:
     return {TAG: tag, **more, VALUE: value}
 
 
-def _unsupported(value: object, path: str) -> Any:
+def _refuse_unsupported(value: object, path: str) -> Any:
     raise StateError(f"{path}: {_article(type(value))} cannot be stored; {_STORABLE}", hint=_CONVERT)
 
 
@@ -264,12 +267,14 @@ def short(value: object) -> str:
 _NESTED: Final = frozenset({dict, list})
 _CONTAINERS: Final[dict[str, Callable[[Any], Any]]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
 _DICTS: Final[dict[str, Callable[[Any], Any]]] = {
-    "dict": dict, "OrderedDict": OrderedDict, "Counter": lambda pairs: Counter(dict(pairs)),
-}  # fmt: skip
+    "dict": dict,
+    "OrderedDict": OrderedDict,
+    "Counter": lambda pairs: Counter(dict(pairs)),
+}
 
 
 def read_tree(value: Any, models: bool = True) -> Any:
-    """What an Encoder wrote."""
+    """Read the tree that an Encoder wrote. Without `models`, models and dataclasses come back as dicts."""
     if isinstance(value, list):
         return [read_tree(item, models) if type(item) in _NESTED else item for item in value]
     if not isinstance(value, dict):
@@ -289,33 +294,36 @@ def read_tree(value: Any, models: bool = True) -> Any:
     raise StateError(f"the stored state holds a {tag!r}, which this version of Repertoire does not know")
 
 
-def _named(held: dict[str, Any] | None, models: bool) -> dict[str, Any]:
+def _read_named(held: dict[str, Any] | None, models: bool) -> dict[str, Any]:
     return {name: read_tree(item, models) for name, item in (held or {}).items()}
 
 
 def _read_dataclass(kept: dict[str, Any], models: bool) -> Any:
-    held = _named(kept[VALUE], models)
-    kind = instances.referred(kept["cls"]) if models else None
-    more = _named(kept.get("more"), models)
-    if kept.get("of") and (of := instances.referred(kept["of"])):
+    held = _read_named(kept[VALUE], models)
+    kind = instances.resolve_reference(kept["cls"]) if models else None
+    more = _read_named(kept.get("more"), models)
+    if kept.get("of") and (of := instances.resolve_reference(kept["of"])):
         more["__orig_class__"] = of
-    made = instances.made_dataclass(kind, held, more, kept.get("lacks", []))
-    return held if made is None else made
+    value = instances.restore_dataclass(kind, held, more, kept.get("lacks", []))
+    return held if value is None else value
 
 
 def _read_model(kept: dict[str, Any], models: bool) -> Any:
-    fields, extra = _named(kept[VALUE], models), kept.get("extra")
-    apart = instances.Model(
-        fields, kept.get("given", list(fields)), None if extra is None else _named(extra, models),
-        None if kept.get("private") is None else _named(kept["private"], models), _named(kept.get("more"), models),
-        kept.get("lacks", []),
-    )  # fmt: skip
-    made = instances.made_model(instances.referred(kept["cls"]), apart) if models else None
-    return {**fields, **(apart.extra or {})} if made is None else made
+    fields, extra = _read_named(kept[VALUE], models), kept.get("extra")
+    parts = instances.Model(
+        fields=fields,
+        given=kept.get("given", list(fields)),
+        extra=None if extra is None else _read_named(extra, models),
+        private=None if kept.get("private") is None else _read_named(kept["private"], models),
+        more=_read_named(kept.get("more"), models),
+        lacks=kept.get("lacks", []),
+    )
+    model = instances.restore_model(instances.resolve_reference(kept["cls"]), parts) if models else None
+    return {**fields, **(parts.extra or {})} if model is None else model
 
 
 def _read_first_model(kept: dict[str, Any], models: bool) -> Any:
-    """As the first versions wrote one: its JSON form, which only the class itself can read."""
+    """Read a model in the first versions' form: its JSON form, which only the class itself can read."""
     values = read_tree(kept[VALUE], models)
     model: Any = instances.find_class(kept["cls"]) if models else None
     if model is None or not instances.is_model(model):
@@ -328,16 +336,16 @@ def _read_first_model(kept: dict[str, Any], models: bool) -> Any:
 
 def _read_enum(kept: dict[str, Any], models: bool) -> Any:
     value = read_tree(kept[VALUE], models)
-    return instances.made_member(instances.referred(kept["cls"]) if models else None, kept["name"], value)
+    return instances.find_member(instances.resolve_reference(kept["cls"]) if models else None, kept["name"], value)
 
 
 def _read_named_tuple(kept: dict[str, Any], models: bool) -> Any:
-    kind = instances.referred(kept["cls"]) if models else None
-    return instances.made_named_tuple(kind, kept["names"], read_tree(kept[VALUE], models))
+    kind = instances.resolve_reference(kept["cls"]) if models else None
+    return instances.restore_named_tuple(kind, kept["names"], read_tree(kept[VALUE], models))
 
 
 def _read_default_dict(kept: dict[str, Any], models: bool) -> Any:
-    makes = kept["makes"] and instances.referred(kept["makes"])
+    makes = kept["makes"] and instances.resolve_reference(kept["makes"])
     return defaultdict(makes, ((read_tree(key, models), read_tree(item, models)) for key, item in kept[VALUE]))
 
 
@@ -351,4 +359,4 @@ READERS: Final[dict[str, Callable[[dict[str, Any], bool], Any]]] = {
     "deque": lambda kept, models: deque(read_tree(kept[VALUE], models), kept["most"]),
     "named": lambda kept, models: scalars.read_named(kept["cls"], kept[VALUE]),
 }
-"""Of tags whose value has parts. Other modules add their own: what a record holds beside values."""
+"""Readers of tags whose value has parts. `exceptions` adds its own tags."""

@@ -13,7 +13,7 @@ from ..signature.result import check_room
 from .replay.event_loop import Loop
 
 if TYPE_CHECKING:
-    from ..classes.response import Gathered
+    from ..classes.response import StreamContent
 
 Emit = Callable[[EventType, dict[str, Any]], None]
 
@@ -30,7 +30,7 @@ class Call:
         self._emit = emit
         self._wants_return = wants_return
         self._items: list[Any] = []
-        self._gathered: Gathered | None = None
+        self._gathered: StreamContent | None = None
 
     def __call__(self, run: Callable[..., Any], positional: list[Any], keyword: dict[str, Any]) -> Any:
         value = run(*positional, **keyword)
@@ -72,7 +72,7 @@ class Call:
 
     def _take(self, item: Any) -> None:
         if (response := _response_style(item)) is not None:
-            self._gathered = self._gathered or response.Gathered()
+            self._gathered = self._gathered or response.StreamContent()
             event, content = response.event_name(item), item.content
             if self._gathered.take(event, content):
                 kind: EventType = "text" if isinstance(content, str) else "item"

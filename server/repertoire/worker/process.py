@@ -230,7 +230,7 @@ def _changed_state(task: Task, module: ModuleType, desk: Desk, before: bytes | N
             "session_state was replaced by another object, which is not kept; change it in place: session_state.update(...)"
         )
     untouched = desk.committed is None and not desk.reloaded and before is not None
-    if untouched and codec.mark(ambient.whole()) == before:
+    if untouched and codec.mark(ambient.full_state()) == before:
         return None  # writing a large one out to compare it would cost more than the run
     text = ambient.stored_form()
     return None if text == (desk.committed or task.state) else text

@@ -9,7 +9,7 @@ import msgspec
 
 from ...text import well_formed, well_formed_json
 from ...values.big_integers import decimal
-from ...values.result_json import unboxed
+from ...values.result_json import unbox
 
 _MAX_DIGITS = 64 * 1024
 _MAX_ARRAY_BYTES = 64 * 1024
@@ -72,7 +72,7 @@ def _json_of(value: Any) -> bytes:
 def _known(value: Any) -> Any:
     """For what pydantic does not know: numpy's numbers and short arrays as Python's, anything else as its repr."""
     try:
-        return unboxed(value, _MAX_ARRAY_BYTES)
+        return unbox(value, _MAX_ARRAY_BYTES)
     except (TypeError, ValueError):
         return described(value)
 

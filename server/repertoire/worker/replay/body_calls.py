@@ -52,7 +52,7 @@ class Desk:
         journal = Journal(task.recorded, self.exchange.fetch, drain)
         self.timeline = Timeline(task.began, journal, self.exchange)
         self.replay = Replay(journal, self.exchange, self.timeline, self._reload)
-        self._watch = changes.Watch()
+        self._watch = changes.StepChanges()
         self.sights = Sights(journal, self.exchange, self.replay)
         self.turns = Turns(self.replay, self.exchange, self.timeline)
         self.committed: str | None = None
@@ -203,12 +203,12 @@ class Desk:
 
     def _begun(self) -> float:
         if self._task.state is not None:
-            self._watch.begin(ambient.held())
+            self._watch.begin(ambient.current_state())
         return time.time()
 
     def _changes(self, *, beside: bool) -> Any:
         """What the step that ends has changed in the state. `beside`: other code of the body may have gone on meanwhile."""
-        return None if self._task.state is None else self._watch.end(ambient.held(), beside=beside)
+        return None if self._task.state is None else self._watch.end(ambient.current_state(), beside=beside)
 
     def _succeeded(self, slot: Slot, began: float, value: Any, change: Any) -> Exception | None:
         """Why the value cannot be recorded; that is recorded then."""

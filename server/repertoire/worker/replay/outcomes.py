@@ -29,7 +29,7 @@ def step_value_of(outcome: Outcome) -> Any:
         return None
     known = big_integers.loads(text)
     if (change := known.pop("state", None)) is not None:
-        changes.make_again(ambient.held(), change)
+        changes.make_again(ambient.current_state(), change)
     if outcome.error is not None:
         raise records.revive(known)
     return read_tree(known["result"])

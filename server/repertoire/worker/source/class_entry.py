@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 from ...authoring import ambient
 from ...classes import body
-from ...classes.run_doors import Opened, Opening, RunEnd, looked_at, serving
+from ...classes.run_doors import Opened, Opening, RunEnd, read_state, serving
 from ...classes.workflow import Workflow
 from ...signature.annotations import UNSAID
 from ...signature.result import check_room
 from ...signature.schema import Remark, Signature, read
-from ...values.refusals import NotMade, SchemaError
+from ...values.refusals import ConstructorFailed, SchemaError
 from .run_info import DEFAULTS_KEY, RunInfo
 
 
@@ -68,7 +68,7 @@ class ClassEntry:
                     f"{name} cannot be made without arguments: {error}", line=line,
                     hint="Give every parameter of its __init__ a default, and take what differs between runs as parameters of run().",
                 ) from error  # fmt: skip
-            raise NotMade(
+            raise ConstructorFailed(
                 f"{name} cannot be made: its __init__ raised {type(error).__name__}: {error}", line=line,
                 hint="Correct it; what needs a key, a file or the network belongs into run().",
             ) from error  # fmt: skip
@@ -148,7 +148,7 @@ class HostDoors:
             check_room(len(self._own), self._info.max_items, hint)
             self._own.append(data["value"])
 
-    def replaced(self, state: dict[str, Any], /) -> None:
+    def replace_state(self, state: dict[str, Any], /) -> None:
         """The body has given itself another dict: that is stored and brought up to date now."""
         if self._info.has_state:
             ambient.replace(state)
@@ -160,7 +160,7 @@ class HostDoors:
     def finish(self, end: RunEnd, /) -> None:
         self.content = end.content if end.content is not None or not self._own else self._own
         if end.state is not None:
-            self._put(looked_at(end.state), end.defaults)
+            self._put(read_state(end.state), end.defaults)
 
     def _put(self, state: dict[str, Any], defaults: frozenset[str]) -> None:
         if not self._info.has_state:
