@@ -159,7 +159,7 @@ class Exchange:
         try:
             self.changed.release()
             try:
-                frames = self._channel.received()
+                frames = self._channel.receive_all()
             finally:
                 self.changed.acquire()
         finally:
@@ -173,7 +173,7 @@ class Exchange:
         with self.changed:
             if self._reading or not self.open:  # a thread is at it, or what comes is not this run's
                 return
-            for frame in self._channel.arrived():
+            for frame in self._channel.receive_arrived():
                 self._take(frame)
             self.changed.notify_all()
 
