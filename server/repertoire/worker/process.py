@@ -36,7 +36,7 @@ from .replay.event_loop import source, use_for_asyncio_run
 from .replay.run_clock import RunClock
 from .replay.seeded_random import LibrarySeeds
 from .source.entry import find_entry
-from .source.loader import Library, Version, signature
+from .source.loader import Version, Versions, signature_of
 from .source.run_info import RunInfo
 from .surroundings.comparison import Surroundings
 from .surroundings.import_watch import imports
@@ -48,7 +48,7 @@ class Process:
         self._outbox = Outbox(self._channel)
         self._capture = Capture()
         self._streams = Streams(self._capture.drain)
-        self._library = Library()
+        self._versions = Versions()
         self._streams.attach(None)
         sys.path.append(ChildPath(self._heritage))
         self._desk: Desk | None = None
@@ -60,7 +60,7 @@ class Process:
         if watch:
             self._channel.watch()
         self._once = once
-        self._surroundings = Surroundings(self._library.owns, is_reused=not once)
+        self._surroundings = Surroundings(self._versions.owns, is_reused=not once)
 
     def serve(self) -> NoReturn:
         """Until the host closes the socket."""
@@ -92,7 +92,7 @@ class Process:
             )
 
     def _run(self, task: Task) -> WorkerFrame:
-        version = self._library.version(task.key, task.code)
+        version = self._versions.version(task.key, task.code)
         if version is None:
             return Failed(Fault("unknown_key", "LookupError", "this worker does not have the workflow's code"))
         desk = Desk(self._outbox, self._channel, task, self._capture.drain)
@@ -141,9 +141,9 @@ class Process:
             self._surroundings.with_functions = version.names_insides
             self._surroundings.on_import = seeds = LibrarySeeds(task.run_id)
             seeds()
-            module = stack.enter_context(self._library.loaded(version, clock))
+            module = stack.enter_context(self._versions.load(version, clock))
             entry = find_entry(module, version.code.entry)
-            read = signature(version, module, entry)
+            read = signature_of(version, module, entry)
         except BaseException as error:  # whatever its top level does is said, too
             self._leave_if_child(error, version)
             return Failed(faults.of_load(error, version))
@@ -191,7 +191,7 @@ class Process:
         forks.draw_from(f"{self._clock.seed}:{prefix}", self._surroundings)
 
     def _heritage(self) -> Heritage | None:
-        version = self._library.loaded_version
+        version = self._versions.loaded_version
         if version is None:
             return None
         seed = "" if self._clock is None else self._clock.seed
@@ -202,12 +202,12 @@ class Process:
             forks.end_as_script(error, lambda error: faults.traceback_of(error, version))
 
     def _inspect(self, frame: Inspect) -> WorkerFrame:
-        version = self._library.version(frame.code.key, frame.code)
+        version = self._versions.version(frame.code.key, frame.code)
         assert version is not None  # its code came with the frame
         try:
             self._begin(None, 0, frame.cwd, frame.env)
-            with self._library.loaded(version) as module:
-                read = signature(version, module, find_entry(module, version.code.entry))
+            with self._versions.load(version) as module:
+                read = signature_of(version, module, find_entry(module, version.code.entry))
                 self._leave_if_child(None, version)
                 return Inspected(*read.schema_texts(), tuple(Note(*note) for note in read.notes))
         except BaseException as error:  # whatever its top level does is said, too
