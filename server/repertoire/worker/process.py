@@ -25,14 +25,14 @@ from ..wire import Begin, Done, Failed, Fault, Inspect, Inspected, Note, Settled
 from . import faults
 from .call import Call
 from .children import forks
-from .children.spawned import ChildPath, Heritage
+from .children.spawned import ChildPath, ChildSetup
 from .link.channel import Channel
 from .link.outbox import Outbox
 from .output.capture import Capture
 from .output.streams import Streams
 from .replay import call_paths, thread_patches, thread_readings
-from .replay.body_calls import Desk
-from .replay.event_loop import source, use_for_asyncio_run
+from .replay.body_calls import BodyCalls
+from .replay.event_loop import active, use_for_asyncio_run
 from .replay.run_clock import RunClock
 from .replay.seeded_random import LibrarySeeds
 from .source.entry import find_entry
@@ -50,12 +50,12 @@ class Process:
         self._streams = Streams(self._capture.drain)
         self._versions = Versions()
         self._streams.attach(None)
-        sys.path.append(ChildPath(self._heritage))
-        self._desk: Desk | None = None
+        sys.path.append(ChildPath(self._child_setup))
+        self._calls: BodyCalls | None = None
         self._clock: RunClock | None = None
         self._is_child = False
         prepare()
-        _settled[0] = self._settled
+        _on_settled[0] = self._on_settled
         forks.follow_forks(self)
         if watch:
             self._channel.watch()
@@ -95,49 +95,53 @@ class Process:
         version = self._versions.version(task.key, task.code)
         if version is None:
             return Failed(Fault("unknown_key", "LookupError", "this worker does not have the workflow's code"))
-        desk = Desk(self._outbox, self._channel, task, self._capture.drain)
-        frame = contextvars.Context().run(self._ended, task, version, desk)  # what the body sets in it ends with it
-        return msgspec.structs.replace(frame, pending=True) if desk.exchange.has_waiters else frame
+        calls = BodyCalls(self._outbox, self._channel, task, self._capture.drain)
+        frame = contextvars.Context().run(
+            self._run_to_end, task, version, calls
+        )  # what the body sets in it ends with it
+        return msgspec.structs.replace(frame, pending=True) if calls.exchange.has_waiters else frame
 
-    def _ended(self, task: Task, version: Version, desk: Desk) -> Done | Failed:
+    def _run_to_end(self, task: Task, version: Version, calls: BodyCalls) -> Done | Failed:
         with contextlib.ExitStack() as stack:
-            stack.callback(self._end, desk)
+            stack.callback(self._end, calls)
             try:
-                self._begin(desk, task.max_message_bytes, task.home or task.cwd, task.env)
-                return self._perform(task, version, desk, stack)
+                self._begin(calls, task.max_message_bytes, task.home or task.cwd, task.env)
+                return self._perform(task, version, calls, stack)
             except BaseException as error:  # however a body ends, sys.exit too: the worker lives on
                 self._leave_if_child(error, version)
-                return Failed(faults.of_run(desk.replay.lost or error, version))
+                return Failed(faults.of_run(calls.replay.lost or error, version))
 
-    def _begin(self, desk: Desk | None, max_message: int, folder: str | None, environment: dict[str, str]) -> None:
+    def _begin(
+        self, calls: BodyCalls | None, max_message: int, folder: str | None, environment: dict[str, str]
+    ) -> None:
         call_paths.begin()
-        self._desk = desk
-        source.conductor = None if desk is None else desk.turns
-        thread_readings.begin(None if desk is None else desk.sights)
-        ambient.begin(desk)
-        self._streams.attach(desk, max_message)
-        self._capture.attach(desk, max_message)
+        self._calls = calls
+        active.conductor = None if calls is None else calls.event_order
+        thread_readings.begin(None if calls is None else calls.readings)
+        ambient.begin(calls)
+        self._streams.attach(calls, max_message)
+        self._capture.attach(calls, max_message)
         self._surroundings.enter(folder, environment)
 
-    def _end(self, desk: Desk | None) -> None:
+    def _end(self, calls: BodyCalls | None) -> None:
         self._capture.detach()
         self._streams.drain()
-        if desk is not None:
-            desk.exchange.close()
+        if calls is not None:
+            calls.exchange.close()
         self._surroundings.leave()
-        source.conductor = self._desk = self._clock = None
+        active.conductor = self._calls = self._clock = None
         thread_readings.begin(None)
         ambient.end()
         self._streams.attach(None)
 
-    def _settled(self, node: call_paths.Node) -> None:
-        if self._desk is not None:
-            self._desk.replay.settled(node)
+    def _on_settled(self, node: call_paths.Node) -> None:
+        if self._calls is not None:
+            self._calls.replay.on_settled(node)
 
-    def _perform(self, task: Task, version: Version, desk: Desk, stack: contextlib.ExitStack) -> Done | Failed:
+    def _perform(self, task: Task, version: Version, calls: BodyCalls, stack: contextlib.ExitStack) -> Done | Failed:
         """The module stays loaded in `stack`: exceptions of the body are turned into words by code that may live in it."""
         try:
-            self._clock = clock = RunClock(task.run_id, desk.timeline, desk.timeline.sleep)
+            self._clock = clock = RunClock(task.run_id, calls.timeline, calls.timeline.sleep)
             self._surroundings.with_functions = version.names_insides
             self._surroundings.on_import = seeds = LibrarySeeds(task.run_id)
             seeds()
@@ -158,18 +162,18 @@ class Process:
         mark = None if task.state is None else codec.mark(ambient.session_state)
         while task.waits and not isinstance(self._channel.receive(), Begin):
             pass
-        call = Call(desk.emit, wants_return=read.gives_return_value, max_items=task.max_items)
+        call = Call(calls.emit, wants_return=read.gives_return_value, max_items=task.max_items)
         try:
             value = call(run, positional, keyword)
         finally:
             if not self._is_child:
                 forks.wait_for_left()
         self._leave_if_child(None, version)
-        desk.replay.check_end()
+        calls.replay.check_end()
         result = read.dump(value, task.max_result_bytes)
         if read.returns is UNSAID:
             result = big_integers.with_text(result)
-        return Done(result, _changed_state(task, module, desk, mark))
+        return Done(result, _changed_state(task, module, calls, mark))
 
     # Processes that the body starts
 
@@ -180,22 +184,22 @@ class Process:
         self._outbox.become_child()
         voice = self._capture.voice()
         self._streams.become_child(voice)
-        source.conductor = None
-        if self._desk is not None:
-            self._desk.exchange.become_child()
+        active.conductor = None
+        if self._calls is not None:
+            self._calls.exchange.become_child()
             ambient.become_child(forks.ChildDoors(voice.event))
-            self._desk = None
+            self._calls = None
         if self._clock is None:
             return
         self._clock.become_real()
         forks.draw_from(f"{self._clock.seed}:{prefix}", self._surroundings)
 
-    def _heritage(self) -> Heritage | None:
+    def _child_setup(self) -> ChildSetup | None:
         version = self._versions.loaded_version
         if version is None:
             return None
         seed = "" if self._clock is None else self._clock.seed
-        return Heritage(os.getpid(), version.code, f"{seed}:{call_paths.current().process()}", hook.prefers_real())
+        return ChildSetup(os.getpid(), version.code, f"{seed}:{call_paths.current().process()}", hook.prefers_real())
 
     def _leave_if_child(self, error: BaseException | None, version: Version) -> None:
         if self._is_child:
@@ -217,34 +221,34 @@ class Process:
             self._end(None)
 
 
-def _changed_state(task: Task, module: ModuleType, desk: Desk, before: bytes | None) -> str | None:
+def _changed_state(task: Task, module: ModuleType, calls: BodyCalls, before: bytes | None) -> str | None:
     """The state's text when it is to be stored. Raises StateError."""
     if task.state is None:
         if ambient.session_state:
-            desk.warn(
+            calls.warn(
                 "session_state was changed, but this run was started without a session's state: nothing of it is kept"
             )
         return None
     if module.__dict__.get("session_state") is not ambient.session_state:
-        desk.warn(
+        calls.warn(
             "session_state was replaced by another object, which is not kept; change it in place: session_state.update(...)"
         )
-    untouched = desk.committed is None and not desk.reloaded and before is not None
+    untouched = calls.committed is None and not calls.reloaded and before is not None
     if untouched and codec.mark(ambient.whole()) == before:
         return None  # writing a large one out to compare it would cost more than the run
     text = ambient.stored_form()
-    return None if text == (desk.committed or task.state) else text
+    return None if text == (calls.committed or task.state) else text
 
 
-_settled: list[Callable[[call_paths.Node], None]] = []
+_on_settled: list[Callable[[call_paths.Node], None]] = []
 
 
 def prepare() -> None:
     """What is changed in the whole process, once: threads and loops know their paths, and imports are seen."""
-    if not _settled:
-        _settled.append(lambda _: None)
-        call_paths.follow_threads(lambda node: _settled[0](node))
-        thread_patches.follow()
+    if not _on_settled:
+        _on_settled.append(lambda _: None)
+        call_paths.follow_threads(lambda node: _on_settled[0](node))
+        thread_patches.install()
         use_for_asyncio_run()
         imports.install()
 

@@ -30,7 +30,7 @@ from .forks import ChildDoors
 _NOWHERE: Final = "/dev/null/repertoire-workflow"
 
 
-class Heritage(msgspec.Struct, frozen=True):
+class ChildSetup(msgspec.Struct, frozen=True):
     """What a child is given."""
 
     pid: int
@@ -43,17 +43,17 @@ class Heritage(msgspec.Struct, frozen=True):
 class ChildPath(str):
     """An entry of sys.path. `heritage` is asked when it is pickled; None: no run goes on."""
 
-    __slots__ = ("_heritage",)
-    _heritage: Callable[[], Heritage | None]
+    __slots__ = ("_setup",)
+    _setup: Callable[[], ChildSetup | None]
 
-    def __new__(cls, heritage: Callable[[], Heritage | None]) -> ChildPath:
-        made = super().__new__(cls, _NOWHERE)
-        made._heritage = heritage
-        return made
+    def __new__(cls, setup: Callable[[], ChildSetup | None]) -> ChildPath:
+        path = super().__new__(cls, _NOWHERE)
+        path._setup = setup
+        return path
 
     def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
-        given = self._heritage()
-        return (str, (_NOWHERE,)) if given is None else (inherit, (msgspec.msgpack.encode(given),))
+        setup = self._setup()
+        return (str, (_NOWHERE,)) if setup is None else (inherit, (msgspec.msgpack.encode(setup),))
 
     def __copy__(self) -> ChildPath:
         return self
@@ -64,22 +64,22 @@ class ChildPath(str):
 
 def inherit(data: bytes) -> str:
     """In the child: from now on it can import the workflow's modules. Gives the entry for its own children."""
-    given = msgspec.msgpack.decode(data, type=Heritage)
-    if given.pid == os.getpid():
+    setup = msgspec.msgpack.decode(data, type=ChildSetup)
+    if setup.pid == os.getpid():
         return _NOWHERE
     accept_typed_dicts()
-    hook.install(prefer_real=given.prefer_installed)
-    version = Version(given.code)
+    hook.install(prefer_real=setup.prefer_installed)
+    version = Version(setup.code)
     version.show_lines()
     sys.meta_path.append(_Finder(version))
     ambient.begin(ChildDoors(ambient.write))
-    random.seed(given.seed)
+    random.seed(setup.seed)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # whole lines in one write each: those of several children do not mix
             stream.reconfigure(line_buffering=True, write_through=False)
     counter = iter(range(sys.maxsize))
     return ChildPath(
-        lambda: msgspec.structs.replace(given, pid=os.getpid(), seed=f"{given.seed}process{next(counter)}/")
+        lambda: msgspec.structs.replace(setup, pid=os.getpid(), seed=f"{setup.seed}process{next(counter)}/")
     )
 
 

@@ -126,18 +126,20 @@ def make_task(
     return _Task(coroutine, loop=loop, context=context, **options)
 
 
-def is_placed(thread: threading.Thread) -> bool:
+def has_place(thread: threading.Thread) -> bool:
     """Whether this thread, which asks, has a place in the run's tree."""
     return _of_thread.node is not None or thread is threading.main_thread()
 
 
-def _run_in(node: Node, running: Callable[..., Any], settled: Callable[[Node], None], *args: Any, **kwargs: Any) -> Any:
+def _run_in(
+    node: Node, running: Callable[..., Any], on_settled: Callable[[Node], None], *args: Any, **kwargs: Any
+) -> Any:
     before, _of_thread.node = _of_thread.node, node
     try:
         return running(*args, **kwargs)
     finally:
         _of_thread.node = before
-        settled(node)
+        on_settled(node)
 
 
 def _work_in(node: Node, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -162,7 +164,7 @@ def _hash_of_place(future: Future[Any]) -> int:
     return _future_hash(future) if place is None else hash(place)
 
 
-def follow_threads(settled: Callable[[Node], None]) -> None:
+def follow_threads(on_settled: Callable[[Node], None]) -> None:
     """Give threads and what is submitted to pools their places in the tree. `settled` hears when the work of a node has ended."""
     submit, start = ThreadPoolExecutor.submit, threading.Thread.start
 
@@ -182,22 +184,22 @@ def follow_threads(settled: Callable[[Node], None]) -> None:
         if not self.name.startswith(OUR_PREFIX):
             by = _of_thread.submitting
             node = current().child() if by is None else by.beside("init")
-            self.run = partial(_run_in, node, self.run, settled)  # type: ignore[method-assign]  # of this one thread
+            self.run = partial(_run_in, node, self.run, on_settled)  # type: ignore[method-assign]  # of this one thread
         start(self)
 
-    def settling(end: Callable[..., None]) -> Callable[..., None]:
+    def notify_after(end: Callable[..., None]) -> Callable[..., None]:
         @wraps(end)
-        def ended(self: Future[Any], *args: Any, **kwargs: Any) -> None:
+        def end_and_notify(self: Future[Any], *args: Any, **kwargs: Any) -> None:
             try:
                 end(self, *args, **kwargs)
             finally:
                 if _of_thread.node is not None and getattr(self, "place", None) in (None, _of_thread.node.prefix):
-                    settled(_of_thread.node)
+                    on_settled(_of_thread.node)
 
-        return ended
+        return end_and_notify
 
     ThreadPoolExecutor.submit = submit_with_path  # type: ignore[method-assign, assignment]  # of all pools
     threading.Thread.start = start_with_path  # type: ignore[method-assign]  # of all threads
     Future.__hash__ = _hash_of_place  # type: ignore[method-assign, assignment]
-    Future.set_result = settling(Future.set_result)  # type: ignore[method-assign]
-    Future.set_exception = settling(Future.set_exception)  # type: ignore[method-assign]
+    Future.set_result = notify_after(Future.set_result)  # type: ignore[method-assign]
+    Future.set_exception = notify_after(Future.set_exception)  # type: ignore[method-assign]

@@ -30,30 +30,30 @@ class Conductor(Protocol):
     def read(self) -> float:
         """The same, for timers that the body sets."""
 
-    def idle(self, timer: float | None, *, elsewhere: bool) -> float | None:
+    def on_idle(self, timer: float | None, *, elsewhere: bool) -> float | None:
         """The loop would wait, until its next timer at `timer`; `elsewhere`: something outside the run's calls may wake it.
 
         Gives the seconds to wait for real, None for as long as it takes, 0 when there is something to do now.
         """
 
-    def interrupted(self, timer: float | None) -> None:
+    def on_interruption(self, timer: float | None) -> None:
         """Something else than the run's calls has happened, before the next timer had its turn."""
 
-    def arrived(self) -> None:
+    def on_readable(self) -> None:
         """There is something to read on the run's socket."""
 
     def fileno(self) -> int: ...
 
 
-class _Source:
+class _ActiveRun:
     """Where loops find the conductor of the run that goes on; one for the process."""
 
     conductor: Conductor | None = None
-    running = False
+    is_loop_running = False
     """Whether the main thread is in a loop: threads then take their recorded answers in its order."""
 
 
-source = _Source()
+active = _ActiveRun()
 
 
 _OFTEN: Final = 100
@@ -68,27 +68,27 @@ class _Selector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         try:
-            return self._selected(timeout)
+            return self._select(timeout)
         finally:
             self.loop.looking = "after"
 
-    def _selected(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+    def _select(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         conductor = self.loop.conductor
         if conductor is None:
             return super().select(timeout)
         if timeout == 0:
             self._busy += 1
             if self._busy % _OFTEN == 0:  # the body may only yield: `while not done: await asyncio.sleep(0)`
-                conductor.idle(self.loop.next_timer(), elsewhere=True)
+                conductor.on_idle(self.loop.next_timer(), elsewhere=True)
             return self._others(conductor, super().select(0))
         self._busy = 0
         timer = None if timeout is None else conductor.now() + timeout
         while True:
-            wait = conductor.idle(timer, elsewhere=len(self.get_map()) > self.loop.own_files)
+            wait = conductor.on_idle(timer, elsewhere=len(self.get_map()) > self.loop.own_files)
             if wait == 0:
                 return self._others(conductor, super().select(0))
             if others := self._others(conductor, super().select(wait)):
-                conductor.interrupted(timer)
+                conductor.on_interruption(timer)
                 return others
 
     def _others(
@@ -98,7 +98,7 @@ class _Selector(selectors.DefaultSelector):
         here = conductor.fileno()
         if all(key.fd != here for key, _ in ready):
             return ready
-        conductor.arrived()
+        conductor.on_readable()
         return [(key, events) for key, events in ready if key.fd != here]
 
 
@@ -153,7 +153,7 @@ class Loop(asyncio.SelectorEventLoop):
 
     def _join(self) -> None:
         """Take part in the run that goes on, as a loop of this thread: one may be made in one thread and run in another."""
-        run = source.conductor
+        run = active.conductor
         conductor = run if threading.current_thread() is threading.main_thread() else None
         if run is self._run and conductor is self.conductor:
             return
@@ -165,12 +165,12 @@ class Loop(asyncio.SelectorEventLoop):
         for timer in self._scheduled:  # type: ignore[attr-defined]  # asyncio's own, and as old as asyncio
             timer._when += moved
         if run is not None:
-            self.add_reader(run.fileno(), _never if conductor else self._arrived)
+            self.add_reader(run.fileno(), _never if conductor else self._on_readable)
 
-    def _arrived(self) -> None:
+    def _on_readable(self) -> None:
         assert self._run is not None
-        if source.conductor is self._run:
-            self._run.arrived()
+        if active.conductor is self._run:
+            self._run.on_readable()
         else:  # what is left of a run that has ended
             self.remove_reader(self._run.fileno())
 
@@ -189,13 +189,13 @@ class Loop(asyncio.SelectorEventLoop):
 
     def run_forever(self) -> None:
         self._join()
-        before, source.running = source.running, source.running or self.conductor is not None
+        before, active.is_loop_running = active.is_loop_running, active.is_loop_running or self.conductor is not None
         cancelled = self._jobs.cancelled()
         try:
             super().run_forever()
         finally:
             self._jobs.give_up(cancelled)
-            source.running = before
+            active.is_loop_running = before
 
     def _run_once(self) -> None:
         self.looking = "before"

@@ -26,8 +26,8 @@ from ...wire import Answer, Drop, HostFrame, Idle, More, Page, Recorded, WorkerF
 from ..link.channel import Channel
 from ..link.outbox import Outbox
 from ..link.threads import foreign
-from .journal_reader import Reads
-from .pending_call import Outcome, Slot
+from .journal_reader import ClockReadings
+from .pending_call import Outcome, PendingCall
 
 _ENDED: Final = "the run has ended"
 
@@ -38,8 +38,8 @@ class Exchange:
     def __init__(self, outbox: Outbox, channel: Channel, *, has_state: bool) -> None:
         self.changed = threading.Condition()
         """Guards what is known of the run's calls, here and in the journal; told of everything that threads wait for."""
-        self.reads = Reads()
-        self.answers: deque[tuple[Slot, Answer]] = deque()
+        self.readings = ClockReadings()
+        self.answers: deque[tuple[PendingCall, Answer]] = deque()
         """For coroutines, in the order in which they came."""
         self.open = True
         self.has_waiters = False
@@ -48,10 +48,10 @@ class Exchange:
         self._channel = channel
         self._has_state = has_state
         self._ids = itertools.count(1)
-        self._slots: dict[int, Slot] = {}
+        self._pending: dict[int, PendingCall] = {}
         self._sends = threading.RLock()
         """Held from where the clock's readings are taken until their frame is sent: no later frame may be there without them."""
-        self._ready: deque[Slot] = deque()
+        self._ready: deque[PendingCall] = deque()
         """Threads whose answers are here, in the order of those."""
         self._reading = False
         self._page: list[Recorded] | None = None
@@ -70,30 +70,30 @@ class Exchange:
         """What has no answer."""
         self._outbox.send(frame)
 
-    def send(self, slot: Slot) -> None:
-        number = slot.frame.id
+    def send(self, pending: PendingCall) -> None:
+        number = pending.frame.id
         with self._sends:
-            if clock := self.reads.take():
-                slot.frame = msgspec.structs.replace(slot.frame, clock=clock)
-            self._slots[number] = slot
-            slot.sent = True
+            if clock := self.readings.take():
+                pending.frame = msgspec.structs.replace(pending.frame, clock=clock)
+            self._pending[number] = pending
+            pending.is_sent = True
             try:
-                self._outbox.send(slot.frame)
+                self._outbox.send(pending.frame)
             except BaseException:  # whatever it was, nothing was sent that could be answered
-                del self._slots[number]
-                self.reads.give_back(clock)
+                del self._pending[number]
+                self.readings.give_back(clock)
                 raise
 
-    def forget(self, slot: Slot) -> None:
+    def forget(self, pending: PendingCall) -> None:
         """Its answer, if one comes, is nobody's."""
-        self._slots.pop(slot.frame.id, None)
+        self._pending.pop(pending.frame.id, None)
 
-    def drop(self, slot: Slot) -> None:
+    def drop(self, pending: PendingCall) -> None:
         """The body has cancelled this call."""
         if self.open:
-            frame = slot.frame
+            frame = pending.frame
             with self._sends:
-                self.tell(Drop(frame.id, frame.path, frame.op, frame.hash, frame.label, self.reads.take()))
+                self.tell(Drop(frame.id, frame.path, frame.op, frame.hash, frame.label, self.readings.take()))
 
     def fetch(self, after: int) -> list[Recorded]:
         """The journal's page after this number. Threads may ask for the same one; what comes twice is of an earlier number then."""
@@ -108,12 +108,12 @@ class Exchange:
 
     def tell_idle(self) -> None:
         """If all calls may take days and nothing else goes on, the host may park the run."""
-        slots = list(self._slots.values())  # at once: other threads make calls
-        if slots and all(slot.parkable for slot in slots) and not foreign():
+        all_pending = list(self._pending.values())  # at once: other threads make calls
+        if all_pending and all(pending.is_parkable for pending in all_pending) and not foreign():
             self._tell_idle()
 
     def _tell_idle(self) -> None:
-        ids = sorted(self._slots)
+        ids = sorted(self._pending)
         if ids == self._idle_with:
             return
         self._idle_with = ids
@@ -125,20 +125,20 @@ class Exchange:
 
     # From the host
 
-    def wait_for(self, slot: Slot) -> Outcome:
+    def wait_for(self, pending: PendingCall) -> Outcome:
         """What a call that was sent came to; blocks this thread."""
-        self._wait(lambda: slot.done)
+        self._wait(lambda: pending.done)
         with self.changed:
-            while self.open and self._ready and self._ready[0] is not slot:
+            while self.open and self._ready and self._ready[0] is not pending:
                 self.changed.wait()
-        return slot.ended()
+        return pending.get_outcome()
 
-    def leave(self, slot: Slot) -> None:
+    def leave(self, pending: PendingCall) -> None:
         """Its thread goes on: with its answer, or without one because something was raised in it."""
         with self.changed:
-            self._slots.pop(slot.frame.id, None)
-            if slot in self._ready:
-                self._ready.remove(slot)
+            self._pending.pop(pending.frame.id, None)
+            if pending in self._ready:
+                self._ready.remove(pending)
             if self._ready:
                 self.changed.notify_all()
 
@@ -168,7 +168,7 @@ class Exchange:
         for frame in frames:
             self._take(frame)
 
-    def arrived(self) -> None:
+    def on_readable(self) -> None:
         """The loop says that there is something to read."""
         with self.changed:
             if self._reading or not self.open:  # a thread is at it, or what comes is not this run's
@@ -184,16 +184,16 @@ class Exchange:
         if isinstance(frame, Page):
             self._page = frame.records
         elif isinstance(frame, Answer):
-            slot = self._slots.pop(frame.id, None)
-            if slot is None:  # the body has cancelled it meanwhile
+            pending = self._pending.pop(frame.id, None)
+            if pending is None:  # the body has cancelled it meanwhile
                 return
-            if slot.conducted:
-                self.answers.append((slot, frame))
-                slot.wake_loop()
+            if pending.is_conducted:
+                self.answers.append((pending, frame))
+                pending.wake_loop()
             else:
-                if slot.future is None:
-                    self._ready.append(slot)
-                slot.resolve(frame)
+                if pending.future is None:
+                    self._ready.append(pending)
+                pending.resolve(frame)
 
     def become_child(self) -> None:
         """This is a forked child's copy: whoever held the lock is not here, and the answers are the parent's."""
@@ -203,5 +203,5 @@ class Exchange:
     def close(self) -> None:
         with self.changed:
             self.open = False
-            self.has_waiters = self._reading or any(slot.future is None for slot in list(self._slots.values()))
+            self.has_waiters = self._reading or any(pending.future is None for pending in list(self._pending.values()))
             self.changed.notify_all()

@@ -17,7 +17,7 @@ _AHEAD = 2
 """Records that are kept here while there are more: clock values read after one record may have been stored with the next."""
 
 
-class Journal:
+class JournalReader:
     """`count` records in all, fetched a page at a time by `fetch(after)`. `last` is called just before the last one is used."""
 
     def __init__(
@@ -34,7 +34,7 @@ class Journal:
         """The last characters of all prefixes."""
 
     @property
-    def replaying(self) -> bool:
+    def is_replaying(self) -> bool:
         """Whether the body is still where it has been before."""
         return self._left > 0
 
@@ -84,11 +84,11 @@ class Journal:
         self._left -= 1
 
     @property
-    def has_reads(self) -> bool:
+    def has_readings(self) -> bool:
         """Whether something is recorded that was read before the last call, and not yet read again."""
         return bool(self._clock)
 
-    def has_reads_of(self, kind: str) -> bool:
+    def has_readings_of(self, kind: str) -> bool:
         """Whether any were recorded behind whose prefix this stands."""
         while self._read_page():
             pass
@@ -116,7 +116,7 @@ class Journal:
         return True
 
 
-class Reads:
+class ClockReadings:
     """Clock values read since the last frame: they travel with the next one, because until then nothing depends on them.
 
     After many reads in a row the clock moves in milliseconds, and equal values are counted: a body may look at it in a loop.
@@ -132,15 +132,15 @@ class Reads:
 
     def note(self, prefix: str, value: float) -> float:
         with self._lock:
-            return self._noted(prefix, value)
+            return self._append(prefix, value)
 
     def note_all(self, prefix: str, values: Iterable[float]) -> None:
         """Values of which all or none are to be recorded."""
         with self._lock:
             for value in values:
-                self._noted(prefix, value)
+                self._append(prefix, value)
 
-    def _noted(self, prefix: str, value: float) -> float:
+    def _append(self, prefix: str, value: float) -> float:
         runs = self._runs.setdefault(prefix, [])
         self._count += 1
         if len(runs) >= 2 * self.EXACT and 0 <= value - runs[-2] < self.STEP_S:

@@ -16,14 +16,14 @@ from types import BuiltinMethodType
 from typing import Any, ClassVar, Final, Protocol
 
 
-class Reads(Protocol):
+class ClockSource(Protocol):
     """What the current task has read so far, in order."""
 
     def read_clock(self, live: Callable[[], float], /) -> float:
         """The value recorded for the task's next read, or what `live` gives, recorded."""
 
 
-class _Real:
+class _RealTime:
     """Implements Reads: nothing is recorded."""
 
     def read_clock(self, live: Callable[[], float], /) -> float:
@@ -68,21 +68,21 @@ class RunFunction:
 class RunClock:
     """One run's clock. `seed` is for what else of a run must repeat (`chance`); `sleep` does what time.sleep is asked for."""
 
-    def __init__(self, seed: str, reads: Reads, sleep: Callable[[float], None] = _time.sleep) -> None:
+    def __init__(self, seed: str, source: ClockSource, sleep: Callable[[float], None] = _time.sleep) -> None:
         self.seed = seed
-        self._reads = reads
+        self._source = source
         self._sleep = sleep
-        self._monotonic = _Steady(reads, _time.monotonic)
-        self._perf_counter = _Steady(reads, _time.perf_counter)
+        self._monotonic = _Steady(source, _time.monotonic)
+        self._perf_counter = _Steady(source, _time.perf_counter)
 
     def become_real(self) -> None:
         """In a child process: what it reads is nobody's to record."""
-        real = _Real()
-        self._reads = self._monotonic.reads = self._perf_counter.reads = real
+        real = _RealTime()
+        self._source = self._monotonic.source = self._perf_counter.source = real
         self._sleep = _time.sleep
 
     def time(self) -> float:
-        return self._reads.read_clock(_time.time)
+        return self._source.read_clock(_time.time)
 
     def functions(self) -> dict[str, RunFunction]:
         """What the module `time` has otherwise during a run."""
@@ -137,14 +137,14 @@ class RunClock:
 class _Steady:
     """A clock that never goes back within a run, though a resumed run may live on a machine that has just been started."""
 
-    def __init__(self, reads: Reads, real: Callable[[], float]) -> None:
-        self.reads = reads
+    def __init__(self, source: ClockSource, real: Callable[[], float]) -> None:
+        self.source = source
         self._real = real
         self._ahead = 0.0
         self._highest = 0.0
 
     def read(self) -> float:
-        value = self.reads.read_clock(self._live)
+        value = self.source.read_clock(self._live)
         self._highest = max(self._highest, value)
         return value
 

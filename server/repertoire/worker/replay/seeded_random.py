@@ -76,26 +76,26 @@ _LIBRARIES: Final[dict[str, Callable[[Any, _random.Random], None]]] = {
 def random_names(seed: str) -> dict[str, Any]:
     """What the module `random` has otherwise during a run."""
     generator_class = _random_class(_PerNode(f"{seed}:seeds", _random.Random))
-    drawn = _PerNode(seed, generator_class)
-    names: dict[str, Any] = {"Random": generator_class, "_inst": drawn()}
+    generator = _PerNode(seed, generator_class)
+    names: dict[str, Any] = {"Random": generator_class, "_inst": generator()}
     for name, value in vars(_random).items():
         owner = getattr(value, "__self__", None)
         if type(owner) is _random.Random:  # the functions of the module are methods of its one generator
-            names[name] = RunFunction(_method(drawn, name), value)
-    names["seed"] = RunFunction(_seeding(drawn), _random.seed)
+            names[name] = RunFunction(_method(generator, name), value)
+    names["seed"] = RunFunction(_seeding(generator), _random.seed)
     return names
 
 
-def _method(drawn: _PerNode[_random.Random], name: str) -> Callable[..., Any]:
-    return lambda *args, **kwargs: getattr(drawn(), name)(*args, **kwargs)
+def _method(generator: _PerNode[_random.Random], name: str) -> Callable[..., Any]:
+    return lambda *args, **kwargs: getattr(generator(), name)(*args, **kwargs)
 
 
-def _seeding(drawn: _PerNode[_random.Random]) -> Callable[..., None]:
+def _seeding(generator: _PerNode[_random.Random]) -> Callable[..., None]:
     """Tasks and threads that begin to draw later do so from this seed too."""
 
     def seed(a: Any = None, version: int = 2) -> None:
-        drawn().seed(a, version)
-        drawn.seed = f"{a!r}" if a is not None else drawn.seed
+        generator().seed(a, version)
+        generator.seed = f"{a!r}" if a is not None else generator.seed
 
     return seed
 
@@ -117,10 +117,10 @@ def _random_class(seeds: _PerNode[_random.Random]) -> type[_random.Random]:
             super().seed(seeds().getrandbits(256) if a is None else a, version)
 
         def __reduce__(self) -> Any:
-            made_of = (
+            constructor = (
                 _random.Random if type(self) is Random else type(self)
             )  # pickle finds only the real one by its name
-            return made_of, (), self.getstate()
+            return constructor, (), self.getstate()
 
     Random.__module__, Random.__qualname__ = "random", "Random"
     return Random
@@ -129,13 +129,17 @@ def _random_class(seeds: _PerNode[_random.Random]) -> type[_random.Random]:
 def uuid_names(seed: str, read: Callable[[], float]) -> dict[str, Any]:
     """What the module `uuid` has otherwise during a run; generators of its own, so that it does not disturb `random`."""
     machine = _random.Random(f"{seed}:uuid").getrandbits(48) | 1 << 40
-    drawn = _PerNode(f"{seed}:uuid", lambda seed: _Ids(_random.Random(seed), read, machine))
+    generator = _PerNode(f"{seed}:uuid", lambda seed: _Ids(_random.Random(seed), read, machine))
     names = ("uuid1", "uuid4", "uuid6", "uuid7", "uuid8")
-    return {name: RunFunction(_id(drawn, name), getattr(_uuid, name)) for name in names if hasattr(_uuid, name)}
+    return {
+        name: RunFunction(_uuid_function(generator, name), getattr(_uuid, name))
+        for name in names
+        if hasattr(_uuid, name)
+    }
 
 
-def _id(drawn: _PerNode[_Ids], name: str) -> Callable[..., Any]:
-    return lambda *args, **kwargs: getattr(drawn(), name)(*args, **kwargs)
+def _uuid_function(generator: _PerNode[_Ids], name: str) -> Callable[..., Any]:
+    return lambda *args, **kwargs: getattr(generator(), name)(*args, **kwargs)
 
 
 class _Ids:
@@ -153,39 +157,39 @@ class _Ids:
 
     def uuid1(self, node: int | None = None, clock_seq: int | None = None) -> _uuid.UUID:
         """Generate a UUID from a node, sequence number, and the current time."""
-        ticks, sequence, node = self._ticks(), *self._place(node, clock_seq)
+        ticks, sequence, node = self._ticks(), *self._sequence_and_node(node, clock_seq)
         fields = (ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, ticks >> 48 & 0x0FFF, sequence >> 8, sequence & 0xFF, node)
         return _uuid.UUID(fields=fields, version=1)
 
     def uuid6(self, node: int | None = None, clock_seq: int | None = None) -> _uuid.UUID:
         """As uuid1, its time in the order in which it sorts."""
-        ticks, sequence, node = self._ticks(), *self._place(node, clock_seq)
-        return _versioned((ticks >> 12) << 80 | (ticks & 0x0FFF) << 64 | sequence << 48 | node, 6)
+        ticks, sequence, node = self._ticks(), *self._sequence_and_node(node, clock_seq)
+        return _with_version((ticks >> 12) << 80 | (ticks & 0x0FFF) << 64 | sequence << 48 | node, 6)
 
     def uuid7(self) -> _uuid.UUID:
         """Generate a UUID from the milliseconds of the clock and random bits; later ones of a run sort later."""
         value = int(self._read() * 1000) << 74 | self._bits(74)
         value = self._last_7 = max(value, self._last_7 + 1)
-        return _versioned(value >> 74 << 80 | (value >> 62 & 0x0FFF) << 64 | value & (1 << 62) - 1, 7)
+        return _with_version(value >> 74 << 80 | (value >> 62 & 0x0FFF) << 64 | value & (1 << 62) - 1, 7)
 
     def uuid8(self, a: int | None = None, b: int | None = None, c: int | None = None) -> _uuid.UUID:
         """Generate a UUID from three custom blocks, random where not given."""
         high = self._bits(48) if a is None else a & (1 << 48) - 1
         middle = self._bits(12) if b is None else b & 0x0FFF
         low = self._bits(62) if c is None else c & (1 << 62) - 1
-        return _versioned(high << 80 | middle << 64 | low, 8)
+        return _with_version(high << 80 | middle << 64 | low, 8)
 
     def _ticks(self) -> int:
         ticks = round(self._read() * 1e7) + _TO_1582
         ticks = self._last_ticks = max(ticks, self._last_ticks + 1)
         return ticks
 
-    def _place(self, node: int | None, clock_seq: int | None) -> tuple[int, int]:
+    def _sequence_and_node(self, node: int | None, clock_seq: int | None) -> tuple[int, int]:
         sequence = self._bits(14) if clock_seq is None else clock_seq & 0x3FFF
         return sequence, self._node if node is None else node & (1 << 48) - 1
 
 
-def _versioned(value: int, version: int) -> _uuid.UUID:
+def _with_version(value: int, version: int) -> _uuid.UUID:
     """By hand: `UUID(version=7)` is refused before Python 3.14."""
     value &= ~(0xF000 << 64 | 0xC000 << 48)
     return _uuid.UUID(int=value | version << 76 | 0x8000 << 48)

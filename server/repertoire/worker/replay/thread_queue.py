@@ -31,7 +31,7 @@ _STILL_S: Final = 1.0
 _Position = tuple[int, int]
 
 
-class LineUp:
+class ThreadQueue:
     """`changed` guards what is known of the run's calls. `front` is what is recorded next."""
 
     def __init__(self, changed: threading.Condition, front: Callable[[], Recorded | None]) -> None:
@@ -47,7 +47,7 @@ class LineUp:
     def wait(self, path: str) -> None:
         """Until it is the turn of the call of this path, or turns cannot be kept. `changed` is held."""
         with self._in_line():
-            while not self._is_over(path):
+            while not self._is_wait_over(path):
                 self._changed.wait(_LOOK_S)
 
     async def wait_async(self, path: str) -> None:
@@ -55,21 +55,21 @@ class LineUp:
         with self._in_line():
             while True:
                 with self._changed:
-                    if self._is_over(path):
+                    if self._is_wait_over(path):
                         return
                 await asyncio.sleep(_LOOK_S)
 
-    def gave(self, node: Node) -> None:
+    def on_given(self, node: Node) -> None:
         """This thread goes on now."""
         self._last = node, threading.get_ident()
-        self._moved()
+        self._on_progress()
 
-    def settled(self, node: Node) -> None:
+    def on_settled(self, node: Node) -> None:
         """What it was given has led to its next call, or it has nothing to do for now, or its work has ended."""
         if self._last is not None and self._last[0] is node:
             with self._changed:
                 self._last = None
-                self._moved()
+                self._on_progress()
 
     @contextmanager
     def _in_line(self) -> Iterator[None]:
@@ -81,12 +81,12 @@ class LineUp:
         finally:
             self._waiting[me] -= 1
 
-    def _moved(self) -> None:
+    def _on_progress(self) -> None:
         self._seen.clear()
         self._moved_at = time.monotonic()
         self._changed.notify_all()
 
-    def _is_over(self, path: str) -> bool:
+    def _is_wait_over(self, path: str) -> bool:
         front = self._front()
         if front is None:
             return True

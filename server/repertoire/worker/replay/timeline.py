@@ -13,7 +13,7 @@ from typing import Final
 from ...wire import Answer, Late, Tick
 from . import call_paths
 from .exchange import Exchange
-from .journal_reader import Journal
+from .journal_reader import JournalReader
 
 _TICK_S: Final = 1.0
 """A sleep at least this long is recorded when it is over, so that it is not slept again."""
@@ -24,7 +24,7 @@ _TIMERS: Final = "@"
 class Timeline:
     """Implements `clock.Reads`. `began`: the host's monotonic clock when the run's own was at zero."""
 
-    def __init__(self, began: float, journal: Journal, exchange: Exchange) -> None:
+    def __init__(self, began: float, journal: JournalReader, exchange: Exchange) -> None:
         self._began = began
         self._journal = journal
         self._exchange = exchange
@@ -37,7 +37,7 @@ class Timeline:
         return self._at
 
     def real(self) -> float:
-        return self._at if self._journal.replaying else time.monotonic() - self._began
+        return self._at if self._journal.is_replaying else time.monotonic() - self._began
 
     def move(self, to: float) -> None:
         self._at = max(self._at, to)
@@ -52,7 +52,7 @@ class Timeline:
         self.move(timer)
         self._fired_at = max(self._fired_at, timer)
 
-    def answered(self, answer: Answer) -> None:
+    def on_answer(self, answer: Answer) -> None:
         """The body gets this answer now."""
         if answer.at <= self._fired_at:  # on its way while a timer fired: on replay it is to come after that too
             self._exchange.tell(Late(answer.n, math.nextafter(self._fired_at, math.inf)))
@@ -63,26 +63,26 @@ class Timeline:
     def read_timers(self) -> float:
         """The run's clock for timers that the body sets: they count from now, and not from the last thing that happened."""
         prefix = call_paths.current().prefix + _TIMERS
-        known = self._recorded(prefix)
+        known = self._take_recorded(prefix)
         if known is None:
-            known = self._exchange.reads.note(prefix, max(self._at, self.real()))
+            known = self._exchange.readings.note(prefix, max(self._at, self.real()))
         self.move(known)
         return known
 
     def read_clock(self, live: Callable[[], float], /) -> float:
         prefix = call_paths.current().prefix
-        known = self._recorded(prefix)
-        return self._exchange.reads.note(prefix, live()) if known is None else known
+        known = self._take_recorded(prefix)
+        return self._exchange.readings.note(prefix, live()) if known is None else known
 
-    def _recorded(self, prefix: str) -> float | None:
-        if not (self._journal.replaying or self._journal.has_reads):
+    def _take_recorded(self, prefix: str) -> float | None:
+        if not (self._journal.is_replaying or self._journal.has_readings):
             return None
         with self._exchange.changed:
             return self._journal.clock(prefix)
 
     def sleep(self, seconds: float) -> None:
         """`time.sleep` of the body: over at once where there are records of what came after it."""
-        if self._journal.replaying:
+        if self._journal.is_replaying:
             with self._exchange.changed:
                 front = self._journal.front()
                 if seconds >= _TICK_S and front is not None and front.op == "tick":
