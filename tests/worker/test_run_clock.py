@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from repertoire.worker.replay.run_clock import RunClock
-from repertoire.worker.replay.seeded_random import _Ids
+from repertoire.worker.replay.seeded_random import _UuidGenerator
 from repertoire.worker.source.shims import builtins_for
 from repertoire.worker.source.transform import compile_source
 
@@ -202,7 +202,7 @@ def test_the_class_of_generators_passes_for_the_real_one() -> None:
 
 
 def test_ids_are_well_formed_and_in_order() -> None:
-    ids = _Ids(random.Random(1), lambda: NOW, 1 << 40)
+    ids = _UuidGenerator(random.Random(1), lambda: NOW, 1 << 40)
     made = {1: ids.uuid1(), 4: ids.uuid4(), 6: ids.uuid6(), 7: ids.uuid7(), 8: ids.uuid8(1, 2, 3)}
     assert {number: one.version for number, one in made.items()} == dict(zip(made, made, strict=True))
     assert {one.variant for one in made.values()} == {uuid.RFC_4122}

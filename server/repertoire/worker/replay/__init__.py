@@ -19,8 +19,8 @@ Theory of operation
    comes is a disagreement too. Then the run fails with NonDeterminism: no later record could be trusted to belong to its call.
 
 4. **When a recorded outcome is given.** It depends on how the call waits:
-   a. A call that blocks the only thread takes its own record at once, wherever it is in the journal. Nothing else could have run
-      meanwhile.
+   a. A call that blocks the only thread, or the thread of the running loop, takes its own record at once, wherever it is in the
+      journal. While it blocked, nothing else of its thread could go on.
    b. A call that is awaited in the main thread's loop waits until the loop has nothing else to do *and* its record is the front. At that
       moment everything that the outcome before it led to has happened.
    c. A call of a thread beside a running loop waits for the loop in the same way. If the loop is blocked, it takes its record at once,
@@ -29,11 +29,12 @@ Theory of operation
 
 5. **The order of answers and timers** (`event_loop`, `next_event`, `timeline`). An idle loop asks its conductor, `EventOrder`, what
    happens next. One thing happens at a time, in the order of times on the run's clock: a recorded outcome, an answer that has arrived, or
-   a timer. The run's clock stands still between two of them. Otherwise a timeout that fired before an answer could fire after it on
-   replay. Three kinds of record or frame serve only this order:
+   a timer. The run's clock moves from one to the next; on replay it stands still in between. Otherwise a timeout that fired before an
+   answer could fire after it on replay. Some records and frames serve only this order:
    a. `tick`: a sleep of at least a second is over. A replay does not sleep again.
    b. `Late`: a timer fired while an answer was on its way. The answer's time is moved behind the timer.
-   c. Values read from clocks travel with the next frame, because nothing outside depends on them before. They are stored by node.
+   c. Values read from clocks travel with the next frame, because nothing outside depends on them before. They are stored by node. A
+      `clock` record holds only such values.
 
 6. **Calls without a record.** When all records are used, the waiting calls get the outcome LIVE, in the order in which the body made
    them, and are sent to the host. There is one exception: a step that had begun but not ended has no record, though calls inside it have.

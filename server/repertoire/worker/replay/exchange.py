@@ -1,14 +1,14 @@
-"""Calls that are with the host, and what comes back for them.
+"""Exchange: sends a run's calls to the host and gives each answer to its call; used by BodyCalls, Replay and Timeline.
 
-One socket, and any number of threads and loops that wait for answers on it:
+There is one socket, and any number of threads and loops wait for answers on it. Rules:
 
-1. Only one thread reads at a time (`_reading`). A thread that waits reads when nobody else does; a loop that has nothing to do watches
-   the socket and reads what is there.
-2. Whoever reads takes everything that has arrived, and gives each answer to its call, whoever waits for it.
-3. A thread that waits is woken whenever something was read, or the reader has left: then another one reads. Threads go on in the order
-   in which their answers were recorded.
-4. An answer for a coroutine of the main thread is kept until it is its turn (turns.py), and that loop is woken. One for a coroutine of
-   a loop in another thread is given to that loop at once.
+1. Only one thread reads at a time (`_reading`). A waiting thread reads if no other thread does. An idle loop watches the socket and reads
+   the frames that have arrived. Otherwise two threads could each get half of a frame.
+2. The reader takes all frames that have arrived and gives each answer to its call, for whatever thread that call waits.
+3. After each read, and when a reader leaves, all waiting threads are woken, and one of them becomes the reader. Threads go on in the
+   order in which their answers were recorded, because a replay repeats this order.
+4. An answer for a coroutine of the main thread's loop is kept until its turn (`next_event`), and that loop is woken. An answer for a
+   coroutine of a loop in another thread is given to that loop at once.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _ENDED: Final = "the run has ended"
 
 
 class Exchange:
-    """Of one run. Closed when it ends: threads that still wait are told so."""
+    """The exchange of one run. It is closed when the run ends; threads that still wait then get a RuntimeError."""
 
     def __init__(self, outbox: Outbox, channel: Channel, *, has_state: bool) -> None:
         self.changed = threading.Condition()
-        """Guards what is known of the run's calls, here and in the journal; told of everything that threads wait for."""
+        """Guards the run's calls here, in the journal and in Replay. Notified of everything that threads wait for."""
         self.readings = ClockReadings()
         self.answers: deque[tuple[PendingCall, Answer]] = deque()
-        """For coroutines, in the order in which they came."""
+        """Answers for coroutines of the main thread's loop, in the order in which they arrived."""
         self.open = True
         self.has_waiters = False
         """Set at the end: whether threads of the body still waited for calls."""
@@ -50,9 +50,9 @@ class Exchange:
         self._ids = itertools.count(1)
         self._pending: dict[int, PendingCall] = {}
         self._sends = threading.RLock()
-        """Held from where the clock's readings are taken until their frame is sent: no later frame may be there without them."""
+        """Held while clock readings are taken and their frame is sent, so that no later frame arrives before them."""
         self._ready: deque[PendingCall] = deque()
-        """Threads whose answers are here, in the order of those."""
+        """Calls of blocked threads whose answers have arrived, in that order."""
         self._reading = False
         self._page: list[Recorded] | None = None
         self._idle_with: list[int] = []
@@ -67,7 +67,7 @@ class Exchange:
     # To the host
 
     def tell(self, frame: WorkerFrame) -> None:
-        """What has no answer."""
+        """Send a frame that gets no answer."""
         self._outbox.send(frame)
 
     def send(self, pending: PendingCall) -> None:
@@ -79,24 +79,24 @@ class Exchange:
             pending.is_sent = True
             try:
                 self._outbox.send(pending.frame)
-            except BaseException:  # whatever it was, nothing was sent that could be answered
+            except BaseException:  # for every error alike: nothing was sent, so no answer will come
                 del self._pending[number]
                 self.readings.give_back(clock)
                 raise
 
     def forget(self, pending: PendingCall) -> None:
-        """Its answer, if one comes, is nobody's."""
+        """Ignore the call's answer, if one arrives."""
         self._pending.pop(pending.frame.id, None)
 
     def drop(self, pending: PendingCall) -> None:
-        """The body has cancelled this call."""
+        """Tell the host that the body has cancelled this call."""
         if self.open:
             frame = pending.frame
             with self._sends:
                 self.tell(Drop(frame.id, frame.path, frame.op, frame.hash, frame.label, self.readings.take()))
 
     def fetch(self, after: int) -> list[Recorded]:
-        """The journal's page after this number. Threads may ask for the same one; what comes twice is of an earlier number then."""
+        """The journal's page after this number. Several threads may ask for the same page; an old page is recognized by its numbers."""
 
         def is_here() -> bool:
             return self._page is not None and (not self._page or self._page[0].n > after)
@@ -107,8 +107,8 @@ class Exchange:
         return self._page or []
 
     def tell_idle(self) -> None:
-        """If all calls may take days and nothing else goes on, the host may park the run."""
-        all_pending = list(self._pending.values())  # at once: other threads make calls
+        """Let the host park the run, if all its calls may take days and no other thread is alive (replay, rule 9)."""
+        all_pending = list(self._pending.values())  # a copy, because other threads make calls
         if all_pending and all(pending.is_parkable for pending in all_pending) and not foreign():
             self._tell_idle()
 
@@ -119,14 +119,16 @@ class Exchange:
         self._idle_with = ids
         try:
             state = ambient.stored_form() if self._has_state else None
-        except Exception:  # a state that cannot be stored now: the run keeps its worker, and says so when it ends
+        except (
+            Exception
+        ):  # the state cannot be stored: the run keeps its worker, and fails with this error when it ends
             return
         self.tell(Idle(ids, state))
 
     # From the host
 
     def wait_for(self, pending: PendingCall) -> Outcome:
-        """What a call that was sent came to; blocks this thread."""
+        """Block this thread until the outcome of a call that was sent."""
         self._wait(lambda: pending.done)
         with self.changed:
             while self.open and self._ready and self._ready[0] is not pending:
@@ -134,7 +136,7 @@ class Exchange:
         return pending.get_outcome()
 
     def leave(self, pending: PendingCall) -> None:
-        """Its thread goes on: with its answer, or without one because something was raised in it."""
+        """The call's thread goes on, with its answer or with an exception. Let the next thread go on."""
         with self.changed:
             self._pending.pop(pending.frame.id, None)
             if pending in self._ready:
@@ -143,7 +145,7 @@ class Exchange:
                 self.changed.notify_all()
 
     def _wait(self, until: Callable[[], bool]) -> None:
-        """Blocks until it is true. One of the waiting threads reads the socket for all."""
+        """Block until `until()` is true. One of the waiting threads reads the socket for all."""
         with self.changed:
             while not until():
                 if not self.open and threading.current_thread() is not threading.main_thread():
@@ -154,7 +156,7 @@ class Exchange:
                 self._read()
 
     def _read(self) -> None:
-        """Wait for what comes next; the lock is free meanwhile."""
+        """Wait for the next frames and distribute them. The lock is released while waiting."""
         self._reading = True
         try:
             self.changed.release()
@@ -169,9 +171,9 @@ class Exchange:
             self._take(frame)
 
     def on_readable(self) -> None:
-        """The loop says that there is something to read."""
+        """Called by a loop when the socket has something to read."""
         with self.changed:
-            if self._reading or not self.open:  # a thread is at it, or what comes is not this run's
+            if self._reading or not self.open:  # another thread reads, or the frames belong to a later run
                 return
             for frame in self._channel.receive_arrived():
                 self._take(frame)
@@ -185,7 +187,7 @@ class Exchange:
             self._page = frame.records
         elif isinstance(frame, Answer):
             pending = self._pending.pop(frame.id, None)
-            if pending is None:  # the body has cancelled it meanwhile
+            if pending is None:  # the body has cancelled the call
                 return
             if pending.is_conducted:
                 self.answers.append((pending, frame))
@@ -196,7 +198,7 @@ class Exchange:
                 pending.resolve(frame)
 
     def become_child(self) -> None:
-        """This is a forked child's copy: whoever held the lock is not here, and the answers are the parent's."""
+        """Reset the copy in a forked child: the thread that held the lock does not exist here, and answers belong to the parent."""
         self.changed = threading.Condition()
         self._reading = False
 

@@ -1,6 +1,7 @@
-"""What workflow files call to learn of other threads: futures, queues, events. What they learn is recorded (sights.py).
+"""Thread patches: make futures, queues, events and threads record what workflow files learn from them; installed once by Process.
 
-The functions stand in the standard library's own classes; called by anything but the text of a workflow they are the library's.
+The patched functions replace methods of the standard library's own classes. Only calls from the text of a workflow are recorded and
+repeated (`thread_readings`; replay, rule 7). For all other callers the functions behave as the library's.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from . import call_paths
 from .thread_readings import ThreadReadings, readings_of_body, rest
 
 _TIMED_OUT: Final = -1.0
-"""Seen instead of a number: the time limit was over."""
+"""The reading that says: the time limit was exceeded."""
 
 _as_completed = _cf.as_completed
 _wait = _cf.wait
@@ -29,11 +30,9 @@ _wait = _cf.wait
 @wraps(_as_completed)
 def as_completed(fs: Iterable[Future[Any]], timeout: float | None = None) -> Iterator[Future[Any]]:
     readings = readings_of_body()
-    return (
-        _as_completed(fs, timeout)
-        if readings is None
-        else _iterate_completed(readings, list(dict.fromkeys(fs)), timeout)
-    )
+    if readings is None:
+        return _as_completed(fs, timeout)
+    return _iterate_completed(readings, list(dict.fromkeys(fs)), timeout)
 
 
 def _iterate_completed(
@@ -78,7 +77,7 @@ def wait(fs: Iterable[Future[Any]], timeout: float | None = None, return_when: s
 
 
 def _complete(readings: ThreadReadings, futures: list[Future[Any]]) -> None:
-    """They were done then, so they are to be done now."""
+    """Wait until these futures are done, as they were the first time."""
     readings.rest()
     while waiting := _wait(futures, 0.05).not_done:
         readings.until(lambda: all(Future.done(one) for one in waiting), "a future that was done")
@@ -89,7 +88,7 @@ _add_done_callback = Future.add_done_callback
 
 @wraps(_add_done_callback)
 def _add_callback(self: Future[Any], fn: Callable[[Future[Any]], Any]) -> None:
-    """What is called back has one place, whether its future is done already or is done in another thread later."""
+    """A callback gets its own node, which does not depend on whether the future is already done or which thread completes it."""
     if readings_of_body() is None:
         return _add_done_callback(self, fn)
     node = call_paths.current().beside("then")
@@ -101,7 +100,7 @@ def _add_callback(self: Future[Any], fn: Callable[[Future[Any]], Any]) -> None:
     return _add_done_callback(self, call_back)
 
 
-# What is asked and answered at once, and what waits up to a time limit
+# Questions that are answered at once, and waits with a time limit
 
 
 def _patch_question(ask: Callable[..., Any], confirm: Callable[[ThreadReadings, Any, Any], None]) -> Callable[..., Any]:
@@ -126,7 +125,7 @@ _COUNTS: Final = frozenset({queue.Queue.qsize})
 
 
 def _confirm_nothing(readings: ThreadReadings, self: Any, seen: Any) -> None:
-    """What was true then may be so a little later now."""
+    """For answers that need not be true again at the moment when they are given again."""
 
 
 def _confirm_done(readings: ThreadReadings, self: Any, seen: Any) -> None:
@@ -157,7 +156,7 @@ _join = threading.Thread.join
 def _patch_wait(
     wait: Callable[..., Any], over: Callable[[Any, Any, BaseException | None], bool], gives_false: bool
 ) -> Any:
-    """A method `wait(timeout=None)`. `over` says whether it came back because of the limit."""
+    """Patch a method `wait(timeout=None)`. `over` tells whether it returned because of the limit."""
 
     @wraps(wait)
     def wait_recorded(self: Any, timeout: float | None = None) -> Any:
@@ -198,14 +197,14 @@ def _join_thread(self: threading.Thread, timeout: float | None = None) -> None:
     _join(self, timeout)
 
 
-# Queues: who puts and who gets before whom
+# Queues: the order in which threads put and get
 
 
 class _Order:
-    """Of one queue or lock: who did something to it before whom. What a node notes is how many turns its own last one is ago: a thread
-    that does it alone notes many times the same number, which is recorded once.
+    """The order in which nodes act on one queue.
 
-    Within a step nothing is counted: on replay it is not done again.
+    A node notes how many acts of all nodes lie between its own last act and this one. So a thread that acts alone notes the same number
+    many times, and equal readings are recorded once. Acts inside a step are not counted, because a replay does not repeat the step.
     """
 
     def __init__(self) -> None:
@@ -214,7 +213,7 @@ class _Order:
         self._now = threading.local()
 
     def act(self, readings: ThreadReadings, what: str, again: Callable[[], Any], live: Callable[[], Any]) -> Any:
-        """Raises _Missed when it was not possible the first time; `again` does it when it was, `live` when nothing is recorded."""
+        """Perform `again` when its recorded turn comes, or `live` when nothing is recorded. Raises _Missed if it failed the first time."""
         readings.rest()
         known = readings.take_known()
         if known == _TIMED_OUT:
@@ -232,7 +231,7 @@ class _Order:
             self._now.readings = None
 
     def pass_on(self) -> None:
-        """It is done. Called while nobody else can do it."""
+        """Note the act that was just performed. Called while the queue's lock is held."""
         readings: ThreadReadings | None = getattr(self._now, "readings", None)
         if readings is None:
             return
@@ -244,7 +243,7 @@ class _Order:
 
 
 class _Missed(Exception):
-    """It was not possible the first time."""
+    """Raised when the act was not possible the first time."""
 
 
 class _QueueOrders:
@@ -274,7 +273,7 @@ def _orders_of(of: Any) -> _QueueOrders:
 
 
 def _patch_move(kind: str, move: Callable[..., Any], failure: type[Exception], **fixed: Any) -> Callable[..., Any]:
-    """`put` or `get`; `fixed` are arguments that it is always given."""
+    """Patch `put` or `get` of a queue. `fixed` are arguments that it always gets."""
 
     @wraps(move)
     def move_recorded(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -285,9 +284,11 @@ def _patch_move(kind: str, move: Callable[..., Any], failure: type[Exception], *
         item = args[: kind == "put"], {name: kwargs[name] for name in kwargs if name == "item"}
         try:
             return getattr(_orders_of(self), kind).act(
-                readings, f"its turn to {kind}", lambda: move(self, *item[0], **item[1]),
+                readings,
+                f"its turn to {kind}",
+                lambda: move(self, *item[0], **item[1]),
                 lambda: move(self, *args, **kwargs, **fixed),
-            )  # fmt: skip
+            )
         except _Missed:
             raise failure from None
         except failure:
@@ -298,7 +299,7 @@ def _patch_move(kind: str, move: Callable[..., Any], failure: type[Exception], *
 
 
 def install() -> None:
-    """Put these functions into the standard library. Once for the process."""
+    """Put these functions into the standard library, once for the process."""
     library: Any = _cf
     library.as_completed = library._base.as_completed = as_completed
     library.wait = library._base.wait = wait
