@@ -65,7 +65,7 @@ class Process:
     def serve(self) -> NoReturn:
         """Until the host closes the socket."""
         if not self._channel.is_readable():
-            self._surroundings.look_over()
+            self._surroundings.compare_once()
         while True:
             frame = self._channel.receive()
             if isinstance(frame, Begin):  # of a run that has failed before it could begin
@@ -142,7 +142,7 @@ class Process:
         """The module stays loaded in `stack`: exceptions of the body are turned into words by code that may live in it."""
         try:
             self._clock = clock = RunClock(task.run_id, calls.timeline, calls.timeline.sleep)
-            self._surroundings.with_functions = version.names_insides
+            self._surroundings.with_functions = version.may_change_functions
             self._surroundings.on_import = seeds = LibrarySeeds(task.run_id)
             seeds()
             module = stack.enter_context(self._versions.load(version, clock))

@@ -20,7 +20,7 @@ from ...signature.schema import Signature
 from ...wire import Code
 from ..link.threads import foreign
 from ..replay.run_clock import RunClock
-from ..surroundings.heap import names_insides
+from ..surroundings.heap import may_change_functions
 from .entry import Entry
 from .shims import builtins_for
 from .siblings import Siblings, Tree
@@ -51,7 +51,9 @@ class Version:
         self.tree = Tree(code)
         self.own_modules = {self.name, *(module.name for module in code.modules)}
         """Names of modules whose types are new in each run."""
-        self.names_insides = any(map(names_insides, (code.source, *(module.source for module in code.modules))))
+        self.may_change_functions = any(
+            map(may_change_functions, (code.source, *(module.source for module in code.modules)))
+        )
         self.signature: Signature | None = None
         self._compiled: CodeType | None = None
         self._lines = {code.filename: code.source.splitlines(keepends=True)}
