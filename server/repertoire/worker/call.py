@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Emit = Callable[[EventType, dict[str, Any]], None]
 
 
-class Call:
+class Invocation:
     """One call. `emit` hears of each item as it comes; `wants_return` says that only the return value is the result, which otherwise
     is the list of at most `max_items` items.
 

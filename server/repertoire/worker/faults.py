@@ -33,7 +33,7 @@ def of_load(error: BaseException, version: Version) -> Fault:
     try:
         return _of_load(error, version)
     except BaseException:  # the exception's own code, which is its author's
-        return _at_least(error, version)
+        return _minimal_fault(error, version)
 
 
 def of_run(error: BaseException, version: Version) -> Fault:
@@ -41,10 +41,10 @@ def of_run(error: BaseException, version: Version) -> Fault:
     try:
         return _of_run(error, version)
     except BaseException:  # the exception's own code, which is its author's
-        return _at_least(error, version)
+        return _minimal_fault(error, version)
 
 
-def _at_least(error: BaseException, version: Version) -> Fault:
+def _minimal_fault(error: BaseException, version: Version) -> Fault:
     """Its type, where it was raised, and what it says where that can be read."""
     frames = part(error, "__traceback__")
     shown = "".join(traceback.format_tb(_from_first(frames, version.filenames)))

@@ -23,7 +23,7 @@ from ..signature.annotations import UNSAID
 from ..values import big_integers, codec
 from ..wire import Begin, Done, Failed, Fault, Inspect, Inspected, Note, Settled, Task, WorkerFrame
 from . import faults
-from .call import Call
+from .call import Invocation
 from .children import forks
 from .children.spawned import ChildPath, ChildSetup
 from .link.channel import Channel
@@ -162,7 +162,7 @@ class Process:
         mark = None if task.state is None else codec.mark(ambient.session_state)
         while task.waits and not isinstance(self._channel.receive(), Begin):
             pass
-        call = Call(calls.emit, wants_return=read.gives_return_value, max_items=task.max_items)
+        call = Invocation(calls.emit, wants_return=read.gives_return_value, max_items=task.max_items)
         try:
             value = call(run, positional, keyword)
         finally:
@@ -182,7 +182,7 @@ class Process:
         self._is_child = True
         self._channel.let_go()
         self._outbox.become_child()
-        voice = self._capture.voice()
+        voice = self._capture.open_voice()
         self._streams.become_child(voice)
         active.conductor = None
         if self._calls is not None:
@@ -192,7 +192,7 @@ class Process:
         if self._clock is None:
             return
         self._clock.become_real()
-        forks.draw_from(f"{self._clock.seed}:{prefix}", self._surroundings)
+        forks.seed_child(f"{self._clock.seed}:{prefix}", self._surroundings)
 
     def _child_setup(self) -> ChildSetup | None:
         version = self._versions.loaded_version

@@ -52,20 +52,20 @@ class Zygote:
         self._pids: dict[int, int] = {}
         self._pid = os.getpid()
         self._libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-        self._wakeup, self._woken = socket.socketpair()
+        self._wakeup_writes, self._wakeup_reads = socket.socketpair()
 
     def serve(self) -> NoReturn:
         """Until the host closes the control socket; the children go with it."""
         _warm()
-        self._woken.setblocking(False)
-        self._wakeup.setblocking(False)
+        self._wakeup_reads.setblocking(False)
+        self._wakeup_writes.setblocking(False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that the wake-up descriptor is written
-        signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._wakeup_writes.fileno(), warn_on_full_buffer=False)
         while True:
-            ready, _, _ = select.select([self._control, self._woken], [], [])
-            if self._woken in ready:
+            ready, _, _ = select.select([self._control, self._wakeup_reads], [], [])
+            if self._wakeup_reads in ready:
                 with contextlib.suppress(BlockingIOError):
-                    self._woken.recv(4096)
+                    self._wakeup_reads.recv(4096)
             self._reap()
             if self._control in ready:
                 self._obey()
@@ -106,14 +106,14 @@ class Zygote:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for sock in (self._control, self._wakeup, self._woken):
+            for sock in (self._control, self._wakeup_writes, self._wakeup_reads):
                 sock.close()
             for waiting in self._descriptors:
                 os.close(waiting)
             os.setsid()
             self._die_with_zygote()
             if not command.is_trusted:
-                resource_limits.put_in_force(command)
+                resource_limits.enforce(command)
             _rehearse()
             once = command.once or not command.is_trusted
             serve(socket.socket(fileno=descriptor), watch=self._libc is None, once=once)
