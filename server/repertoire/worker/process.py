@@ -1,6 +1,7 @@
-"""A process that answers the host's frames: each Task or Inspect gets exactly one Done, Failed or Inspected, in order.
+"""Process: answers the host's frames in a worker; each Task or Inspect gets exactly one Done, Failed or Inspected, in order.
 
-A process that is used again says after each of them whether it is as it was before (`surroundings`): Settled.
+A process that is used again sends Settled after each answer: it has reset its process-wide state (`surroundings`), or names a change that
+it cannot undo. Used by `__main__` and by the zygote's children.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ from .surroundings.import_watch import imports
 
 
 class Process:
+    """One worker. `watch`: end it when the host closes the socket while a body runs. `once`: it serves one frame only."""
+
     def __init__(self, sock: socket.socket, *, watch: bool, once: bool) -> None:
         self._channel = Channel(sock)
         self._outbox = Outbox(self._channel)
@@ -63,22 +66,22 @@ class Process:
         self._surroundings = Surroundings(self._versions.owns, is_reused=not once)
 
     def serve(self) -> NoReturn:
-        """Until the host closes the socket."""
+        """Answer frames until the host closes the socket."""
         if not self._channel.is_readable():
             self._surroundings.compare_once()
         while True:
             frame = self._channel.receive()
-            if isinstance(frame, Begin):  # of a run that has failed before it could begin
+            if isinstance(frame, Begin):  # its run has failed before it could begin
                 continue
             if isinstance(frame, Task):
                 self._answer(self._run(frame))
             elif isinstance(frame, Inspect):
                 self._answer(self._inspect(frame))
             if not self._once:
-                self._outbox.send(Settled(self._settle()))  # last: no answer waits for it
+                self._outbox.send(Settled(self._reset()))  # after the answer, so that no caller waits for the reset
 
-    def _settle(self) -> str | None:
-        """Why this process cannot run another body, if it cannot."""
+    def _reset(self) -> str | None:
+        """Reset the process for the next run. Gives the reason why it cannot run another body, if there is one."""
         forks.forget_multiprocessing()
         return "a process that was left behind" if self._capture.is_held() else self._surroundings.settle()
 
@@ -96,18 +99,16 @@ class Process:
         if version is None:
             return Failed(Fault("unknown_key", "LookupError", "this worker does not have the workflow's code"))
         calls = BodyCalls(self._outbox, self._channel, task, self._capture.drain)
-        frame = contextvars.Context().run(
-            self._run_to_end, task, version, calls
-        )  # what the body sets in it ends with it
+        frame = contextvars.Context().run(self._run_body, task, version, calls)  # what the body sets in it ends with it
         return msgspec.structs.replace(frame, pending=True) if calls.exchange.has_waiters else frame
 
-    def _run_to_end(self, task: Task, version: Version, calls: BodyCalls) -> Done | Failed:
+    def _run_body(self, task: Task, version: Version, calls: BodyCalls) -> Done | Failed:
         with contextlib.ExitStack() as stack:
             stack.callback(self._end, calls)
             try:
                 self._begin(calls, task.max_message_bytes, task.home or task.cwd, task.env)
                 return self._perform(task, version, calls, stack)
-            except BaseException as error:  # however a body ends, sys.exit too: the worker lives on
+            except BaseException as error:  # also sys.exit: the worker lives on, however a body ends
                 self._leave_if_child(error, version)
                 return Failed(faults.of_run(calls.replay.lost or error, version))
 
@@ -139,7 +140,10 @@ class Process:
             self._calls.replay.on_settled(node)
 
     def _perform(self, task: Task, version: Version, calls: BodyCalls, stack: contextlib.ExitStack) -> Done | Failed:
-        """The module stays loaded in `stack`: exceptions of the body are turned into words by code that may live in it."""
+        """Load the module, bind the arguments and call the body.
+
+        The module stays loaded until `stack` is closed, because code in it may be needed to make a Fault of the body's exception.
+        """
         try:
             self._clock = clock = RunClock(task.run_id, calls.timeline, calls.timeline.sleep)
             self._surroundings.with_functions = version.may_change_functions
@@ -148,7 +152,7 @@ class Process:
             module = stack.enter_context(self._versions.load(version, clock))
             entry = find_entry(module, version.code.entry)
             read = signature_of(version, module, entry)
-        except BaseException as error:  # whatever its top level does is said, too
+        except BaseException as error:  # also sys.exit at the module's top level
             self._leave_if_child(error, version)
             return Failed(faults.of_load(error, version))
         if task.cwd is not None and task.cwd != task.home:
@@ -173,12 +177,12 @@ class Process:
         result = read.dump(value, task.max_result_bytes)
         if read.returns is UNSAID:
             result = big_integers.with_text(result)
-        return Done(result, _changed_state(task, module, calls, mark))
+        return Done(result, _state_to_store(task, module, calls, mark))
 
     # Processes that the body starts
 
     def become_child(self, prefix: str, /) -> None:
-        """Implements `children.Parent`."""
+        """Implements `forks.Parent`: release in a forked child everything that belongs to the parent."""
         self._is_child = True
         self._channel.let_go()
         self._outbox.become_child()
@@ -214,15 +218,15 @@ class Process:
                 read = signature_of(version, module, find_entry(module, version.code.entry))
                 self._leave_if_child(None, version)
                 return Inspected(*read.schema_texts(), tuple(Note(*note) for note in read.notes))
-        except BaseException as error:  # whatever its top level does is said, too
+        except BaseException as error:  # also sys.exit at the module's top level
             self._leave_if_child(error, version)
             return Failed(faults.of_load(error, version))
         finally:
             self._end(None)
 
 
-def _changed_state(task: Task, module: ModuleType, calls: BodyCalls, before: bytes | None) -> str | None:
-    """The state's text when it is to be stored. Raises StateError."""
+def _state_to_store(task: Task, module: ModuleType, calls: BodyCalls, before: bytes | None) -> str | None:
+    """The state as JSON text. None: it need not be stored. Raises StateError."""
     if task.state is None:
         if ambient.session_state:
             calls.warn(
@@ -235,7 +239,7 @@ def _changed_state(task: Task, module: ModuleType, calls: BodyCalls, before: byt
         )
     untouched = calls.committed is None and not calls.reloaded and before is not None
     if untouched and codec.mark(ambient.whole()) == before:
-        return None  # writing a large one out to compare it would cost more than the run
+        return None  # found by its mark: encoding a large state to compare it would take longer than the run
     text = ambient.stored_form()
     return None if text == (calls.committed or task.state) else text
 
@@ -244,7 +248,7 @@ _on_settled: list[Callable[[call_paths.Node], None]] = []
 
 
 def prepare() -> None:
-    """What is changed in the whole process, once: threads and loops know their paths, and imports are seen."""
+    """Patch the process once: threads and loops get paths, threads' readings are recorded, imports are watched."""
     if not _on_settled:
         _on_settled.append(lambda _: None)
         call_paths.follow_threads(lambda node: _on_settled[0](node))
@@ -254,15 +258,15 @@ def prepare() -> None:
 
 
 def serve(sock: socket.socket, *, watch: bool, once: bool = False) -> NoReturn:
-    """Serve frames on this socket for the rest of the process. `watch`: end it too when the host goes while a body runs.
+    """Serve frames on this socket for the rest of the process.
 
-    `once`: it gets one frame, so nothing is remembered for a next one.
+    `watch`: also end the process when the host closes the socket while a body runs. `once`: it serves one frame, and remembers nothing.
     """
     Process(sock, watch=watch, once=once).serve()
 
 
 def prepare_standard_streams() -> None:
-    """Nothing to read, and whatever C code prints goes to stderr: no file descriptor of a body's reaches a protocol."""
+    """Make stdin empty and lead stdout to stderr, so that no descriptor of a body reaches a protocol's stream."""
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)

@@ -1,4 +1,7 @@
-"""What a worker for code created through a tool may use, by limits of the operating system, and which setting to name when one is met."""
+"""Resource limits: limits of the operating system for a worker that runs code created through a tool; used by Zygote and `faults`.
+
+`enforce` sets them. `hint_of` names the setting that an error comes from.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,19 @@ from typing import Final
 from ..wire import Fork
 
 _STACK_BYTES: Final = 4 << 20
-"""Of each thread. The usual 8 MiB count as used memory though they are not touched, so that a hundred threads would be all a worker
-may have; half of it still holds the deepest recursion that Python allows."""
+"""Stack size of each thread. The usual 8 MiB count as used memory even if they are not touched: a hundred threads would use up the limit.
+
+Half of it is still enough for the deepest recursion that Python allows.
+"""
 _ARENAS: Final = 2
-"""Of the C allocator, which otherwise sets 64 MiB aside for each of the first threads."""
+"""Number of arenas of the C allocator, which otherwise reserves 64 MiB for each of the first threads."""
 _M_ARENA_MAX: Final = -8
 
 _enforced: Fork | None = None
 
 
 def enforce(limits: Fork) -> None:
-    """For the rest of this process."""
+    """Set these limits for the rest of this process."""
     global _enforced
     _enforced = limits
     _set(resource.RLIMIT_CORE, 0)
@@ -39,7 +44,7 @@ def enforce(limits: Fork) -> None:
 
 
 def hint_of(error: BaseException) -> str | None:
-    """What to do about an error that one of these limits explains."""
+    """What to do about an error that one of these limits has caused. None: no limit explains it."""
     if _enforced is None:
         return None
     if isinstance(error, MemoryError) and _enforced.memory_mb:
@@ -68,12 +73,12 @@ def hint_of(error: BaseException) -> str | None:
 def _spare_address_space() -> None:
     threading.stack_size(_STACK_BYTES)
     if sys.platform == "linux":
-        with contextlib.suppress(AttributeError):  # only glibc has it, and needs it
+        with contextlib.suppress(AttributeError):  # only glibc has mallopt, and only glibc needs it
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def _set(limit: int, soft: int, hard: int | None = None) -> None:
-    """Never above what is already in force: raising that needs rights that a server should not have."""
+    """Set a limit, but never above the present hard limit: raising that needs rights that a server should not have."""
     _, ceiling = resource.getrlimit(limit)
     pair = (soft, soft if hard is None else hard)
     low, high = pair if ceiling == resource.RLIM_INFINITY else (min(pair[0], ceiling), min(pair[1], ceiling))
