@@ -99,7 +99,9 @@ class Process:
         if version is None:
             return Failed(Fault("unknown_key", "LookupError", "this worker does not have the workflow's code"))
         calls = BodyCalls(self._outbox, self._channel, task, self._capture.drain)
-        frame = contextvars.Context().run(self._run_body, task, version, calls)  # what the body sets in it ends with it
+        frame = contextvars.Context().run(
+            self._run_body, task, version, calls
+        )  # context variables that the body sets end with it
         return msgspec.structs.replace(frame, pending=True) if calls.exchange.has_waiters else frame
 
     def _run_body(self, task: Task, version: Version, calls: BodyCalls) -> Done | Failed:

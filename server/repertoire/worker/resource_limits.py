@@ -44,7 +44,7 @@ def enforce(limits: Fork) -> None:
 
 
 def hint_of(error: BaseException) -> str | None:
-    """What to do about an error that one of these limits has caused. None: no limit explains it."""
+    """Advice about an error that one of these limits has caused. None: no limit explains it."""
     if _enforced is None:
         return None
     if isinstance(error, MemoryError) and _enforced.memory_mb:

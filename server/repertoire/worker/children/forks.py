@@ -149,10 +149,10 @@ def wait_for_left() -> None:
     if "concurrent.futures.process" in sys.modules:
         _shut_executors()
     util: Any = sys.modules.get("multiprocessing.util")
-    if util is None or not (_unfinished() or util._finalizer_registry):
+    if util is None or not (_living_children() or util._finalizer_registry):
         return
     try:
-        util._exit_function(active_children=_unfinished)
+        util._exit_function(active_children=_living_children)
     finally:
         util._exiting = False  # for the next run of this process
 
@@ -177,7 +177,7 @@ def _shut_executors() -> None:
         manager.join()
 
 
-def _unfinished() -> list[Any]:
+def _living_children() -> list[Any]:
     """The children that are still alive, without those of joblib, which keeps idle processes for its next call."""
     process: Any = sys.modules["multiprocessing.process"]
     return [child for child in process.active_children() if "loky" not in type(child).__module__]

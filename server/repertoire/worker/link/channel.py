@@ -80,7 +80,7 @@ class Channel:
         return taken
 
     def is_readable(self) -> bool:
-        """Whether `receive` would return at once: a frame has arrived, or the host has closed the socket."""
+        """True if `receive` would return at once: a frame has arrived, or the host has closed the socket."""
         return bool(self._frames or select.select([self._socket], [], [], 0)[0])
 
     def fileno(self) -> int:

@@ -124,7 +124,7 @@ class Capture:
             self._sink = None
 
     def is_held(self) -> bool:
-        """Whether a process of the last run may still write. Its text would become events of the next run."""
+        """True if a process of the last run may still write. Its text would become events of the next run."""
         if _has_children():
             return True
         reaped = _count_reaped()
@@ -134,7 +134,7 @@ class Capture:
         return self._is_inherited()
 
     def _is_inherited(self) -> bool:
-        """Whether another process has one of the pipes: children may have left children of their own.
+        """True if another process has one of the pipes: children may have left children of their own.
 
         We close our own ends for this test. Then a pipe reports a hang-up if no process has its writing end.
         """

@@ -57,7 +57,7 @@ class BodyCalls:
         self.event_order = EventOrder(self.replay, self.exchange, self.timeline)
         self.committed: str | None = None
         self.reloaded = False
-        """Whether the state was loaded anew while the run was parked."""
+        """True if the state was loaded anew while the run was parked."""
 
     # Events
 
@@ -219,7 +219,7 @@ class BodyCalls:
         """Make the frame that records the value. If that is impossible, it records the reason, which is returned."""
         try:
             pending.frame = record_of_value(pending.frame, began, value, self._task.max_record_bytes, change)
-        except Exception as error:  # a refusal, or what the value's own code raises
+        except Exception as error:  # a refusal, or an exception from the value's own code
             pending.frame, failure = record_of_error(pending.frame, began, error, change)
             return failure
         return None

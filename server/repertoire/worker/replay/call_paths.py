@@ -130,7 +130,7 @@ def make_task(
 
 
 def has_place(thread: threading.Thread) -> bool:
-    """Whether `thread`, which is the current one, has a node in the run's tree."""
+    """True if `thread`, which is the current one, has a node in the run's tree."""
     return _of_thread.node is not None or thread is threading.main_thread()
 
 

@@ -51,7 +51,7 @@ class _ActiveRun:
 
     conductor: Conductor | None = None
     is_loop_running = False
-    """Whether a loop runs in the main thread. Threads then get their recorded answers in its order (replay, rule 4c)."""
+    """True if a loop runs in the main thread. Threads then get their recorded answers in its order (replay, rule 4c)."""
 
 
 active = _ActiveRun()

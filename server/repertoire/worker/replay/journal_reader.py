@@ -35,7 +35,7 @@ class JournalReader:
 
     @property
     def is_replaying(self) -> bool:
-        """Whether records are left: the body is still in the part that it has executed before."""
+        """True if records are left: the body is still in the part that it has executed before."""
         return self._left > 0
 
     def front(self) -> Recorded | None:
@@ -85,11 +85,11 @@ class JournalReader:
 
     @property
     def has_readings(self) -> bool:
-        """Whether something is recorded that was read before the last call, and not yet read again."""
+        """True if something is recorded that was read before the last call, and not yet read again."""
         return bool(self._clock)
 
     def has_readings_of(self, kind: str) -> bool:
-        """Whether clock values are recorded whose prefix ends with `kind`."""
+        """True if clock values are recorded whose prefix ends with `kind`."""
         while self._read_page():
             pass
         return kind in self._kinds

@@ -271,7 +271,7 @@ class Replay:
 
 
 def _is_within(path: str, step: str) -> bool:
-    """Whether the path is inside this step, which had begun but not ended."""
+    """True if the path is inside this step, which had begun but not ended."""
     return path.startswith(f"{step}:")
 
 

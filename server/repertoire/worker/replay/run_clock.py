@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 
 class ClockSource(Protocol):
-    """Where a RunClock gets its readings: recorded ones in their order, then real ones."""
+    """Source of a RunClock's readings: recorded ones in their order, then real ones."""
 
     def read_clock(self, live: Callable[[], float], /) -> float:
         """The recorded value of the current node's next reading. If there is none, the value of `live`, which is then recorded."""

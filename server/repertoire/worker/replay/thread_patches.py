@@ -15,7 +15,7 @@ from functools import wraps
 from typing import Any, Final
 
 from . import call_paths
-from .thread_readings import ThreadReadings, readings_of_body, rest
+from .thread_readings import ThreadReadings, begin_wait, readings_of_body
 
 _TIMED_OUT: Final = -1.0
 """The reading that says: the time limit was exceeded."""
@@ -39,7 +39,7 @@ def _iterate_completed(
     readings: ThreadReadings, futures: list[Future[Any]], timeout: float | None
 ) -> Iterator[Future[Any]]:
     left = dict(enumerate(futures))
-    while left and (known := readings.take_known()) is not None:
+    while left and (known := readings.take_recorded()) is not None:
         if known == _TIMED_OUT:
             raise TimeoutError(f"{len(left)} (of {len(futures)}) futures unfinished")
         future = left.pop(int(known))
@@ -47,12 +47,12 @@ def _iterate_completed(
         yield future
     places = {future: place for place, future in left.items()}
     del futures, left
-    readings.rest()
+    readings.begin_wait()
     try:
         for future in _as_completed(list(places), timeout):
             readings.note(places.pop(future))
             yield future
-            readings.rest()
+            readings.begin_wait()
     except TimeoutError:
         readings.note(_TIMED_OUT)
         raise
@@ -64,13 +64,13 @@ def wait(fs: Iterable[Future[Any]], timeout: float | None = None, return_when: s
     if readings is None:
         return _wait(fs, timeout, return_when)
     futures = list(dict.fromkeys(fs))
-    readings.rest()
-    if (count := readings.take_known()) is None:
+    readings.begin_wait()
+    if (count := readings.take_recorded()) is None:
         ended = _wait(futures, timeout, return_when).done
         done = [place for place, future in enumerate(futures) if future in ended]
         readings.note(len(done), *done)
     else:
-        done = [int(readings.take_known() or 0) for _ in range(int(count))]
+        done = [int(readings.take_recorded() or 0) for _ in range(int(count))]
         _complete(readings, [futures[place] for place in done])
     which = {futures[place] for place in done}
     return _cf._base.DoneAndNotDoneFutures(which, {future for future in futures if future not in which})
@@ -78,9 +78,9 @@ def wait(fs: Iterable[Future[Any]], timeout: float | None = None, return_when: s
 
 def _complete(readings: ThreadReadings, futures: list[Future[Any]]) -> None:
     """Wait until these futures are done, as they were the first time."""
-    readings.rest()
+    readings.begin_wait()
     while waiting := _wait(futures, 0.05).not_done:
-        readings.until(lambda: all(Future.done(one) for one in waiting), "a future that was done")
+        readings.wait_until(lambda: all(Future.done(one) for one in waiting), "a future that was done")
 
 
 _add_done_callback = Future.add_done_callback
@@ -109,7 +109,7 @@ def _patch_question(ask: Callable[..., Any], confirm: Callable[[ThreadReadings, 
         readings = readings_of_body()
         if readings is None:
             return ask(self, *args)
-        known = readings.take_known()
+        known = readings.take_recorded()
         if known is None:
             seen = ask(self, *args)
             readings.note(float(seen))
@@ -140,13 +140,13 @@ def _confirm_cancelled(readings: ThreadReadings, self: Any, seen: Any) -> None:
 
 def _confirm_dead(readings: ThreadReadings, self: Any, seen: Any) -> None:
     if not seen:
-        readings.rest()
+        readings.begin_wait()
         _join(self)
 
 
 def _confirm_set(readings: ThreadReadings, self: Any, seen: Any) -> None:
     if seen:
-        readings.until(lambda: self._flag, "an event that was set")
+        readings.wait_until(lambda: self._flag, "an event that was set")
 
 
 _cancel = Future.cancel
@@ -160,13 +160,13 @@ def _patch_wait(
 
     @wraps(wait)
     def wait_recorded(self: Any, timeout: float | None = None) -> Any:
-        rest()
+        begin_wait()
         readings = readings_of_body()
         if readings is None:
             return wait(self, timeout)
         if timeout is None:
             return wait(self)
-        known = readings.take_known()
+        known = readings.take_recorded()
         if known == _TIMED_OUT:
             if gives_false:
                 return False
@@ -193,7 +193,7 @@ def _event_over(self: Any, value: Any, error: BaseException | None) -> bool:
 
 
 def _join_thread(self: threading.Thread, timeout: float | None = None) -> None:
-    rest()
+    begin_wait()
     _join(self, timeout)
 
 
@@ -214,18 +214,18 @@ class _Order:
 
     def act(self, readings: ThreadReadings, what: str, again: Callable[[], Any], live: Callable[[], Any]) -> Any:
         """Perform `again` when its recorded turn comes, or `live` when nothing is recorded. Raises _Missed if it failed the first time."""
-        readings.rest()
-        known = readings.take_known()
+        readings.begin_wait()
+        known = readings.take_recorded()
         if known == _TIMED_OUT:
             raise _Missed
         self._now.readings = readings
         self._now.is_known = known is not None
         try:
             if known is None:
-                readings.until_replayed()
+                readings.wait_for_replay_end()
                 return live()
             turn = self._last.get(readings.prefix(), 0) + known
-            readings.until(lambda: self.count >= turn, what)
+            readings.wait_until(lambda: self.count >= turn, what)
             return again()
         finally:
             self._now.readings = None
@@ -279,7 +279,7 @@ def _patch_move(kind: str, move: Callable[..., Any], failure: type[Exception], *
     def move_recorded(self: Any, *args: Any, **kwargs: Any) -> Any:
         readings = readings_of_body()
         if readings is None or readings.in_step():
-            rest()
+            begin_wait()
             return move(self, *args, **kwargs, **fixed)
         item = args[: kind == "put"], {name: kwargs[name] for name in kwargs if name == "item"}
         try:

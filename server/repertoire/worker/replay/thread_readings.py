@@ -31,7 +31,7 @@ class ThreadReadings:
         self._exchange = exchange
         self._replay = replay
 
-    def take_known(self) -> float | None:
+    def take_recorded(self) -> float | None:
         """The node's next recorded reading. None: no more are recorded."""
         self._replay.check()
         if not (self._journal.is_replaying or self._journal.has_readings):
@@ -48,14 +48,14 @@ class ThreadReadings:
     def in_step(self) -> bool:
         return ":" in call_paths.current().prefix
 
-    def rest(self) -> None:
+    def begin_wait(self) -> None:
         """This thread now waits for others, so the next thread in the queue may go on (replay, rule 7)."""
         if self._journal.is_replaying:
             self._replay.on_settled(call_paths.current())
 
-    def until(self, true: Callable[[], Any], what: str) -> None:
+    def wait_until(self, true: Callable[[], Any], what: str) -> None:
         """Wait until other threads have come as far as the first time. Raises NonDeterminism after LOST_S."""
-        self.rest()
+        self.begin_wait()
         end = time.monotonic() + LOST_S
         while not true():
             self._exchange.check_open()
@@ -64,13 +64,13 @@ class ThreadReadings:
                 self._replay.lose(f"this time a thread waits for {what} in vain")
             time.sleep(_LOOK_S)
 
-    def until_replayed(self) -> None:
+    def wait_for_replay_end(self) -> None:
         """Wait for the end of the replay: an act that is not recorded came after all that are."""
         if self._journal.is_replaying and self._has_any():
-            self.until(lambda: not self._journal.is_replaying, "the calls of other threads")
+            self.wait_until(lambda: not self._journal.is_replaying, "the calls of other threads")
 
     def _has_any(self) -> bool:
-        """Whether this run has any such readings. Earlier versions did not record them."""
+        """True if this run has any such readings. Earlier versions did not record them."""
         with self._exchange.changed:
             return self._journal.has_readings_of(_SUFFIX)
 
@@ -96,7 +96,7 @@ def readings_of_body(depth: int = 2) -> ThreadReadings | None:
     return _now.readings if call_paths.has_place(threading.current_thread()) else None
 
 
-def rest() -> None:
+def begin_wait() -> None:
     """This thread now waits for others, in a call of the workflow's text or of a library."""
     if _now.readings is not None and call_paths.has_place(threading.current_thread()):
-        _now.readings.rest()
+        _now.readings.begin_wait()

@@ -101,7 +101,7 @@ class Scope:
         todo = self._expressions
         while todo:
             expression, demand = todo.pop()
-            name = dotted(expression)
+            name = dotted_name(expression)
             if name is None:
                 todo += self._demands_of(expression, demand)
             elif (name, demand) not in self._demanded:
@@ -179,7 +179,7 @@ class Scope:
 
     def _bind(self, target: ast.expr, demand: Demand, value: ast.expr, inner: Demand) -> None:
         """A demand `demand` on `target` is a demand `inner` on `value`."""
-        name = dotted(target)
+        name = dotted_name(target)
         if name is not None:
             self._bound.setdefault((name, demand), []).append((value, inner))
 
@@ -245,14 +245,16 @@ class Scope:
             name = function.id
         else:
             return
-        path = dotted(function)
+        path = dotted_name(function)
         if path is not None:
             if path.partition(".")[0] in _OUR_NAMESPACES:
                 return
             self._calls.setdefault(path, []).append(node)
         if name == "start_soon":
             first = node.args[0] if node.args else None
-            self._add_passing_call(first if isinstance(first, ast.Call) and dotted(first.func) in _PARTIAL else node)
+            self._add_passing_call(
+                first if isinstance(first, ast.Call) and dotted_name(first.func) in _PARTIAL else node
+            )
         elif name == "gather":
             for argument in node.args:
                 self._demand(argument, ONE)
@@ -278,7 +280,7 @@ _VISITORS: Final[dict[type[ast.AST], Callable[[Scope, Any], None]]] = {
 }
 
 
-def dotted(node: ast.expr) -> str | None:
+def dotted_name(node: ast.expr) -> str | None:
     """The name `a.b.c` if the expression is one, else None."""
     names: list[str] = []
     while isinstance(node, ast.Attribute):

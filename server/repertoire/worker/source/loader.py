@@ -89,7 +89,7 @@ class Versions:
         self.loaded_version: Version | None = None
 
     def owns(self, name: str) -> bool:
-        """Whether this module belongs to the version that runs now."""
+        """True if this module belongs to the version that runs now."""
         return name.startswith(f"{PACKAGE}.") or self._finder.has_found(name)
 
     def version(self, key: str, code: Code | None) -> Version | None:

@@ -111,7 +111,7 @@ class Siblings(MetaPathFinder):
         return gone
 
     def has_found(self, name: str) -> bool:
-        """Whether this finder has found a module of this name since the version was loaded."""
+        """True if this finder has found a module of this name since the version was loaded."""
         return name in self._found
 
     def find_spec(
@@ -290,7 +290,7 @@ def _extension(folder: str, fullname: str) -> ModuleSpec | None:
 
 
 def _is_module_of(tree: Tree | None, module: ModuleType, spec: ModuleSpec) -> bool:
-    """Whether this is the module that we found. A body may have put another module under its name."""
+    """True if this is the module that we found. A body may have put another module under its name."""
     if spec.loader is not None:
         return getattr(module, "__spec__", None) is spec
     return tree is not None and any(tree.of(entry) for entry in getattr(module, "__path__", ()))

@@ -17,7 +17,7 @@ from types import CodeType
 from typing import Final
 
 from ...authoring.door import AIO
-from .awaited import AwaitedParameter, Scope, dotted
+from .awaited import AwaitedParameter, Scope, dotted_name
 
 AWAITABLE: Final = "__awaitable__"
 DECORATOR: Final = "__decorator__"
@@ -155,8 +155,8 @@ class _Rewriter:
             case ast.ImportFrom(module="asyncio"):
                 self._runners |= {one.asname or one.name for one in node.names if one.name == "run"}
             case ast.withitem(context_expr=ast.Call(func=maker), optional_vars=ast.expr() as target):
-                name = dotted(target)
-                if name is not None and dotted(maker) in ("asyncio.Runner", "Runner"):
+                name = dotted_name(target)
+                if name is not None and dotted_name(maker) in ("asyncio.Runner", "Runner"):
                     self._runners.add(f"{name}.run")
             case _:
                 pass

@@ -52,7 +52,7 @@ class Surroundings:
         self.on_import = _nothing
         """Called after each import of something new by a body."""
         self.with_functions = True
-        """Whether the body may have changed the inside of a function."""
+        """True if the body may have changed the inside of a function."""
         self._folder = os.getcwd()
         self._zone = os.environ.get("TZ")
         self._installed = tuple(os.path.join(folder, "") for folder in sys.path)

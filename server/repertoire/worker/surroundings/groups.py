@@ -45,7 +45,7 @@ class Difference:
     ) -> None:
         self.item = item
         self.is_lazy = False
-        """Whether all changed names were None and are compiled patterns now."""
+        """True if all changed names were None and are compiled patterns now."""
         if keys is not None:
             self._of_names(dict(zip(keys[0], before, strict=True)), dict(zip(keys[1], after, strict=True)))
         else:

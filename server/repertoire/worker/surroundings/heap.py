@@ -79,7 +79,7 @@ _MISSING: Final = object()
 _INSIDES: Final = re.compile(r"__(?:code|defaults|kwdefaults)__|setattr|\bctypes\b")
 
 Allows = Callable[[str, Difference, "list[Any]"], bool]
-"""Whether a change is allowed: by label, difference and, for a namespace, the present values of its changed names."""
+"""Decides if a change is allowed: by label, difference and, for a namespace, the present values of its changed names."""
 
 
 class Heap:
@@ -282,7 +282,7 @@ def is_of_ours(name: str) -> bool:
 
 
 def may_change_functions(source: str) -> bool:
-    """Whether this source may change a function instead of replacing it."""
+    """True if this source may change a function instead of replacing it."""
     return _INSIDES.search(source) is not None
 
 

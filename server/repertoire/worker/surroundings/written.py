@@ -68,7 +68,7 @@ def dict_of(space: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def _is_known() -> bool:
-    """Whether the memory layout of this Python's objects is known. Only then a trial may read memory."""
+    """True if the memory layout of this Python's objects is known. Only then a trial may read memory."""
     if platform.python_implementation() != "CPython" or ctypes.sizeof(ctypes.c_void_p) != _WORD:
         return False
     return sys.version_info < (3, 15) and not sysconfig.get_config_var("Py_GIL_DISABLED")
