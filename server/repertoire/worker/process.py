@@ -112,7 +112,7 @@ class Process:
                 return self._perform(task, version, calls, stack)
             except BaseException as error:  # also sys.exit: the worker lives on, however a body ends
                 self._leave_if_child(error, version)
-                return Failed(faults.of_run(calls.replay.lost or error, version))
+                return Failed(faults.of_run(calls.replay.comparison.lost or error, version))
 
     def _begin(
         self, calls: BodyCalls | None, max_message: int, folder: str | None, environment: dict[str, str]

@@ -15,7 +15,7 @@ Theory of operation
    end on the run's own clock. `JournalReader` fetches them in pages. The *front* is the first record that is not used yet. While any
    record is left, the run is replaying; after the last one it is live.
 
-3. **Comparison** (`replayer`). A call and its record must agree in path, operation and hash of the arguments. A record whose call never
+3. **Comparison** (`comparison`). A call and its record must agree in path, operation and hash of the arguments. A record whose call never
    comes is a disagreement too. Then the run fails with NonDeterminism: no later record could be trusted to belong to its call.
 
 4. **When a recorded outcome is given.** It depends on how the call waits:
@@ -48,13 +48,13 @@ Theory of operation
 8. **Events.** An event has the path of its node and a number. The host says how many events of each path are stored, so a replay does
    not send them again.
 
-9. **Parking** (`exchange`). When a body only waits for calls that may take days (`ask`, `sleep`, `workflow`), and has no timer, no other
-   open file in its loop and no other thread, the worker tells the host so (`Idle`). The host may then end the process. Later the run is
-   replayed up to the same place. If another run has changed the state meanwhile, a `wake` record carries the new state.
+9. **Parking** (`exchange`). Some calls may take days (`ask`, `sleep`, `workflow`). The worker tells the host (`Idle`) when a body only
+   waits for such calls: its loop has no timer and no other open file, and no other thread is alive. The host may then end the process.
+   Later the run is replayed up to the same place. If another run has changed the state meanwhile, a `wake` record carries the new state.
 
 10. **Sources of chance** (`run_clock`, `seeded_random`). Time comes from the records. `random` and `uuid` draw from generators that the
     run's id seeds, one for each node: the draws of one task do not depend on the progress of another.
 
-`body_calls` implements `authoring.doors.Doors` on top of all this. `exchange` has the rules of the socket, `pending_call` is one call that
-waits, `outcomes` turns outcomes into values and steps into records.
+`body_calls` implements `authoring.doors.Doors` on top of all this, with `body_events`, `body_steps` and `call_sender`. `exchange` has the
+rules of the socket, `pending_call` is one call that waits, `outcomes` turns outcomes into values and steps into records.
 """

@@ -18,12 +18,20 @@ _AHEAD = 2
 
 
 class JournalReader:
-    """Reads `count` records, one page at a time, with `fetch(after)`. Calls `last` just before the last record is used."""
+    """Reads `count` records, one page at a time, with `fetch(after)`. Calls `last` just before the last record is used.
+
+    Calls `reload` with a state that was loaded anew while the run was parked (replay, rule 9).
+    """
 
     def __init__(
-        self, count: int, fetch: Callable[[int], list[Recorded]], last: Callable[[], None] = lambda: None
+        self,
+        count: int,
+        fetch: Callable[[int], list[Recorded]],
+        last: Callable[[], None],
+        reload: Callable[[str], None],
     ) -> None:
         self._before_last = last
+        self._reload = reload
         self._left = count
         self._unread = count
         self._fetch = fetch
@@ -43,6 +51,20 @@ class JournalReader:
         while len(self._ahead) < _AHEAD and self._read_page():
             pass
         return self._ahead[0] if self._ahead else None
+
+    def front_call(self) -> Recorded | None:
+        """The next record that belongs to a call. None: no record is left."""
+        if not self.is_replaying:
+            return None
+        self.pass_marks()
+        return self.front()
+
+    def pass_marks(self) -> None:
+        """Use up the records that answer no call: sleeps that are over, and states that were loaded anew."""
+        while (front := self.front()) is not None and front.op in ("tick", "clock", "wake"):
+            self.pop()
+            if front.op == "wake" and front.result is not None:
+                self._reload(front.result)
 
     def pop(self) -> Recorded:
         self.front()

@@ -12,6 +12,9 @@ from ...wire import Answer, Call, Record, Recorded
 from .call_paths import Node
 from .event_loop import Loop
 
+MAX_LABEL_CHARS: Final = 200
+"""Longest label of a call."""
+
 PARKABLE: Final = frozenset({"ask", "sleep", "workflow"})
 """Operations that may take days. A run that waits for nothing else needs no worker (replay, rule 9)."""
 

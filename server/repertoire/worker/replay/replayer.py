@@ -1,20 +1,20 @@
 """Replay: compares the calls of a body that is executed again with their records, and gives the recorded outcomes; used by BodyCalls.
 
-The rules are in the package's theory of operation (`replay/__init__.py`). Here are rule 3 (`_compare`, `check_end`), rule 4
-(`find_outcome`, `step_on`) and rule 6 (`go_live`, `_pop_step_around`). The host is not asked for anything but pages of the journal.
+The rules are in the package's theory of operation (`replay/__init__.py`). Here are rule 4 (`find_outcome`, `step_on`) and
+rule 6 (`go_live`, `_pop_step_around`); rule 3 is in `comparison`. The host is not asked for anything but pages of the journal.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Final
 
 from ...values.refusals import NonDeterminism
-from ...wire import Call, Record, Recorded
+from ...wire import Recorded
 from ..link.threads import foreign
 from .call_paths import Node
+from .comparison import DETERMINISM, Comparison, describe
 from .event_loop import active
 from .exchange import Exchange
 from .journal_reader import JournalReader
@@ -27,46 +27,25 @@ _BLOCKED_S: Final = 0.25
 """A loop that has not asked for its next event for so long is blocked. On replay a running loop asks all the time."""
 LOST_S: Final = 60.0
 """Time for threads, programs or sockets of the body to lead to the next recorded call. After it the replay has failed."""
-_DETERMINISM: Final = (
-    "What decides which calls are made must be the same each time. Arguments, results of calls, session_state, step(), now() are, and so "
-    "are the modules time, random and uuid as this file imports them, and numpy's and torch's global generators. Put anything else into a "
-    "step(): files, networks, the environment, generators without a seed, secrets, os.urandom, the order of a set of objects."
-)
 
 
 class Replay:
-    """One run's replay. `reload` is called with a state that was loaded anew while the run was parked (rule 9)."""
+    """One run's replay."""
 
-    def __init__(
-        self, journal: JournalReader, exchange: Exchange, timeline: Timeline, reload: Callable[[str], None]
-    ) -> None:
+    def __init__(self, journal: JournalReader, exchange: Exchange, timeline: Timeline) -> None:
         self._journal = journal
         self._exchange = exchange
         self._timeline = timeline
-        self._reload = reload
+        self.comparison = Comparison()
         self._expected: dict[str, PendingCall] = {}
         self._looks = 0
         self._since = 0.0
         self._unsettled: Node | None = None
-        self.former_hashes: dict[int, Callable[[], str]] = {}
-        """By frame id: the hash that the first versions of Repertoire gave to the step. It is accepted too."""
-        self._queue = ThreadQueue(exchange.changed, self._front)
-        self.lost: NonDeterminism | None = None
-        """The first disagreement with the records. From then on no call of the body is answered."""
+        self._queue = ThreadQueue(exchange.changed, journal.front_call)
 
     @property
     def is_replaying(self) -> bool:
         return self._journal.is_replaying
-
-    def check(self) -> None:
-        """Raises NonDeterminism after a disagreement."""
-        if self.lost is not None:
-            raise self.lost
-
-    def lose(self, why: str) -> NoReturn:
-        """Raises NonDeterminism, here and from now on."""
-        self.lost = NonDeterminism(why, hint=_DETERMINISM)
-        raise self.lost
 
     def on_settled(self, node: Node) -> None:
         """Called when the outcome given to a thread has led to the thread's next call, or its work has ended (rule 7)."""
@@ -76,11 +55,11 @@ class Replay:
 
     def check_end(self) -> None:
         """Raises NonDeterminism when there is a record left whose call the body has not made."""
-        self.check()
+        self.comparison.check()
         with self._exchange.changed:
-            front = self._front()
+            front = self._journal.front_call()
         if front is not None:
-            raise NonDeterminism(f"the body has ended without {_describe(front)}, which is recorded", hint=_DETERMINISM)
+            raise NonDeterminism(f"the body has ended without {describe(front)}, which is recorded", hint=DETERMINISM)
 
     # Calls
 
@@ -107,16 +86,16 @@ class Replay:
         with self._exchange.changed:
             if not active.is_loop_running and pending.future is None and foreign():
                 self._queue.wait(frame.path)
-            self._pass_marks()
+            self._journal.pass_marks()
             known = self._journal.take(frame.path)
             if known is not None and foreign():
                 self._queue.on_given(pending.node)
             front = self._journal.front()
             alone = not self._expected and not foreign()
             if known is None and front is not None and alone and not _is_within(front.path, frame.path):
-                self._diverge(frame, front)
+                self.comparison.diverge(frame, front)
         if known is not None:
-            self._compare(frame, known)
+            self.comparison.compare(frame, known)
             self._timeline.move(known.at)
         return known
 
@@ -153,9 +132,9 @@ class Replay:
         if pending.is_sent or not self.is_replaying:
             return False
         known = self._journal.take(pending.frame.path)
-        if known is not None and not known.cancelled and self.lost is None:
-            self.lost = NonDeterminism(
-                f"{_describe(pending.frame)} had an answer the first time; now the body cancels it"
+        if known is not None and not known.cancelled and self.comparison.lost is None:
+            self.comparison.lost = NonDeterminism(
+                f"{describe(pending.frame)} had an answer the first time; now the body cancels it"
             )
         return known is not None
 
@@ -172,7 +151,7 @@ class Replay:
             if record is not None and record.op == "tick" and timer is not None and timer <= record.at:
                 self._timeline.move(timer)
                 return 0
-            self._pass_marks()
+            self._journal.pass_marks()
             record = self._journal.front()
         if record is None:
             return 0
@@ -218,7 +197,7 @@ class Replay:
     def _give(self, pending: PendingCall, outcome: Recorded | BaseException) -> None:
         if isinstance(outcome, Recorded):
             try:
-                self._compare(pending.frame, outcome)
+                self.comparison.compare(pending.frame, outcome)
             except NonDeterminism as error:
                 outcome = error
         with self._exchange.changed:
@@ -232,48 +211,18 @@ class Replay:
 
     def _stuck(self, record: Recorded) -> float:
         self._unsettled = None
-        self.lost = NonDeterminism(
-            f"the body waits, but what is recorded next is {_describe(record)}, which it has not called",
-            hint=_DETERMINISM,
+        self.comparison.lost = NonDeterminism(
+            f"the body waits, but what is recorded next is {describe(record)}, which it has not called",
+            hint=DETERMINISM,
         )
         expected, self._expected = self._expected, {}
         for pending in expected.values():
-            self._give(pending, self.lost)
+            self._give(pending, self.comparison.lost)
         if not expected:
-            raise self.lost
+            raise self.comparison.lost
         return 0
-
-    def _front(self) -> Recorded | None:
-        """The next record that belongs to a call."""
-        if not self.is_replaying:
-            return None
-        self._pass_marks()
-        return self._journal.front()
-
-    def _pass_marks(self) -> None:
-        """Use up the records that answer no call: sleeps that are over, and states that were loaded anew."""
-        while (front := self._journal.front()) is not None and front.op in ("tick", "clock", "wake"):
-            self._journal.pop()
-            if front.op == "wake" and front.result is not None:
-                self._reload(front.result)
-
-    def _compare(self, frame: Call | Record, record: Recorded) -> None:
-        former = self.former_hashes.pop(frame.id, None)
-        if frame.op == record.op and (frame.hash == record.hash or (former and former() == record.hash)):
-            return
-        self._diverge(frame, record)
-
-    def _diverge(self, frame: Call | Record, record: Recorded) -> None:
-        self.lost = NonDeterminism(
-            f"call {frame.path} was recorded as {_describe(record)}, and came as {_describe(frame)}", hint=_DETERMINISM
-        )
-        raise self.lost
 
 
 def _is_within(path: str, step: str) -> bool:
     """True if the path is inside this step, which had begun but not ended."""
     return path.startswith(f"{step}:")
-
-
-def _describe(call: Call | Record | Recorded) -> str:
-    return f"{call.op} {call.label or ''}".strip() + f" (call {call.path}, arguments {call.hash})"

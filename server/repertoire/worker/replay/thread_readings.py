@@ -33,7 +33,7 @@ class ThreadReadings:
 
     def take_recorded(self) -> float | None:
         """The node's next recorded reading. None: no more are recorded."""
-        self._replay.check()
+        self._replay.comparison.check()
         if not (self._journal.is_replaying or self._journal.has_readings):
             return None
         with self._exchange.changed:
@@ -59,9 +59,9 @@ class ThreadReadings:
         end = time.monotonic() + LOST_S
         while not true():
             self._exchange.check_open()
-            self._replay.check()
+            self._replay.comparison.check()
             if time.monotonic() > end:
-                self._replay.lose(f"this time a thread waits for {what} in vain")
+                self._replay.comparison.lose(f"this time a thread waits for {what} in vain")
             time.sleep(_LOOK_S)
 
     def wait_for_replay_end(self) -> None:
