@@ -40,7 +40,7 @@ class DataFile(msgspec.Struct, frozen=True, array_like=True):
 class Code(msgspec.Struct, frozen=True):
     """Everything needed to load one version.
 
-    `key` identifies the source and the file's place. A worker that has loaded the version once needs only the key.
+    `key` is a hash of the source and of its file's place. A worker that has loaded the version once needs only the key.
     `package` is the package of the file itself, from the folders between it and its workflow folder.
     """
 

@@ -35,7 +35,7 @@ def of_load(error: BaseException, version: Version) -> Fault:
     """Why the module could not be loaded."""
     try:
         return _of_load(error, version)
-    except BaseException:  # the exception's own code, which is its author's
+    except BaseException:  # the exception's own code may raise anything
         return _minimal_fault(error, version)
 
 
@@ -43,7 +43,7 @@ def of_run(error: BaseException, version: Version) -> Fault:
     """Why the run failed."""
     try:
         return _of_run(error, version)
-    except BaseException:  # the exception's own code, which is its author's
+    except BaseException:  # the exception's own code may raise anything
         return _minimal_fault(error, version)
 
 

@@ -43,7 +43,7 @@ class Exchange:
         """Answers for coroutines of the main thread's loop, in the order in which they arrived."""
         self.open = True
         self.has_waiters = False
-        """Set at the end: whether threads of the body still waited for calls."""
+        """Set at the end: True if threads of the body still waited for calls."""
         self._outbox = outbox
         self._channel = channel
         self._has_state = has_state
