@@ -1,7 +1,8 @@
-"""The frames between host and worker: typed messages, msgpack, four bytes of length before each.
+"""Wire frames: the typed messages between host, worker and zygote; used by `engine` and `worker`, which share nothing else.
 
-Both sides import only this. Not the protocol of MCP clients, not the daemon's socket (those are JSON lines). The host
-never trusts what a worker sends: every frame is decoded into one of these types or the worker is killed.
+`encode` writes a frame as msgpack with four bytes of length in front; `frames` takes complete frames out of a buffer.
+The host does not trust a worker: a frame that does not decode into one of these types gets the worker killed.
+Not the protocol of MCP clients and not the daemon's socket: those are JSON lines.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import msgspec
 from .text import well_formed
 
 MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
-"""A longer frame ends the worker: it bounds what one body can make the host hold in memory."""
+"""A longer frame ends the worker. The limit bounds the memory that one body can make the host use."""
 
 
 class Module(msgspec.Struct, frozen=True, array_like=True):
-    """A module that a workflow file imports from its own folder, stored with the version.
+    """A module that a workflow file imports from its own folder. It is stored with the version.
 
-    `name` is dotted as the import writes it; `package` says that it is an `__init__`. `path` is that of its file, from the workflow
-    file's folder, where the name does not say it.
+    `name` is dotted, as the import statement writes it. `package` is true for an `__init__`.
+    `path` is the path of its file, relative to the workflow file's folder; empty where the name tells it.
     """
 
     name: str
@@ -30,15 +31,18 @@ class Module(msgspec.Struct, frozen=True, array_like=True):
 
 
 class DataFile(msgspec.Struct, frozen=True, array_like=True):
-    """A file that is no module, in a package that the workflow imports. `path` is from the workflow file's folder."""
+    """A file that is not a module, in a package that the workflow imports. `path` is relative to the workflow file's folder."""
 
     path: str
     data: bytes
 
 
 class Code(msgspec.Struct, frozen=True):
-    """Everything needed to load one version. `key` is its hash, and where its file is: a worker that has loaded it once needs only the
-    key. `package` is that of the file itself, by the folders between it and its workflow folder."""
+    """Everything needed to load one version.
+
+    `key` is a hash of the source and of its file's place. A worker that has loaded the version once needs only the key.
+    `package` is the package of the file itself, from the folders between it and its workflow folder.
+    """
 
     key: str
     name: str
@@ -46,14 +50,16 @@ class Code(msgspec.Struct, frozen=True):
     filename: str
     modules: tuple[Module, ...] = ()
     entry: str | None = None
-    """The class to run; None: the module's `run`."""
+    """The name of the class to run. None: the module's `run`."""
     files: tuple[DataFile, ...] = ()
     package: str = ""
 
 
 class Task(msgspec.Struct, frozen=True, tag="task"):
-    """Host to worker: run this body once. `arguments` and `state` are JSON texts (msgpack would refuse integers beyond 64 bits);
-    `state` is None when the body uses none."""
+    """Host to worker: run this body once.
+
+    `arguments` and `state` are JSON texts, because msgpack refuses integers beyond 64 bits. `state` is None when the body uses none.
+    """
 
     run_id: str
     key: str
@@ -72,13 +78,13 @@ class Task(msgspec.Struct, frozen=True, tag="task"):
     env: dict[str, str] = {}
     """Environment variables of the caller that this body may see."""
     began: float = 0.0
-    """The host's monotonic clock, which is the worker's too, when the run's own clock was at zero."""
+    """The host's monotonic clock at the zero of the run's own clock. Host and worker share this clock."""
     recorded: int = 0
-    """Calls of this run that are recorded: the body is run again, and the first answers come from them."""
+    """Number of recorded calls of this run. The body is run again, and its first calls are answered from these records."""
     told: dict[str, int] = {}
-    """How many events of each path are stored already: those are not told again."""
+    """Number of events already stored, by path. The worker does not send those again."""
     waits: bool = False
-    """The run's start is not stored yet: everything is made ready, and the body is called when `Begin` comes."""
+    """True when the run's start is not stored yet. The worker prepares everything and calls the body when `Begin` arrives."""
 
 
 class Begin(msgspec.Struct, frozen=True, tag="begin"):
@@ -86,7 +92,7 @@ class Begin(msgspec.Struct, frozen=True, tag="begin"):
 
 
 class Inspect(msgspec.Struct, frozen=True, tag="inspect"):
-    """Host to worker: load this module once, run nothing but its top level, and say what `run` takes and gives."""
+    """Host to worker: load this module, execute only its top level, and answer with the schemas of `run`."""
 
     code: Code
     cwd: str | None = None
@@ -94,9 +100,9 @@ class Inspect(msgspec.Struct, frozen=True, tag="inspect"):
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """Why a body, a call or a load failed, for both readers: message and hint for the caller, traceback for the operator.
+    """Why a body, a call or a load failed. Message and hint are for the caller, the traceback is for the operator.
 
-    `line` is the line in the workflow's own file, when there is one.
+    `line` is the line in the workflow's own file, if the error has one.
     """
 
     code: str
@@ -108,10 +114,11 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True, array_like=True):
-    """A call as it is in the journal. `n` says in which order calls ended, from 1; `at` is seconds of the run's own clock.
+    """A call as the journal stores it.
 
-    `op` is what was called, `hash` that of its arguments. One of `result` (JSON text) and `error`, or `cancelled` by the body.
-    `clock` are the clock's values that the body read since the record before, by path: [path, value, how often, value, ...].
+    `n` numbers calls from 1, in the order in which they ended. `at` is the time of the end, in seconds of the run's own clock.
+    `op` is the operation, `hash` is the hash of its arguments. The outcome is `result` (JSON text), `error`, or `cancelled` by the body.
+    `clock` holds the clock values that the body read since the record before, by path: [path, value, how often, value, ...].
     """
 
     n: int
@@ -127,13 +134,13 @@ class Recorded(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Page(msgspec.Struct, frozen=True, tag="page"):
-    """Host to worker: the answer to `More`, in the order of `n`; an empty one is the end."""
+    """Host to worker: the answer to `More`, in the order of `n`. An empty page is the end of the journal."""
 
     records: list[Recorded]
 
 
 class Answer(msgspec.Struct, frozen=True, tag="answer"):
-    """Host to worker: the call of this id is recorded, as the journal's `n`-th."""
+    """Host to worker: the call with this id is recorded as number `n` of the journal."""
 
     id: int
     n: int
@@ -146,14 +153,14 @@ HostFrame = Task | Begin | Inspect | Page | Answer
 
 
 class RawEvent(msgspec.Struct, frozen=True, array_like=True):
-    """An event as the body made it: the Store gives it its number. `at` is seconds since the epoch."""
+    """An event as the body made it, before the store numbers it. `at` is in seconds since the epoch."""
 
     type: Literal["log", "progress", "item", "text", "state"]
     at: float
     data: dict[str, Any]
     path: str = ""
     k: int = 0
-    """The `k`-th event of its path: how a replay knows what is told already."""
+    """Its number among the events of its path, from 1. With it a replay knows which events were sent already."""
 
 
 class Events(msgspec.Struct, frozen=True, tag="events"):
@@ -163,7 +170,7 @@ class Events(msgspec.Struct, frozen=True, tag="events"):
 
 
 class Call(msgspec.Struct, frozen=True, tag="call"):
-    """Worker to host: do this, record it, and answer. `args` is JSON text; `label` says for people what it is."""
+    """Worker to host: perform this call, record it, and answer. `args` is JSON text; `label` describes the call to people."""
 
     id: int
     path: str
@@ -175,7 +182,10 @@ class Call(msgspec.Struct, frozen=True, tag="call"):
 
 
 class Record(msgspec.Struct, frozen=True, tag="record"):
-    """Worker to host: the worker itself has done this (a step); record it, and answer. What was recorded below its path is part of it."""
+    """Worker to host: record this step, which the worker has performed itself, and answer.
+
+    The records below its path are part of the step.
+    """
 
     id: int
     path: str
@@ -189,7 +199,10 @@ class Record(msgspec.Struct, frozen=True, tag="record"):
 
 
 class Drop(msgspec.Struct, frozen=True, tag="drop"):
-    """Worker to host: the body has cancelled this call. Recorded as that, also where its answer is on the way. Not answered."""
+    """Worker to host: the body has cancelled this call. The host records the cancellation even if the answer is already on its way.
+
+    Not answered.
+    """
 
     id: int
     path: str
@@ -200,47 +213,47 @@ class Drop(msgspec.Struct, frozen=True, tag="drop"):
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
-    """Worker to host: the body has slept until now; on replay that time is over. Not answered."""
+    """Worker to host: the body has slept until now. A replay does not wait for that time again. Not answered."""
 
 
 class Late(msgspec.Struct, frozen=True, tag="late"):
-    """Worker to host: the body got the answer `n` after a timer that fired before `at`, because it was still on its way. Not answered."""
+    """Worker to host: a timer fired before the body got answer `n`, which was still on its way. Its time becomes `at`. Not answered."""
 
     n: int
     at: float
 
 
 class Idle(msgspec.Struct, frozen=True, tag="idle"):
-    """Worker to host: the body does nothing but wait for these calls, so the run can be parked. `state` as JSON text, if it has one."""
+    """Worker to host: the body only waits for these calls, so the host can park the run. `state` is JSON text, if the run has one."""
 
     ids: list[int]
     state: str | None = None
 
 
 class More(msgspec.Struct, frozen=True, tag="more"):
-    """Worker to host: the journal's next page, after this number."""
+    """Worker to host: send the journal's next page, after this number."""
 
     after: int
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
-    """Worker to host: the body ended. `result` and `state` are JSON texts; `state` is None when unchanged or unused."""
+    """Worker to host: the body has ended. `result` and `state` are JSON texts; `state` is None when unchanged or unused."""
 
     result: str
     state: str | None = None
     pending: bool = False
-    """Threads of the body still wait for calls: this process cannot be used again."""
+    """True when threads of the body still wait for calls. The process cannot be used again."""
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """Worker to host: the body or the load failed; nothing of its state is kept."""
+    """Worker to host: the body or the load failed. Its state is not stored."""
 
     fault: Fault
     pending: bool = False
 
 
 class Note(msgspec.Struct, frozen=True):
-    """A remark on a source that does not stop it: an untyped parameter, an ignored *args."""
+    """A remark on a source that can still run: an untyped parameter, an ignored *args."""
 
     rule: str
     message: str
@@ -250,7 +263,7 @@ class Note(msgspec.Struct, frozen=True):
 
 
 class Inspected(msgspec.Struct, frozen=True, tag="inspected"):
-    """Worker to host: what `run` takes and gives. The schemas are JSON Schema 2020-12 as JSON texts."""
+    """Worker to host: the schemas of `run`, JSON Schema 2020-12 as JSON texts."""
 
     input_schema: str
     output_schema: str
@@ -258,8 +271,10 @@ class Inspected(msgspec.Struct, frozen=True, tag="inspected"):
 
 
 class Settled(msgspec.Struct, frozen=True, tag="settled"):
-    """Worker to host, after each answer of a worker that is used again: what the run has changed in its process for good, in words.
-    None: nothing, the next run finds all as it was."""
+    """Worker to host, after each answer of a worker that is used again: its process has been reset for the next run.
+
+    `changed` names a change of the process that could not be undone. None: the next run finds the process as the first one did.
+    """
 
     changed: str | None = None
 
@@ -268,24 +283,24 @@ WorkerFrame = Events | Call | Record | Drop | Tick | Late | Idle | More | Done |
 
 
 class Fork(msgspec.Struct, frozen=True, tag="fork"):
-    """Host to zygote: fork a child that serves the socket whose descriptor rides on this frame's first byte. 0: no limit.
+    """Host to zygote: fork a child that serves the socket whose descriptor is attached to this frame's first byte.
 
-    `is_trusted`: one that will run the operator's own files, many of them, without any limit.
+    A limit of 0 means no limit. `is_trusted`: the child runs many of the operator's own files, without any limit.
     """
 
     id: int
     is_trusted: bool = False
     once: bool = False
-    """It is killed after its first answer."""
+    """The host kills the child after its first answer."""
     memory_mb: int = 0
     cpu_s: int = 0
     open_files: int = 0
     file_mb: int = 0
-    """The largest file that it may write."""
+    """The largest file that the child may write."""
 
 
 class Kill(msgspec.Struct, frozen=True, tag="kill"):
-    """Host to zygote: kill this child with its whole process group; nothing when it has ended."""
+    """Host to zygote: kill this child with its whole process group. Does nothing when the child has ended."""
 
     id: int
 
@@ -294,14 +309,14 @@ ZygoteCommand = Fork | Kill
 
 
 class Forked(msgspec.Struct, frozen=True, tag="forked"):
-    """Zygote to host: the child lives."""
+    """Zygote to host: the child is running."""
 
     id: int
     pid: int
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended"):
-    """Zygote to host: the child has ended and was reaped. `code` is negative for a signal, as subprocess has it."""
+    """Zygote to host: the child has ended and was reaped. `code` is negative for a signal, as in `subprocess`."""
 
     id: int
     code: int
@@ -313,29 +328,34 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def encode(frame: HostFrame | WorkerFrame | ZygoteCommand | ZygoteReport) -> bytes:
-    """The frame with its length in front, its texts made valid where one is not. Raises ValueError beyond MAX_FRAME_BYTES."""
+    """The frame as bytes, with its length in front. Texts with invalid Unicode are repaired.
+
+    Raises ValueError beyond MAX_FRAME_BYTES.
+    """
     try:
         body = _encoder.encode(frame)
     except UnicodeEncodeError:
-        body = _encoder.encode(_valid(frame))
+        body = _encoder.encode(_with_valid_texts(frame))
     if len(body) > MAX_FRAME_BYTES:
         raise ValueError(f"a frame of {len(body)} bytes; at most {MAX_FRAME_BYTES} pass between host and worker")
     return len(body).to_bytes(4, "little") + body
 
 
-def _valid(part: Any) -> Any:
-    """A frame, or a part of one, in which every text is valid Unicode."""
+def _with_valid_texts(part: Any) -> Any:
+    """The frame, or part of one, with valid Unicode in every text."""
     if isinstance(part, msgspec.Struct):
-        return msgspec.structs.replace(part, **{name: _valid(getattr(part, name)) for name in part.__struct_fields__})
+        return msgspec.structs.replace(
+            part, **{name: _with_valid_texts(getattr(part, name)) for name in part.__struct_fields__}
+        )
     if isinstance(part, dict):
-        return {_valid(key): _valid(value) for key, value in part.items()}
+        return {_with_valid_texts(key): _with_valid_texts(value) for key, value in part.items()}
     if isinstance(part, list | tuple):
-        return type(part)([_valid(one) for one in part])
+        return type(part)([_with_valid_texts(one) for one in part])
     return well_formed(part) if isinstance(part, str) else part
 
 
 def frames(buffer: bytearray) -> list[bytes]:
-    """Take every whole frame out of `buffer`, in order; what is incomplete stays. Raises ValueError on an oversized one."""
+    """Take every complete frame out of `buffer`, in order. An incomplete frame stays in it. Raises ValueError on an oversized one."""
     taken: list[bytes] = []
     start = 0
     while len(buffer) - start >= 4:

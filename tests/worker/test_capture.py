@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from repertoire.settings import Limits
-from repertoire.worker.output.line_buffer import Lines
+from repertoire.worker.output.line_buffer import LineBuffer
 from support import workers
 from support.workers import Worker, Zygote, pooled
 
@@ -125,7 +125,7 @@ def test_w25_a_progress_bar_is_seen_while_it_moves(worker: Worker) -> None:
 
 def _told(*texts: str, longest: int = 100) -> list[str]:
     told: list[str] = []
-    lines = Lines(told.append, longest)
+    lines = LineBuffer(told.append, longest)
     for text in texts:
         lines.feed(text)
     lines.end()
@@ -153,7 +153,7 @@ def test_w25_lines_are_told_as_a_terminal_would_leave_them(texts: tuple[str, ...
 
 def test_w25_an_endless_bar_takes_little_memory_and_few_lines() -> None:
     told: list[str] = []
-    lines = Lines(told.append)
+    lines = LineBuffer(told.append)
     for i in range(100_000):
         lines.feed(f"\r{i}")
     assert len(lines.take()) < 10 and len(told) < 200

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from repertoire.worker.replay.run_clock import RunClock
-from repertoire.worker.replay.seeded_random import _Ids
+from repertoire.worker.replay.seeded_random import _UuidGenerator
 from repertoire.worker.source.shims import builtins_for
-from repertoire.worker.source.transform import compiled
+from repertoire.worker.source.transform import compile_source
 
 NOW = 1_795_256_571.318281  # 2026-11-21T10:22:51.318281Z
 SLEPT: list[float] = []
@@ -43,7 +43,7 @@ class Journal:
 
 def run(source: str, journal: Journal, seed: str = "run") -> Any:
     names: dict[str, Any] = {"__builtins__": builtins_for(RunClock(seed, journal, SLEPT.append)), "__name__": "flow"}
-    exec(compiled(textwrap.dedent(source), "<flow>"), names)
+    exec(compile_source(textwrap.dedent(source), "<flow>"), names)
     return names["result"]
 
 
@@ -202,7 +202,7 @@ def test_the_class_of_generators_passes_for_the_real_one() -> None:
 
 
 def test_ids_are_well_formed_and_in_order() -> None:
-    ids = _Ids(random.Random(1), lambda: NOW, 1 << 40)
+    ids = _UuidGenerator(random.Random(1), lambda: NOW, 1 << 40)
     made = {1: ids.uuid1(), 4: ids.uuid4(), 6: ids.uuid6(), 7: ids.uuid7(), 8: ids.uuid8(1, 2, 3)}
     assert {number: one.version for number, one in made.items()} == dict(zip(made, made, strict=True))
     assert {one.variant for one in made.values()} == {uuid.RFC_4122}
@@ -249,7 +249,7 @@ def test_functions_of_the_run_can_be_copied_and_leave_it_when_pickled() -> None:
 
 def test_without_a_run_everything_is_real() -> None:
     names: dict[str, Any] = {"__builtins__": builtins_for(None)}
-    exec(compiled("import time, random, uuid, datetime\nnow = datetime.datetime.now", "<flow>"), names)
+    exec(compile_source("import time, random, uuid, datetime\nnow = datetime.datetime.now", "<flow>"), names)
     assert (names["time"], names["random"], names["uuid"]) == (time, random, uuid)
     assert names["now"] == datetime.datetime.now
 

@@ -18,7 +18,7 @@ import pytest
 
 from repertoire.worker.replay.run_clock import RunClock
 from repertoire.worker.source.shims import builtins_for
-from repertoire.worker.source.transform import compiled, needs_rewriting, transform
+from repertoire.worker.source.transform import compile_source, needs_rewriting, transform
 
 HELPERS = {"__aio__", "__decorator__", "__clock_attr__"}
 
@@ -297,7 +297,7 @@ def test_a_door_is_told_how_it_is_called() -> None:
         "async def run():\n    tasks = [step(x) for x in 'ab']\n    return step(1), await g(2), await asyncio.gather(*tasks)\n"
         "result = asyncio.run(run())"
     )
-    assert execute(compiled(source, "f"), {"step": door}) == ("1", "2", ["a", "b"])
+    assert execute(compile_source(source, "f"), {"step": door}) == ("1", "2", ["a", "b"])
     assert door.calls == ["decorator", "decorator", "async", "async", "sync", "sync", "async"]
 
 
@@ -305,21 +305,21 @@ def test_a_door_is_told_how_it_is_called() -> None:
 def test_plain_python_means_what_it_meant(name: str) -> None:
     source = "import asyncio\nif True:" + SNIPPETS[name]
     plain = execute(compile(source, "f", "exec", dont_inherit=True))
-    assert execute(compiled(source, "f")) == plain
-    assert execute(compiled(source, "f"), clock=RunClock("seed", Live())) == plain
+    assert execute(compile_source(source, "f")) == plain
+    assert execute(compile_source(source, "f"), clock=RunClock("seed", Live())) == plain
 
 
 @pytest.mark.parametrize("source", FAILING)
 def test_tracebacks_show_the_same_lines_and_columns(source: str) -> None:
     source = "import asyncio\n" + source
     plain = positions(compile(source, "<f>", "exec", dont_inherit=True))
-    assert positions(compiled(source, "<f>")) == plain
+    assert positions(compile_source(source, "<f>")) == plain
     assert plain
 
 
 @pytest.mark.parametrize("source", BROKEN)
 def test_what_does_not_compile_is_refused_in_the_same_words(source: str) -> None:
-    assert refusal(compiled, source) == refusal(plainly, source)
+    assert refusal(compile_source, source) == refusal(plainly, source)
 
 
 def test_a_source_with_nothing_to_rewrite_is_left_alone() -> None:
@@ -332,13 +332,16 @@ def test_a_source_with_nothing_to_rewrite_is_left_alone() -> None:
 
 def test_docstring_and_future_imports_stay_first() -> None:
     names: dict[str, Any] = {"__builtins__": builtins_for(None)}
-    exec(compiled('"""Doc."""\nfrom __future__ import annotations\nasync def f(x: Y): """D."""; await x()', "f"), names)
+    exec(
+        compile_source('"""Doc."""\nfrom __future__ import annotations\nasync def f(x: Y): """D."""; await x()', "f"),
+        names,
+    )
     assert (names["__doc__"], names["f"].__doc__, names["f"].__annotations__) == ("Doc.", "D.", {"x": "Y"})
 
 
 def test_expressions_may_nest_deeper_than_python_s_own_frames() -> None:
     source = "async def f(x): await x()\na = 1\nresult = a" + " + a" * 900
-    assert execute(compiled(source, "f")) == 901
+    assert execute(compile_source(source, "f")) == 901
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -28,7 +28,7 @@ def main() -> None:
         from .zygote import Zygote
 
         Zygote(sock).serve()
-    gc.freeze()  # what is loaded now stays: the collector need not look at it after each run
+    gc.freeze()  # the modules loaded now stay, so the collector need not visit them after each run
     serve(sock, watch=True)
 
 

@@ -1,4 +1,7 @@
-"""Calling a `run` of any kind: function, coroutine function, generator, async generator, or a function that returns one of their objects."""
+"""Invocation: calls a `run` of any kind and collects its result; used by Process.
+
+A `run` may be a function, a coroutine function, a generator, an async generator, or a function that returns an object of these kinds.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,10 @@ if TYPE_CHECKING:
 Emit = Callable[[EventType, dict[str, Any]], None]
 
 
-class Call:
-    """One call. `emit` hears of each item as it comes; `wants_return` says that only the return value is the result, which otherwise
-    is the list of at most `max_items` items.
+class Invocation:
+    """One call. Calls `emit` with each item when it is yielded.
 
+    With `wants_return`, only the return value is the result; otherwise it is the list of the yielded items, `max_items` at most.
     A RunResponse or an event of the class style means the same in every style: its text is streamed and added up.
     """
 
@@ -44,7 +47,7 @@ class Call:
         return _content_of(value)
 
     async def _outcome(self, value: Any) -> tuple[Any, BaseException | None]:
-        """The value or the error. No task holds the error: asyncio would show it at its end, and to show it is its author's code."""
+        """The value or the error. A task that held the error would make asyncio print it, which calls the author's code."""
         try:
             return await self._await(value), None
         except BaseException as error:
@@ -95,7 +98,7 @@ class Call:
 
 
 def _response_style(value: Any) -> Any:
-    """The module of RunResponse, if this is one or an event of its kind; a body that has not imported it has none."""
+    """The module of RunResponse, if the value is a RunResponse or an event. None also when the body has not imported that module."""
     module = sys.modules.get("repertoire.classes.response")
     ours = module is not None and type(value).__module__ == module.__name__ and module.is_event(value)
     return module if ours else None

@@ -1,4 +1,7 @@
-"""Exceptions as Faults: a sentence and a hint for the caller, a traceback without our own frames for the operator."""
+"""Faults: turns an exception of a load or a run into a Fault; used by Process.
+
+A Fault has a message and a hint for the caller, and a traceback without our own frames for the operator.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,9 @@ from .source.suspects import suspects
 
 _MAX_MESSAGE: Final = 4_000
 _MAX_TRACEBACK: Final = 20_000
-"""Characters; enough for some hundred frames."""
+"""In characters; enough for some hundred frames."""
 _DEEPEST: Final = 5
-"""Groups within groups whose messages are told."""
+"""Depth of nested exception groups whose messages are included."""
 
 _OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -32,20 +35,20 @@ def of_load(error: BaseException, version: Version) -> Fault:
     """Why the module could not be loaded."""
     try:
         return _of_load(error, version)
-    except BaseException:  # the exception's own code, which is its author's
-        return _at_least(error, version)
+    except BaseException:  # the exception's own code may raise anything
+        return _minimal_fault(error, version)
 
 
 def of_run(error: BaseException, version: Version) -> Fault:
     """Why the run failed."""
     try:
         return _of_run(error, version)
-    except BaseException:  # the exception's own code, which is its author's
-        return _at_least(error, version)
+    except BaseException:  # the exception's own code may raise anything
+        return _minimal_fault(error, version)
 
 
-def _at_least(error: BaseException, version: Version) -> Fault:
-    """Its type, where it was raised, and what it says where that can be read."""
+def _minimal_fault(error: BaseException, version: Version) -> Fault:
+    """The fault of an exception whose own code raises: its type, where it was raised, and its text as far as that can be read."""
     frames = part(error, "__traceback__")
     shown = "".join(traceback.format_tb(_from_first(frames, version.filenames)))
     message = clean(_message(error), _MAX_MESSAGE)
@@ -72,18 +75,26 @@ def _of_load(error: BaseException, version: Version) -> Fault:
     line = _line(part(error, "__traceback__"), version)
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith(PACKAGE):
         return Fault(
-            "import_failed", "ModuleNotFoundError", clean(_missing_module(error), _MAX_MESSAGE), line=line,
-            hint=_missing_hint(error, version), traceback=_traceback(error, version.filenames),
-        )  # fmt: skip
+            "import_failed",
+            "ModuleNotFoundError",
+            clean(_missing_module(error), _MAX_MESSAGE),
+            line=line,
+            hint=_missing_hint(error, version),
+            traceback=_traceback(error, version.filenames),
+        )
     if isinstance(error, ImportError) and (error.name or "").startswith(PACKAGE):
         message, hint = "a workflow file cannot import relatively", "Write `import name` for a file beside it."
         return Fault("import_failed", "ImportError", message, line=line, hint=hint)
     name = type(error).__name__
     message = f"the module's top level raised {name}: {_message(error)}"
     return Fault(
-        "import_failed", name, clean(message, _MAX_MESSAGE), line=line, hint=resource_limits.hint_of(error),
+        "import_failed",
+        name,
+        clean(message, _MAX_MESSAGE),
+        line=line,
+        hint=resource_limits.hint_of(error),
         traceback=_traceback(error, version.filenames),
-    )  # fmt: skip
+    )
 
 
 def _of_run(error: BaseException, version: Version) -> Fault:
@@ -111,19 +122,27 @@ def _of_run(error: BaseException, version: Version) -> Fault:
         hint = "Return a value, or raise an exception that says what went wrong."
         return Fault("exit", type(error).__name__, clean(message, _MAX_MESSAGE), line=line, hint=hint)
     return Fault(
-        "exception", type_name(error), clean(_message(error), _MAX_MESSAGE), line=line,
-        hint=_missing_hint(error, version) if isinstance(error, ModuleNotFoundError) else resource_limits.hint_of(error),
+        "exception",
+        type_name(error),
+        clean(_message(error), _MAX_MESSAGE),
+        line=line,
+        hint=_missing_hint(error, version)
+        if isinstance(error, ModuleNotFoundError)
+        else resource_limits.hint_of(error),
         traceback=_traceback(error, version.filenames),
-    )  # fmt: skip
+    )
 
 
 def _out_of_memory(error: MemoryError, line: int | None) -> Fault:
     if (frames := part(error, "__traceback__")) is not None:
-        traceback.clear_frames(frames)  # frees what the body held, so that this can be reported at all
+        traceback.clear_frames(frames)  # frees the body's memory, so that there is enough to report the error
     return Fault(
-        "out_of_memory", "MemoryError", "the workflow used more memory than a run may use", line=line,
+        "out_of_memory",
+        "MemoryError",
+        "the workflow used more memory than a run may use",
+        line=line,
         hint=resource_limits.hint_of(error) or "Use less: stream the input instead of holding all of it.",
-    )  # fmt: skip
+    )
 
 
 def _message(error: BaseException, depth: int = 0) -> str:
@@ -161,7 +180,7 @@ def _line(tb: TracebackType | None, version: Version) -> int | None:
 
 
 def traceback_of(error: BaseException, version: Version) -> str:
-    """As a script shows it, without our own frames."""
+    """The traceback as a script shows it, without our own frames."""
     return _traceback(error, version.filenames)
 
 
@@ -175,7 +194,7 @@ def _traceback(error: BaseException, files: Collection[str]) -> str:
 
 
 def _from_first(tb: TracebackType | None, files: Collection[str]) -> TracebackType | None:
-    """Without what led to the body: our frames, and asyncio's."""
+    """The traceback from its first frame in the workflow's files: without our frames and asyncio's that led to the body."""
     found = tb
     while found is not None and found.tb_frame.f_code.co_filename not in files:
         found = found.tb_next

@@ -1,6 +1,7 @@
-"""A process that answers the host's frames: each Task or Inspect gets exactly one Done, Failed or Inspected, in order.
+"""Process: answers the host's frames in a worker; each Task or Inspect gets exactly one Done, Failed or Inspected, in order.
 
-A process that is used again says after each of them whether it is as it was before (`surroundings`): Settled.
+A process that is used again sends Settled after each answer: it has reset its process-wide state (`surroundings`), or names a change that
+it cannot undo. Used by `__main__` and by the zygote's children.
 """
 
 from __future__ import annotations
@@ -23,62 +24,64 @@ from ..signature.annotations import UNSAID
 from ..values import big_integers, codec
 from ..wire import Begin, Done, Failed, Fault, Inspect, Inspected, Note, Settled, Task, WorkerFrame
 from . import faults
-from .call import Call
+from .call import Invocation
 from .children import forks
-from .children.spawned import ChildPath, Heritage
+from .children.spawned import ChildPath, ChildSetup
 from .link.channel import Channel
 from .link.outbox import Outbox
 from .output.capture import Capture
 from .output.streams import Streams
 from .replay import call_paths, thread_patches, thread_readings
-from .replay.body_calls import Desk
-from .replay.event_loop import source, use_for_asyncio_run
+from .replay.body_calls import BodyCalls
+from .replay.event_loop import active, use_for_asyncio_run
 from .replay.run_clock import RunClock
 from .replay.seeded_random import LibrarySeeds
 from .source.entry import find_entry
-from .source.loader import Library, Version, signature
+from .source.loader import Version, Versions, signature_of
 from .source.run_info import RunInfo
 from .surroundings.comparison import Surroundings
 from .surroundings.import_watch import imports
 
 
 class Process:
+    """One worker. `watch`: end it when the host closes the socket while a body runs. `once`: it serves one frame only."""
+
     def __init__(self, sock: socket.socket, *, watch: bool, once: bool) -> None:
         self._channel = Channel(sock)
         self._outbox = Outbox(self._channel)
         self._capture = Capture()
         self._streams = Streams(self._capture.drain)
-        self._library = Library()
+        self._versions = Versions()
         self._streams.attach(None)
-        sys.path.append(ChildPath(self._heritage))
-        self._desk: Desk | None = None
+        sys.path.append(ChildPath(self._child_setup))
+        self._calls: BodyCalls | None = None
         self._clock: RunClock | None = None
         self._is_child = False
         prepare()
-        _settled[0] = self._settled
+        _on_settled[0] = self._on_settled
         forks.follow_forks(self)
         if watch:
             self._channel.watch()
         self._once = once
-        self._surroundings = Surroundings(self._library.owns, is_reused=not once)
+        self._surroundings = Surroundings(self._versions.owns, is_reused=not once)
 
     def serve(self) -> NoReturn:
-        """Until the host closes the socket."""
+        """Answer frames until the host closes the socket."""
         if not self._channel.is_readable():
-            self._surroundings.look_over()
+            self._surroundings.compare_once()
         while True:
             frame = self._channel.receive()
-            if isinstance(frame, Begin):  # of a run that has failed before it could begin
+            if isinstance(frame, Begin):  # its run has failed before it could begin
                 continue
             if isinstance(frame, Task):
                 self._answer(self._run(frame))
             elif isinstance(frame, Inspect):
                 self._answer(self._inspect(frame))
             if not self._once:
-                self._outbox.send(Settled(self._settle()))  # last: no answer waits for it
+                self._outbox.send(Settled(self._reset()))  # after the answer, so that no caller waits for the reset
 
-    def _settle(self) -> str | None:
-        """Why this process cannot run another body, if it cannot."""
+    def _reset(self) -> str | None:
+        """Reset the process for the next run. Gives the reason why it cannot run another body, if there is one."""
         forks.forget_multiprocessing()
         return "a process that was left behind" if self._capture.is_held() else self._surroundings.settle()
 
@@ -92,59 +95,66 @@ class Process:
             )
 
     def _run(self, task: Task) -> WorkerFrame:
-        version = self._library.version(task.key, task.code)
+        version = self._versions.version(task.key, task.code)
         if version is None:
             return Failed(Fault("unknown_key", "LookupError", "this worker does not have the workflow's code"))
-        desk = Desk(self._outbox, self._channel, task, self._capture.drain)
-        frame = contextvars.Context().run(self._ended, task, version, desk)  # what the body sets in it ends with it
-        return msgspec.structs.replace(frame, pending=True) if desk.exchange.has_waiters else frame
+        calls = BodyCalls(self._outbox, self._channel, task, self._capture.drain)
+        frame = contextvars.Context().run(
+            self._run_body, task, version, calls
+        )  # context variables that the body sets end with it
+        return msgspec.structs.replace(frame, pending=True) if calls.exchange.has_waiters else frame
 
-    def _ended(self, task: Task, version: Version, desk: Desk) -> Done | Failed:
+    def _run_body(self, task: Task, version: Version, calls: BodyCalls) -> Done | Failed:
         with contextlib.ExitStack() as stack:
-            stack.callback(self._end, desk)
+            stack.callback(self._end, calls)
             try:
-                self._begin(desk, task.max_message_bytes, task.home or task.cwd, task.env)
-                return self._perform(task, version, desk, stack)
-            except BaseException as error:  # however a body ends, sys.exit too: the worker lives on
+                self._begin(calls, task.max_message_bytes, task.home or task.cwd, task.env)
+                return self._perform(task, version, calls, stack)
+            except BaseException as error:  # also sys.exit: the worker lives on, however a body ends
                 self._leave_if_child(error, version)
-                return Failed(faults.of_run(desk.replay.lost or error, version))
+                return Failed(faults.of_run(calls.replay.comparison.lost or error, version))
 
-    def _begin(self, desk: Desk | None, max_message: int, folder: str | None, environment: dict[str, str]) -> None:
+    def _begin(
+        self, calls: BodyCalls | None, max_message: int, folder: str | None, environment: dict[str, str]
+    ) -> None:
         call_paths.begin()
-        self._desk = desk
-        source.conductor = None if desk is None else desk.turns
-        thread_readings.begin(None if desk is None else desk.sights)
-        ambient.begin(desk)
-        self._streams.attach(desk, max_message)
-        self._capture.attach(desk, max_message)
+        self._calls = calls
+        active.conductor = None if calls is None else calls.event_order
+        thread_readings.begin(None if calls is None else calls.readings)
+        ambient.begin(calls)
+        self._streams.attach(calls, max_message)
+        self._capture.attach(calls, max_message)
         self._surroundings.enter(folder, environment)
 
-    def _end(self, desk: Desk | None) -> None:
+    def _end(self, calls: BodyCalls | None) -> None:
         self._capture.detach()
         self._streams.drain()
-        if desk is not None:
-            desk.exchange.close()
+        if calls is not None:
+            calls.exchange.close()
         self._surroundings.leave()
-        source.conductor = self._desk = self._clock = None
+        active.conductor = self._calls = self._clock = None
         thread_readings.begin(None)
         ambient.end()
         self._streams.attach(None)
 
-    def _settled(self, node: call_paths.Node) -> None:
-        if self._desk is not None:
-            self._desk.replay.settled(node)
+    def _on_settled(self, node: call_paths.Node) -> None:
+        if self._calls is not None:
+            self._calls.replay.on_settled(node)
 
-    def _perform(self, task: Task, version: Version, desk: Desk, stack: contextlib.ExitStack) -> Done | Failed:
-        """The module stays loaded in `stack`: exceptions of the body are turned into words by code that may live in it."""
+    def _perform(self, task: Task, version: Version, calls: BodyCalls, stack: contextlib.ExitStack) -> Done | Failed:
+        """Load the module, bind the arguments and call the body.
+
+        The module stays loaded until `stack` is closed, because code in it may be needed to make a Fault of the body's exception.
+        """
         try:
-            self._clock = clock = RunClock(task.run_id, desk.timeline, desk.timeline.sleep)
-            self._surroundings.with_functions = version.names_insides
+            self._clock = clock = RunClock(task.run_id, calls.timeline, calls.timeline.sleep)
+            self._surroundings.with_functions = version.may_change_functions
             self._surroundings.on_import = seeds = LibrarySeeds(task.run_id)
             seeds()
-            module = stack.enter_context(self._library.loaded(version, clock))
+            module = stack.enter_context(self._versions.load(version, clock))
             entry = find_entry(module, version.code.entry)
-            read = signature(version, module, entry)
-        except BaseException as error:  # whatever its top level does is said, too
+            read = signature_of(version, module, entry)
+        except BaseException as error:  # also sys.exit at the module's top level
             self._leave_if_child(error, version)
             return Failed(faults.of_load(error, version))
         if task.cwd is not None and task.cwd != task.home:
@@ -158,107 +168,107 @@ class Process:
         mark = None if task.state is None else codec.mark(ambient.session_state)
         while task.waits and not isinstance(self._channel.receive(), Begin):
             pass
-        call = Call(desk.emit, wants_return=read.gives_return_value, max_items=task.max_items)
+        call = Invocation(calls.emit, wants_return=read.gives_return_value, max_items=task.max_items)
         try:
             value = call(run, positional, keyword)
         finally:
             if not self._is_child:
                 forks.wait_for_left()
         self._leave_if_child(None, version)
-        desk.replay.check_end()
+        calls.replay.check_end()
         result = read.dump(value, task.max_result_bytes)
         if read.returns is UNSAID:
             result = big_integers.with_text(result)
-        return Done(result, _changed_state(task, module, desk, mark))
+        return Done(result, _state_to_store(task, module, calls, mark))
 
     # Processes that the body starts
 
     def become_child(self, prefix: str, /) -> None:
-        """Implements `children.Parent`."""
+        """Implements `forks.Parent`: release in a forked child everything that belongs to the parent."""
         self._is_child = True
         self._channel.let_go()
         self._outbox.become_child()
-        voice = self._capture.voice()
+        voice = self._capture.open_voice()
         self._streams.become_child(voice)
-        source.conductor = None
-        if self._desk is not None:
-            self._desk.exchange.become_child()
+        active.conductor = None
+        if self._calls is not None:
+            self._calls.exchange.become_child()
             ambient.become_child(forks.ChildDoors(voice.event))
-            self._desk = None
+            self._calls = None
         if self._clock is None:
             return
         self._clock.become_real()
-        forks.draw_from(f"{self._clock.seed}:{prefix}", self._surroundings)
+        forks.seed_child(f"{self._clock.seed}:{prefix}", self._surroundings)
 
-    def _heritage(self) -> Heritage | None:
-        version = self._library.loaded_version
+    def _child_setup(self) -> ChildSetup | None:
+        version = self._versions.loaded_version
         if version is None:
             return None
         seed = "" if self._clock is None else self._clock.seed
-        return Heritage(os.getpid(), version.code, f"{seed}:{call_paths.current().process()}", hook.prefers_real())
+        return ChildSetup(os.getpid(), version.code, f"{seed}:{call_paths.current().process()}", hook.prefers_real())
 
     def _leave_if_child(self, error: BaseException | None, version: Version) -> None:
         if self._is_child:
             forks.end_as_script(error, lambda error: faults.traceback_of(error, version))
 
     def _inspect(self, frame: Inspect) -> WorkerFrame:
-        version = self._library.version(frame.code.key, frame.code)
+        version = self._versions.version(frame.code.key, frame.code)
         assert version is not None  # its code came with the frame
         try:
             self._begin(None, 0, frame.cwd, frame.env)
-            with self._library.loaded(version) as module:
-                read = signature(version, module, find_entry(module, version.code.entry))
+            with self._versions.load(version) as module:
+                read = signature_of(version, module, find_entry(module, version.code.entry))
                 self._leave_if_child(None, version)
                 return Inspected(*read.schema_texts(), tuple(Note(*note) for note in read.notes))
-        except BaseException as error:  # whatever its top level does is said, too
+        except BaseException as error:  # also sys.exit at the module's top level
             self._leave_if_child(error, version)
             return Failed(faults.of_load(error, version))
         finally:
             self._end(None)
 
 
-def _changed_state(task: Task, module: ModuleType, desk: Desk, before: bytes | None) -> str | None:
-    """The state's text when it is to be stored. Raises StateError."""
+def _state_to_store(task: Task, module: ModuleType, calls: BodyCalls, before: bytes | None) -> str | None:
+    """The state as JSON text. None: it need not be stored. Raises StateError."""
     if task.state is None:
         if ambient.session_state:
-            desk.warn(
+            calls.warn(
                 "session_state was changed, but this run was started without a session's state: nothing of it is kept"
             )
         return None
     if module.__dict__.get("session_state") is not ambient.session_state:
-        desk.warn(
+        calls.warn(
             "session_state was replaced by another object, which is not kept; change it in place: session_state.update(...)"
         )
-    untouched = desk.committed is None and not desk.reloaded and before is not None
+    untouched = calls.committed is None and not calls.reloaded and before is not None
     if untouched and codec.mark(ambient.full_state()) == before:
-        return None  # writing a large one out to compare it would cost more than the run
+        return None  # found by its mark: encoding a large state to compare it would take longer than the run
     text = ambient.stored_form()
-    return None if text == (desk.committed or task.state) else text
+    return None if text == (calls.committed or task.state) else text
 
 
-_settled: list[Callable[[call_paths.Node], None]] = []
+_on_settled: list[Callable[[call_paths.Node], None]] = []
 
 
 def prepare() -> None:
-    """What is changed in the whole process, once: threads and loops know their paths, and imports are seen."""
-    if not _settled:
-        _settled.append(lambda _: None)
-        call_paths.follow_threads(lambda node: _settled[0](node))
-        thread_patches.follow()
+    """Patch the process once: threads and loops get paths, threads' readings are recorded, imports are watched."""
+    if not _on_settled:
+        _on_settled.append(lambda _: None)
+        call_paths.follow_threads(lambda node: _on_settled[0](node))
+        thread_patches.install()
         use_for_asyncio_run()
         imports.install()
 
 
 def serve(sock: socket.socket, *, watch: bool, once: bool = False) -> NoReturn:
-    """Serve frames on this socket for the rest of the process. `watch`: end it too when the host goes while a body runs.
+    """Serve frames on this socket for the rest of the process.
 
-    `once`: it gets one frame, so nothing is remembered for a next one.
+    `watch`: also end the process when the host closes the socket while a body runs. `once`: it serves one frame, and remembers nothing.
     """
     Process(sock, watch=watch, once=once).serve()
 
 
 def prepare_standard_streams() -> None:
-    """Nothing to read, and whatever C code prints goes to stderr: no file descriptor of a body's reaches a protocol."""
+    """Make stdin empty and lead stdout to stderr, so that no descriptor of a body reaches a protocol's stream."""
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)

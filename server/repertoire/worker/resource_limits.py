@@ -1,4 +1,7 @@
-"""What a worker for code created through a tool may use, by limits of the operating system, and which setting to name when one is met."""
+"""Resource limits: limits of the operating system for a worker that runs code created through a tool; used by Zygote and `faults`.
+
+`enforce` sets them. `hint_of` names the setting that an error comes from.
+"""
 
 from __future__ import annotations
 
@@ -13,53 +16,55 @@ from typing import Final
 from ..wire import Fork
 
 _STACK_BYTES: Final = 4 << 20
-"""Of each thread. The usual 8 MiB count as used memory though they are not touched, so that a hundred threads would be all a worker
-may have; half of it still holds the deepest recursion that Python allows."""
+"""Stack size of each thread. The usual 8 MiB count as used memory even if they are not touched: a hundred threads would use up the limit.
+
+Half of it is still enough for the deepest recursion that Python allows.
+"""
 _ARENAS: Final = 2
-"""Of the C allocator, which otherwise sets 64 MiB aside for each of the first threads."""
+"""Number of arenas of the C allocator, which otherwise reserves 64 MiB for each of the first threads."""
 _M_ARENA_MAX: Final = -8
 
-_in_force: Fork | None = None
+_enforced: Fork | None = None
 
 
-def put_in_force(wanted: Fork) -> None:
-    """For the rest of this process."""
-    global _in_force
-    _in_force = wanted
+def enforce(limits: Fork) -> None:
+    """Set these limits for the rest of this process."""
+    global _enforced
+    _enforced = limits
     _set(resource.RLIMIT_CORE, 0)
-    if wanted.open_files > 0:
-        _set(resource.RLIMIT_NOFILE, wanted.open_files)
-    if wanted.file_mb > 0:
-        _set(resource.RLIMIT_FSIZE, wanted.file_mb << 20)
-    if wanted.memory_mb > 0:
+    if limits.open_files > 0:
+        _set(resource.RLIMIT_NOFILE, limits.open_files)
+    if limits.file_mb > 0:
+        _set(resource.RLIMIT_FSIZE, limits.file_mb << 20)
+    if limits.memory_mb > 0:
         _spare_address_space()
-        _set(resource.RLIMIT_AS, wanted.memory_mb << 20)
-    if wanted.cpu_s > 0:
-        _set(resource.RLIMIT_CPU, wanted.cpu_s, wanted.cpu_s + 1)
+        _set(resource.RLIMIT_AS, limits.memory_mb << 20)
+    if limits.cpu_s > 0:
+        _set(resource.RLIMIT_CPU, limits.cpu_s, limits.cpu_s + 1)
 
 
 def hint_of(error: BaseException) -> str | None:
-    """What to do about an error that one of these limits explains."""
-    if _in_force is None:
+    """Advice about an error that one of these limits has caused. None: no limit explains it."""
+    if _enforced is None:
         return None
-    if isinstance(error, MemoryError) and _in_force.memory_mb:
+    if isinstance(error, MemoryError) and _enforced.memory_mb:
         return (
-            f"Code created through a tool may use {_in_force.memory_mb} MB of memory (the setting worker_memory_mb). "
+            f"Code created through a tool may use {_enforced.memory_mb} MB of memory (the setting worker_memory_mb). "
             "Use less: stream the input instead of holding all of it."
         )
-    if isinstance(error, RuntimeError) and "can't start new thread" in str(error) and _in_force.memory_mb:
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error) and _enforced.memory_mb:
         return (
-            f"Code created through a tool may use {_in_force.memory_mb} MB of memory (the setting worker_memory_mb), and each thread "
+            f"Code created through a tool may use {_enforced.memory_mb} MB of memory (the setting worker_memory_mb), and each thread "
             f"takes {_STACK_BYTES >> 20} of them. Use fewer threads: ThreadPoolExecutor(max_workers=32)."
         )
-    if isinstance(error, OSError) and error.errno == errno.EMFILE and _in_force.open_files:
+    if isinstance(error, OSError) and error.errno == errno.EMFILE and _enforced.open_files:
         return (
-            f"Code created through a tool may have {_in_force.open_files} files and sockets open at once (the setting "
+            f"Code created through a tool may have {_enforced.open_files} files and sockets open at once (the setting "
             "worker_open_files). Close each when it is done: `with open(path) as file:`."
         )
-    if isinstance(error, OSError) and error.errno == errno.EFBIG and _in_force.file_mb:
+    if isinstance(error, OSError) and error.errno == errno.EFBIG and _enforced.file_mb:
         return (
-            f"Code created through a tool may write files of {_in_force.file_mb} MB at most (the setting worker_file_mb). "
+            f"Code created through a tool may write files of {_enforced.file_mb} MB at most (the setting worker_file_mb). "
             "Write several smaller ones."
         )
     return None
@@ -68,14 +73,14 @@ def hint_of(error: BaseException) -> str | None:
 def _spare_address_space() -> None:
     threading.stack_size(_STACK_BYTES)
     if sys.platform == "linux":
-        with contextlib.suppress(AttributeError):  # only glibc has it, and needs it
+        with contextlib.suppress(AttributeError):  # only glibc has mallopt, and only glibc needs it
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def _set(limit: int, soft: int, hard: int | None = None) -> None:
-    """Never above what is already in force: raising that needs rights that a server should not have."""
+    """Set a limit, but never above the present hard limit: raising that needs rights that a server should not have."""
     _, ceiling = resource.getrlimit(limit)
-    wanted = (soft, soft if hard is None else hard)
-    low, high = wanted if ceiling == resource.RLIM_INFINITY else (min(wanted[0], ceiling), min(wanted[1], ceiling))
+    pair = (soft, soft if hard is None else hard)
+    low, high = pair if ceiling == resource.RLIM_INFINITY else (min(pair[0], ceiling), min(pair[1], ceiling))
     with contextlib.suppress(OSError, ValueError):  # macOS refuses RLIMIT_AS
         resource.setrlimit(limit, (low, high))

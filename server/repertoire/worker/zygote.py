@@ -1,6 +1,7 @@
-"""A small warm Python, single-threaded for life, that forks one fresh worker for each run of code that is not trusted.
+"""Zygote: a process with the common modules loaded, which forks workers in milliseconds; started by `engine` through `__main__`.
 
-Only it reaps its children, so only it kills them: a process id is nobody else's until it has been waited for.
+It forks one new worker for each run of code that is not trusted, and reused workers for the operator's files. It never starts a thread.
+Only the zygote reaps its children, so only the zygote kills them: until a process is reaped, its id cannot belong to another process.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _COMMON: Final = (
     "docstring_parser", "enum", "functools", "hashlib", "itertools", "json", "math", "pathlib", "pydantic", "random",
     "re", "statistics", "string", "subprocess", "tempfile", "textwrap", "time", "typing", "urllib.request", "uuid",
 )  # fmt: skip
-"""What bodies commonly import, and what our own first run needs."""
+"""Modules that bodies often import, and modules that our own first run needs."""
 
 
 _SAMPLE: Final = '''
@@ -45,6 +46,8 @@ def run(text: str, count: int = 1, names: list[str] | None = None) -> dict[str, 
 
 
 class Zygote:
+    """Obeys Fork and Kill from the control socket, and reports Forked and Ended."""
+
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._buffer = bytearray()
@@ -52,20 +55,20 @@ class Zygote:
         self._pids: dict[int, int] = {}
         self._pid = os.getpid()
         self._libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-        self._wakeup, self._woken = socket.socketpair()
+        self._wakeup_writes, self._wakeup_reads = socket.socketpair()
 
     def serve(self) -> NoReturn:
-        """Until the host closes the control socket; the children go with it."""
+        """Obey commands until the host closes the control socket. Then kill all children and end."""
         _warm()
-        self._woken.setblocking(False)
-        self._wakeup.setblocking(False)
+        self._wakeup_reads.setblocking(False)
+        self._wakeup_writes.setblocking(False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that the wake-up descriptor is written
-        signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._wakeup_writes.fileno(), warn_on_full_buffer=False)
         while True:
-            ready, _, _ = select.select([self._control, self._woken], [], [])
-            if self._woken in ready:
+            ready, _, _ = select.select([self._control, self._wakeup_reads], [], [])
+            if self._wakeup_reads in ready:
                 with contextlib.suppress(BlockingIOError):
-                    self._woken.recv(4096)
+                    self._wakeup_reads.recv(4096)
             self._reap()
             if self._control in ready:
                 self._obey()
@@ -93,7 +96,7 @@ class Zygote:
         except OSError as error:
             os.close(descriptor)
             print(f"repertoire zygote: cannot fork: {error}", file=sys.stderr)
-            self._report(Forked(command.id, 0))  # the host waits for this first
+            self._report(Forked(command.id, 0))  # the host waits for Forked before Ended
             self._report(Ended(command.id, os.EX_OSERR))
             return
         if pid == 0:
@@ -106,32 +109,32 @@ class Zygote:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for sock in (self._control, self._wakeup, self._woken):
+            for sock in (self._control, self._wakeup_writes, self._wakeup_reads):
                 sock.close()
             for waiting in self._descriptors:
                 os.close(waiting)
             os.setsid()
             self._die_with_zygote()
             if not command.is_trusted:
-                resource_limits.put_in_force(command)
+                resource_limits.enforce(command)
             _rehearse()
             once = command.once or not command.is_trusted
             serve(socket.socket(fileno=descriptor), watch=self._libc is None, once=once)
         finally:
-            os._exit(70)  # never back into the zygote's loop, whatever happened
+            os._exit(70)  # a child must never return into the zygote's loop
 
     def _die_with_zygote(self) -> None:
-        """Where the kernel offers it; elsewhere the worker watches its socket."""
+        """Ask the kernel to kill this worker when the zygote ends. On systems without this, the worker watches its socket."""
         if self._libc is not None:
             self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            if os.getppid() != self._pid:  # it died before we asked
+            if os.getppid() != self._pid:  # the zygote ended before we asked
                 os._exit(0)
 
     def _reap(self) -> None:
         for number, pid in list(self._pids.items()):
             if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 continue
-            _kill(pid)  # what it left in its group, while the number cannot be anybody else's
+            _kill(pid)  # kills the rest of its group, while the id cannot belong to another process
             _, status = os.waitpid(pid, 0)
             del self._pids[number]
             self._report(Ended(number, os.waitstatus_to_exitcode(status)))
@@ -149,7 +152,7 @@ class Zygote:
 
 
 def _kill(pid: int) -> None:
-    """A child's whole group, and itself if it has not made its group yet."""
+    """Kill a child's whole process group, and the child itself if it has not made its group yet."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
@@ -157,7 +160,7 @@ def _kill(pid: int) -> None:
 
 
 def _warm() -> None:
-    """Once for all children."""
+    """Load, patch and remember everything that all children need."""
     for name in _COMMON:
         import_module(name)
     sample = _rehearse()
@@ -169,8 +172,11 @@ def _warm() -> None:
 
 
 def _rehearse() -> Signature:
-    """What each run needs first. In the zygote it fills our and pydantic's caches; in a child that waits for its run it copies the
-    pages of memory that a run writes to, which else costs each first call milliseconds."""
+    """Read a sample signature and call it, as each run does first.
+
+    In the zygote this fills our caches and pydantic's. In a child that waits for its run, it makes the system copy the memory pages that a
+    run writes to; otherwise each first call would take milliseconds longer.
+    """
     namespace: dict[str, Any] = {}
     exec(compile(_SAMPLE, "<rehearsal>", "exec", dont_inherit=True), namespace)
     sample = read(namespace["run"], namespace)

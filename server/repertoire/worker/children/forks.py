@@ -1,7 +1,7 @@
-"""Child processes of a body: what a forked one finds, how it ends, and what is done about those that the body leaves behind.
+"""Forks: child processes that a body forks: their doors, their end, and what happens to those that the body leaves; used by Process.
 
-They behave as those of a plain script. The run's socket and its record belong to the process that runs the body alone: in a child
-what is said goes to that process, time and chance are its own, and a call that needs the host is refused with a sentence.
+They behave as children of a plain script. Only the process that runs the body may use the run's socket and its record. So a child's events
+go to that process, its time is real, its random generators are its own, and a call that needs the host raises NotInAChild.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ..link.channel import NotInAChild
 from ..replay import call_paths
 from ..replay.seeded_random import LibrarySeeds
 
-Say = Callable[[EventType, dict[str, Any]], None]
+SendEvent = Callable[[EventType, dict[str, Any]], None]
 
 
 class ChildDoors:
-    """Implements `authoring.doors.Doors` in a child process. `say` takes its events to where they are told."""
+    """Implements `authoring.doors.Doors` in a child process. `say` takes its events to the process that runs the body."""
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, say: SendEvent) -> None:
         self._say = say
 
     def emit(self, type: EventType, data: dict[str, Any], /) -> None:
@@ -42,20 +42,20 @@ class ChildDoors:
     def call(self, op: str, args: dict[str, Any], /, label: str = "") -> Any:
         if op == "sleep":
             return time.sleep(args["seconds"])
-        raise NotInAChild(_named(op, label))
+        raise NotInAChild(_describe(op, label))
 
     def acall(self, op: str, args: dict[str, Any], /, label: str = "") -> Awaitable[Any]:
         if op != "sleep":
-            raise NotInAChild(_named(op, label))
+            raise NotInAChild(_describe(op, label))
         import asyncio
 
         return asyncio.sleep(args["seconds"])
 
     def step(self, identity: Identity, perform: Callable[[], Any], /) -> NoReturn:
-        raise NotInAChild(_named("step", identity.label))
+        raise NotInAChild(_describe("step", identity.label))
 
     def astep(self, identity: Identity, perform: Callable[[], Awaitable[Any]], /) -> NoReturn:
-        raise NotInAChild(_named("step", identity.label))
+        raise NotInAChild(_describe("step", identity.label))
 
     def overdue(self) -> NoReturn:
         raise NotInAChild("step(timeout=...)")
@@ -67,7 +67,7 @@ class ChildDoors:
         return live()
 
 
-def _named(op: str, label: str) -> str:
+def _describe(op: str, label: str) -> str:
     return f"{op} {label}".strip()
 
 
@@ -75,14 +75,14 @@ def _named(op: str, label: str) -> str:
 
 
 class Parent(Protocol):
-    """Who runs bodies."""
+    """The object that runs bodies in the process that forks: Process."""
 
     def become_child(self, prefix: str, /) -> None:
-        """This is now the child's copy: let go of what is the parent's. `prefix` is the child's place in the tree of paths."""
+        """Called in the child: release everything that belongs to the parent. `prefix` is the child's place in the tree of paths."""
 
 
 def follow_forks(parent: Parent) -> None:
-    """For the life of the process."""
+    """Register `parent` for all forks, for the life of the process."""
     places: dict[int, str] = {}
 
     def before() -> None:
@@ -99,12 +99,12 @@ def follow_forks(parent: Parent) -> None:
     os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
 
 
-class Importing(Protocol):
+class ImportHook(Protocol):
     on_import: Callable[[], None]
 
 
-def draw_from(seed: str, importing: Importing) -> None:
-    """A child's own random numbers: other than its sisters', and the same when the run is begun again."""
+def seed_child(seed: str, importing: ImportHook) -> None:
+    """Seed a child's random generators: unlike those of other children, and equally when the run is replayed."""
     random.seed(seed)
     importing.on_import = seeds = LibrarySeeds(seed)
     seeds()
@@ -114,11 +114,11 @@ def draw_from(seed: str, importing: Importing) -> None:
 
 
 def end_as_script(error: BaseException | None, show: Callable[[BaseException], str]) -> NoReturn:
-    """A forked child has come to the end of the body: it ends as a script does there. `show` gives the traceback."""
+    """End a forked child that has come to the end of the body, as a script ends. `show` gives the traceback."""
     code = 1
     try:
         code = _exit_code(error, show)
-        threading._shutdown()  # type: ignore[attr-defined]  # what the interpreter does at its end, and there is no other way to it
+        threading._shutdown()  # type: ignore[attr-defined]  # the interpreter calls it at its end; there is no public way
         atexit._run_exitfuncs()
     except BaseException:
         traceback.print_exc()
@@ -142,21 +142,23 @@ def _exit_code(error: BaseException | None, show: Callable[[BaseException], str]
 
 
 def wait_for_left() -> None:
-    """What the interpreter does at a script's end with processes of `multiprocessing` and `concurrent.futures` that are not joined:
-    wait for them, or terminate them where they are daemons."""
+    """Wait for processes of `multiprocessing` and `concurrent.futures` that the body has not joined; terminate daemons.
+
+    The interpreter does the same at a script's end.
+    """
     if "concurrent.futures.process" in sys.modules:
         _shut_executors()
     util: Any = sys.modules.get("multiprocessing.util")
-    if util is None or not (_unfinished() or util._finalizer_registry):
+    if util is None or not (_living_children() or util._finalizer_registry):
         return
     try:
-        util._exit_function(active_children=_unfinished)
+        util._exit_function(active_children=_living_children)
     finally:
         util._exiting = False  # for the next run of this process
 
 
 def forget_multiprocessing() -> None:
-    """The next run of this process finds it as a script does: start method not chosen, processes counted from one."""
+    """Reset `multiprocessing` for the next run, as a script finds it: no start method chosen, processes counted from one."""
     process: Any = sys.modules.get("multiprocessing.process")
     if process is None:
         return
@@ -175,7 +177,7 @@ def _shut_executors() -> None:
         manager.join()
 
 
-def _unfinished() -> list[Any]:
-    """Without those of joblib, which keeps its idle processes for its next call."""
+def _living_children() -> list[Any]:
+    """The children that are still alive, without those of joblib, which keeps idle processes for its next call."""
     process: Any = sys.modules["multiprocessing.process"]
     return [child for child in process.active_children() if "loky" not in type(child).__module__]

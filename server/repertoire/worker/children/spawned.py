@@ -1,7 +1,8 @@
-"""Children that are Pythons of their own (spawn, forkserver, joblib): they can import the modules of the run's workflow.
+"""Spawned children: lets children that are new Python processes (spawn, forkserver, joblib) import the workflow's modules; used by Process.
 
-Each of these ways hands `sys.path` to the child. The last entry of a worker's is an object that reads as a path where nothing is;
-pickled, it becomes the code of the version that runs, and unpickled in the child an import hook for it. So nothing is written to a disk.
+All these start methods pickle `sys.path` for the child. A worker's last entry is a `ChildPath`, which reads as a path that does not exist.
+It is pickled as the code of the version that runs (`ChildSetup`). Unpickled in the child, it installs an import finder for this code
+(`inherit`). So nothing is written to a disk.
 """
 
 from __future__ import annotations
@@ -30,30 +31,30 @@ from .forks import ChildDoors
 _NOWHERE: Final = "/dev/null/repertoire-workflow"
 
 
-class Heritage(msgspec.Struct, frozen=True):
-    """What a child is given."""
+class ChildSetup(msgspec.Struct, frozen=True):
+    """The data that a child gets."""
 
     pid: int
-    """Of the process that gave it: there it has no effect."""
+    """The id of the process that made it. In this process it has no effect."""
     code: Code
     seed: str
     prefer_installed: bool
 
 
 class ChildPath(str):
-    """An entry of sys.path. `heritage` is asked when it is pickled; None: no run goes on."""
+    """An entry of sys.path. Pickling calls `setup`, which gives None outside a run."""
 
-    __slots__ = ("_heritage",)
-    _heritage: Callable[[], Heritage | None]
+    __slots__ = ("_setup",)
+    _setup: Callable[[], ChildSetup | None]
 
-    def __new__(cls, heritage: Callable[[], Heritage | None]) -> ChildPath:
-        made = super().__new__(cls, _NOWHERE)
-        made._heritage = heritage
-        return made
+    def __new__(cls, setup: Callable[[], ChildSetup | None]) -> ChildPath:
+        path = super().__new__(cls, _NOWHERE)
+        path._setup = setup
+        return path
 
     def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
-        given = self._heritage()
-        return (str, (_NOWHERE,)) if given is None else (inherit, (msgspec.msgpack.encode(given),))
+        setup = self._setup()
+        return (str, (_NOWHERE,)) if setup is None else (inherit, (msgspec.msgpack.encode(setup),))
 
     def __copy__(self) -> ChildPath:
         return self
@@ -63,28 +64,28 @@ class ChildPath(str):
 
 
 def inherit(data: bytes) -> str:
-    """In the child: from now on it can import the workflow's modules. Gives the entry for its own children."""
-    given = msgspec.msgpack.decode(data, type=Heritage)
-    if given.pid == os.getpid():
+    """In the child: make the workflow's modules importable. Gives the entry of sys.path for the child's own children."""
+    setup = msgspec.msgpack.decode(data, type=ChildSetup)
+    if setup.pid == os.getpid():
         return _NOWHERE
     accept_typed_dicts()
-    hook.install(prefer_real=given.prefer_installed)
-    version = Version(given.code)
+    hook.install(prefer_real=setup.prefer_installed)
+    version = Version(setup.code)
     version.show_lines()
     sys.meta_path.append(_Finder(version))
     ambient.begin(ChildDoors(ambient.write))
-    random.seed(given.seed)
+    random.seed(setup.seed)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # whole lines in one write each: those of several children do not mix
+        if hasattr(stream, "reconfigure"):  # each line in one write, so that lines of several children do not mix
             stream.reconfigure(line_buffering=True, write_through=False)
     counter = iter(range(sys.maxsize))
     return ChildPath(
-        lambda: msgspec.structs.replace(given, pid=os.getpid(), seed=f"{given.seed}process{next(counter)}/")
+        lambda: msgspec.structs.replace(setup, pid=os.getpid(), seed=f"{setup.seed}process{next(counter)}/")
     )
 
 
 class _Finder(MetaPathFinder, Loader):
-    """The workflow's own module, and what lies beside it."""
+    """Finds the workflow's own module and the modules beside it."""
 
     def __init__(self, version: Version) -> None:
         self._version = version

@@ -1,4 +1,7 @@
-"""The worker's end of the socket to the host: blocking, framed. When the host is gone, so is this process, at once."""
+"""Channel: the worker's end of the socket to the host; reads and writes whole frames, blocking; used by Outbox and Exchange.
+
+`leave` ends the process at once. A worker whose host has closed the socket calls it, so no worker outlives its host.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +27,14 @@ _ELSEWHERE: Final = (
 
 
 class NotInAChild(RuntimeError):
-    """Raised when a child process calls what only the process that runs the body can do."""
+    """Raised when a child process makes a call that only the process that runs the body can make."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}: {_ELSEWHERE}")
 
 
 class Channel:
-    """Reads are made by one thread at a time; writes are the Outbox's, which holds the lock."""
+    """One thread reads at a time. Only the Outbox writes, and it holds its lock while it does."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -40,8 +43,8 @@ class Channel:
         self._is_parents = False
 
     def receive(self) -> HostFrame:
-        """The next frame of the host; does not return when the host has closed the socket."""
-        self._check_own()
+        """The next frame from the host. Ends the process when the host has closed the socket."""
+        self._check_is_own()
         while not self._frames:
             try:
                 data = self._socket.recv(_RECEIVE_BYTES)
@@ -53,13 +56,13 @@ class Channel:
             self._frames.extend(frames(self._buffer))
         return host_decoder.decode(self._frames.popleft())
 
-    def received(self) -> list[HostFrame]:
-        """The next frame and all that came with it."""
-        return [self.receive(), *self._buffered()]
+    def receive_all(self) -> list[HostFrame]:
+        """Wait for the next frame. Gives it and all frames that arrived with it."""
+        return [self.receive(), *self._take_buffered()]
 
-    def arrived(self) -> list[HostFrame]:
-        """The frames that are here already. Does not wait."""
-        self._check_own()
+    def receive_arrived(self) -> list[HostFrame]:
+        """The frames that have arrived. Does not wait."""
+        self._check_is_own()
         with contextlib.suppress(BlockingIOError):
             try:
                 data = self._socket.recv(_RECEIVE_BYTES, socket.MSG_DONTWAIT)
@@ -69,23 +72,23 @@ class Channel:
                 leave()
             self._buffer += data
         self._frames.extend(frames(self._buffer))
-        return self._buffered()
+        return self._take_buffered()
 
-    def _buffered(self) -> list[HostFrame]:
+    def _take_buffered(self) -> list[HostFrame]:
         taken = [host_decoder.decode(frame) for frame in self._frames]
         self._frames.clear()
         return taken
 
     def is_readable(self) -> bool:
-        """Whether a frame is here, or the end."""
+        """True if `receive` would return at once: a frame has arrived, or the host has closed the socket."""
         return bool(self._frames or select.select([self._socket], [], [], 0)[0])
 
     def fileno(self) -> int:
         return self._socket.fileno()
 
     def send(self, frame: WorkerFrame) -> None:
-        """Raises ValueError, OverflowError or UnicodeEncodeError before anything is sent when the frame cannot be written."""
-        self._check_own()
+        """Raises ValueError, OverflowError or UnicodeEncodeError when the frame cannot be encoded. Nothing is sent then."""
+        self._check_is_own()
         data = encode(frame)
         try:
             self._socket.sendall(data)
@@ -93,12 +96,12 @@ class Channel:
             leave()
 
     def watch(self) -> threading.Thread:
-        """End this process when the host closes its end while a body runs and nobody reads the socket."""
-        thread = threading.Thread(target=self._wait_for_end, name=f"{OUR_PREFIX}watch", daemon=True)
+        """Start a thread that ends this process when the host closes the socket while a body runs and nobody reads."""
+        thread = threading.Thread(target=self._leave_on_hang_up, name=f"{OUR_PREFIX}watch", daemon=True)
         thread.start()
         return thread
 
-    def _wait_for_end(self) -> None:
+    def _leave_on_hang_up(self) -> None:
         poll = select.poll()
         poll.register(self._socket, 0)  # hang-up and error are always reported
         while not poll.poll():
@@ -106,17 +109,17 @@ class Channel:
         leave()
 
     def let_go(self) -> None:
-        """In a child that the body forked: the socket is not its own, and two writers would break the frames."""
+        """Close the socket in a child that the body forked: two writers would mix their frames."""
         self._is_parents = True
         self._socket.close()
 
-    def _check_own(self) -> None:
-        if self._is_parents:  # a call that was under way when the process was forked
+    def _check_is_own(self) -> None:
+        if self._is_parents:  # the process was forked in the middle of a call
             raise NotInAChild("a call of the run")
 
 
 def leave(code: int = 0) -> NoReturn:
-    """End this process without waiting for threads or exit handlers of the body."""
+    """End this process. Does not wait for the body's threads and does not run its exit handlers."""
     with contextlib.suppress(OSError, ValueError):
         if sys.__stderr__ is not None:
             sys.__stderr__.flush()

@@ -1,6 +1,7 @@
-"""Events on their way to the host: sent at once when it is quiet, gathered for 20 ms when the body talks a lot.
+"""Outbox: sends events and frames to the host in order; used by BodyCalls, Exchange and Process.
 
-Blocking sends are the back-pressure: a body that talks faster than the host records is slowed down.
+It sends an event at once when the last send is 20 ms ago, else it gathers events for 20 ms. Sends block, which is the back-pressure:
+a body that makes events faster than the host records them is slowed down.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from .channel import Channel
 from .threads import OUR_PREFIX
 
 GATHER_S: Final = 0.02
-"""Watchers see nothing faster than this; each frame costs the host 20-40 us."""
+"""A person who watches sees nothing faster than this. Each frame costs the host 20-40 us."""
 
 _FULL_BYTES: Final = 256 * 1024
-"""Sent early at this size, so that a frame stays small whatever the body says in 20 ms."""
+"""Events of this size are sent early, so that a frame stays small even if the body makes many events in 20 ms."""
 
 
 class Outbox:
-    """Thread-safe, and re-entrant: a signal handler or a finaliser of the body may print while we send."""
+    """Thread-safe and re-entrant: a signal handler or finalizer of the body may print while we send."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -33,7 +34,7 @@ class Outbox:
         self._flusher: threading.Thread | None = None
 
     def put(self, event: RawEvent, size: int) -> None:
-        """`size` is about the event's length in bytes."""
+        """Send or gather an event. `size` is its approximate length in bytes."""
         with self._changed:
             self._events.append(event)
             self._size += size
@@ -43,13 +44,13 @@ class Outbox:
                 self._wake_flusher()
 
     def send(self, frame: WorkerFrame) -> None:
-        """Everything gathered, then this frame. Raises as Channel.send does."""
+        """Send the gathered events, then this frame. Raises as Channel.send does."""
         with self._changed:
             self._send_events()
             self._channel.send(frame)
 
     def become_child(self) -> None:
-        """This is a forked child's copy: whoever held the lock is not here, and the events are the parent's."""
+        """Reset the copy in a forked child: the thread that held the lock does not exist here, and the events are the parent's."""
         self._changed = threading.Condition(threading.RLock())
         self._events, self._size, self._sending = [], 0, False
 
@@ -69,7 +70,7 @@ class Outbox:
             thread = threading.Thread(target=self._flush_forever, name=f"{OUR_PREFIX}flush", daemon=True)
             try:
                 thread.start()
-            except RuntimeError:  # no memory or no process left for a thread: then without gathering
+            except RuntimeError:  # a thread cannot be started for want of memory or processes: send without gathering
                 self._send_events()
                 return
             self._flusher = thread

@@ -1,4 +1,7 @@
-"""Threads of bodies, told from our own: a pooled worker outlives the threads that a body leaves behind."""
+"""Threads: tells a body's threads from our own; used where a worker must know whether a body's threads are still alive.
+
+Our threads have names that begin with OUR_PREFIX.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,6 @@ OUR_PREFIX: Final = "repertoire-"
 
 
 def foreign() -> list[threading.Thread]:
-    """Living threads other than the one that runs bodies and those that we named."""
+    """Living threads except the main thread, which runs bodies, and our own."""
     main = threading.main_thread()
     return [thread for thread in threading.enumerate() if thread is not main and not thread.name.startswith(OUR_PREFIX)]

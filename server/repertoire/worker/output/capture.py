@@ -1,7 +1,7 @@
-"""What is written to the file descriptors 1 and 2 (by subprocesses, by C code) and what forked children say, as events of the run.
+"""Capture: makes events of the text that subprocesses and C code write to the file descriptors 1 and 2; used by Process.
 
-A thread of ours reads two pipes, which every process that the body starts inherits, and a socket that only forked children have.
-Used by `process`; nothing of it reaches the host's socket but as events.
+A thread of ours reads two pipes, which every process that the body starts inherits. It also reads a socket, through which forked children
+send their events (`ChildVoice`). The text reaches the host only as events.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ import msgspec
 
 from ..link.sanitize import plain
 from ..link.threads import OUR_PREFIX
-from .line_buffer import Lines
+from .line_buffer import LineBuffer
 
 _READ_BYTES: Final = 64 * 1024
 _PIPE_BYTES: Final = 1024 * 1024
-"""C code that holds the interpreter's lock can write so much before it waits for our thread, which needs that lock too."""
+"""Size of a pipe. C code that holds the interpreter's lock can write this much before it blocks; our thread needs that lock to read."""
 _TALK_BYTES: Final = 256 * 1024
 _PIECE_CHARS: Final = 16 * 1024
-"""Text in one message of a child: well below what a datagram may hold."""
+"""Length of the text in one message of a child: well below the largest datagram."""
 _PATIENCE_S: Final = 1.0
-"""A finaliser that prints while our thread holds the lock must not hold up the body for good."""
+"""Longest wait for the lock. A finalizer that prints while our thread holds the lock must not block the body for ever."""
 
 
 _MOST_SINGLE: Final = 1000
-"""Lines of a run's programs that are events of their own; later ones that come together are one event: a run has 10,000 at most."""
+"""Number of lines that become one event each. Later lines that arrive together become one event, as a run has at most 10,000 events."""
 
 
-class Sink(Protocol):
+class ChildEventSink(Protocol):
     def hear(self, type: Any, data: dict[str, Any], /) -> None:
-        """An event that no place in the body's own process has made."""
+        """Take an event that was not made in the body's own process."""
 
 
 class _Pipe:
-    """Stands at one of the two descriptors."""
+    """The pipe at one of the two descriptors."""
 
     def __init__(self, number: int, source: str) -> None:
         self.number = number
@@ -52,14 +52,16 @@ class _Pipe:
     def open(self) -> None:
         self.reads, self.writes = os.pipe()
         os.set_blocking(self.reads, False)
-        with contextlib.suppress(AttributeError, OSError):  # Linux, and there is a bound for all pipes of a user
+        with contextlib.suppress(
+            AttributeError, OSError
+        ):  # only Linux has this, and it limits all pipes of a user together
             import fcntl
 
             fcntl.fcntl(self.writes, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self.place()
 
     def reopen(self) -> bool:
-        """Once our own ends are closed. The same pipe where the system can, so that nothing has changed; else a new one: True."""
+        """Open the pipe's writing end again after we have closed it. True: that was impossible, so this is a new pipe."""
         try:
             self.writes = os.open(f"/proc/self/fd/{self.reads}", os.O_WRONLY | os.O_CLOEXEC)
         except OSError:
@@ -70,69 +72,72 @@ class _Pipe:
         return False
 
     def place(self) -> None:
-        """Also where the body has closed the descriptor or put something else there."""
+        """Put the pipe at its descriptor. The body may have closed that, or put another file there."""
         os.dup2(self.writes, self.number)
 
 
 class Capture:
-    """Outside a run what comes goes to where the descriptors led before: the server's stderr."""
+    """Outside a run the text goes to the files that the descriptors had before: the server's stderr."""
 
     def __init__(self) -> None:
         self._before = os.dup(2)
         self._pipes = [_Pipe(1, "stdout"), _Pipe(2, "stderr")]
-        self._voice: Voice | None = None
-        self._heard, self._talk = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._heard.setblocking(False)
+        self._voice: ChildVoice | None = None
+        self._from_children, self._to_parent = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._from_children.setblocking(False)
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-            self._talk.setsockopt(socket.SOL_SOCKET, option, _TALK_BYTES)
-            self._heard.setsockopt(socket.SOL_SOCKET, option, _TALK_BYTES)
+            self._to_parent.setsockopt(socket.SOL_SOCKET, option, _TALK_BYTES)
+            self._from_children.setsockopt(socket.SOL_SOCKET, option, _TALK_BYTES)
         self._lock = threading.RLock()
         self._reading = False
-        self._sink: Sink | None = None
+        self._sink: ChildEventSink | None = None
         self._longest = 64 * 1024
         self._singles = _MOST_SINGLE
-        self._lines: dict[tuple[int, str], Lines] = {}
-        self._reaped = _reaped()
-        self._poll = self._polled()
-        self._wakes, self._wake = os.pipe()
+        self._buffers: dict[tuple[int, str], LineBuffer] = {}
+        self._reaped_count = _count_reaped()
+        self._poll = self._make_poll()
+        self._wake_reads, self._wake_writes = os.pipe()
         threading.Thread(target=self._read_forever, name=f"{OUR_PREFIX}capture", daemon=True).start()
 
-    def attach(self, sink: Sink | None, longest: int) -> None:
+    def attach(self, sink: ChildEventSink | None, longest: int) -> None:
         for pipe in self._pipes:
             pipe.place()
         self._sink, self._longest = sink, longest
         self._singles = _MOST_SINGLE
 
     def drain(self) -> None:
-        """Tell everything that has been written until now."""
+        """Send everything that has been written until now."""
         if self._lock.acquire(timeout=_PATIENCE_S):
             try:
-                if not self._reading and self._poll.poll(0):  # reading: it is this very thread, in a finaliser
+                if not self._reading and self._poll.poll(0):  # if it is reading, this is a finalizer in the same thread
                     self._read_all()
             finally:
                 self._lock.release()
 
     def detach(self) -> None:
-        """The run is over: its last lines are told though they have no end."""
+        """The run is over: send its last lines, even those without a newline."""
         self.drain()
         with self._lock:
-            for lines in self._lines.values():
-                lines.end()
-            self._lines.clear()
+            for buffer in self._buffers.values():
+                buffer.end()
+            self._buffers.clear()
             self._sink = None
 
     def is_held(self) -> bool:
-        """Whether a process that the last run started may still write: what it writes would be told as the next run's."""
+        """True if a process of the last run may still write. Its text would become events of the next run."""
         if _has_children():
             return True
-        reaped = _reaped()
-        if reaped == self._reaped:
+        reaped = _count_reaped()
+        if reaped == self._reaped_count:
             return False
-        self._reaped = reaped
+        self._reaped_count = reaped
         return self._is_inherited()
 
     def _is_inherited(self) -> bool:
-        """Children may have left children of their own. Without our own ends a pipe says whether somebody has it."""
+        """True if another process has one of the pipes: children may have left children of their own.
+
+        We close our own ends for this test. Then a pipe reports a hang-up if no process has its writing end.
+        """
         with self._lock:
             for pipe in self._pipes:
                 os.dup2(self._before, pipe.number)
@@ -141,19 +146,19 @@ class Capture:
             for pipe in self._pipes:
                 poll.register(pipe.reads, 0)
             free = len(poll.poll(0)) == len(self._pipes)
-            anew = [pipe.reopen() for pipe in self._pipes]
-            if any(anew):
-                self._poll = self._polled()
-                os.write(self._wake, b"\0")
+            reopened = [pipe.reopen() for pipe in self._pipes]
+            if any(reopened):
+                self._poll = self._make_poll()
+                os.write(self._wake_writes, b"\0")
         return not free
 
-    def voice(self) -> Voice:
-        """In a forked child: its way to the run. The rest is the parent's."""
+    def open_voice(self) -> ChildVoice:
+        """In a forked child: its way to the run. The pipes and the other end of the socket are the parent's, so it closes them."""
         if self._voice is None:
             for pipe in self._pipes:
                 os.close(pipe.reads)
-            self._heard.close()
-            self._voice = Voice(self._talk, self._longest)
+            self._from_children.close()
+            self._voice = ChildVoice(self._to_parent, self._longest)
         return self._voice
 
     # The thread
@@ -161,16 +166,16 @@ class Capture:
     def _read_forever(self) -> None:
         while True:
             with self._lock:
-                poll = self._polled()
-            poll.register(self._wakes, select.POLLIN)
-            while not any(fd == self._wakes for fd, _ in poll.poll()):
+                poll = self._make_poll()
+            poll.register(self._wake_reads, select.POLLIN)
+            while not any(fd == self._wake_reads for fd, _ in poll.poll()):
                 with self._lock:
                     self._read_all()
-            os.read(self._wakes, 64)
+            os.read(self._wake_reads, 64)
 
-    def _polled(self) -> select.poll:
+    def _make_poll(self) -> select.poll:
         poll = select.poll()
-        for fd in (*(pipe.reads for pipe in self._pipes), self._heard.fileno()):
+        for fd in (*(pipe.reads for pipe in self._pipes), self._from_children.fileno()):
             poll.register(fd, select.POLLIN)
         return poll
 
@@ -197,7 +202,7 @@ class Capture:
 
     def _listen(self) -> bool:
         try:
-            data = self._heard.recv(_TALK_BYTES)
+            data = self._from_children.recv(_TALK_BYTES)
         except BlockingIOError:
             return False
         if self._sink is not None:
@@ -209,28 +214,28 @@ class Capture:
         return True
 
     def _feed(self, writer: int, source: str, text: str, *, single: bool = False) -> None:
-        lines = self._lines.get((writer, source))
-        if lines is None:
-            lines = self._lines[writer, source] = Lines(
+        buffer = self._buffers.get((writer, source))
+        if buffer is None:
+            buffer = self._buffers[writer, source] = LineBuffer(
                 lambda message: self._say(source, message), self._longest, in_pieces=True
             )
         if single:
-            lines.feed_single(text)
+            buffer.feed_single(text)
         else:
-            lines.feed(text)
-        if lines.is_empty:
-            del self._lines[writer, source]
+            buffer.feed(text)
+        if buffer.is_empty:
+            del self._buffers[writer, source]
 
     def _say(self, source: str, message: str) -> None:
         if self._sink is not None:
             self._sink.hear("log", {"level": "info", "message": message, "source": source})
 
 
-class Voice:
-    """What a forked child says, on its way to the process that runs the body. Waits when that is behind."""
+class ChildVoice:
+    """Sends a forked child's text and events to the process that runs the body. Blocks while that process is behind."""
 
-    def __init__(self, talk: socket.socket, longest: int) -> None:
-        self._talk = talk
+    def __init__(self, to_parent: socket.socket, longest: int) -> None:
+        self._to_parent = to_parent
         self._longest = min(longest, _PIECE_CHARS)
 
     def text(self, source: str, text: str) -> None:
@@ -241,8 +246,8 @@ class Voice:
         self._send([type, {key: plain(value, self._longest) for key, value in data.items()}])
 
     def _send(self, said: list[Any]) -> None:
-        with contextlib.suppress(OSError):  # the run has ended, or the child has closed what it inherited
-            self._talk.send(msgspec.msgpack.encode(said))
+        with contextlib.suppress(OSError):  # the run has ended, or the child has closed the inherited socket
+            self._to_parent.send(msgspec.msgpack.encode(said))
 
 
 def _has_children() -> bool:
@@ -253,6 +258,6 @@ def _has_children() -> bool:
     return True
 
 
-def _reaped() -> int:
-    """A number that grows with every child that has been waited for: each has touched pages of memory."""
+def _count_reaped() -> int:
+    """A number that grows with every reaped child: its page faults, of which each process has some."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt

@@ -1,6 +1,7 @@
-"""What a body prints, as `log` events: whole lines, those of one write together. Outside a run, dropped.
+"""Streams: `sys.stdout` and `sys.stderr` of bodies; makes `log` events of whole lines; used by Process.
 
-The same two objects stay `sys.stdout` and `sys.stderr` for the life of the process, since logging handlers keep them.
+Complete lines of one write become one event. Text outside a run is dropped. The same two objects stay in place for the life of the
+process, because logging handlers keep references to them.
 """
 
 from __future__ import annotations
@@ -11,22 +12,24 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .line_buffer import Lines
+from .line_buffer import LineBuffer
 
 
-class Sink(Protocol):
+class LogSink(Protocol):
     def emit(self, type: Any, data: dict[str, Any], /) -> None: ...
 
 
-class Voice(Protocol):
-    """Where a forked child's text goes."""
+class ChildText(Protocol):
+    """Takes a forked child's text; `capture.ChildVoice` implements it."""
 
     def text(self, source: str, text: str, /) -> None: ...
 
 
 class LineStream(io.TextIOBase):
-    """A text stream without a file. `sink` is the current run's desk; `before` is called before a line is told, so that what
-    children have printed until then is told first."""
+    """A text stream without a file. `sink` is the current run's BodyCalls.
+
+    `before` is called before a line is sent, so that lines which children have printed earlier are sent first.
+    """
 
     encoding = "utf-8"
     errors = "replace"
@@ -36,18 +39,18 @@ class LineStream(io.TextIOBase):
         self._source = source
         self._fd = fd
         self._before = before
-        self._rests: dict[int, Lines] = {}
+        self._buffers: dict[int, LineBuffer] = {}
         self._lock = threading.RLock()
-        self._max = 64 * 1024
-        self._sink: Sink | None = None
-        self._voice: Voice | None = None
+        self._max_message = 64 * 1024
+        self._sink: LogSink | None = None
+        self._voice: ChildText | None = None
         self.buffer = _Bytes(self)
 
-    def attach(self, sink: Sink | None, max_message: int = 64 * 1024) -> None:
-        """From now on lines go to `sink`; an unfinished line of before is dropped."""
+    def attach(self, sink: LogSink | None, max_message: int = 64 * 1024) -> None:
+        """From now on lines go to `sink`. An unfinished line is dropped."""
         with self._lock:
-            self._rests.clear()
-            self._sink, self._max = sink, max_message
+            self._buffers.clear()
+            self._sink, self._max_message = sink, max_message
 
     def write(self, text: str, /) -> int:
         if not isinstance(text, str):
@@ -55,32 +58,32 @@ class LineStream(io.TextIOBase):
         if "\n" in text:
             self._before()
         with self._lock:
-            thread = threading.get_ident()  # print() writes a line and its end separately
-            rest = self._rests.get(thread)
-            if rest is None:
-                rest = self._rests[thread] = Lines(self._say, self._max)
-            rest.feed(text)
-            if rest.is_empty:
-                self._rests.pop(thread, None)
+            thread = threading.get_ident()  # print() writes a line and its newline separately
+            buffer = self._buffers.get(thread)
+            if buffer is None:
+                buffer = self._buffers[thread] = LineBuffer(self._say, self._max_message)
+            buffer.feed(text)
+            if buffer.is_empty:
+                self._buffers.pop(thread, None)
         return len(text)
 
     def flush(self) -> None:
-        """In a forked child, which may end at once: what has no end yet is told by the process that runs the body, with what follows."""
-        if self._voice is not None and (rest := self._rests.pop(threading.get_ident(), None)) is not None:
-            self._voice.text(self._source, rest.take())
+        """In a forked child, which may end at any time: pass unfinished text to the process that runs the body, which completes the line."""
+        if self._voice is not None and (buffer := self._buffers.pop(threading.get_ident(), None)) is not None:
+            self._voice.text(self._source, buffer.take())
 
     def drain(self) -> None:
-        """Say the last lines though they have no end."""
+        """Send the last lines, even those without a newline."""
         with self._lock:
-            for rest in self._rests.values():
-                rest.end()
-            self._rests.clear()
+            for buffer in self._buffers.values():
+                buffer.end()
+            self._buffers.clear()
 
-    def become_child(self, voice: Voice) -> None:
-        """This is a forked child's copy. Whoever held the lock is not here, and what was unfinished is the parent's."""
+    def become_child(self, voice: ChildText) -> None:
+        """Reset the copy in a forked child: the thread that held the lock does not exist here, and unfinished lines are the parent's."""
         self._lock = threading.RLock()
-        self._rests.clear()
-        self._before = _nothing
+        self._buffers.clear()
+        self._before = _do_nothing
         self._voice = voice
 
     def _say(self, message: str) -> None:
@@ -93,21 +96,21 @@ class LineStream(io.TextIOBase):
         return True
 
     def reconfigure(self, **_: Any) -> None:
-        """Scripts ask for UTF-8 with it; it is UTF-8."""
+        """Does nothing. Scripts use it to ask for UTF-8, which this stream always uses."""
 
     def isatty(self) -> bool:
         return False
 
     def fileno(self) -> int:
-        """For subprocesses given this stream: what they write is captured there."""
+        """The descriptor for subprocesses that get this stream: `capture` reads what they write there."""
         return self._fd
 
     def close(self) -> None:
-        """Stays open: a body that closes its stdout must not silence the next run's."""
+        """Does nothing: a body that closes its stdout must not close that of the next run."""
 
 
 class _Bytes(io.RawIOBase):
-    """`sys.stdout.buffer`: bytes as UTF-8 text."""
+    """`sys.stdout.buffer`: takes bytes as UTF-8 text."""
 
     def __init__(self, stream: LineStream) -> None:
         super().__init__()
@@ -122,11 +125,11 @@ class _Bytes(io.RawIOBase):
         return True
 
     def close(self) -> None:
-        """As the stream's."""
+        """Does nothing, as for the stream."""
 
 
-def _nothing() -> None:
-    """A forked child has nobody else's lines to tell."""
+def _do_nothing() -> None:
+    """For a forked child, which reads no lines of children."""
 
 
 class Streams:
@@ -136,7 +139,7 @@ class Streams:
         self._out = LineStream("stdout", 1, before)
         self._err = LineStream("stderr", 2, before)
 
-    def attach(self, sink: Sink | None, max_message: int = 64 * 1024) -> None:
+    def attach(self, sink: LogSink | None, max_message: int = 64 * 1024) -> None:
         sys.stdout, sys.stderr = self._out, self._err  # the last body may have put others there
         for stream in (self._out, self._err):
             stream.attach(sink, max_message)
@@ -145,6 +148,6 @@ class Streams:
         self._out.drain()
         self._err.drain()
 
-    def become_child(self, voice: Voice) -> None:
+    def become_child(self, voice: ChildText) -> None:
         for stream in (self._out, self._err):
             stream.become_child(voice)

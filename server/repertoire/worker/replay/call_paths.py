@@ -1,8 +1,8 @@
-"""Where in the body a call was made: a path that does not depend on what arrived first.
+"""Call paths: gives each call a path that depends only on its place in the body, not on the order of answers (replay, rule 1).
 
-A node is an asyncio task, a piece of work handed to a thread, or a step; its path is its position in the tree of those. A call's path
-is that of its node and a counter: `2/0` is the first call of the third task that the body made. So a body that is run again finds
-each recorded call, whatever the order in which answers came.
+A Node is an asyncio task, a piece of work given to a thread, or a step. Nodes form a tree, and a node's prefix is its position in it. A
+call's path is its node's prefix and a counter: `2/0` is the first call of the third task that the body made. `/` ends the prefix of a
+task or thread, `:` that of a step. Patches of threads, pools and futures (`follow_threads`) give them their nodes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..link.threads import OUR_PREFIX
 
 
 class Node:
-    """One sequence of calls. `prefix` is what its calls' paths begin with; `kept` is what others keep for it."""
+    """One sequence of calls. Its calls' paths begin with `prefix`. Other modules keep data of their own for the node in `kept`."""
 
     __slots__ = ("_calls", "_children", "_processes", "events", "kept", "prefix")
 
@@ -44,25 +44,25 @@ class Node:
         return node
 
     def process(self) -> str:
-        """The prefix for what a child process draws by chance; it makes no calls."""
+        """The prefix of a child process. It makes no calls, but the prefix seeds its random generators."""
         prefix = f"{self.prefix}process{self._processes}/"
         self._processes += 1
         return prefix
 
     def beside(self, name: str) -> Node:
-        """A place for what belongs to this one and may happen at any time, so that it takes no number from the others."""
+        """A node for work that belongs to this one and may begin at any time. It has its own counter, so other numbers stay the same."""
         number = self.kept[name] = self.kept.get(name, -1) + 1
         return Node(f"{self.prefix}{name}{number}/")
 
 
 _of_task: contextvars.ContextVar[tuple[Node, int] | None] = contextvars.ContextVar("repertoire_node", default=None)
-"""With the thread of its loop: contexts are copied into other threads, which have nodes of their own."""
+"""The node of this task, and the thread of its loop. Contexts are copied into other threads, which have their own nodes."""
 
 
 class _OfThread(threading.local):
     node: Node | None = None
     submitting: Node | None = None
-    """The item that is handed to a pool just now."""
+    """The node of the item that this thread is submitting to a pool."""
 
 
 _of_thread = _OfThread()
@@ -70,7 +70,7 @@ _root = Node()
 
 
 def begin(prefix: str = "") -> Node:
-    """A new run: what belongs to no task or thread of it is the root's. With a prefix: a forked child of a run."""
+    """Begin a new run. Calls outside of its tasks and threads belong to the root node. With a prefix: a forked child of a run."""
     global _numbers, _root
     _root = Node(prefix)
     _of_thread.node = None
@@ -86,8 +86,8 @@ def current() -> Node:
     return _of_thread.node or (of_task[0] if of_task is not None else _root)
 
 
-class within:  # reads as what it does; no generator: contextlib's would set the traceback of the body's error
-    """Calls made here are those of `node`."""
+class within:  # not a generator: that of contextlib would set the traceback of the body's error
+    """Context manager: calls made inside belong to `node`."""
 
     __slots__ = ("_node", "_token")
 
@@ -102,7 +102,7 @@ class within:  # reads as what it does; no generator: contextlib's would set the
 
 
 class _Task(asyncio.Task[Any]):
-    """Its hash is its number, not its address: sets of tasks, as asyncio.wait gives them, have the same order each time."""
+    """A task whose hash is its number and not its address. So sets of tasks, as from asyncio.wait, have the same order each time."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._number = next(_numbers)
@@ -116,38 +116,46 @@ _numbers = itertools.count()
 
 
 def make_task(
-    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], *, context: contextvars.Context | None = None,
+    loop: asyncio.AbstractEventLoop,
+    coroutine: Coroutine[Any, Any, Any],
+    *,
+    context: contextvars.Context | None = None,
     **options: Any,
-) -> asyncio.Task[Any]:  # fmt: skip
-    """A task factory: the task is the next child of whoever makes it."""
+) -> asyncio.Task[Any]:
+    """A task factory: the new task's node is the next child of the current node."""
     coroutine = awaited_values.coroutine_of(coroutine)
     context = contextvars.copy_context() if context is None else context
     context.run(_of_task.set, (current().child(), threading.get_ident()))
     return _Task(coroutine, loop=loop, context=context, **options)
 
 
-def is_placed(thread: threading.Thread) -> bool:
-    """Whether this thread, which asks, has a place in the run's tree."""
+def has_place(thread: threading.Thread) -> bool:
+    """True if `thread`, which is the current one, has a node in the run's tree."""
     return _of_thread.node is not None or thread is threading.main_thread()
 
 
-def _run_in(node: Node, running: Callable[..., Any], settled: Callable[[Node], None], *args: Any, **kwargs: Any) -> Any:
+def _run_in(
+    node: Node, running: Callable[..., Any], on_settled: Callable[[Node], None], *args: Any, **kwargs: Any
+) -> Any:
     before, _of_thread.node = _of_thread.node, node
     try:
         return running(*args, **kwargs)
     finally:
         _of_thread.node = before
-        settled(node)
+        on_settled(node)
 
 
 def _work_in(node: Node, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A pool's item. Its thread stays at this place: what its future calls back belongs to it."""
+    """Run a pool's item. Its thread keeps the node afterwards, because callbacks of the item's future belong to it."""
     _of_thread.node = node
     return fn(*args, **kwargs)
 
 
 class _NeverIdle(threading.Semaphore):
-    """A pool that takes none of its threads for idle begins one with each item, until it has all: always with the same items."""
+    """Makes a pool believe that none of its threads is idle.
+
+    The pool then starts a thread with each item until it has all its threads. So threads always start with the same items.
+    """
 
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
         return False
@@ -157,13 +165,13 @@ _future_hash = Future.__hash__
 
 
 def _hash_of_place(future: Future[Any]) -> int:
-    """By its place and not its address: sets of futures, as `wait` gives them, have the same order each time."""
+    """The hash of a future by its place and not its address. So sets of futures, as from `wait`, have the same order each time."""
     place = getattr(future, "place", None)
     return _future_hash(future) if place is None else hash(place)
 
 
-def follow_threads(settled: Callable[[Node], None]) -> None:
-    """Give threads and what is submitted to pools their places in the tree. `settled` hears when the work of a node has ended."""
+def follow_threads(on_settled: Callable[[Node], None]) -> None:
+    """Patch threads, pools and futures, so that threads and pool items get nodes. Calls `on_settled` when a node's work has ended."""
     submit, start = ThreadPoolExecutor.submit, threading.Thread.start
 
     def submit_with_path(self: ThreadPoolExecutor, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -171,7 +179,7 @@ def follow_threads(settled: Callable[[Node], None]) -> None:
         _of_thread.submitting, before = node, _of_thread.submitting
         if getattr(self, "_initializer", None) is not None and type(self._idle_semaphore) is not _NeverIdle:
             self._idle_semaphore = _NeverIdle(0)
-        try:  # a pool's threads are started when it suits the pool: they have no place of their own
+        try:  # a pool starts its threads at any time, so they get no numbered child of their own
             future = submit(self, _work_in, node, fn, *args, **kwargs)
         finally:
             _of_thread.submitting = before
@@ -182,22 +190,22 @@ def follow_threads(settled: Callable[[Node], None]) -> None:
         if not self.name.startswith(OUR_PREFIX):
             by = _of_thread.submitting
             node = current().child() if by is None else by.beside("init")
-            self.run = partial(_run_in, node, self.run, settled)  # type: ignore[method-assign]  # of this one thread
+            self.run = partial(_run_in, node, self.run, on_settled)  # type: ignore[method-assign]  # of this one thread
         start(self)
 
-    def settling(end: Callable[..., None]) -> Callable[..., None]:
+    def notify_after(end: Callable[..., None]) -> Callable[..., None]:
         @wraps(end)
-        def ended(self: Future[Any], *args: Any, **kwargs: Any) -> None:
+        def end_and_notify(self: Future[Any], *args: Any, **kwargs: Any) -> None:
             try:
                 end(self, *args, **kwargs)
             finally:
                 if _of_thread.node is not None and getattr(self, "place", None) in (None, _of_thread.node.prefix):
-                    settled(_of_thread.node)
+                    on_settled(_of_thread.node)
 
-        return ended
+        return end_and_notify
 
     ThreadPoolExecutor.submit = submit_with_path  # type: ignore[method-assign, assignment]  # of all pools
     threading.Thread.start = start_with_path  # type: ignore[method-assign]  # of all threads
     Future.__hash__ = _hash_of_place  # type: ignore[method-assign, assignment]
-    Future.set_result = settling(Future.set_result)  # type: ignore[method-assign]
-    Future.set_exception = settling(Future.set_exception)  # type: ignore[method-assign]
+    Future.set_result = notify_after(Future.set_result)  # type: ignore[method-assign]
+    Future.set_exception = notify_after(Future.set_exception)  # type: ignore[method-assign]

@@ -1,7 +1,8 @@
-"""The event loop of bodies: its tasks have paths, and on replay it gives recorded answers in their order and lets time pass at once.
+"""Loop: the asyncio event loop of bodies; its tasks have paths, and a Conductor decides the order of answers and timers.
 
-When an asyncio loop has nothing to do it asks its selector to wait. That is the moment in which everything that the last answer led
-to has happened, so it is when the next recorded answer is given: the body then sees answers and timers in the order of the first time.
+An asyncio loop with nothing to do asks its selector to wait. At this moment everything that the last answer led to has happened. So this
+is where the selector asks the Conductor for the next event (replay, rule 5). The body then sees answers and timers in the same order in
+the first execution and on replay; on replay timers take no time.
 """
 
 from __future__ import annotations
@@ -22,91 +23,91 @@ _Args = TypeVarTuple("_Args")
 
 
 class Conductor(Protocol):
-    """Who plays the recorded answers: the turns of the run."""
+    """Decides what happens next in an idle loop; EventOrder implements it."""
 
     def now(self) -> float:
-        """Seconds of the run's clock."""
+        """The run's clock, in seconds."""
 
     def read(self) -> float:
-        """The same, for timers that the body sets."""
+        """The time for timers that the body sets."""
 
-    def idle(self, timer: float | None, *, elsewhere: bool) -> float | None:
-        """The loop would wait, until its next timer at `timer`; `elsewhere`: something outside the run's calls may wake it.
+    def on_idle(self, timer: float | None, *, elsewhere: bool) -> float | None:
+        """The loop has nothing to do before its next timer, at `timer`. `elsewhere`: a file outside the run's calls may wake it.
 
-        Gives the seconds to wait for real, None for as long as it takes, 0 when there is something to do now.
+        Gives the seconds to wait in real time; None: without limit; 0: there is something to do now.
         """
 
-    def interrupted(self, timer: float | None) -> None:
-        """Something else than the run's calls has happened, before the next timer had its turn."""
+    def on_interruption(self, timer: float | None) -> None:
+        """A file outside the run's calls has woken the loop, before its next timer was due."""
 
-    def arrived(self) -> None:
-        """There is something to read on the run's socket."""
+    def on_readable(self) -> None:
+        """The run's socket has something to read."""
 
     def fileno(self) -> int: ...
 
 
-class _Source:
-    """Where loops find the conductor of the run that goes on; one for the process."""
+class _ActiveRun:
+    """The run that is executed in this process; loops find its conductor here."""
 
     conductor: Conductor | None = None
-    running = False
-    """Whether the main thread is in a loop: threads then take their recorded answers in its order."""
+    is_loop_running = False
+    """True if a loop runs in the main thread. Threads then get their recorded answers in its order (replay, rule 4c)."""
 
 
-source = _Source()
+active = _ActiveRun()
 
 
 _OFTEN: Final = 100
-"""So many times in a row a loop may have something to do before what waits outside of it has a turn."""
+"""A loop that always has something to do asks its conductor after this many iterations."""
 
 
 class _Selector(selectors.DefaultSelector):
-    """Lets the conductor decide what happens next when nothing is left to do."""
+    """Asks the conductor for the next event when the loop has nothing to do."""
 
     loop: Loop
     _busy = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         try:
-            return self._selected(timeout)
+            return self._select(timeout)
         finally:
             self.loop.looking = "after"
 
-    def _selected(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+    def _select(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         conductor = self.loop.conductor
         if conductor is None:
             return super().select(timeout)
         if timeout == 0:
             self._busy += 1
             if self._busy % _OFTEN == 0:  # the body may only yield: `while not done: await asyncio.sleep(0)`
-                conductor.idle(self.loop.next_timer(), elsewhere=True)
+                conductor.on_idle(self.loop.next_timer(), elsewhere=True)
             return self._others(conductor, super().select(0))
         self._busy = 0
         timer = None if timeout is None else conductor.now() + timeout
         while True:
-            wait = conductor.idle(timer, elsewhere=len(self.get_map()) > self.loop.own_files)
+            wait = conductor.on_idle(timer, elsewhere=len(self.get_map()) > self.loop.own_files)
             if wait == 0:
                 return self._others(conductor, super().select(0))
             if others := self._others(conductor, super().select(wait)):
-                conductor.interrupted(timer)
+                conductor.on_interruption(timer)
                 return others
 
     def _others(
         self, conductor: Conductor, ready: list[tuple[selectors.SelectorKey, int]]
     ) -> list[tuple[selectors.SelectorKey, int]]:
-        """All but the conductor's socket, whose answers are given when it is their turn."""
+        """The ready files without the run's socket: the conductor gives its answers when their turn comes."""
         here = conductor.fileno()
         if all(key.fd != here for key, _ in ready):
             return ready
-        conductor.arrived()
+        conductor.on_readable()
         return [(key, events) for key, events in ready if key.fd != here]
 
 
 class Jobs:
-    """What a loop's default executor has been given, and whom the loop waits for at its end.
+    """The jobs of a loop's default executor that the loop waits for at its end.
 
-    A body gives a job up by cancelling it while the loop runs, as `wait_for` does: nobody waits for its thread then. At the end of
-    asyncio.run everything is cancelled from outside of the loop: that gives up nothing.
+    A body abandons a job by cancelling it while the loop runs, as `wait_for` does. The loop does not wait for its thread then. At the end
+    of asyncio.run all jobs are cancelled from outside of the loop; these are not abandoned.
     """
 
     def __init__(self) -> None:
@@ -120,8 +121,8 @@ class Jobs:
     def cancelled(self) -> set[Future[Any]]:
         return {job for job, future in list(self._open.items()) if future.cancelled()}
 
-    def give_up(self, but: set[Future[Any]]) -> None:
-        """Those that are cancelled by now, but for some."""
+    def abandon(self, but: set[Future[Any]]) -> None:
+        """Abandon the jobs that are cancelled by now, except those in `but`."""
         for job in self.cancelled() - but:
             self._open.pop(job, None)
 
@@ -131,15 +132,16 @@ class Jobs:
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """In the main thread it is conducted: what happens in it is in the order of the run's own clock. In another thread it is asyncio's
-    own in all but this: it watches the run's socket too, and its tasks have paths.
+    """In the main thread it has a conductor, so everything in it happens in the order of the run's own clock.
+
+    In another thread it is asyncio's loop with two additions: it also watches the run's socket, and its tasks have paths.
     """
 
     _default_executor: Executor | None
     looking: Literal["before", "after"] | None = None
-    """Whether it is asyncio itself that looks at the clock, before or after it waits."""
+    """Set while asyncio itself reads the clock, before or after it waits; None: the body reads it."""
     own_files = 2
-    """Those that the loop and the conductor have registered themselves."""
+    """Number of files that the loop and the conductor have registered themselves."""
 
     def __init__(self) -> None:
         self.conductor: Conductor | None = None
@@ -152,8 +154,8 @@ class Loop(asyncio.SelectorEventLoop):
         self._join()
 
     def _join(self) -> None:
-        """Take part in the run that goes on, as a loop of this thread: one may be made in one thread and run in another."""
-        run = source.conductor
+        """Join the active run as a loop of this thread. A loop may be made in one thread and run in another."""
+        run = active.conductor
         conductor = run if threading.current_thread() is threading.main_thread() else None
         if run is self._run and conductor is self.conductor:
             return
@@ -165,13 +167,13 @@ class Loop(asyncio.SelectorEventLoop):
         for timer in self._scheduled:  # type: ignore[attr-defined]  # asyncio's own, and as old as asyncio
             timer._when += moved
         if run is not None:
-            self.add_reader(run.fileno(), _never if conductor else self._arrived)
+            self.add_reader(run.fileno(), _never if conductor else self._on_readable)
 
-    def _arrived(self) -> None:
+    def _on_readable(self) -> None:
         assert self._run is not None
-        if source.conductor is self._run:
-            self._run.arrived()
-        else:  # what is left of a run that has ended
+        if active.conductor is self._run:
+            self._run.on_readable()
+        else:  # the loop of a run that has ended
             self.remove_reader(self._run.fileno())
 
     def next_timer(self) -> float | None:
@@ -179,23 +181,23 @@ class Loop(asyncio.SelectorEventLoop):
         return min(timers, default=None)
 
     def wake(self) -> None:
-        """Look again at what there is to do. From any thread."""
-        with contextlib.suppress(OSError):  # it is closed
+        """Make the loop look for its next event. From any thread."""
+        with contextlib.suppress(OSError):  # the loop is closed
             self._write_to_self()  # type: ignore[attr-defined]  # asyncio's own, and as old as asyncio
 
     def call_from_reader(self, callback: Callable[[], Any]) -> None:
-        """As call_soon_threadsafe, from whichever thread reads the answers."""
+        """As call_soon_threadsafe, for the thread that reads the answers."""
         super().call_soon_threadsafe(callback)
 
     def run_forever(self) -> None:
         self._join()
-        before, source.running = source.running, source.running or self.conductor is not None
+        before, active.is_loop_running = active.is_loop_running, active.is_loop_running or self.conductor is not None
         cancelled = self._jobs.cancelled()
         try:
             super().run_forever()
         finally:
-            self._jobs.give_up(cancelled)
-            source.running = before
+            self._jobs.abandon(cancelled)
+            active.is_loop_running = before
 
     def _run_once(self) -> None:
         self.looking = "before"
@@ -206,7 +208,9 @@ class Loop(asyncio.SelectorEventLoop):
             return super().time()
         if self.looking is None:
             return self.conductor.read()
-        if self.looking == "after":  # asyncio looks once after it has waited; from then on it is the body that asks
+        if (
+            self.looking == "after"
+        ):  # asyncio reads the clock once after it has waited; all later readings are the body's
             self.looking = None
         return self.conductor.now()
 
@@ -222,7 +226,7 @@ class Loop(asyncio.SelectorEventLoop):
         return self._jobs.add(self._default_executor.submit(func, *args), self)
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """As asyncio's, it waits for what the executor has been given, but not for what the body has given up."""
+        """As asyncio's, but it does not wait for jobs that the body has abandoned."""
         self._executor_shutdown_called = True
         if self._default_executor is None:
             return
@@ -231,7 +235,7 @@ class Loop(asyncio.SelectorEventLoop):
 
 
 def _never() -> None:
-    """The selector takes care of the conductor's socket itself."""
+    """Placeholder callback: the selector handles the run's socket itself."""
 
 
 _as_completed = asyncio.as_completed
@@ -239,12 +243,12 @@ _wait_for = asyncio.wait_for
 
 
 def _as_completed_in_order(fs: Any, **options: Any) -> Any:
-    """asyncio's own puts coroutines into a set: their tasks would be made in the order of their addresses in memory."""
+    """asyncio.as_completed that makes tasks in the given order. asyncio's own uses a set, so their order would depend on addresses."""
     return _as_completed([asyncio.ensure_future(one) for one in dict.fromkeys(fs)], **options)
 
 
 def _taking_values(function: Callable[..., Any]) -> Callable[..., Any]:
-    """This function of asyncio, which then takes what a door gave for something to await (authoring/awaited_values.py)."""
+    """The asyncio function, which then also accepts a value that a door returned (authoring/awaited_values.py)."""
 
     @functools.wraps(function)
     def call(coro_or_future: Any, **options: Any) -> Any:
@@ -254,7 +258,7 @@ def _taking_values(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _stop_when_done(future: asyncio.Future[Any]) -> None:
-    """As asyncio's own, which asks the exception for its class: where that raises, its loop would never stop."""
+    """As asyncio's own, which asks the exception for its `__class__`. If that raises, asyncio's loop would never stop."""
     if future.cancelled() or not issubclass(type(future.exception()), SystemExit | KeyboardInterrupt):
         future.get_loop().stop()
 
@@ -264,7 +268,7 @@ async def _wait_for_value(fut: Any, timeout: float | None) -> Any:
 
 
 class Policy(asyncio.DefaultEventLoopPolicy):
-    """Gives bodies our loop. In place of a current loop that is closed it gives a new one, where a script would have been at its end."""
+    """Gives bodies our Loop. If the current loop is closed, it gives a new one: a script would have ended there, a worker goes on."""
 
     _loop_factory = Loop
 
@@ -276,10 +280,10 @@ class Policy(asyncio.DefaultEventLoopPolicy):
 
 
 def use_for_asyncio_run() -> None:
-    """A body that calls `asyncio.run` itself gets this loop too; `as_completed` keeps the order of what it is given."""
+    """Patch asyncio, once for the process: bodies that call `asyncio.run` get our Loop, and `as_completed` keeps the given order."""
     asyncio.as_completed = _as_completed_in_order
     asyncio.wait_for = _wait_for_value
-    for name in ("ensure_future", "_ensure_future"):  # the latter is what gather has in Python 3.11
+    for name in ("ensure_future", "_ensure_future"):  # gather uses the latter in Python 3.11
         if (function := getattr(asyncio.tasks, name, None)) is not None:
             setattr(asyncio.tasks, name, _taking_values(function))
     asyncio.ensure_future = asyncio.tasks.ensure_future

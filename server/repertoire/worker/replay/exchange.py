@@ -1,14 +1,14 @@
-"""Calls that are with the host, and what comes back for them.
+"""Exchange: sends a run's calls to the host and gives each answer to its call; used by BodyCalls, Replay and Timeline.
 
-One socket, and any number of threads and loops that wait for answers on it:
+There is one socket, and any number of threads and loops wait for answers on it. Rules:
 
-1. Only one thread reads at a time (`_reading`). A thread that waits reads when nobody else does; a loop that has nothing to do watches
-   the socket and reads what is there.
-2. Whoever reads takes everything that has arrived, and gives each answer to its call, whoever waits for it.
-3. A thread that waits is woken whenever something was read, or the reader has left: then another one reads. Threads go on in the order
-   in which their answers were recorded.
-4. An answer for a coroutine of the main thread is kept until it is its turn (turns.py), and that loop is woken. One for a coroutine of
-   a loop in another thread is given to that loop at once.
+1. Only one thread reads at a time (`_reading`). A waiting thread reads if no other thread does. An idle loop watches the socket and reads
+   the frames that have arrived. Otherwise two threads could each get half of a frame.
+2. The reader takes all frames that have arrived and gives each answer to its call, for whatever thread that call waits.
+3. After each read, and when a reader leaves, all waiting threads are woken, and one of them becomes the reader. Threads go on in the
+   order in which their answers were recorded, because a replay repeats this order.
+4. An answer for a coroutine of the main thread's loop is kept until its turn (`next_event`), and that loop is woken. An answer for a
+   coroutine of a loop in another thread is given to that loop at once.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from ...wire import Answer, Drop, HostFrame, Idle, More, Page, Recorded, WorkerF
 from ..link.channel import Channel
 from ..link.outbox import Outbox
 from ..link.threads import foreign
-from .journal_reader import Reads
-from .pending_call import Outcome, Slot
+from .journal_reader import ClockReadings
+from .pending_call import Outcome, PendingCall
 
 _ENDED: Final = "the run has ended"
 
 
 class Exchange:
-    """Of one run. Closed when it ends: threads that still wait are told so."""
+    """The exchange of one run. It is closed when the run ends; threads that still wait then get a RuntimeError."""
 
     def __init__(self, outbox: Outbox, channel: Channel, *, has_state: bool) -> None:
         self.changed = threading.Condition()
-        """Guards what is known of the run's calls, here and in the journal; told of everything that threads wait for."""
-        self.reads = Reads()
-        self.answers: deque[tuple[Slot, Answer]] = deque()
-        """For coroutines, in the order in which they came."""
+        """Guards the run's calls here, in the journal and in Replay. Notified of everything that threads wait for."""
+        self.readings = ClockReadings()
+        self.answers: deque[tuple[PendingCall, Answer]] = deque()
+        """Answers for coroutines of the main thread's loop, in the order in which they arrived."""
         self.open = True
         self.has_waiters = False
-        """Set at the end: whether threads of the body still waited for calls."""
+        """Set at the end: True if threads of the body still waited for calls."""
         self._outbox = outbox
         self._channel = channel
         self._has_state = has_state
         self._ids = itertools.count(1)
-        self._slots: dict[int, Slot] = {}
+        self._pending: dict[int, PendingCall] = {}
         self._sends = threading.RLock()
-        """Held from where the clock's readings are taken until their frame is sent: no later frame may be there without them."""
-        self._ready: deque[Slot] = deque()
-        """Threads whose answers are here, in the order of those."""
+        """Held while clock readings are taken and their frame is sent, so that no later frame arrives before them."""
+        self._ready: deque[PendingCall] = deque()
+        """Calls of blocked threads whose answers have arrived, in that order."""
         self._reading = False
         self._page: list[Recorded] | None = None
         self._idle_with: list[int] = []
@@ -67,36 +67,36 @@ class Exchange:
     # To the host
 
     def tell(self, frame: WorkerFrame) -> None:
-        """What has no answer."""
+        """Send a frame that gets no answer."""
         self._outbox.send(frame)
 
-    def send(self, slot: Slot) -> None:
-        number = slot.frame.id
+    def send(self, pending: PendingCall) -> None:
+        number = pending.frame.id
         with self._sends:
-            if clock := self.reads.take():
-                slot.frame = msgspec.structs.replace(slot.frame, clock=clock)
-            self._slots[number] = slot
-            slot.sent = True
+            if clock := self.readings.take():
+                pending.frame = msgspec.structs.replace(pending.frame, clock=clock)
+            self._pending[number] = pending
+            pending.is_sent = True
             try:
-                self._outbox.send(slot.frame)
-            except BaseException:  # whatever it was, nothing was sent that could be answered
-                del self._slots[number]
-                self.reads.give_back(clock)
+                self._outbox.send(pending.frame)
+            except BaseException:  # for every error alike: nothing was sent, so no answer will come
+                del self._pending[number]
+                self.readings.give_back(clock)
                 raise
 
-    def forget(self, slot: Slot) -> None:
-        """Its answer, if one comes, is nobody's."""
-        self._slots.pop(slot.frame.id, None)
+    def forget(self, pending: PendingCall) -> None:
+        """Ignore the call's answer, if one arrives."""
+        self._pending.pop(pending.frame.id, None)
 
-    def drop(self, slot: Slot) -> None:
-        """The body has cancelled this call."""
+    def drop(self, pending: PendingCall) -> None:
+        """Tell the host that the body has cancelled this call."""
         if self.open:
-            frame = slot.frame
+            frame = pending.frame
             with self._sends:
-                self.tell(Drop(frame.id, frame.path, frame.op, frame.hash, frame.label, self.reads.take()))
+                self.tell(Drop(frame.id, frame.path, frame.op, frame.hash, frame.label, self.readings.take()))
 
     def fetch(self, after: int) -> list[Recorded]:
-        """The journal's page after this number. Threads may ask for the same one; what comes twice is of an earlier number then."""
+        """The journal's page after this number. Several threads may ask for the same page; an old page is recognized by its numbers."""
 
         def is_here() -> bool:
             return self._page is not None and (not self._page or self._page[0].n > after)
@@ -107,43 +107,45 @@ class Exchange:
         return self._page or []
 
     def tell_idle(self) -> None:
-        """If all calls may take days and nothing else goes on, the host may park the run."""
-        slots = list(self._slots.values())  # at once: other threads make calls
-        if slots and all(slot.parkable for slot in slots) and not foreign():
+        """Let the host park the run, if all its calls may take days and no other thread is alive (replay, rule 9)."""
+        all_pending = list(self._pending.values())  # a copy, because other threads make calls
+        if all_pending and all(pending.is_parkable for pending in all_pending) and not foreign():
             self._tell_idle()
 
     def _tell_idle(self) -> None:
-        ids = sorted(self._slots)
+        ids = sorted(self._pending)
         if ids == self._idle_with:
             return
         self._idle_with = ids
         try:
             state = ambient.stored_form() if self._has_state else None
-        except Exception:  # a state that cannot be stored now: the run keeps its worker, and says so when it ends
+        except (
+            Exception
+        ):  # the state cannot be stored: the run keeps its worker, and fails with this error when it ends
             return
         self.tell(Idle(ids, state))
 
     # From the host
 
-    def wait_for(self, slot: Slot) -> Outcome:
-        """What a call that was sent came to; blocks this thread."""
-        self._wait(lambda: slot.done)
+    def wait_for(self, pending: PendingCall) -> Outcome:
+        """Block this thread until the outcome of a call that was sent."""
+        self._wait(lambda: pending.done)
         with self.changed:
-            while self.open and self._ready and self._ready[0] is not slot:
+            while self.open and self._ready and self._ready[0] is not pending:
                 self.changed.wait()
-        return slot.ended()
+        return pending.get_outcome()
 
-    def leave(self, slot: Slot) -> None:
-        """Its thread goes on: with its answer, or without one because something was raised in it."""
+    def leave(self, pending: PendingCall) -> None:
+        """The call's thread goes on, with its answer or with an exception. Let the next thread go on."""
         with self.changed:
-            self._slots.pop(slot.frame.id, None)
-            if slot in self._ready:
-                self._ready.remove(slot)
+            self._pending.pop(pending.frame.id, None)
+            if pending in self._ready:
+                self._ready.remove(pending)
             if self._ready:
                 self.changed.notify_all()
 
     def _wait(self, until: Callable[[], bool]) -> None:
-        """Blocks until it is true. One of the waiting threads reads the socket for all."""
+        """Block until `until()` is true. One of the waiting threads reads the socket for all."""
         with self.changed:
             while not until():
                 if not self.open and threading.current_thread() is not threading.main_thread():
@@ -154,12 +156,12 @@ class Exchange:
                 self._read()
 
     def _read(self) -> None:
-        """Wait for what comes next; the lock is free meanwhile."""
+        """Wait for the next frames and distribute them. The lock is released while waiting."""
         self._reading = True
         try:
             self.changed.release()
             try:
-                frames = self._channel.received()
+                frames = self._channel.receive_all()
             finally:
                 self.changed.acquire()
         finally:
@@ -168,12 +170,12 @@ class Exchange:
         for frame in frames:
             self._take(frame)
 
-    def arrived(self) -> None:
-        """The loop says that there is something to read."""
+    def on_readable(self) -> None:
+        """Called by a loop when the socket has something to read."""
         with self.changed:
-            if self._reading or not self.open:  # a thread is at it, or what comes is not this run's
+            if self._reading or not self.open:  # another thread reads, or the frames belong to a later run
                 return
-            for frame in self._channel.arrived():
+            for frame in self._channel.receive_arrived():
                 self._take(frame)
             self.changed.notify_all()
 
@@ -184,24 +186,24 @@ class Exchange:
         if isinstance(frame, Page):
             self._page = frame.records
         elif isinstance(frame, Answer):
-            slot = self._slots.pop(frame.id, None)
-            if slot is None:  # the body has cancelled it meanwhile
+            pending = self._pending.pop(frame.id, None)
+            if pending is None:  # the body has cancelled the call
                 return
-            if slot.conducted:
-                self.answers.append((slot, frame))
-                slot.wake_loop()
+            if pending.is_conducted:
+                self.answers.append((pending, frame))
+                pending.wake_loop()
             else:
-                if slot.future is None:
-                    self._ready.append(slot)
-                slot.resolve(frame)
+                if pending.future is None:
+                    self._ready.append(pending)
+                pending.resolve(frame)
 
     def become_child(self) -> None:
-        """This is a forked child's copy: whoever held the lock is not here, and the answers are the parent's."""
+        """Reset the copy in a forked child: the thread that held the lock does not exist here, and answers belong to the parent."""
         self.changed = threading.Condition()
         self._reading = False
 
     def close(self) -> None:
         with self.changed:
             self.open = False
-            self.has_waiters = self._reading or any(slot.future is None for slot in list(self._slots.values()))
+            self.has_waiters = self._reading or any(pending.future is None for pending in list(self._pending.values()))
             self.changed.notify_all()

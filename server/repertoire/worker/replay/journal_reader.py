@@ -1,7 +1,7 @@
-"""The worker's view of what is recorded of this run: pages from the host, given out once each.
+"""JournalReader: fetches a run's records from the host in pages and gives each record once; used by Replay and Timeline.
 
-Async calls are answered in the order in which they ended (`front`), so that whoever was first is first again. A call that blocks its
-thread takes its own record at once (`take`): while it blocked, nothing else of its thread could go on.
+`front` is the next record in the order in which calls ended. `take` gives the record of a path, wherever it is (replay, rule 4).
+ClockReadings is the opposite direction: values read from clocks that the next frame to the host carries.
 """
 
 from __future__ import annotations
@@ -14,16 +14,24 @@ from typing import Any
 from ...wire import Recorded
 
 _AHEAD = 2
-"""Records that are kept here while there are more: clock values read after one record may have been stored with the next."""
+"""Records that are read ahead: clock values read after one record may be stored with the next."""
 
 
-class Journal:
-    """`count` records in all, fetched a page at a time by `fetch(after)`. `last` is called just before the last one is used."""
+class JournalReader:
+    """Reads `count` records, one page at a time, with `fetch(after)`. Calls `last` just before the last record is used.
+
+    Calls `reload` with a state that was loaded anew while the run was parked (replay, rule 9).
+    """
 
     def __init__(
-        self, count: int, fetch: Callable[[int], list[Recorded]], last: Callable[[], None] = lambda: None
+        self,
+        count: int,
+        fetch: Callable[[int], list[Recorded]],
+        last: Callable[[], None],
+        reload: Callable[[str], None],
     ) -> None:
         self._before_last = last
+        self._reload = reload
         self._left = count
         self._unread = count
         self._fetch = fetch
@@ -31,18 +39,32 @@ class Journal:
         self._ahead: deque[Recorded] = deque()
         self._clock: dict[str, deque[list[float]]] = {}
         self._kinds: set[str] = set()
-        """The last characters of all prefixes."""
+        """The last characters of all prefixes with clock values; `@` and `#` are kinds."""
 
     @property
-    def replaying(self) -> bool:
-        """Whether the body is still where it has been before."""
+    def is_replaying(self) -> bool:
+        """True if records are left: the body is still in the part that it has executed before."""
         return self._left > 0
 
     def front(self) -> Recorded | None:
-        """The record of the call that ended next."""
+        """The first record that is not used yet."""
         while len(self._ahead) < _AHEAD and self._read_page():
             pass
         return self._ahead[0] if self._ahead else None
+
+    def front_call(self) -> Recorded | None:
+        """The next record that belongs to a call. None: no record is left."""
+        if not self.is_replaying:
+            return None
+        self.pass_marks()
+        return self.front()
+
+    def pass_marks(self) -> None:
+        """Use up the records that answer no call: sleeps that are over, and states that were loaded anew."""
+        while (front := self.front()) is not None and front.op in ("tick", "clock", "wake"):
+            self.pop()
+            if front.op == "wake" and front.result is not None:
+                self._reload(front.result)
 
     def pop(self) -> Recorded:
         self.front()
@@ -50,7 +72,7 @@ class Journal:
         return self._ahead.popleft()
 
     def take(self, path: str) -> Recorded | None:
-        """This path's record, wherever it is; None when the call had not ended. Most often it is the front."""
+        """Use the record of this path, wherever it is. None: the call had not ended. Most often it is the front."""
         at = 0
         while True:
             while at < len(self._ahead):
@@ -63,10 +85,10 @@ class Journal:
                 at += 1
             if not self._read_page():
                 return None
-            at = 0  # while the page came, another thread may have taken some
+            at = 0  # another thread may have taken records while the page was fetched
 
     def clock(self, prefix: str) -> float | None:
-        """The next clock value that this node has read; None when no more of them is known."""
+        """The next recorded clock value of this prefix. None: no more are recorded."""
         while not (known := self._clock.get(prefix)):
             if not self._read_page():
                 return None
@@ -84,12 +106,12 @@ class Journal:
         self._left -= 1
 
     @property
-    def has_reads(self) -> bool:
-        """Whether something is recorded that was read before the last call, and not yet read again."""
+    def has_readings(self) -> bool:
+        """True if something is recorded that was read before the last call, and not yet read again."""
         return bool(self._clock)
 
-    def has_reads_of(self, kind: str) -> bool:
-        """Whether any were recorded behind whose prefix this stands."""
+    def has_readings_of(self, kind: str) -> bool:
+        """True if clock values are recorded whose prefix ends with `kind`."""
         while self._read_page():
             pass
         return kind in self._kinds
@@ -99,9 +121,9 @@ class Journal:
             return False
         after = self._last
         page = self._fetch(after)
-        if self._last != after:  # meanwhile another thread has read the same one
+        if self._last != after:  # another thread has fetched the same page in the meantime
             return True
-        if not page:  # fewer than were counted: some were taken back
+        if not page:  # there are fewer records than counted, because some were withdrawn
             self._left -= self._unread
             self._unread = 0
             return False
@@ -116,10 +138,10 @@ class Journal:
         return True
 
 
-class Reads:
-    """Clock values read since the last frame: they travel with the next one, because until then nothing depends on them.
+class ClockReadings:
+    """Clock values read since the last frame. The next frame carries them: nothing outside the worker depends on them before.
 
-    After many reads in a row the clock moves in milliseconds, and equal values are counted: a body may look at it in a loop.
+    After many readings in a row the clock moves in milliseconds, and equal values are counted, because a body may read it in a loop.
     """
 
     EXACT = 256
@@ -132,15 +154,15 @@ class Reads:
 
     def note(self, prefix: str, value: float) -> float:
         with self._lock:
-            return self._noted(prefix, value)
+            return self._append(prefix, value)
 
     def note_all(self, prefix: str, values: Iterable[float]) -> None:
-        """Values of which all or none are to be recorded."""
+        """Note several values; either all or none of them travel with a frame."""
         with self._lock:
             for value in values:
-                self._noted(prefix, value)
+                self._append(prefix, value)
 
-    def _noted(self, prefix: str, value: float) -> float:
+    def _append(self, prefix: str, value: float) -> float:
         runs = self._runs.setdefault(prefix, [])
         self._count += 1
         if len(runs) >= 2 * self.EXACT and 0 <= value - runs[-2] < self.STEP_S:
@@ -153,6 +175,7 @@ class Reads:
         return value
 
     def take(self) -> list[list[float | str]]:
+        """All noted values by prefix, for a frame: [prefix, value, how often, value, ...]."""
         if not self._count:
             return []
         with self._lock:
@@ -162,7 +185,7 @@ class Reads:
             return taken
 
     def give_back(self, taken: list[list[Any]]) -> None:
-        """They could not be sent."""
+        """Put back values whose frame could not be sent."""
         with self._lock:
             for prefix, *runs in taken:
                 self._runs[prefix] = runs + self._runs.get(prefix, [])

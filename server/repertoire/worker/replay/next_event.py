@@ -1,6 +1,6 @@
-"""What happens next when a loop has nothing to do: a recorded answer, one that has arrived, or a timer.
+"""EventOrder: decides what happens next when a loop has nothing to do: a recorded outcome, an arrived answer, or a timer.
 
-One after the other, in the order of their times: so it was the first time, and so it is on replay.
+One at a time, in the order of their times, live as well as on replay (replay, rule 5). Used by `event_loop` as its Conductor.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from .replayer import Replay
 from .timeline import Timeline
 
 _BEFORE_S: Final = 1e-6
-"""More than the resolution at which asyncio calls a timer due."""
+"""More than the clock resolution with which asyncio decides that a timer is due."""
 
 
-class Turns:
-    """Implements `loop.Conductor`."""
+class EventOrder:
+    """Implements `event_loop.Conductor`."""
 
     def __init__(self, replay: Replay, exchange: Exchange, timeline: Timeline) -> None:
         self._replay = replay
@@ -25,24 +25,24 @@ class Turns:
         self._timeline = timeline
         self.now = timeline.now
         self.read = timeline.read_timers
-        self.arrived = exchange.arrived
+        self.on_readable = exchange.on_readable
         self.fileno = exchange.fileno
 
-    def interrupted(self, timer: float | None) -> None:
-        """The clock moves to the real time, but not over what the loop has not come to: that has its turn."""
+    def on_interruption(self, timer: float | None) -> None:
+        """Move the clock to the real time, but not beyond the next timer, which has not fired yet."""
         self._timeline.catch_up(math.inf if timer is None else timer - _BEFORE_S)
 
-    def idle(self, timer: float | None, *, elsewhere: bool) -> float | None:
-        self._replay.looked()
-        if self._replay.going_on:
+    def on_idle(self, timer: float | None, *, elsewhere: bool) -> float | None:
+        self._replay.count_look()
+        if self._replay.is_replaying:
             return self._replay.step_on(timer, elsewhere=elsewhere)
         if self._replay.go_live():
             return 0
         answers = self._exchange.answers
         if answers and (timer is None or answers[0][1].at <= timer):
-            slot, answer = answers.popleft()
-            self._timeline.answered(answer)
-            slot.resolve(answer)
+            pending, answer = answers.popleft()
+            self._timeline.on_answer(answer)
+            pending.resolve(answer)
             return 0
         if timer is None:
             if not elsewhere:

@@ -1,4 +1,4 @@
-"""What calls come to: a value or an exception for the body, a record of a step for the journal."""
+"""Outcomes: turns a call's outcome into a value or an exception, and a finished step into a Record; used by BodyCalls."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ _MAX_FAULT_CHARS: Final = 4_000
 
 
 def value_of(outcome: Outcome) -> Any:
-    """What a call gave. Raises what it raised."""
+    """The value that a call returns. Raises CallError if the call failed."""
     text = _text_of(outcome)
     return None if text is None else big_integers.loads(text)
 
 
 def step_value_of(outcome: Outcome) -> Any:
-    """The same of a step: its values are more than JSON, its exceptions the body's own. What it changed in the state is changed again."""
+    """The value that a recorded step returns, or its exception, raised.
+
+    A step's values are more than JSON, and its exceptions are the body's own. Its changes of the state are made again.
+    """
     text = outcome.result if outcome.error is not None and outcome.result is not None else _text_of(outcome)
     if text is None:
         return None
@@ -41,8 +44,11 @@ def _text_of(outcome: Outcome) -> str | None:
     return outcome.result
 
 
-def succeeded(step: Call | Record, began: float, value: Any, max_bytes: int, change: Any) -> Record:
-    """`change` is what the step has changed in the state. Raises StateError or ResultTooLarge for what cannot be recorded."""
+def record_of_value(step: Call | Record, began: float, value: Any, max_bytes: int, change: Any) -> Record:
+    """The record of a step that returned `value`. `change` is its change of the state.
+
+    Raises StateError or ResultTooLarge for a value that cannot be recorded.
+    """
     text = records.encode(value, change)
     if len(text) > max_bytes:
         raise ResultTooLarge(
@@ -53,8 +59,8 @@ def succeeded(step: Call | Record, began: float, value: Any, max_bytes: int, cha
     return Record(step.id, step.path, "step", step.hash, step.label, text, None, began)
 
 
-def raised(step: Call | Record, began: float, error: Exception, change: Any) -> tuple[Record, Exception]:
-    """The record, and what the body gets: the error, or a StateError where that could not be made again."""
+def record_of_error(step: Call | Record, began: float, error: Exception, change: Any) -> tuple[Record, Exception]:
+    """The record of a step that raised, and the exception for the body: the error, or a StateError if a replay could not raise it again."""
     try:
         text = records.describe(error, change)
     except StateError as refusal:

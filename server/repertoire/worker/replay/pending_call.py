@@ -1,4 +1,4 @@
-"""A call that waits for its answer: in a coroutine, or in a thread that is blocked until then."""
+"""PendingCall: one call that waits for its outcome, in a coroutine or in a blocked thread; used by BodyCalls, Exchange and Replay."""
 
 from __future__ import annotations
 
@@ -12,37 +12,42 @@ from ...wire import Answer, Call, Record, Recorded
 from .call_paths import Node
 from .event_loop import Loop
 
+MAX_LABEL_CHARS: Final = 200
+"""Longest label of a call."""
+
 PARKABLE: Final = frozenset({"ask", "sleep", "workflow"})
-"""What may take days. A run that waits for nothing else needs no worker."""
+"""Operations that may take days. A run that waits for nothing else needs no worker (replay, rule 9)."""
 
 Outcome = Answer | Recorded
 
 LIVE: Final = RuntimeError("not recorded")
-"""The outcome that says: make the call."""
+"""Outcome of a call that has no record: it must be made (replay, rule 6)."""
 
 
-class Slot:
+class PendingCall:
+    """`future` is None when a thread blocks for the call; otherwise a coroutine awaits it."""
+
     def __init__(self, node: Node, frame: Call | Record) -> None:
         self.node = node
         self.frame = frame
-        self.sent = False
+        self.is_sent = False
         self.outcome: Outcome | BaseException | None = None
         self.future: asyncio.Future[None] | None = None
-        self.conducted = False
-        """Whether it waits for its turn among all that happens in the main thread's loop."""
+        self.is_conducted = False
+        """True when the main thread's loop gives the outcome, in the order of the run's clock (replay, rule 5)."""
         self._thread = 0
 
-    def for_this_task(self) -> Slot:
-        """The same call, to be waited for (once more) by the coroutine that runs here."""
-        slot = Slot(self.node, self.frame)
+    def for_this_task(self) -> PendingCall:
+        """The same call, to be awaited by the coroutine that runs in this thread."""
+        pending = PendingCall(self.node, self.frame)
         loop = _running_loop(self.frame)
-        slot.future = loop.create_future()
-        slot.conducted = loop.conductor is not None
-        slot._thread = threading.get_ident()
-        return slot
+        pending.future = loop.create_future()
+        pending.is_conducted = loop.conductor is not None
+        pending._thread = threading.get_ident()
+        return pending
 
     def wake_loop(self) -> None:
-        """There is an answer for it, though it is not its turn yet. From any thread."""
+        """Let the call's loop look for its next event: an answer has arrived. From any thread."""
         if self.future is not None and threading.get_ident() != self._thread:
             loop = self.future.get_loop()
             assert isinstance(loop, Loop)
@@ -52,30 +57,30 @@ class Slot:
     def done(self) -> bool:
         return self.outcome is not None
 
-    def ended(self) -> Outcome:
-        """What it came to. Raises what it was given instead."""
+    def get_outcome(self) -> Outcome:
+        """The outcome. Raises it if it is an exception."""
         if isinstance(self.outcome, BaseException):
             raise self.outcome
         assert self.outcome is not None
         return self.outcome
 
     @property
-    def parkable(self) -> bool:
+    def is_parkable(self) -> bool:
         return self.frame.op in PARKABLE
 
     def resolve(self, outcome: Outcome | BaseException) -> None:
-        """From any thread. The first outcome counts."""
+        """Set the outcome and wake the waiting coroutine. From any thread. Only the first outcome counts."""
         if self.outcome is not None:
             return
         self.outcome = outcome
         if self.future is None:
             return
-        if self.conducted and threading.get_ident() == self._thread:
+        if self.is_conducted and threading.get_ident() == self._thread:
             self._wake()
         else:
             loop = self.future.get_loop()
             assert isinstance(loop, Loop)
-            with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # its loop is closed, so no coroutine waits
                 loop.call_from_reader(self._wake)
 
     def _wake(self) -> None:
@@ -84,7 +89,7 @@ class Slot:
 
 
 def _running_loop(frame: Call | Record) -> Loop:
-    """Raises NotAvailable where calls of coroutines could not be answered in the same order again."""
+    """The loop of this thread. Raises NotAvailable for another kind of loop: a replay could not give its answers in the same order."""
     try:
         loop: object = asyncio.get_running_loop()
     except RuntimeError:

@@ -1,8 +1,8 @@
-"""The time that code of workflow files sees: read once, recorded by the run's journal, the same again when the run is replayed.
+"""RunClock: the time that workflow files see; each reading is recorded, and given again on replay; used by `shims`.
 
-Each read is one float in seconds, whatever it is turned into: the live run and the replay convert the same number, so they get
-the same value. Near today a float of seconds steps by 0.24 µs, so a datetime keeps its microseconds exactly, while `time_ns`
-counts in steps of 238 ns. `process_time` and `thread_time` stay real: they measure this process, which a replay is not.
+Each reading is one float of seconds, also for datetimes and nanoseconds. The live run and the replay convert the same number, so they get
+the same value. A float of seconds near today has steps of 0.24 µs. So a datetime keeps its microseconds exactly, while `time_ns` counts
+in steps of 238 ns. `process_time` and `thread_time` stay real: they measure this process, and a replay is another process.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from types import BuiltinMethodType
 from typing import Any, ClassVar, Final, Protocol
 
 
-class Reads(Protocol):
-    """What the current task has read so far, in order."""
+class ClockSource(Protocol):
+    """Source of a RunClock's readings: recorded ones in their order, then real ones."""
 
     def read_clock(self, live: Callable[[], float], /) -> float:
-        """The value recorded for the task's next read, or what `live` gives, recorded."""
+        """The recorded value of the current node's next reading. If there is none, the value of `live`, which is then recorded."""
 
 
-class _Real:
-    """Implements Reads: nothing is recorded."""
+class _RealTime:
+    """Implements ClockSource without records."""
 
     def read_clock(self, live: Callable[[], float], /) -> float:
         return live()
 
 
 class RunFunction:
-    """A function of the run that stands for a real one. Copied it stays; pickled it is the real one: it leaves the run."""
+    """A function of the run in place of a real one. A copy is the same object. Pickled, it is the real one, because it leaves the run."""
 
     equal_by_identity: ClassVar = False
-    """While it is compared what a run has left behind (`heap`)."""
+    """True while Heap compares what a run has left behind."""
 
     def __init__(self, call: Callable[..., Any], real: Callable[..., Any]) -> None:
         functools.update_wrapper(self, real, updated=())
@@ -45,7 +45,7 @@ class RunFunction:
         return self._call(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return copy.copy, (self._real,)  # a function of the standard library that gives back what it gets
+        return copy.copy, (self._real,)  # copy.copy returns a function unchanged, and every process can unpickle it
 
     def __copy__(self) -> RunFunction:
         return self
@@ -66,26 +66,26 @@ class RunFunction:
 
 
 class RunClock:
-    """One run's clock. `seed` is for what else of a run must repeat (`chance`); `sleep` does what time.sleep is asked for."""
+    """One run's clock. `seed` seeds the run's random generators (`seeded_random`); `sleep` performs time.sleep."""
 
-    def __init__(self, seed: str, reads: Reads, sleep: Callable[[float], None] = _time.sleep) -> None:
+    def __init__(self, seed: str, source: ClockSource, sleep: Callable[[float], None] = _time.sleep) -> None:
         self.seed = seed
-        self._reads = reads
+        self._source = source
         self._sleep = sleep
-        self._monotonic = _Steady(reads, _time.monotonic)
-        self._perf_counter = _Steady(reads, _time.perf_counter)
+        self._monotonic = _Steady(source, _time.monotonic)
+        self._perf_counter = _Steady(source, _time.perf_counter)
 
     def become_real(self) -> None:
-        """In a child process: what it reads is nobody's to record."""
-        real = _Real()
-        self._reads = self._monotonic.reads = self._perf_counter.reads = real
+        """Read real time from now on: in a child process nothing can be recorded."""
+        real = _RealTime()
+        self._source = self._monotonic.source = self._perf_counter.source = real
         self._sleep = _time.sleep
 
     def time(self) -> float:
-        return self._reads.read_clock(_time.time)
+        return self._source.read_clock(_time.time)
 
     def functions(self) -> dict[str, RunFunction]:
-        """What the module `time` has otherwise during a run."""
+        """The functions that replace those of the module `time` during a run."""
         calls: dict[str, Callable[..., Any]] = {
             "time": self.time,
             "time_ns": lambda: _ns(self.time()),
@@ -105,7 +105,7 @@ class RunClock:
         return {name: RunFunction(call, getattr(_time, name)) for name, call in calls.items() if hasattr(_time, name)}
 
     def attribute(self, value: Any) -> Any:
-        """What `x.now`, `x.utcnow`, `x.today` gave, or the run's version of it. Methods of subclasses' own stay as they are."""
+        """`value`, read from `x.now`, `x.utcnow` or `x.today`; the run's version if it is a built-in method of a date class."""
         if type(value) is not BuiltinMethodType:
             return value
         owner = value.__self__
@@ -135,16 +135,16 @@ class RunClock:
 
 
 class _Steady:
-    """A clock that never goes back within a run, though a resumed run may live on a machine that has just been started."""
+    """A clock that never goes back within a run, even if the run is resumed on a machine whose clock started later."""
 
-    def __init__(self, reads: Reads, real: Callable[[], float]) -> None:
-        self.reads = reads
+    def __init__(self, source: ClockSource, real: Callable[[], float]) -> None:
+        self.source = source
         self._real = real
         self._ahead = 0.0
         self._highest = 0.0
 
     def read(self) -> float:
-        value = self.reads.read_clock(self._live)
+        value = self.source.read_clock(self._live)
         self._highest = max(self._highest, value)
         return value
 

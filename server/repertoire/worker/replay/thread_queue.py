@@ -1,10 +1,10 @@
-"""The line in which threads outside the main thread's loop wait, on replay, for what is recorded of their calls.
+"""ThreadQueue: lets the threads of a body continue in the order of their records on replay; used by Replay (replay, rules 4d and 7).
 
-Threads may share lists and locks that nobody records. So they go on one after the other, as the first time: the next in the line is
-given its record when the one before has made its next call, has ended its work, or is blocked.
+It serves threads outside the main thread's loop. They may share lists and locks that nobody records, so they go on one after the other,
+as the first time. The next thread gets its record when the one before has made its next call, has ended its work, or is blocked.
 
-The line is an order that is kept where it can be. Where it cannot, because the one whose turn it is stands still and does not call
-(for instance behind a lock that another one has got this time), the others go on, each with what is recorded of its own call.
+The order cannot always be kept. The thread whose turn it is may stand still, for example behind a lock that another thread holds this
+time. Then the others go on, each with the record of its own call.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from .call_paths import Node
 
 _LOOK_S: Final = 0.002
 _QUIET_S: Final = 0.05
-"""A thread that has stood at the same place for so long is blocked."""
+"""A thread that has been at the same instruction for so long is blocked."""
 _STILL_S: Final = 1.0
-"""The same for all of them: then nobody is on the way to the call that is recorded next."""
+"""If all threads have been at the same instruction for so long, none is on its way to the next recorded call."""
 
 _Position = tuple[int, int]
 
 
-class LineUp:
-    """`changed` guards what is known of the run's calls. `front` is what is recorded next."""
+class ThreadQueue:
+    """`changed` guards the run's calls. `front` gives the next record."""
 
     def __init__(self, changed: threading.Condition, front: Callable[[], Recorded | None]) -> None:
         self._changed = changed
         self._front = front
         self._waiting: Counter[int] = Counter()
         self._last: tuple[Node, int] | None = None
-        """Who got the last record, and in which thread, until it has led to something."""
+        """Node and thread that got the last record, until that has led to the thread's next call or end."""
         self._seen: dict[int, tuple[_Position, float]] = {}
-        """Where a thread is, and since when."""
+        """By thread: its position, and since when it is there."""
         self._moved_at = 0.0
 
     def wait(self, path: str) -> None:
-        """Until it is the turn of the call of this path, or turns cannot be kept. `changed` is held."""
+        """Wait until it is this path's turn, or the order cannot be kept. `changed` is held."""
         with self._in_line():
-            while not self._is_over(path):
+            while not self._is_wait_over(path):
                 self._changed.wait(_LOOK_S)
 
     async def wait_async(self, path: str) -> None:
@@ -55,21 +55,21 @@ class LineUp:
         with self._in_line():
             while True:
                 with self._changed:
-                    if self._is_over(path):
+                    if self._is_wait_over(path):
                         return
                 await asyncio.sleep(_LOOK_S)
 
-    def gave(self, node: Node) -> None:
-        """This thread goes on now."""
+    def on_given(self, node: Node) -> None:
+        """Called when this thread has got its record and goes on."""
         self._last = node, threading.get_ident()
-        self._moved()
+        self._on_progress()
 
-    def settled(self, node: Node) -> None:
-        """What it was given has led to its next call, or it has nothing to do for now, or its work has ended."""
+    def on_settled(self, node: Node) -> None:
+        """Called when the node's record has led to its next call, or the node waits for others, or its work has ended."""
         if self._last is not None and self._last[0] is node:
             with self._changed:
                 self._last = None
-                self._moved()
+                self._on_progress()
 
     @contextmanager
     def _in_line(self) -> Iterator[None]:
@@ -81,19 +81,19 @@ class LineUp:
         finally:
             self._waiting[me] -= 1
 
-    def _moved(self) -> None:
+    def _on_progress(self) -> None:
         self._seen.clear()
         self._moved_at = time.monotonic()
         self._changed.notify_all()
 
-    def _is_over(self, path: str) -> bool:
+    def _is_wait_over(self, path: str) -> bool:
         front = self._front()
         if front is None:
             return True
         now = time.monotonic()
         is_next = front.path == path or front.path.startswith(
             f"{path}:"
-        )  # below it: a step that had begun, but not ended
+        )  # the latter: a step that had begun but not ended
         if is_next and self._is_quiet(now):
             return True
         self._look_at_all(now)
@@ -115,7 +115,7 @@ class LineUp:
                 self._moved_at = now
 
     def _still_since(self, ident: int, now: float) -> float | None:
-        """None: it has ended."""
+        """The time since when the thread is at its position. None: the thread has ended."""
         frame = sys._current_frames().get(ident)
         if frame is None:
             return None

@@ -1,7 +1,7 @@
-"""What a thread of a body sees of other threads: seen once, recorded as a reading of a clock is, the same again on replay.
+"""ThreadReadings: records what a thread of a body learns of other threads, and gives it again on replay; used by `thread_patches`.
 
-Which future is completed next, which are done, whether a queue is empty, who puts and gets before whom: that depends on how long
-each thread takes. Each node has its own sequence of such readings. Used by seen.py, which is what bodies call.
+Some results depend on the speed of threads: which future is completed next, which are done, whether a queue is empty, who puts and gets
+first. Each node has its own sequence of such readings, recorded like readings of a clock (replay, rule 7).
 """
 
 from __future__ import annotations
@@ -15,88 +15,88 @@ from typing import Any, Final
 from ...authoring.door import AIO
 from . import call_paths
 from .exchange import Exchange
-from .journal_reader import Journal
+from .journal_reader import JournalReader
 from .replayer import LOST_S, Replay
 
-_SIGHTS: Final = "#"
-"""Behind a node's prefix: what it has seen, which are no readings of its clock."""
+_SUFFIX: Final = "#"
+"""Added to a node's prefix, so that these readings are apart from the node's readings of clocks."""
 _LOOK_S: Final = 0.002
 
 
-class Sights:
-    """Of one run."""
+class ThreadReadings:
+    """The readings of one run. A method acts for the node of the calling thread."""
 
-    def __init__(self, journal: Journal, exchange: Exchange, replay: Replay) -> None:
+    def __init__(self, journal: JournalReader, exchange: Exchange, replay: Replay) -> None:
         self._journal = journal
         self._exchange = exchange
         self._replay = replay
 
-    def known(self) -> float | None:
-        """What this node saw next the first time; None: nothing more that is recorded."""
-        self._replay.check()
-        if not (self._journal.replaying or self._journal.has_reads):
+    def take_recorded(self) -> float | None:
+        """The node's next recorded reading. None: no more are recorded."""
+        self._replay.comparison.check()
+        if not (self._journal.is_replaying or self._journal.has_readings):
             return None
         with self._exchange.changed:
-            return self._journal.clock(call_paths.current().prefix + _SIGHTS)
+            return self._journal.clock(call_paths.current().prefix + _SUFFIX)
 
     def note(self, *values: float) -> None:
-        self._exchange.reads.note_all(call_paths.current().prefix + _SIGHTS, values)
+        self._exchange.readings.note_all(call_paths.current().prefix + _SUFFIX, values)
 
-    def place(self) -> str:
+    def prefix(self) -> str:
         return call_paths.current().prefix
 
     def in_step(self) -> bool:
         return ":" in call_paths.current().prefix
 
-    def rest(self) -> None:
-        """This thread waits for others now: what it was given has led to all that it can."""
-        if self._journal.replaying:
-            self._replay.settled(call_paths.current())
+    def begin_wait(self) -> None:
+        """This thread now waits for others, so the next thread in the queue may go on (replay, rule 7)."""
+        if self._journal.is_replaying:
+            self._replay.on_settled(call_paths.current())
 
-    def until(self, true: Callable[[], Any], what: str) -> None:
-        """Waits for other threads to come as far as they were."""
-        self.rest()
+    def wait_until(self, true: Callable[[], Any], what: str) -> None:
+        """Wait until other threads have come as far as the first time. Raises NonDeterminism after LOST_S."""
+        self.begin_wait()
         end = time.monotonic() + LOST_S
         while not true():
             self._exchange.check_open()
-            self._replay.check()
+            self._replay.comparison.check()
             if time.monotonic() > end:
-                self._replay.lose(f"this time a thread waits for {what} in vain")
+                self._replay.comparison.lose(f"this time a thread waits for {what} in vain")
             time.sleep(_LOOK_S)
 
-    def until_replayed(self) -> None:
-        """What is not recorded has happened after all that is."""
-        if self._journal.replaying and self._has_any():
-            self.until(lambda: not self._journal.replaying, "the calls of other threads")
+    def wait_for_replay_end(self) -> None:
+        """Wait for the end of the replay: an act that is not recorded came after all that are."""
+        if self._journal.is_replaying and self._has_any():
+            self.wait_until(lambda: not self._journal.is_replaying, "the calls of other threads")
 
     def _has_any(self) -> bool:
-        """Whether such things are recorded of this run at all: once they were not."""
+        """True if this run has any such readings. Earlier versions did not record them."""
         with self._exchange.changed:
-            return self._journal.has_reads_of(_SIGHTS)
+            return self._journal.has_readings_of(_SUFFIX)
 
 
 class _Now:
-    sights: Sights | None = None
+    readings: ThreadReadings | None = None
 
 
 _now = _Now()
 
 
-def begin(sights: Sights | None) -> None:
-    _now.sights = sights
+def begin(readings: ThreadReadings | None) -> None:
+    _now.readings = readings
 
 
-def of_body(depth: int = 2) -> Sights | None:
-    """The sights of the run when it is text of a workflow that has called the function that asks."""
-    if _now.sights is None:
+def readings_of_body(depth: int = 2) -> ThreadReadings | None:
+    """The run's readings, if the function that asks was called by the text of a workflow. `depth` is the number of frames up to it."""
+    if _now.readings is None:
         return None
     frame = sys._getframe(depth)
     if AIO not in frame.f_builtins:
         return None
-    return _now.sights if call_paths.is_placed(threading.current_thread()) else None
+    return _now.readings if call_paths.has_place(threading.current_thread()) else None
 
 
-def rest() -> None:
-    """This thread waits for others, whoever has asked for that."""
-    if _now.sights is not None and call_paths.is_placed(threading.current_thread()):
-        _now.sights.rest()
+def begin_wait() -> None:
+    """This thread now waits for others, in a call of the workflow's text or of a library."""
+    if _now.readings is not None and call_paths.has_place(threading.current_thread()):
+        _now.readings.begin_wait()

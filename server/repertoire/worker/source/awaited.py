@@ -1,11 +1,11 @@
-"""Which calls of a source are meant to be awaited: those under `await`, and those that reach gather, create_task and the like.
+"""Awaited calls: finds the calls of a source that are awaited, directly or through gather, create_task and the like.
 
-One scope (a function, a class body, the module) is looked at on its own and without regard to order: what is bound to a name
-that is awaited anywhere in the scope is awaited. An expression is asked for as ONE (it is awaited itself) or as MANY (what it
-holds is): `gather(*tasks)` asks for `tasks` as MANY, and so for the calls in `tasks = [f(x) for x in y]`, but not for the call
-in `tasks = f()`.
+`Scope` analyses one function, class body or module; used by `transform`. Rules:
 
-A function of the file that awaits a parameter asks for it where it is called by its name, or as a method of `self`.
+1. A scope is analysed alone, without regard to order. If a name is awaited anywhere in the scope, every value bound to it is awaited.
+2. Awaiting puts a demand on an expression: ONE (the value itself is awaited) or MANY (the items that it holds are awaited).
+   `gather(*tasks)` demands MANY of `tasks`. So the calls in `tasks = [f(x) for x in y]` are awaited; the call in `tasks = f()` is not.
+3. A function of the file that awaits a parameter puts this demand on the argument of each call, by its name or as a method of `self`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from enum import Enum
 from typing import Any, Final, NamedTuple
 
 
-class Asked(Enum):
+class Demand(Enum):
+    """How a value is awaited: itself (ONE) or its items (MANY)."""
+
     ONE = 1
     MANY = 2
 
 
-ONE, MANY = Asked.ONE, Asked.MANY
+ONE, MANY = Demand.ONE, Demand.MANY
 
 _FIRST: Final = {
     "create_task": ("coro", ONE),
@@ -35,7 +37,7 @@ _FIRST: Final = {
     "wait": ("fs", MANY),
     "as_completed": ("fs", MANY),
 }
-"""Functions that await their first argument, its keyword, and how. Not their others: `wait_for(f(), timeout=limit())`."""
+"""Functions that await their first argument: its keyword and its demand. They do not await the others: `wait_for(f(), timeout=g())`."""
 
 _PASSING_ON: Final = frozenset(
     {"list", "tuple", "set", "frozenset", "sorted", "reversed", "iter", "enumerate", "zip", "dict"}
@@ -45,18 +47,18 @@ _TAKING_ONE: Final = frozenset({"pop", "popleft"})  # not "get": often a corouti
 _PUTTING: Final = {"append": ONE, "appendleft": ONE, "add": ONE, "extend": MANY, "update": MANY}
 _PARTIAL: Final = frozenset({"partial", "functools.partial"})
 _OUR_NAMESPACES: Final = frozenset({"tools", "workflows"})
-"""`tools.todo.create_task(title)` is a call of a tool, whatever its name."""
+"""`tools.todo.create_task(title)` calls a tool, although its name is in the table above."""
 
 
-class Wanted(NamedTuple):
-    """A parameter that is awaited: by its name, and by its place among the positional ones. Without a name: all from there on."""
+class AwaitedParameter(NamedTuple):
+    """A parameter that its function awaits: its name and its place among the positional ones. Without a name: all from that place on."""
 
     name: str | None
     place: int | None
-    asked: Asked
+    demand: Demand
 
     def of(self, call: ast.Call) -> list[ast.expr]:
-        """What this call gives for it."""
+        """The arguments that this call gives for the parameter."""
         if self.name is None:
             return call.args[self.place :]
         given = [one.value for one in call.keywords if one.arg == self.name]
@@ -67,25 +69,25 @@ class Wanted(NamedTuple):
 
 
 class Scope:
-    """Collects while the tree is walked (`see`); `settle` then finds what is awaited."""
+    """One scope. `see` collects its nodes while the tree is walked; `settle` then finds the awaited calls."""
 
-    __slots__ = ("_asked", "_bound", "_calls", "_expressions", "_runs", "called", "function", "handing")
+    __slots__ = ("_bound", "_calls", "_demanded", "_expressions", "_runs", "called", "function", "passing_calls")
 
     def __init__(self, function: ast.AST | None = None) -> None:
         self.function = function
-        """Whose body it is."""
+        """The function whose body this scope is."""
         self.called: list[ast.Call] = []
         """After `settle`: the calls that are awaited."""
-        self.handing: list[ast.Call] = []
-        """The calls whose first argument is a function whose calls will be awaited: start_soon(f, x), gather(*map(f, y))."""
-        self._asked: set[tuple[str, Asked]] = set()
-        self._bound: dict[tuple[str, Asked], list[tuple[ast.expr, Asked]]] = {}
-        self._expressions: list[tuple[ast.expr, Asked]] = []
+        self.passing_calls: list[ast.Call] = []
+        """After `settle`: calls that pass on a function, as first argument, whose calls are awaited: start_soon(f, x), gather(*map(f, y))."""
+        self._demanded: set[tuple[str, Demand]] = set()
+        self._bound: dict[tuple[str, Demand], list[tuple[ast.expr, Demand]]] = {}
+        self._expressions: list[tuple[ast.expr, Demand]] = []
         self._runs: list[tuple[str, ast.expr]] = []
         self._calls: dict[str, list[ast.Call]] = {}
 
     def see(self, node: ast.AST) -> None:
-        seen = _SEEN.get(type(node))
+        seen = _VISITORS.get(type(node))
         if seen is not None:
             seen(self, node)
 
@@ -95,18 +97,19 @@ class Scope:
         self.settle_again()
 
     def settle_again(self) -> None:
+        """Follow the demands that were added since."""
         todo = self._expressions
         while todo:
-            expression, asked = todo.pop()
-            name = dotted(expression)
+            expression, demand = todo.pop()
+            name = dotted_name(expression)
             if name is None:
-                todo += self._opened(expression, asked)
-            elif (name, asked) not in self._asked:
-                self._asked.add((name, asked))
-                todo += self._bound.get((name, asked), ())
+                todo += self._demands_of(expression, demand)
+            elif (name, demand) not in self._demanded:
+                self._demanded.add((name, demand))
+                todo += self._bound.get((name, demand), ())
 
-    def wanted(self) -> Iterable[tuple[str, Wanted]]:
-        """The parameters of this function that are awaited: under which names it is called, and which they are."""
+    def awaited_parameters(self) -> Iterable[tuple[str, AwaitedParameter]]:
+        """The parameters that this function awaits, each with the dotted name under which the function is called."""
         function = self.function
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             return
@@ -116,22 +119,22 @@ class Scope:
         called = f"{positional[0].arg}.{function.name}" if of_self else function.name
         for index, one in enumerate([*positional, *arguments.kwonlyargs]):
             place = index - of_self if index < len(positional) else None
-            for asked in Asked:
-                if (one.arg, asked) in self._asked:
-                    yield called, Wanted(one.arg, place, asked)
-        if arguments.vararg is not None and (arguments.vararg.arg, MANY) in self._asked:
-            yield called, Wanted(None, len(positional) - of_self, ONE)
+            for demand in Demand:
+                if (one.arg, demand) in self._demanded:
+                    yield called, AwaitedParameter(one.arg, place, demand)
+        if arguments.vararg is not None and (arguments.vararg.arg, MANY) in self._demanded:
+            yield called, AwaitedParameter(None, len(positional) - of_self, ONE)
 
-    def ask_arguments(self, called: str, wanted: Wanted) -> None:
-        """What this scope's calls of that function give for that parameter is asked for."""
+    def demand_arguments(self, called: str, parameter: AwaitedParameter) -> None:
+        """Put the parameter's demand on its arguments in this scope's calls of that function."""
         for call in self._calls.get(called, ()):
-            self._expressions += ((one, wanted.asked) for one in wanted.of(call))
+            self._expressions += ((one, parameter.demand) for one in parameter.of(call))
 
-    def _opened(self, node: ast.expr, asked: Asked) -> Iterable[tuple[ast.expr, Asked]]:
-        """What is asked for when `node` is."""
+    def _demands_of(self, node: ast.expr, demand: Demand) -> Iterable[tuple[ast.expr, Demand]]:
+        """The demands that a demand on `node` puts on its parts."""
         match node:
             case ast.Call():
-                return self._opened_call(node, asked)
+                return self._demands_of_call(node, demand)
             case ast.List() | ast.Tuple() | ast.Set():
                 return [(one, ONE) for one in node.elts]
             case ast.Dict():
@@ -143,19 +146,19 @@ class Scope:
             case ast.Starred() | ast.Subscript():
                 return [(node.value, MANY)]
             case ast.NamedExpr():
-                return [(node.target, asked), (node.value, asked)]
+                return [(node.target, demand), (node.value, demand)]
             case ast.IfExp():
-                return [(node.body, asked), (node.orelse, asked)]
+                return [(node.body, demand), (node.orelse, demand)]
             case ast.BinOp():
-                return [(node.left, asked), (node.right, asked)]
+                return [(node.left, demand), (node.right, demand)]
             case ast.BoolOp():
-                return [(one, asked) for one in node.values]
+                return [(one, demand) for one in node.values]
             case _:
                 return []
 
-    def _opened_call(self, node: ast.Call, asked: Asked) -> Iterable[tuple[ast.expr, Asked]]:
+    def _demands_of_call(self, node: ast.Call, demand: Demand) -> Iterable[tuple[ast.expr, Demand]]:
         function = node.func
-        if asked is ONE:
+        if demand is ONE:
             self.called.append(node)
             if isinstance(function, ast.Attribute) and function.attr in _TAKING_ONE:
                 return [(function.value, MANY)]
@@ -164,21 +167,21 @@ class Scope:
         elif isinstance(function, ast.Name) and function.id in _PASSING_ON:
             return [(one, MANY) for one in node.args]
         elif isinstance(function, ast.Name) and function.id == "map":
-            self._hand(node)
+            self._add_passing_call(node)
         return []
 
-    def _hand(self, node: ast.Call) -> None:
+    def _add_passing_call(self, node: ast.Call) -> None:
         if node.args and isinstance(node.args[0], ast.Name | ast.Attribute):
-            self.handing.append(node)
+            self.passing_calls.append(node)
 
-    def _ask(self, node: ast.expr, asked: Asked) -> None:
-        self._expressions.append((node, asked))
+    def _demand(self, node: ast.expr, demand: Demand) -> None:
+        self._expressions.append((node, demand))
 
-    def _bind(self, target: ast.expr, asked: Asked, value: ast.expr, inner: Asked) -> None:
-        """Whoever asks for `target` so asks for `value` so."""
-        name = dotted(target)
+    def _bind(self, target: ast.expr, demand: Demand, value: ast.expr, inner: Demand) -> None:
+        """A demand `demand` on `target` is a demand `inner` on `value`."""
+        name = dotted_name(target)
         if name is not None:
-            self._bound.setdefault((name, asked), []).append((value, inner))
+            self._bound.setdefault((name, demand), []).append((value, inner))
 
     def _assign(self, target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Tuple | ast.List):
@@ -207,7 +210,7 @@ class Scope:
             self._each(one.value if isinstance(one, ast.Starred) else one, source)
 
     def _see_await(self, node: ast.Await) -> None:
-        self._ask(node.value, ONE)
+        self._demand(node.value, ONE)
 
     def _see_assign(self, node: ast.Assign) -> None:
         for target in node.targets:
@@ -222,13 +225,13 @@ class Scope:
 
     def _see_loop(self, node: ast.For | ast.AsyncFor | ast.comprehension) -> None:
         if isinstance(node, ast.AsyncFor) or (isinstance(node, ast.comprehension) and node.is_async):
-            self._ask(node.iter, ONE)
+            self._demand(node.iter, ONE)
         else:
             self._each(node.target, node.iter)
 
     def _see_with(self, node: ast.AsyncWith) -> None:
         for item in node.items:
-            self._ask(item.context_expr, ONE)
+            self._demand(item.context_expr, ONE)
 
     def _see_call(self, node: ast.Call) -> None:
         function = node.func
@@ -242,26 +245,28 @@ class Scope:
             name = function.id
         else:
             return
-        path = dotted(function)
+        path = dotted_name(function)
         if path is not None:
             if path.partition(".")[0] in _OUR_NAMESPACES:
                 return
             self._calls.setdefault(path, []).append(node)
         if name == "start_soon":
             first = node.args[0] if node.args else None
-            self._hand(first if isinstance(first, ast.Call) and dotted(first.func) in _PARTIAL else node)
+            self._add_passing_call(
+                first if isinstance(first, ast.Call) and dotted_name(first.func) in _PARTIAL else node
+            )
         elif name == "gather":
             for argument in node.args:
-                self._ask(argument, ONE)
+                self._demand(argument, ONE)
         elif name in _FIRST:
-            keyword, asked = _FIRST[name]
+            keyword, demand = _FIRST[name]
             for argument in node.args[:1] or [one.value for one in node.keywords if one.arg == keyword]:
-                self._ask(argument, asked)
+                self._demand(argument, demand)
         elif path is not None and node.args:
             self._runs.append((path, node.args[0]))
 
 
-_SEEN: Final[dict[type[ast.AST], Callable[[Scope, Any], None]]] = {
+_VISITORS: Final[dict[type[ast.AST], Callable[[Scope, Any], None]]] = {
     ast.Await: Scope._see_await,
     ast.Assign: Scope._see_assign,
     ast.AnnAssign: Scope._see_one_assign,
@@ -275,8 +280,8 @@ _SEEN: Final[dict[type[ast.AST], Callable[[Scope, Any], None]]] = {
 }
 
 
-def dotted(node: ast.expr) -> str | None:
-    """`a.b.c` of such an expression, None of any other."""
+def dotted_name(node: ast.expr) -> str | None:
+    """The name `a.b.c` if the expression is one, else None."""
     names: list[str] = []
     while isinstance(node, ast.Attribute):
         names.append(node.attr)

@@ -1,7 +1,7 @@
-"""A class workflow as an entry of its module: made anew for each run, driven to its end, its doors those of the run's host.
+"""ClassEntry: runs a class workflow as the entry of its module; used by `entry.find_entry`.
 
-The class itself does not notice: `drive` is the same code as in a user's script. Its state is `session_state` of `ambient`, which the
-host has filled before and stores afterwards.
+It makes a new instance for each run, runs it to its end, and gives it the doors of the run's host (`HostDoors`). The class runs the same
+code as in a user's script. Its state is `ambient.session_state`, which the host fills before the run and stores afterwards.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class ClassEntry:
         self._is_awaited = not is_run and body.kind_of(own) != "generator"
 
     def read(self, namespace: Mapping[str, Any], own_modules: Collection[str]) -> Signature:
-        """What the body takes. The result is what the response holds, of which no annotation says anything. Raises SchemaError."""
+        """The body's parameters. No annotation describes the result, which is the response's content. Raises SchemaError."""
         signature = read(self.run, namespace, own_modules, returns=UNSAID)
-        instance = self._first_made(signature.line)
+        instance = self._try_to_make(signature.line)
         if instance.storage is not None:
             message = f"{self._kind.__name__} has a storage: here its state is stored with its runs, and that storage is left alone"
             signature.notes += (Remark("storage_ignored", message, signature.line),)
@@ -52,44 +52,47 @@ class ClassEntry:
         positional, keyword = signature.bind(arguments)
         return partial(self._perform, info), positional, keyword
 
-    def _first_made(self, line: int | None) -> Workflow:
-        """Tried once before it is published: that it cannot be made should be said to its author, not to each caller."""
+    def _try_to_make(self, line: int | None) -> Workflow:
+        """Make an instance once, before publication, so that the author and not each caller learns that its __init__ fails."""
         name = self._kind.__name__
         if missing := sorted(getattr(self._kind, "__abstractmethods__", ())):
             raise SchemaError(
-                f"{name} is abstract: it has no body for {', '.join(missing)}", line=line,
+                f"{name} is abstract: it has no body for {', '.join(missing)}",
+                line=line,
                 hint="Write that body; or begin the class's name with _ if it is only a base of others.",
-            )  # fmt: skip
+            )
         try:
             return self._kind()
         except Exception as error:  # the author's __init__
-            if isinstance(error, TypeError) and not _takes_nothing(self._kind):
+            if isinstance(error, TypeError) and not _needs_no_arguments(self._kind):
                 raise SchemaError(
-                    f"{name} cannot be made without arguments: {error}", line=line,
+                    f"{name} cannot be made without arguments: {error}",
+                    line=line,
                     hint="Give every parameter of its __init__ a default, and take what differs between runs as parameters of run().",
-                ) from error  # fmt: skip
+                ) from error
             raise ConstructorFailed(
-                f"{name} cannot be made: its __init__ raised {type(error).__name__}: {error}", line=line,
+                f"{name} cannot be made: its __init__ raised {type(error).__name__}: {error}",
+                line=line,
                 hint="Correct it; what needs a key, a file or the network belongs into run().",
-            ) from error  # fmt: skip
+            ) from error
 
     def _perform(self, info: RunInfo, /, *args: Any, **kwargs: Any) -> Any:
-        """One run, to its end. What it gives on the way goes through the doors; its result is the whole content.
+        """Run the body to its end. Its items and texts go through the doors; the result is the whole content.
 
-        Of a body that is written async it is an awaitable: the host's loop is to run it, which knows the run's tasks.
+        An async body gives an awaitable, which the host's event loop runs: that loop knows the run's tasks.
         """
         doors = HostDoors(info)
         with _serving(doors):
             made = self._kind()
             value = (made.arun if self._is_awaited else made.run)(*args, **kwargs)
             if inspect.isawaitable(value) or inspect.isasyncgen(value):
-                return _awaited(value, doors)
+                return _run_async(value, doors)
             if isinstance(value, Iterator):
                 _exhaust(value)
         return doors.content
 
 
-async def _awaited(value: Any, doors: HostDoors) -> Any:
+async def _run_async(value: Any, doors: HostDoors) -> Any:
     with _serving(doors):
         if inspect.isawaitable(value):
             value = await value
@@ -107,11 +110,11 @@ def _exhaust(items: Iterator[Any]) -> None:
 
 
 def _serving(doors: HostDoors) -> AbstractContextManager[None]:
-    """The run itself gets these doors; runs that its body starts are what they are in a script."""
+    """Give these doors to the run itself. Runs that its body starts behave as in a script."""
     return serving(lambda workflow, parent: doors if parent is None else None)
 
 
-def _takes_nothing(kind: type[Workflow]) -> bool:
+def _needs_no_arguments(kind: type[Workflow]) -> bool:
     try:
         inspect.signature(kind.__init__).bind(kind)
     except TypeError:
@@ -120,10 +123,10 @@ def _takes_nothing(kind: type[Workflow]) -> bool:
 
 
 class HostDoors:
-    """RunDoors of one run that a host has begun: its ids, its state, its way to tell.
+    """Implements RunDoors for a run that a host has started: its ids, its state, its events.
 
-    A stream that holds no RunResponse and no event, only values of the author's own, has the list of them as its result, as it
-    would in the other styles.
+    A stream may hold only values of the author's own, without a RunResponse or an event. Its result is then the list of these values, as
+    in the other styles.
     """
 
     def __init__(self, info: RunInfo) -> None:
@@ -137,9 +140,12 @@ class HostDoors:
         self._defaults = frozenset(state.pop(DEFAULTS_KEY, ()))
         self._keep_aside(self._defaults)
         return Opened(
-            self._info.run_id, self._info.session_id, self._info.workflow_name,
-            state if self._info.has_state else dict(state), self._defaults,
-        )  # fmt: skip
+            self._info.run_id,
+            self._info.session_id,
+            self._info.workflow_name,
+            state if self._info.has_state else dict(state),
+            self._defaults,
+        )
 
     def emit(self, type: Literal["text", "item", "log"], data: dict[str, Any], /) -> None:
         ambient.emit(type, data)
@@ -149,7 +155,7 @@ class HostDoors:
             self._own.append(data["value"])
 
     def replace_state(self, state: dict[str, Any], /) -> None:
-        """The body has given itself another dict: that is stored and brought up to date now."""
+        """The body has assigned another dict to its session_state: store that one from now on."""
         if self._info.has_state:
             ambient.replace(state)
 
@@ -165,7 +171,7 @@ class HostDoors:
     def _put(self, state: dict[str, Any], defaults: frozenset[str]) -> None:
         if not self._info.has_state:
             return
-        if state is not ambient.session_state:  # the body gave itself another dict
+        if state is not ambient.session_state:  # the body has assigned another dict
             kept = dict(state)
             ambient.session_state.clear()
             ambient.session_state.update(kept)

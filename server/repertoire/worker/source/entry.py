@@ -1,6 +1,6 @@
-"""What of a module is run: found in one place for every style of writing a workflow, and made ready for one run.
+"""Entry: finds the function or class of a module to run, in any style, and binds a caller's arguments to it; used by Process.
 
-A further style is a further class with the members of Entry, and a further case in `find_entry`.
+To add a style, write another class with the members of Entry and add a case to `find_entry`. The class style is in `class_entry`.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ _CONTEXT_TYPES: Final = frozenset({"Context", "FlueContext"})
 
 
 class NoRun(Exception):
-    """The module has nothing that can be run."""
+    """Raised when the module has nothing that can be run."""
 
 
 Bound = tuple[Callable[..., Any], list[Any], dict[str, Any]]
-"""What to call for one run, and with what."""
+"""The callable of one run, with its positional and keyword arguments."""
 
 
 class Entry(Protocol):
-    """One way into a module. Lives for one run: it holds the module's own function or class."""
+    """One way to run a module. Lives for one run, because it holds the module's own function or class."""
 
     style: Style
     run: Any
     """The callable whose signature and docstring are read."""
 
     def read(self, namespace: Mapping[str, Any], own_modules: Collection[str]) -> Signature:
-        """What it takes and gives. Raises SchemaError."""
+        """Its parameters and its result. Raises SchemaError."""
 
     def bind(self, signature: Signature, info: RunInfo, arguments: Mapping[str, Any]) -> Bound:
-        """Check a caller's arguments and make one run ready. Raises ArgumentError with every problem in it."""
+        """Check a caller's arguments and prepare one run. Raises ArgumentError with every problem in it."""
 
 
 class FunctionEntry:
@@ -60,9 +60,9 @@ class FunctionEntry:
     def bind(self, signature: Signature, info: RunInfo, arguments: Mapping[str, Any]) -> Bound:
         positional, keyword = signature.bind(arguments)
         if signature.injected:
-            assert isinstance(signature.arguments, Parameters)  # only a context's payload is anything else
-            keyword.update(_injected(signature, info, signature.arguments.by_name(positional, keyword)))
-        return _begun(self.run, info), positional, keyword
+            assert isinstance(signature.arguments, Parameters)  # only ContextEntry has payloads of another class
+            keyword.update(_injections(signature, info, signature.arguments.by_name(positional, keyword)))
+        return _with_clean_state(self.run, info), positional, keyword
 
 
 class ContextEntry:
@@ -83,12 +83,12 @@ class ContextEntry:
             sent: Any = signature.arguments.by_name(positional, keyword)
         else:
             sent = positional.pop()
-        keyword.update(_injected(signature, info, sent))
-        return _begun(self.run, info), [_context(info, sent), *positional], keyword
+        keyword.update(_injections(signature, info, sent))
+        return _with_clean_state(self.run, info), [_context(info, sent), *positional], keyword
 
 
-def _begun(run: Callable[..., Any], info: RunInfo) -> Callable[..., Any]:
-    """A class that had this name before may have left something beside its state, which no other style is to see."""
+def _with_clean_state(run: Callable[..., Any], info: RunInfo) -> Callable[..., Any]:
+    """The callable, which first removes DEFAULTS_KEY from the state: a class workflow of this name may have left it there earlier."""
     if not info.has_state:
         return run
 
@@ -100,7 +100,7 @@ def _begun(run: Callable[..., Any], info: RunInfo) -> Callable[..., Any]:
 
 
 def find_entry(module: ModuleType, class_name: str | None = None) -> Entry:
-    """The module's way in: its `run`, or the class that is called so. Raises NoRun."""
+    """The entry of the module: its `run`, or the class of this name. Raises NoRun."""
     if class_name is not None:
         return _class_entry(module, class_name)
     run = getattr(module, "run", None)
@@ -125,8 +125,10 @@ def _class_entry(module: ModuleType, name: str) -> Entry:
 
 
 def _context_parameter(run: Any, namespace: Mapping[str, Any]) -> str | None:
-    """The name of the first parameter when it is the Context: by its type, or by its name where nothing else is said of it."""
-    if type(run) is FunctionType and not hasattr(run, "__wrapped__"):  # nearly always: spare each run the general way
+    """The name of the first parameter if it is the Context: by its type, or by its name when it has no annotation."""
+    if type(run) is FunctionType and not hasattr(
+        run, "__wrapped__"
+    ):  # nearly always, and faster than inspect.signature
         function: Any = run
         first = run.__code__.co_varnames[0] if run.__code__.co_argcount else None
     else:
@@ -140,21 +142,21 @@ def _context_parameter(run: Any, namespace: Mapping[str, Any]) -> str | None:
     if first == CONTEXT_NAME:
         return first
     if isinstance(written, str) and not re.search(r"Context\b", written):
-        return None  # most annotations, where a module has postponed them
+        return None  # decides most annotations of a module with postponed annotations
     return first if _is_context(annotation_of(function, first, namespace)) else None
 
 
 def _first_parameter(run: Any) -> str | None:
     try:
         parameters = list(inspect.signature(run).parameters.values())
-    except (ValueError, TypeError):  # `read` says why
+    except (ValueError, TypeError):  # `read` reports the reason
         return None
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return parameters[0].name if parameters and parameters[0].kind in positional else None
 
 
 def _is_context(annotation: Any) -> bool:
-    if isinstance(annotation, str):  # it does not resolve: imported for type checkers only
+    if isinstance(annotation, str):  # unresolved: its import is for type checkers only
         return annotation.partition("[")[0].rpartition(".")[2].strip() in _CONTEXT_TYPES
     kind = get_origin(annotation) or annotation
     if not isinstance(kind, type):
@@ -168,7 +170,7 @@ def _context(info: RunInfo, payload: Any) -> Context[Any]:
     return Context(payload, run_id=info.run_id, workflow_name=info.workflow_name, env=info.env)
 
 
-def _injected(signature: Signature, info: RunInfo, payload: Any) -> dict[str, Any]:
+def _injections(signature: Signature, info: RunInfo, payload: Any) -> dict[str, Any]:
     return {
         name: _context(info, payload) if name == CONTEXT_NAME else unavailable.BY_NAME[name]
         for name in signature.injected

@@ -1,6 +1,7 @@
-"""Loading one version: its module executed afresh for each run, the modules beside it answered by `Siblings`, all gone after it.
+"""Loader: executes a version's module anew for each run and removes it afterwards; used by Process.
 
-Compiled code and, where its types allow, the signature are kept by key; nothing else of a run reaches the next.
+`Siblings` finds the modules beside it. `Versions` keeps compiled code by key, and the signature where its types allow.
+Nothing else of a run reaches the next one.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from ...signature.schema import Signature
 from ...wire import Code
 from ..link.threads import foreign
 from ..replay.run_clock import RunClock
-from ..surroundings.heap import names_insides
+from ..surroundings.heap import may_change_functions
 from .entry import Entry
 from .shims import builtins_for
 from .siblings import Siblings, Tree
-from .transform import compiled
+from .transform import compile_source
 
 PACKAGE = "repertoire_workflow"
-"""Workflow modules are named as if they lay in it; pickle, for one, imports the parent of a module it is given."""
+"""The package in the names of workflow modules. It exists because pickle, for one, imports the parent of a module."""
 
 
 sys.modules[PACKAGE] = ModuleType(PACKAGE)
@@ -34,7 +35,7 @@ sys.modules[PACKAGE].__path__ = []
 
 
 class BadSyntax(Exception):
-    """The source does not compile; `line` is where."""
+    """Raised when the source does not compile. `line` is the line of the error."""
 
     def __init__(self, message: str, line: int | None) -> None:
         super().__init__(message)
@@ -42,15 +43,17 @@ class BadSyntax(Exception):
 
 
 class Version:
-    """One version's code, compiled at first need. `signature` is kept only when it holds nothing of a run."""
+    """One version's code, compiled at first need. `signature` is kept only when it holds no object of a run."""
 
     def __init__(self, code: Code) -> None:
         self.code = code
         self.name = f"{PACKAGE}.{code.name}"
         self.tree = Tree(code)
         self.own_modules = {self.name, *(module.name for module in code.modules)}
-        """Whose types are new in each run."""
-        self.names_insides = any(map(names_insides, (code.source, *(module.source for module in code.modules))))
+        """Names of modules whose types are new in each run."""
+        self.may_change_functions = any(
+            map(may_change_functions, (code.source, *(module.source for module in code.modules)))
+        )
         self.signature: Signature | None = None
         self._compiled: CodeType | None = None
         self._lines = {code.filename: code.source.splitlines(keepends=True)}
@@ -63,7 +66,7 @@ class Version:
     def main(self) -> CodeType:
         """Raises BadSyntax."""
         try:
-            self._compiled = self._compiled or compiled(self.code.source, self.code.filename)
+            self._compiled = self._compiled or compile_source(self.code.source, self.code.filename)
             return self._compiled
         except SyntaxError as error:
             raise BadSyntax(error.msg, error.lineno) from error
@@ -71,13 +74,13 @@ class Version:
             raise BadSyntax(f"the source cannot be compiled: {error or type(error).__name__}", None) from error
 
     def show_lines(self) -> None:
-        """Let tracebacks show the source of this version, not of the file as it is now."""
+        """Make tracebacks show this version's source instead of the file's present text."""
         for filename, lines in self._lines.items():
             linecache.cache[filename] = (sum(map(len, lines)), None, lines, filename)
 
 
-class Library:
-    """The versions this process has loaded. Never forgets one: the host counts on it and sends only the key."""
+class Versions:
+    """The versions that this process has loaded. It never forgets one, because the host then sends only the key."""
 
     def __init__(self) -> None:
         self._versions: dict[str, Version] = {}
@@ -86,28 +89,28 @@ class Library:
         self.loaded_version: Version | None = None
 
     def owns(self, name: str) -> bool:
-        """Whether this module is the version's that runs now."""
-        return name.startswith(f"{PACKAGE}.") or self._finder.gave(name)
+        """True if this module belongs to the version that runs now."""
+        return name.startswith(f"{PACKAGE}.") or self._finder.has_found(name)
 
     def version(self, key: str, code: Code | None) -> Version | None:
-        """None when neither the host sent its code nor this process has it."""
+        """The version with this key. None: the host did not send its code and this process does not have it."""
         if code is not None and key not in self._versions:
             self._versions[key] = Version(code)
         return self._versions.get(key)
 
     @contextmanager
-    def loaded(self, version: Version, clock: RunClock | None = None) -> Iterator[ModuleType]:
-        """The module, executed, for as long as a run takes. Raises BadSyntax, and whatever its top level raises.
+    def load(self, version: Version, clock: RunClock | None = None) -> Iterator[ModuleType]:
+        """Execute the module and give it for the duration of one run. Raises BadSyntax, and everything that its top level raises.
 
-        `clock` is what its code, and that of its bundled modules, sees as time and chance; None: the real ones.
+        Its code and its bundled modules take time and random values from `clock`; None: the real ones.
 
-        What its globals held is let go at the end: left to the collector, a large one could stay for hundreds of runs.
+        At the end the module's globals are cleared. If the garbage collector had to do it, a large one could stay for hundreds of runs.
         """
-        compiled = version.main()
+        code = version.main()
         threads = len(foreign())
         module = self._register(version, builtins_for(clock))
         try:
-            exec(compiled, module.__dict__)
+            exec(code, module.__dict__)
         except BaseException:
             self._forget(version)
             raise
@@ -115,7 +118,7 @@ class Library:
             yield module
         finally:
             ours = self._forget(version)
-            if len(foreign()) <= threads:  # else threads of the body still run in it
+            if len(foreign()) <= threads:  # otherwise threads of the body still use the module
                 for one in (module, *ours):
                     one.__dict__.clear()
 
@@ -130,8 +133,10 @@ class Library:
         return module
 
     def _place_finder(self) -> None:
-        """Behind all others but the one for other systems' names: installed packages win over a file beside the workflow, and that
-        over our stand-in."""
+        """Put our finder behind all finders except CompatFinder.
+
+        So installed packages win over a file beside the workflow, and that file wins over our stand-in modules.
+        """
         if self._placed_among == sys.meta_path and self._finder in self._placed_among:
             return
         finders = [finder for finder in sys.meta_path if finder is not self._finder]
@@ -140,14 +145,14 @@ class Library:
         sys.meta_path[:] = self._placed_among = finders
 
     def _forget(self, version: Version) -> list[ModuleType]:
-        """Take the version's modules out of sys.modules; those beside it are returned."""
+        """Take the version's modules out of sys.modules. Gives the modules beside the main one."""
         self.loaded_version = None
         sys.modules.pop(version.name, None)
         return self._finder.end()
 
 
 def furnish(module: ModuleType, version: Version, builtins: dict[str, Any]) -> None:
-    """What a workflow's module has before its code is executed."""
+    """Put the names into a workflow's module that it has before its code is executed."""
     module.__file__ = version.code.filename
     module.__package__ = version.code.package or None
     module.__dict__.update(
@@ -167,8 +172,8 @@ def furnish(module: ModuleType, version: Version, builtins: dict[str, Any]) -> N
     )
 
 
-def signature(version: Version, module: ModuleType, entry: Entry) -> Signature:
-    """Kept for the version's next run when all its types outlive this one. Raises SchemaError."""
+def signature_of(version: Version, module: ModuleType, entry: Entry) -> Signature:
+    """The entry's signature. It is kept for the next run if all its types outlive this one. Raises SchemaError."""
     if version.signature is not None:
         return version.signature
     found = entry.read(module.__dict__, version.own_modules)

@@ -1,4 +1,4 @@
-"""What a run's host says of it to the body's side."""
+"""RunInfo: ids, environment and limits of one run; given to an Entry when it binds the run's arguments."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 DEFAULTS_KEY: Final = "__defaults__"
-"""Where a class workflow's stored state keeps which constructor defaults it has been given: one that was deleted since stays deleted.
-No body sees it."""
+"""Key in a class workflow's stored state: the names of constructor defaults that the state has received.
+
+A default that the body has deleted stays deleted. No body sees this key.
+"""
 
 
 class RunInfo(NamedTuple):
-    """Which run it is. `env` holds the variables that the body may see; `has_state`, whether session state is loaded and kept."""
+    """`env` holds the environment variables that the body may see. `has_state` is true when session state is loaded and stored."""
 
     run_id: str
     workflow_name: str

@@ -1,7 +1,8 @@
-"""The builtins of workflow files: their imports of `time`, `random`, `uuid` give the run's own, and the helpers of `transform`.
+"""Shims: makes the builtins of workflow files; used by `loader` and by children that can import the workflow.
 
-They are put into the globals of the workflow's module and of the modules bundled with it, as `__builtins__`. Only code
-executed in those globals sees them; libraries import the real modules and see real time.
+In them `import` of `time`, `random` and `uuid` gives the run's own modules, and the helpers of `transform` are defined. The loader puts
+them as `__builtins__` into the globals of the workflow's module and of its bundled modules. Only code executed in those globals sees
+them: libraries import the real modules and see the real time.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ _MAKERS: Final[dict[str, tuple[ModuleType, Callable[[RunClock], Mapping[str, Any
 
 
 def builtins_for(clock: RunClock | None) -> dict[str, Any]:
-    """One dict per run, shared by all its modules; without a clock (a module is only looked at) time and chance are real.
+    """One dict per run, shared by all its modules. Without a clock (the module is only inspected), time and random are real.
 
-    A copy made now and not once: what a library put into `builtins` is there for workflow files too.
+    It copies `builtins` anew for each run, so that workflow files also see names that a library has added there.
     """
     names = {
         **vars(builtins),
@@ -49,7 +50,7 @@ def builtins_for(clock: RunClock | None) -> dict[str, Any]:
 
 
 def aio(function: Any) -> Any:
-    """A door's form for `await`; any other function so that a door whose value it returns knows that this is awaited."""
+    """A door's form for `await`. Any other function is wrapped: if it returns a door's value, the door then knows that it is awaited."""
     kind = type(function)
     if kind is FunctionType:
         return function if function.__code__.co_flags & CO_COROUTINE else partial(call_awaited, function)
@@ -59,7 +60,7 @@ def aio(function: Any) -> Any:
 
 
 def decorator(function: Any) -> Any:
-    """A door's form for `@`, where it has one; any other function as it is."""
+    """A door's form for `@`, if it has one. Any other function is returned unchanged."""
     if getattr(type(function), "is_door", False) is True:
         return getattr(function, "decorator", function)
     return function
@@ -71,7 +72,7 @@ def _unchanged(value: _T) -> _T:
 
 def _import_for(clock: RunClock) -> Callable[..., Any]:
     real = builtins.__import__
-    made: dict[str, ModuleType] = {}
+    modules: dict[str, ModuleType] = {}
 
     def __import__(
         name: str,
@@ -81,13 +82,15 @@ def _import_for(clock: RunClock) -> Callable[..., Any]:
         level: int = 0,
     ) -> Any:
         if level == 0 and name in _MAKERS:
-            return made.get(name) or made.setdefault(name, _made(name, clock))  # two threads must get one module
+            return modules.get(name) or modules.setdefault(
+                name, _make_module(name, clock)
+            )  # two threads must get one module
         return real(name, globals, locals, fromlist, level)
 
     return __import__
 
 
-def _made(name: str, clock: RunClock) -> ModuleType:
+def _make_module(name: str, clock: RunClock) -> ModuleType:
     real, maker = _MAKERS[name]
     module = ModuleType(name)
     vars(module).update(vars(real))

@@ -1,9 +1,12 @@
-"""Siblings: what lies beside and below a workflow file, as its version has stored it, imported by Python's own rules.
+"""Siblings: import finder for the modules and data files beside a workflow file, from its stored version; used by `loader`.
 
-A version's modules and data are a tree of files that need not be on the disk (any more). `Siblings` answers the import system for
-the folders of that tree: for entries of `sys.path` and of packages' `__path__` by a path hook, for the file's own folder as the last
-finder of all. So packages, relative imports, namespace packages and the order of `sys.path` are what they are in plain Python. What a
-body reaches by `sys.path` and reading the source has not found comes from the disk, as it is now.
+A version's modules and data form a `Tree` of files, which may no longer be on the disk. `Siblings` answers the import system for the
+folders of this tree:
+
+1. A path hook answers for entries of `sys.path` and of packages' `__path__`.
+2. For the file's own folder it is a finder behind the others.
+3. So packages, relative imports, namespace packages and the order of `sys.path` behave as in plain Python.
+4. A module that a body reaches through `sys.path`, and that the version has not stored, comes from the disk in its present form.
 """
 
 from __future__ import annotations
@@ -20,17 +23,17 @@ from typing import IO, Any, Final
 
 from ...wire import Code, Module
 from ..surroundings.import_watch import imports
-from .transform import compiled
+from .transform import compile_source
 
 _INSTALLED: Final = ("site-packages", "dist-packages")
 
 
 class Tree:
-    """The files of one version by their paths. Folders are those above them, up to the file's own and its package's."""
+    """The files of one version by path, and the folders above them, up to the workflow file's own folder and its package's."""
 
     def __init__(self, code: Code) -> None:
         self.folder = os.path.dirname(code.filename)
-        if not os.path.isabs(self.folder):  # the file of no disk
+        if not os.path.isabs(self.folder):  # the source has no file on a disk
             self.folder = f"/{code.filename}"
         self._real = os.path.realpath(self.folder)
         depth = code.package.count(".") + 1 if code.package else 0
@@ -48,7 +51,7 @@ class Tree:
         self._compiled: dict[str, CodeType] = {}
 
     def of(self, entry: str) -> str | None:
-        """The folder that an entry of a path means, if it is one of ours or below the file's own."""
+        """The folder for an entry of `sys.path` or `__path__`, if it is one of the tree or below the workflow file's own folder."""
         if entry in self.folders:
             return entry
         path = os.path.abspath(entry)
@@ -60,7 +63,7 @@ class Tree:
     def module_code(self, path: str) -> CodeType:
         code = self._compiled.get(path)
         if code is None:
-            code = self._compiled[path] = compiled(self.modules[path].source, path)
+            code = self._compiled[path] = compile_source(self.modules[path].source, path)
         return code
 
     def _path_of(self, module: Module) -> str:
@@ -72,49 +75,49 @@ class Tree:
 
 
 class Siblings(MetaPathFinder):
-    """One per process. `tree` is that of the version that is loaded now; None: there is nothing to answer."""
+    """One per process. `tree` belongs to the version that is loaded now. None: no version is loaded."""
 
     def __init__(self) -> None:
         self.tree: Tree | None = None
         self.builtins: dict[str, Any] = {}
-        self._given: dict[str, ModuleSpec] = {}
+        self._found: dict[str, ModuleSpec] = {}
         self._hooked: set[str] = set()
         self._names: set[str] = set()
         self._hooks: list[Any] = [self._hook]
 
     def begin(self, tree: Tree, builtins: dict[str, Any], names: set[str]) -> None:
-        """From now on answer from this tree. The names of what is imported are added to `names`."""
+        """From now on answer from this tree. Names of imported modules are added to `names`."""
         self.tree, self.builtins, self._names = tree, builtins, names
         if sys.path_hooks[:1] != self._hooks:
             sys.path_hooks[:] = [*self._hooks, *(hook for hook in sys.path_hooks if hook not in self._hooks)]
-        for folder in tree.folders:  # somebody may have looked there before us
+        for folder in tree.folders:  # an import may have cached a finder for it already
             sys.path_importer_cache.pop(folder, None)
 
     def end(self) -> list[ModuleType]:
-        """Take what was imported out of sys.modules; the modules are returned."""
+        """Take the imported modules out of sys.modules and give them."""
         self.tree, tree = None, self.tree
         self.builtins = {}
-        if not self._given and not self._hooked:
+        if not self._found and not self._hooked:
             return []
         gone = []
-        for name, spec in self._given.items():
+        for name, spec in self._found.items():
             module = sys.modules.get(name)
-            if module is not None and _is_of(tree, module, spec):
+            if module is not None and _is_module_of(tree, module, spec):
                 gone.append(sys.modules.pop(name))
         for entry in self._hooked:
             sys.path_importer_cache.pop(entry, None)
-        self._given.clear()
+        self._found.clear()
         self._hooked.clear()
         return gone
 
-    def gave(self, name: str) -> bool:
-        """Whether a module of this name was found here since the version was loaded."""
-        return name in self._given
+    def has_found(self, name: str) -> bool:
+        """True if this finder has found a module of this name since the version was loaded."""
+        return name in self._found
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Of the file's own folder, and that of its package. Submodules are found by the path hook."""
+        """Search the file's own folder and its package's. The path hook finds submodules."""
         if (tree := self.tree) is None or path is not None:
             return None
         found = [self.find_in(tree, folder, fullname) for folder in dict.fromkeys((tree.folder, tree.base))]
@@ -130,12 +133,12 @@ class Siblings(MetaPathFinder):
         elif file in tree.modules or (disk and os.path.isfile(file)):
             spec = self._spec(tree, fullname, file, None)
         elif disk and (extension := _extension(folder, fullname)) is not None:
-            return extension  # of machine code there is one for the life of the process
+            return extension  # an extension module stays loaded for the life of the process
         elif base in tree.folders or (disk and os.path.isdir(base)):
             spec = ModuleSpec(fullname, None, is_package=True)
             spec.submodule_search_locations = [base]
         if spec is not None:
-            self._given[fullname] = spec
+            self._found[fullname] = spec
             self._names.add(fullname)
         return spec
 
@@ -156,7 +159,7 @@ class Siblings(MetaPathFinder):
 
 
 class FolderFinder:
-    """One folder of the tree, as an entry of a path."""
+    """Finder for one folder of the tree, as an entry of `sys.path` or `__path__`."""
 
     def __init__(self, siblings: Siblings, tree: Tree, folder: str) -> None:
         self._siblings = siblings
@@ -183,7 +186,7 @@ class FolderFinder:
 
 
 class SiblingLoader(InspectLoader):
-    """One file of the tree. Has what Python's own loader of a file has, as far as it is documented."""
+    """Loader of one file of the tree, with the documented methods of Python's own file loader."""
 
     def __init__(self, tree: Tree, path: str, builtins: dict[str, Any]) -> None:
         self.path = path
@@ -192,7 +195,7 @@ class SiblingLoader(InspectLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         module.__dict__["__builtins__"] = self._builtins
-        module.__file__ = self.path  # not by the spec's has_location: that also works out where a .pyc would be
+        module.__file__ = self.path  # the spec's has_location would do it, but also computes the path of a .pyc
         code = self.get_code(module.__name__)
         with imports.of_the_body():
             exec(code, module.__dict__)
@@ -200,7 +203,7 @@ class SiblingLoader(InspectLoader):
     def get_code(self, fullname: str) -> CodeType:
         if self.path in self._tree.modules:
             return self._tree.module_code(self.path)
-        return compiled(self.get_source(fullname), self.path)
+        return compile_source(self.get_source(fullname), self.path)
 
     def get_source(self, fullname: str) -> str:
         return self.get_data(self.path).decode("utf-8-sig")
@@ -230,11 +233,11 @@ class _Resources(TraversableResources):
         self._folder = folder
 
     def files(self) -> Traversable:
-        return Stored(self._tree, self._folder)
+        return StoredPath(self._tree, self._folder)
 
 
-class Stored(Traversable):
-    """A path of the tree; what is not stored (it was too large) is what the disk has."""
+class StoredPath(Traversable):
+    """A path of the tree. A file that is not stored, because it was too large, is read from the disk."""
 
     def __init__(self, tree: Tree, path: str) -> None:
         self._tree = tree
@@ -264,7 +267,9 @@ class Stored(Traversable):
         return self._path in self._tree.data or self._path in self._tree.modules or os.path.isfile(self._path)
 
     def joinpath(self, *descendants: str | os.PathLike[str]) -> Traversable:
-        return Stored(self._tree, os.path.normpath(os.path.join(self._path, *(os.fspath(one) for one in descendants))))
+        return StoredPath(
+            self._tree, os.path.normpath(os.path.join(self._path, *(os.fspath(one) for one in descendants)))
+        )
 
     def __truediv__(self, child: str | os.PathLike[str]) -> Traversable:
         return self.joinpath(child)
@@ -284,8 +289,8 @@ def _extension(folder: str, fullname: str) -> ModuleSpec | None:
     return FileFinder(folder, (ExtensionFileLoader, list(EXTENSION_SUFFIXES))).find_spec(fullname)
 
 
-def _is_of(tree: Tree | None, module: ModuleType, spec: ModuleSpec) -> bool:
-    """Whether this is the module that was found, and not another that somebody has put under its name."""
+def _is_module_of(tree: Tree | None, module: ModuleType, spec: ModuleSpec) -> bool:
+    """True if this is the module that we found. A body may have put another module under its name."""
     if spec.loader is not None:
         return getattr(module, "__spec__", None) is spec
     return tree is not None and any(tree.of(entry) for entry in getattr(module, "__path__", ()))

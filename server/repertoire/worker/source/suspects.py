@@ -1,6 +1,7 @@
-"""Suspects: what in a workflow's text most likely gave another value when the body was begun again; used by faults.
+"""Suspects: finds the parts of a source that most likely gave another value when its body was run again; used by `faults`.
 
-The run's own `time`, `random` and `uuid`, and the global generators of numpy and torch, repeat. What is here does not.
+The run's own `time`, `random` and `uuid`, and the global generators of numpy and torch, give the same values again.
+The things in this table do not.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _SEARCHES: Final = tuple((re.compile(pattern), words) for pattern, words in _KIN
 
 
 def suspects(source: str) -> str | None:
-    """The first few of them with their lines, likeliest first; None: nothing is known that would explain it."""
+    """The first few suspects with their lines, the likeliest first. None: the source contains none of them."""
     lines = [line.partition("#")[0] for line in source.splitlines()]
     found: list[str] = []
     for search, words in _SEARCHES:

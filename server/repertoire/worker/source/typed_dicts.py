@@ -1,4 +1,4 @@
-"""One TypedDict for pydantic, in every process that loads workflows."""
+"""TypedDict: makes both TypedDict classes the one that pydantic reads; used by every process that loads workflows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def accept_typed_dicts() -> None:
-    """Before Python 3.12 pydantic reads only typing_extensions' TypedDict; here both names mean that one."""
+    """Replace typing's TypedDict by that of typing_extensions: before Python 3.12 pydantic reads only the latter."""
     if sys.version_info < (3, 12):
         import typing
 

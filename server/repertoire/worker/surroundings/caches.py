@@ -1,7 +1,7 @@
-"""Caches: names of the standard library that a run may change and that say nothing to the next one; used by Heap.
+"""Caches: table of standard library names that a run may change without effect on the next run; used by Heap.
 
-They are caches and counters, or `anew` puts them back. A name that is missing here costs a process whenever it changes; a name that is
-here is not compared. Compiled patterns that a module makes at first need are known without this table.
+They are caches and counters, or `resets` puts them back. Names in this table are not compared. A cache that is missing here costs a process
+each time it changes. Compiled patterns that a module makes at first use are recognized without this table.
 """
 
 from __future__ import annotations

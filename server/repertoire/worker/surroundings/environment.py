@@ -1,4 +1,4 @@
-"""Environment: the variables of the process as Python and as C see them, put back after each run; used by Anew."""
+"""Environment: puts back the environment variables after each run, as Python and as C see them; used by Resets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Environment:
         self._lines = _lines()
 
     def put_back(self) -> None:
-        os.environ = _ENVIRON  # noqa: B003  # the real one, which changes the environment
+        os.environ = _ENVIRON  # noqa: B003  # the real object: its items set the process's variables
         _ENVIRON._data = _DATA
         if self._first != _DATA:
             self._write()
@@ -37,7 +37,7 @@ class Environment:
                 os.putenv(name, value)
 
     def _write_c(self) -> None:
-        """What `os.putenv` and C code have changed."""
+        """Undo changes by `os.putenv` and by C code."""
         found = {name: value for name, _, value in (line.partition(b"=") for line in _lines())}
         for name in found.keys() - self._first.keys():
             os.unsetenv(name)
@@ -47,7 +47,7 @@ class Environment:
 
 
 def _lines() -> list[bytes]:
-    """What programs that are started see. Raises nothing; empty where it is not found."""
+    """C's `environ`, which started programs inherit. Raises nothing. Empty where it is not found."""
     try:
         lines = _LINES.in_dll(_LIBRARY, "environ")
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""Groups: things of one kind with the values they held, compared in C; used by Heap.
+"""Groups: hold items of one kind (namespaces, lists, functions) with their former values, and compare them in C; used by Heap.
 
-What changes process-wide is seldom more than a few dicts, so a group first says, for all its items together, which of them can differ
-at all (`suspects`); only those are then compared item by item.
+A run seldom changes more than a few dicts. So a group first finds the items that may differ, for all items together (`candidates`).
+Only these are then compared one by one (`difference`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from operator import attrgetter, is_, not_
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final
 
-from .written import dict_of, of_dicts, of_functions
+from .written import dict_detector, dict_of, function_detector
 
 _MISSING: Final = object()
 _BY_VALUE: Final = frozenset(
@@ -33,19 +33,19 @@ _BY_VALUE: Final = frozenset(
         BuiltinFunctionType,
     }
 )
-"""Types of which an equal value is the same value: none of them can be changed."""
+"""Immutable types: here an equal value counts as the same value."""
 _PARTS_OF_FUNCTION: Final = (attrgetter("__code__"), attrgetter("__defaults__"), attrgetter("__kwdefaults__"))
 
 
 class Difference:
-    """What one namespace or container held, and what it holds. `keys`: None for what has none."""
+    """Former and present values of one namespace or container. `keys` is None for an item without keys."""
 
     def __init__(
         self, item: Any, keys: tuple[list[Any], list[Any]] | None, before: list[Any], after: list[Any]
     ) -> None:
         self.item = item
         self.is_lazy = False
-        """Whether names that were None are compiled patterns now."""
+        """True if all changed names were None and are compiled patterns now."""
         if keys is not None:
             self._of_names(dict(zip(keys[0], before, strict=True)), dict(zip(keys[1], after, strict=True)))
         else:
@@ -60,21 +60,21 @@ class Difference:
         now = set(map(id, after))
         self.gone = [n for n, value in enumerate(before) if id(value) not in now]
         self.new = ["?"] if len(after) > len(before) else []
-        if not self.gone and not self.new:  # another order of the same
+        if not self.gone and not self.new:  # the same values in another order
             self.gone = [0]
 
     @property
     def keys(self) -> tuple[Any, ...]:
-        """What was changed or is new; never empty."""
+        """Keys that were changed or are new; never empty."""
         return (*self.gone, *self.new) or ("?",)
 
-    def named(self, label: str) -> str:
+    def name_in(self, label: str) -> str:
         changed = self.keys[0]
         return f"{label}.{changed}" if isinstance(changed, str) and changed != "?" else label
 
 
 class Group:
-    """Their values in one flat list: one comparison in C answers for all of them."""
+    """Items whose values are kept in one flat list, so that one comparison in C covers all of them."""
 
     def __init__(self, values: Callable[[Any], Iterable[Any]]) -> None:
         self._values = values
@@ -92,14 +92,16 @@ class Group:
         self._before.append(list(self._values(item)))
         self._flat = None
 
-    def suspects(self) -> Sequence[int]:
-        """The places of those that may differ."""
+    def candidates(self) -> Sequence[int]:
+        """The indexes of the items that may differ."""
         if self._flat is None:
             self._flat = list(chain.from_iterable(self._before))
         try:
             if list(chain.from_iterable(map(self._values, self.items))) == self._flat:
                 return ()
-        except Exception:  # a value that cannot be compared is another one; a thread may be at work
+        except (
+            Exception
+        ):  # a value that cannot be compared counts as different; another thread may also change a container now
             pass
         return range(len(self.items))
 
@@ -107,14 +109,14 @@ class Group:
         before, after = self._before[n], list(self._values(self.items[n]))
         return None if _are_same(before, after) else Difference(self.items[n], None, before, after)
 
-    def take(self, n: int) -> None:
-        """What it holds now is what it shall hold."""
+    def accept(self, n: int) -> None:
+        """Remember the present values of item `n` as its former ones."""
         self._before[n] = list(self._values(self.items[n]))
         self._flat = None
 
 
 class Namespaces(Group):
-    """What has keys. `space` is the dict in which an item's names lie."""
+    """Items with keys. `space` gives the dict that holds an item's names."""
 
     def __init__(
         self, values: Callable[[Any], Iterable[Any]], space: Callable[[Any], dict[Any, Any]] = dict_of
@@ -122,19 +124,19 @@ class Namespaces(Group):
         super().__init__(values)
         self._space = space
         self._keys: list[list[Any]] = []
-        self._spaces: list[dict[Any, Any]] = []  # kept, so that their places in memory stay theirs
-        self._written = of_dicts()
+        self._spaces: list[dict[Any, Any]] = []  # references, so that their addresses in memory are not reused
+        self._detector = dict_detector()
 
     def add(self, label: str, item: Any) -> None:
         space = self._space(item)
-        if self._written is not None:
-            self._written.add(space)
+        if self._detector is not None:
+            self._detector.add(space)
         self._spaces.append(space)
         self._keys.append(list(item))
         super().add(label, item)
 
-    def suspects(self) -> Sequence[int]:
-        return super().suspects() if self._written is None else self._written.look()
+    def candidates(self) -> Sequence[int]:
+        return super().candidates() if self._detector is None else self._detector.look()
 
     def difference(self, n: int) -> Difference | None:
         item = self.items[n]
@@ -144,43 +146,43 @@ class Namespaces(Group):
             return None
         return Difference(item, keys, before, after)
 
-    def take(self, n: int) -> None:
-        super().take(n)
+    def accept(self, n: int) -> None:
+        super().accept(n)
         self._keys[n] = list(self.items[n])
 
     def values(self, n: int, keys: Iterable[Any]) -> list[Any]:
-        """What is there now under these names."""
+        """The present values of these keys."""
         return [self._spaces[n].get(key) for key in keys]
 
 
 class Lists(Group):
-    """Compared each with its copy: in C this touches no item's reference count."""
+    """Lists, each compared with its copy: in C this changes no item's reference count."""
 
-    def suspects(self) -> Sequence[int]:
+    def candidates(self) -> Sequence[int]:
         try:
             same = list(map(list.__eq__, self.items, self._before))
-        except Exception:  # as above
+        except Exception:  # as in Group
             return range(len(self.items))
         return () if all(same) else list(compress(count(), map(not_, same)))
 
 
 class Functions(Group):
-    """Their code and defaults."""
+    """Functions: their code and defaults."""
 
     def __init__(self) -> None:
         super().__init__(_parts_of)
-        self._written = of_functions()
+        self._detector = function_detector()
 
     def add(self, label: str, item: FunctionType) -> None:
         super().add(label, item)
-        if self._written is not None:
-            self._written.add(item)
+        if self._detector is not None:
+            self._detector.add(item)
 
-    def suspects(self) -> Sequence[int]:
-        return self._one_by_one() if self._written is None else self._written.look()
+    def candidates(self) -> Sequence[int]:
+        return self._one_by_one() if self._detector is None else self._detector.look()
 
     def _one_by_one(self) -> Sequence[int]:
-        """Part by part: a tuple for each function would cost twice as much."""
+        """Compare part by part: a tuple for each function would take twice as long."""
         if self._flat is None:
             self._flat = [before[n] for n in range(len(_PARTS_OF_FUNCTION)) for before in self._before]
         parts = chain.from_iterable(map(part, self.items) for part in _PARTS_OF_FUNCTION)

@@ -1,20 +1,24 @@
-"""Heap: compares what every loaded module holds with what it held before; used by Surroundings after each run.
+"""Heap: compares the values in all loaded modules with their former values; used by Surroundings after each run.
 
 A workflow file can change a module for the whole process: `json.dumps = mine`, `requests.Session.verify = False`,
-`copyreg.dispatch_table[X] = f`. Heap remembers, by identity, the values in the namespaces of modules and classes, in the containers
-and objects that lie at the top level of modules, and the code and the defaults of functions. Only what has been written to is looked
-at (`written`, `groups`), so a comparison of 55,000 values costs little; it covers everything each time and needs no list of what might
-change. The insides of functions would double that: they are left out when the workflow's text has no word for them (`names_insides`).
+`copyreg.dispatch_table[X] = f`. Heap remembers, by identity, these values:
 
-What libraries do by themselves is told apart by four rules:
+- the names of modules and classes,
+- the items of containers and the attributes of objects at the top level of modules,
+- the code and the defaults of functions.
 
-1. An attribute that a module makes in its own `__getattr__`, and a submodule that was imported, may be new.
-2. A container of an installed library may grow: it is a cache. In the standard library the known caches are listed (`caches`).
-3. What the import of a library changes within its own package, adds to a registry, or puts in place of a function by one of its own,
-   belongs to that library.
-4. Functions with `lru_cache` in installed libraries forget what the run left in them.
+Only items that have been written to are compared (`written`, `groups`). So a comparison of 55,000 values takes little time. It covers all
+values each time, and needs no list of things that might change. Comparing functions would double the time. So they are left out when the
+workflow's text has no word with which it could change one (`may_change_functions`).
 
-Everything else is a change. A false alarm costs a new process; a change that is overlooked would cost a wrong result.
+Some changes are made by libraries themselves. Four rules tell them from changes of the workflow:
+
+1. New names in a module are allowed if its own `__getattr__` makes them, or if they are imported submodules.
+2. A container of an installed library may grow: it is a cache. In the standard library, only the listed caches may change (`caches`).
+3. The import of a library may change values in its own package, add to a registry, and replace a function by one of its own.
+4. Caches of functions with `lru_cache` in installed libraries are emptied.
+
+Everything else counts as a change. A false alarm costs a new process; a change that is not noticed would cost a wrong result.
 """
 
 from __future__ import annotations
@@ -36,17 +40,36 @@ from .caches import CACHES
 from .groups import Difference, Functions, Group, Lists, Namespaces
 
 _DEPTH: Final = 3
-"""How deep containers within containers are looked at."""
+"""Depth to which containers within containers are compared."""
 _HEAP_TYPE: Final = 1 << 9
 """Py_TPFLAGS_HEAPTYPE: a class that Python code can change."""
 _OF_OURS: Final = frozenset(
-    {"annotated_types", "docstring_parser", "msgspec", "pydantic", "pydantic_core", "repertoire", "typing_extensions", "typing_inspection"}
-)  # fmt: skip
-"""Packages that the worker itself uses between two runs: only their modules' own names are compared."""
+    [
+        "annotated_types",
+        "docstring_parser",
+        "msgspec",
+        "pydantic",
+        "pydantic_core",
+        "repertoire",
+        "typing_extensions",
+        "typing_inspection",
+    ]
+)
+"""Packages that the worker itself uses between two runs. Only the names of their modules are compared."""
 _NOT_WALKED: Final = (
-    weakref.ref, weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet, threading.local, threading.Thread,
-    ModuleType, type, FunctionType, logging.Logger, logging.Handler,
-)  # fmt: skip
+    weakref.ref,
+    weakref.WeakKeyDictionary,
+    weakref.WeakValueDictionary,
+    weakref.WeakSet,
+    threading.local,
+    threading.Thread,
+    ModuleType,
+    type,
+    FunctionType,
+    logging.Logger,
+    logging.Handler,
+)
+"""Types of objects whose attributes are not compared."""
 _CONTAINERS: Final = (dict, list, set, deque)
 _OF_CACHED_CLASSES: Final = frozenset(
     {"__annotations__", "__annotations_cache__", "__annotate_cache__", "__abstractmethods__"}
@@ -56,21 +79,29 @@ _MISSING: Final = object()
 _INSIDES: Final = re.compile(r"__(?:code|defaults|kwdefaults)__|setattr|\bctypes\b")
 
 Allows = Callable[[str, Difference, "list[Any]"], bool]
-"""Of a label, how it differs, and, for a namespace, the values that are new in it."""
+"""Decides if a change is allowed: by label, difference and, for a namespace, the present values of its changed names."""
 
 
 class Heap:
+    """The values in all loaded modules, as they were when `learn` saw them."""
+
     def __init__(self) -> None:
         self._modules = Namespaces(dict.values)
-        self._partly = Namespaces(_kept_of, attrgetter("space"))
+        self._partial_modules = Namespaces(_values_of, attrgetter("space"))
         self._classes = Namespaces(methodcaller("values"))
         self._dicts = Namespaces(dict.values)
         self._lists = Lists(list.__iter__)
         self._others = Group(iter)
         self._functions = Functions()
         self._groups: tuple[Group, ...] = (
-            self._modules, self._partly, self._classes, self._dicts, self._lists, self._others, self._functions,
-        )  # fmt: skip
+            self._modules,
+            self._partial_modules,
+            self._classes,
+            self._dicts,
+            self._lists,
+            self._others,
+            self._functions,
+        )
         self._known: dict[str, ModuleType] = {}
         self._seen: set[int] = set()
         self._kept: list[Any] = []
@@ -81,11 +112,9 @@ class Heap:
         return sum(map(len, self._groups))
 
     def new_modules(self) -> list[str]:
-        return (
-            []
-            if sys.modules.keys() <= self._known.keys()
-            else [name for name in sys.modules if name not in self._known]
-        )
+        if sys.modules.keys() <= self._known.keys():
+            return []
+        return [name for name in sys.modules if name not in self._known]
 
     def learn(self, names: list[str]) -> None:
         """Remember these modules as they are now."""
@@ -96,24 +125,24 @@ class Heap:
                     self._learn_module(name, module)
 
     def change(self, allows: Allows | None = None, *, with_functions: bool = True) -> str | None:
-        """The name of something that has changed; None: nothing has. What may change is remembered as it is now."""
+        """The name of something that has changed. None: nothing has changed. Allowed changes are remembered as the present values."""
         if not all(map(is_, map(sys.modules.get, self._known), self._known.values())):
-            return self._other_module()
+            return self._replaced_module()
         RunFunction.equal_by_identity = True
         try:
             for group in self._groups if with_functions else self._groups[:-1]:
-                for n in group.suspects():
-                    if (named := self._changed(group, n, allows)) is not None:
-                        return named
+                for n in group.candidates():
+                    if (name := self._change_of(group, n, allows)) is not None:
+                        return name
         finally:
             RunFunction.equal_by_identity = False
         return None
 
-    def _other_module(self) -> str:
+    def _replaced_module(self) -> str:
         different = (name for name, module in self._known.items() if sys.modules.get(name) is not module)
         return f"sys.modules[{next(different, '')!r}]"
 
-    def _changed(self, group: Group, n: int, allows: Allows | None) -> str | None:
+    def _change_of(self, group: Group, n: int, allows: Allows | None) -> str | None:
         difference = group.difference(n)
         if difference is None:
             return None
@@ -121,8 +150,8 @@ class Heap:
         if not _may_change(label, difference):
             values = group.values(n, difference.keys) if isinstance(group, Namespaces) else []
             if allows is None or not allows(label, difference, values):
-                return difference.named(label)
-        group.take(n)
+                return difference.name_in(label)
+        group.accept(n)
         return None
 
     def empty_caches(self) -> None:
@@ -138,7 +167,7 @@ class Heap:
         private = name.partition(".")[0] in _OF_OURS
         without = frozenset(key for key in space if f"{name}.{key}" in CACHES or (private and key.startswith("_")))
         if without:
-            self._partly.add(name, _Partly(space, without))
+            self._partial_modules.add(name, _PartialNamespace(space, without))
         else:
             self._modules.add(name, space)
         if private:
@@ -154,7 +183,7 @@ class Heap:
         if id(value) in self._seen:
             return
         if kind is FunctionType:
-            self._see(value)
+            self._keep(value)
             self._functions.add(label, value)
         elif isinstance(value, type):
             self._learn_class(label, value)
@@ -168,7 +197,7 @@ class Heap:
     def _learn_class(self, label: str, value: type) -> None:
         if not value.__flags__ & _HEAP_TYPE or _package(value) in _OF_OURS:
             return
-        self._see(value)
+        self._keep(value)
         label = f"{_package(value, whole=True)}.{value.__qualname__}"
         self._classes.add(label, value.__dict__)
         for key, one in list(value.__dict__.items()):
@@ -178,7 +207,7 @@ class Heap:
                 self._learn_value(f"{label}.{key}", one, _DEPTH - 1)
 
     def _learn_container(self, label: str, value: Any, depth: int) -> None:
-        self._see(value)
+        self._keep(value)
         if isinstance(value, dict):
             self._dicts.add(label, value)
             inner: Iterable[Any] = list(dict.values(value))
@@ -196,28 +225,28 @@ class Heap:
         except (AttributeError, TypeError):
             return
         if type(space) is dict:
-            self._see(value)
+            self._keep(value)
             self._learn_container(label, space, depth)
 
     def _learn_cache(self, label: str, value: Any) -> None:
-        self._see(value)
+        self._keep(value)
         if not is_standard(label):
             self._caches.append(value)
 
-    def _see(self, value: Any) -> None:
+    def _keep(self, value: Any) -> None:
         self._seen.add(id(value))
-        self._kept.append(value)  # its number stays its own
+        self._kept.append(value)  # a reference, so that its id is not reused
 
 
 def _package(value: type, *, whole: bool = False) -> str:
     module = value.__module__
-    if not isinstance(module, str):  # a class of C code may have none
+    if not isinstance(module, str):  # a class from C code may have no module
         return "?"
     return module if whole else module.partition(".")[0]
 
 
-class _Partly:
-    """The namespace of a module of which some names are not compared."""
+class _PartialNamespace:
+    """The namespace of a module, without the names that are not compared."""
 
     def __init__(self, space: dict[str, Any], without: frozenset[str]) -> None:
         self.space = space
@@ -236,10 +265,10 @@ class _Partly:
     def _look(self) -> None:
         self._size = len(self.space)
         self._keys = ["__name__", "__name__", *(key for key in self.space if key not in self.without)]
-        self._read = itemgetter(*self._keys)  # of at least two keys: of one it would give no tuple
+        self._read = itemgetter(*self._keys)  # at least two keys, because with one it gives no tuple
 
 
-def _kept_of(partly: _Partly) -> tuple[Any, ...]:
+def _values_of(partly: _PartialNamespace) -> tuple[Any, ...]:
     return partly.values()
 
 
@@ -252,8 +281,8 @@ def is_of_ours(name: str) -> bool:
     return name.partition(".")[0] in _OF_OURS
 
 
-def names_insides(source: str) -> bool:
-    """Whether this text may change a function instead of replacing it."""
+def may_change_functions(source: str) -> bool:
+    """True if this source may change a function instead of replacing it."""
     return _INSIDES.search(source) is not None
 
 
@@ -262,13 +291,13 @@ def is_standard(label: str) -> bool:
 
 
 def _may_change(label: str, difference: Difference) -> bool:
-    """Rules 1 and 2, for what has changed without an import."""
+    """Rules 1 and 2, for changes without an import."""
     if all(f"{label}.{key}" in CACHES for key in difference.keys):
         return True
     if difference.gone:
         return is_standard(label) and difference.is_lazy
     module = sys.modules.get(label)
-    item = difference.item.space if isinstance(difference.item, _Partly) else difference.item
+    item = difference.item.space if isinstance(difference.item, _PartialNamespace) else difference.item
     if module is not None and item is vars(module):
         lazy = "__getattr__" in vars(module)
         return all(key == "__warningregistry__" or _is_submodule(label, key) or lazy for key in difference.new)
@@ -283,22 +312,22 @@ def _is_submodule(name: str, key: str) -> bool:
 
 
 def may_come_from_import(packages: frozenset[str]) -> Allows:
-    """Rule 3: of the import of these packages."""
+    """Rule 3, for the import of these packages."""
 
     def allows(label: str, difference: Difference, values: list[Any]) -> bool:
         if not is_standard(label) and (label.partition(".")[0] in packages or not difference.gone):
             return True
         if not _is_namespace(difference.item):
             return not difference.gone
-        return all(_is_made_by(packages, value) for value in values)
+        return all(_is_from(packages, value) for value in values)
 
     return allows
 
 
-def _is_made_by(packages: frozenset[str], value: Any) -> bool:
+def _is_from(packages: frozenset[str], value: Any) -> bool:
     module = getattr(value, "__module__", None)
     return isinstance(module, str) and module.partition(".")[0] in packages
 
 
 def _is_namespace(item: Any) -> bool:
-    return isinstance(item, MappingProxyType | _Partly) or (isinstance(item, dict) and "__spec__" in item)
+    return isinstance(item, MappingProxyType | _PartialNamespace) or (isinstance(item, dict) and "__spec__" in item)

@@ -1,7 +1,7 @@
-"""Imports: tells what the worker does right before and right after a body imports something new; used by Surroundings and chance.
+"""Imports: calls functions right before and right after a body imports a new module; used by Surroundings and SiblingLoader.
 
-CPython asks `importlib._bootstrap._find_and_load` for each module that is not loaded yet, whoever imports it and however. What is
-loaded already does not come here, so it costs nothing.
+CPython calls `importlib._bootstrap._find_and_load` for each module that is not loaded yet, for every kind of import. It does not call it
+for a loaded module, so those imports cost nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class _Depth(threading.local):
 
 
 class Imports:
-    """`before` and `after` hear of each import that is not part of another one, while `watching`."""
+    """While `watching`, `before` and `after` are called for each import that is not part of another import."""
 
     def __init__(self) -> None:
         self.before: Callable[[str], None] = _nothing
@@ -47,13 +47,13 @@ class Imports:
             finally:
                 leave()
 
-        # Python drops importlib's frames from the tracebacks of failed imports, and so this one
+        # Python drops importlib's frames from the tracebacks of failed imports; with this file name it also drops ours
         _find_and_load.__code__ = _find_and_load.__code__.replace(co_filename=_IMPORTLIB)
         unchecked._find_and_load = _find_and_load
 
     @contextmanager
     def of_the_body(self) -> Iterator[None]:
-        """Within, a module of the workflow itself is executed: what it imports is not part of its own import."""
+        """Inside, a module of the workflow itself is executed. Its imports count as imports of the body, not as part of its own import."""
         before, self._depth.value = self._depth.value, 0
         try:
             yield
@@ -77,4 +77,4 @@ def _nothing(*_: object) -> None:
 
 
 imports: Final = Imports()
-"""Those of this process."""
+"""The one watch of this process."""

@@ -1,6 +1,6 @@
-"""Logging: puts back levels, handlers and filters of loggers; used by Anew.
+"""Logger states: puts back levels, handlers and filters of all loggers after a run; used by Resets.
 
-Scripts call `logging.basicConfig` or set the level of a chatty library as a matter of course. What a library's import has set up stays.
+Scripts often call `logging.basicConfig` or set the level of a library. Changes that a library's import has made stay.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ _PLAIN_ATTRIBUTES: Final = ("name", "level", "parent", "propagate", "disabled")
 _DEFAULTS: Final[dict[str, Any]] = {"level": logging.NOTSET, "propagate": True, "disabled": False}
 
 
-class _Kept:
+class _LoggerState:
+    """The state of one logger."""
+
     def __init__(self, logger: logging.Logger) -> None:
         self._kind = type(logger)
         self._attributes = {name: getattr(logger, name) for name in _PLAIN_ATTRIBUTES}
@@ -34,42 +36,44 @@ class _Kept:
             handler.level, handler.formatter, handler.filters[:] = level, formatter, filters
 
 
-class Logging:
+class LoggerStates:
+    """The states of all loggers."""
+
     def __init__(self) -> None:
         self._root_logger = logging.root
         self._manager = logging.root.manager
         self._disable = self._manager.disable
         self._all = list(logging._handlerList)  # type: ignore[attr-defined]
-        self._kept: dict[str, _Kept] = {}
-        self._root = _Kept(logging.root)
+        self._states: dict[str, _LoggerState] = {}
+        self._root = _LoggerState(logging.root)
         self.learn()
 
     def learn(self) -> None:
-        """Loggers that are new are a library's, as they are now."""
+        """Remember the present state of new loggers, which belong to a library that was just imported."""
         for name, logger in self._loggers():
-            if name not in self._kept:
-                self._kept[name] = _Kept(logger)
+            if name not in self._states:
+                self._states[name] = _LoggerState(logger)
 
     def put_back(self) -> None:
         logging.root = self._root_logger
         self._root.put_back(logging.root)
         self._manager.disable = self._disable
         for name, logger in self._loggers():
-            if name in self._kept:
-                self._kept[name].put_back(logger)
+            if name in self._states:
+                self._states[name].put_back(logger)
             elif name.partition(".")[0] in sys.modules:
                 _reset(logger)
             else:
                 del self._manager.loggerDict[name]
         for _, logger in (("root", logging.root), *self._loggers()):
-            logger.__dict__.get("_cache", {}).clear()  # levels that it has looked up
+            logger.__dict__.get("_cache", {}).clear()  # the logger's cache of effective levels
 
     def _loggers(self) -> list[tuple[str, logging.Logger]]:
         return [(name, one) for name, one in list(self._manager.loggerDict.items()) if isinstance(one, logging.Logger)]
 
 
 def _reset(logger: logging.Logger) -> None:
-    """A logger that a library has got since; it holds it, so it stays."""
+    """Reset a logger that a library has created during the run. The library refers to it, so it cannot be deleted."""
     vars(logger).update(_DEFAULTS)
     logger.handlers.clear()
     logger.filters.clear()

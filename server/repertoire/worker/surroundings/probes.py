@@ -1,6 +1,6 @@
-"""Probes: process-wide state that lies in C or in the operating system, compared after each run; used by Surroundings.
+"""Probes: read process-wide state in C or in the operating system, and compare it after each run; used by Surroundings.
 
-Nothing here is put back: whoever changes it costs the process. The names are what the log says of it.
+This state is not put back: a run that changes it costs the process. The names in the tables appear in the log.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ def _standard_descriptors() -> Any:
 
 
 def _descriptors() -> Any:
-    """None where it is not known."""
+    """The open file descriptors. None: this system does not list them."""
     for folder in ("/proc/self/fd", "/dev/fd"):
         try:
-            return set(os.listdir(folder)) - {_probed(folder)}
+            return set(os.listdir(folder)) - {_lowest_free()}
         except OSError:
             continue
     return None
 
 
-def _probed(folder: str) -> str:
-    """The descriptor with which the folder is read: the lowest that is free."""
+def _lowest_free() -> str:
+    """The descriptor that reading the folder will use: the lowest free one."""
     free = os.open(os.devnull, os.O_RDONLY)
     os.close(free)
     return str(free)
@@ -59,7 +59,7 @@ def _has_children() -> bool:
 
 
 def _codec_lists() -> list[Any]:
-    """The interpreter's own list of search functions and its table of error handlers."""
+    """The interpreter's own list of codec search functions and its table of error handlers."""
     found = [
         one
         for one in gc.get_referrers(encodings.search_function)
@@ -72,7 +72,7 @@ def _codec_lists() -> list[Any]:
 
 
 _CODECS: Final = _codec_lists()
-"""Found now: what is frozen later, `gc.get_referrers` does not find."""
+"""Found at import: `gc.get_referrers` does not find objects that are frozen later (`gc.freeze`)."""
 
 
 def _codecs() -> Any:
@@ -93,9 +93,14 @@ def _numpy(module: Any) -> Any:
 
 def _torch(module: Any) -> Any:
     return (
-        module.get_default_dtype(), module.get_num_threads(), module.is_grad_enabled(), module.get_float32_matmul_precision(),
-        module.are_deterministic_algorithms_enabled(), module.is_anomaly_enabled(), str(module.get_default_device()),
-    )  # fmt: skip
+        module.get_default_dtype(),
+        module.get_num_threads(),
+        module.is_grad_enabled(),
+        module.get_float32_matmul_precision(),
+        module.are_deterministic_algorithms_enabled(),
+        module.is_anomaly_enabled(),
+        str(module.get_default_device()),
+    )
 
 
 def _figures(module: Any) -> Any:
@@ -149,12 +154,12 @@ _OF_MODULES: Final[dict[str, Callable[[Any], Any]]] = {
 class Probes:
     def __init__(self) -> None:
         self._always = {name: probe() for name, probe in _ALWAYS.items()}
-        self._learned = {name: probe() for name, probe in _OF_IMPORTS_TOO.items()}
+        self._of_imports = {name: probe() for name, probe in _OF_IMPORTS_TOO.items()}
         self._of_modules: dict[str, Any] = {}
         self.learn(None)
 
     def change(self) -> str | None:
-        """What has changed; None: nothing has."""
+        """The name of something that has changed. None: nothing has changed."""
         for name, probe in _ALWAYS.items():
             if probe() != self._always[name]:
                 return name
@@ -162,14 +167,14 @@ class Probes:
 
     def change_of_learned(self) -> str | None:
         for name, probe in _OF_IMPORTS_TOO.items():
-            if probe() != self._learned[name]:
+            if probe() != self._of_imports[name]:
                 return name
         return None
 
     def learn(self, before: str | None) -> None:
-        """After an import; `before` is what had changed already."""
+        """Remember the present state after an import. `before` names a change from before the import; then the state is not accepted."""
         if before is None:
-            self._learned = {name: probe() for name, probe in _OF_IMPORTS_TOO.items()}
+            self._of_imports = {name: probe() for name, probe in _OF_IMPORTS_TOO.items()}
         for name, probe in _OF_MODULES.items():
             if name not in self._of_modules and _is_loaded(name):
                 self._of_modules[name] = probe(sys.modules[name])

@@ -1,7 +1,7 @@
-"""Anew: the process-wide settings that each run finds at their first value; used by Surroundings after each run.
+"""Resets: puts process-wide settings back to their first values; used by Surroundings after each run.
 
-A setting is here when scripts change it as a matter of course and when writing its first value is all it takes. What is not here is
-compared by `probes` and `heap`, and a change of it costs the process.
+A setting is in this table if scripts often change it and if writing its first value is enough to reset it. All others are compared by
+`probes` and `heap`, and a change of one costs the process.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _TIMERS: Final = tuple(
 )
 
 
-_getsignal: Final = getattr(sys.modules["_signal"], "getsignal")  # noqa: B009  # without enums, which cost ten times as much
-_signal: Final = getattr(sys.modules["_signal"], "signal")  # noqa: B009  # without showing what was there, which is the body's code
+_getsignal: Final = getattr(sys.modules["_signal"], "getsignal")  # noqa: B009  # makes no enums, which take ten times as long
+_signal: Final = getattr(sys.modules["_signal"], "signal")  # noqa: B009  # does not convert the old handler, an object of the body
 _SIGNALS: Final = sorted(map(int, signal.valid_signals()))
 
 
@@ -40,33 +40,35 @@ class _Setting(NamedTuple):
     write: Callable[[Any], object]
 
 
-class Anew:
+class Resets:
+    """The first values of all settings."""
+
     def __init__(self) -> None:
         self._settings = [_Setting(*pair) for pair in _PAIRS]
         self._first = [setting.read() for setting in self._settings]
         self._environment = Environment()
-        self._logging = log_levels.Logging()
+        self._logging = log_levels.LoggerStates()
 
     def stop_timers(self) -> None:
-        """First of all: a signal of the body's must not come between two runs."""
+        """Stop the body's timers before anything else: their signals must not come between two runs."""
         for timer in _TIMERS:
             signal.setitimer(timer, 0)
         faulthandler.cancel_dump_traceback_later()
 
     def put_back(self) -> None:
-        """Raises what the operating system refuses: the process is then not as it was."""
+        """Put all settings back. Raises when the operating system refuses one; then the process cannot be used again."""
         for setting, first in zip(self._settings, self._first, strict=True):
             if setting.read() != first:
                 setting.write(first)
         self._environment.put_back()
         time.tzset()
         self._logging.put_back()
-        _forget_modules_settings()
-        _start_asyncio_anew()
-        _draw_anew()
+        _reset_module_globals()
+        _reset_asyncio()
+        _reset_random()
 
     def learn(self) -> None:
-        """A library has been imported: what it has set up for itself stays."""
+        """Keep the settings that an imported library has made for itself."""
         self._logging.learn()
         self._first[_FILTERS] = list(warnings.filters)
 
@@ -137,19 +139,19 @@ _FIRST_VALUES: Final[dict[str, dict[str, Any]]] = {
     "urllib.request": {"_opener": None},
     "tempfile": {"tempdir": None},
 }
-"""Globals in which the standard library keeps what it has set up once for all: it sets them up again."""
+"""Globals that the standard library sets at first use, with the values from before. It sets them again."""
 
 
-def _forget_modules_settings() -> None:
+def _reset_module_globals() -> None:
     for name, values in _FIRST_VALUES.items():
         if (module := sys.modules.get(name)) is not None:
             vars(module).update(values)
     mutated: Any = getattr(warnings, "_filters_mutated", None) or getattr(warnings, "_filters_mutated_lock_held", None)
     with contextlib.suppress(Exception):
-        mutated()  # what has been warned of once is warned of again
+        mutated()  # a warning that was shown once is shown again in the next run
 
 
-def _start_asyncio_anew() -> None:
+def _reset_asyncio() -> None:
     policy: Any = asyncio.get_event_loop_policy()
     loop = getattr(getattr(policy, "_local", None), "_loop", None)
     if isinstance(loop, asyncio.AbstractEventLoop) and not loop.is_running() and not loop.is_closed():
@@ -158,8 +160,8 @@ def _start_asyncio_anew() -> None:
     asyncio.set_event_loop_policy(Policy())
 
 
-def _draw_anew() -> None:
-    """Libraries draw from generators that a body may have seeded."""
+def _reset_random() -> None:
+    """Seed the global generators anew: a body may have seeded them, and libraries draw from them."""
     random.seed()
     if (torch := sys.modules.get("torch")) is not None and hasattr(torch, "default_generator"):
         torch.default_generator.seed()

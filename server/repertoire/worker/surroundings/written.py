@@ -1,9 +1,9 @@
-"""Written: which of thousands of dicts and functions have been written to since the last look; used by `groups`.
+"""WriteDetector: finds which of thousands of dicts and functions have been written to since the last look; used by `groups`.
 
-Up to 3.12 every dict of CPython has a number that each change of it makes another one, of all dicts of the process (PEP 509). Reading
-these numbers needs neither the values nor their reference counts, so it costs a fraction of comparing the values, and in a child
-that was forked no page of memory is copied for it. A function holds its code and its defaults side by side, as pointers. Where a trial
-does not find these things where they are looked for, values are compared.
+Up to 3.12 every dict of CPython has a version number, unique among all dicts of the process, and each change sets a new one (PEP 509).
+Reading these numbers touches neither the values nor their reference counts. So it takes a fraction of the time of comparing values, and
+in a forked child no page of memory is copied for it. A function holds its code and its defaults side by side, as pointers. A trial at
+import checks that these fields are where we expect them. If it fails, values are compared instead.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from typing import Any, Final
 
 _WORD: Final = 8
 _OF_DICTS: Final = object.__basicsize__ + ctypes.sizeof(ctypes.c_ssize_t)
-"""Of the number within a dict: behind the object's head and the count of its items."""
+"""Offset of the version number in a dict: behind the object's head and the number of items."""
 _OF_FUNCTIONS: Final = object.__basicsize__ + 4 * ctypes.sizeof(ctypes.c_void_p)
-"""Of the pointers within a function: behind its globals, builtins and names."""
+"""Offset of the pointers in a function: behind its globals, builtins and names."""
 
 
-class Written:
-    """Some words of memory of each of many objects, as they were; whoever uses it holds the objects and what they held."""
+class WriteDetector:
+    """Some words of memory of each of many objects, as they were. The caller must keep references to the objects and their values."""
 
     def __init__(self, offset: int, words: int) -> None:
         self._offset = offset
@@ -42,7 +42,7 @@ class Written:
         self._before += words.raw
 
     def look(self) -> list[int]:
-        """Which have been written to since the last look, by their place; a value that was put back is a write too."""
+        """The indexes of the objects that were written to since the last look. Putting a value back is a write too."""
         before, now = self._before, bytearray().join(self._words)
         if now == before:
             return []
@@ -51,16 +51,16 @@ class Written:
         return sorted({n * _WORD // self._size for n in changed})
 
 
-def of_dicts() -> Written | None:
-    return Written(_OF_DICTS, 1) if _FINDS_DICTS else None
+def dict_detector() -> WriteDetector | None:
+    return WriteDetector(_OF_DICTS, 1) if _FINDS_DICTS else None
 
 
-def of_functions() -> Written | None:
-    return Written(_OF_FUNCTIONS, 3) if _FINDS_FUNCTIONS else None
+def function_detector() -> WriteDetector | None:
+    return WriteDetector(_OF_FUNCTIONS, 3) if _FINDS_FUNCTIONS else None
 
 
 def dict_of(space: Mapping[Any, Any]) -> dict[Any, Any]:
-    """What lies behind a class's `__dict__`."""
+    """The dict behind a class's `__dict__`, which is a proxy."""
     if isinstance(space, MappingProxyType):
         (space,) = gc.get_referents(space)
     assert isinstance(space, dict)
@@ -68,7 +68,7 @@ def dict_of(space: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def _is_known() -> bool:
-    """Only where it is known how CPython lays out its objects does a trial look at memory."""
+    """True if the memory layout of this Python's objects is known. Only then a trial may read memory."""
     if platform.python_implementation() != "CPython" or ctypes.sizeof(ctypes.c_void_p) != _WORD:
         return False
     return sys.version_info < (3, 15) and not sysconfig.get_config_var("Py_GIL_DISABLED")
@@ -79,16 +79,16 @@ def _finds_dicts() -> bool:
         return False  # in 3.13 not every write to an object's attributes counts; from 3.14 on none does
     trial: dict[str, int] = {"one": 1}
     kind = type("Trial", (), {})
-    written = Written(_OF_DICTS, 1)
-    written.add(trial)
-    written.add(dict_of(vars(kind)))
-    looks = [written.look()]
+    detector = WriteDetector(_OF_DICTS, 1)
+    detector.add(trial)
+    detector.add(dict_of(vars(kind)))
+    looks = [detector.look()]
     trial["one"] = 2
-    looks.append(written.look())
+    looks.append(detector.look())
     setattr(kind, "one", 1)  # noqa: B010  # mypy knows no such attribute
-    looks.append(written.look())
+    looks.append(detector.look())
     del trial["one"]
-    looks += [written.look(), written.look()]
+    looks += [detector.look(), detector.look()]
     return looks == [[], [0], [1], [0], []]
 
 
