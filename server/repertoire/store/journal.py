@@ -260,7 +260,7 @@ class JournalFacts(Facts):
 
         return self.submit(fact, patient=True)
 
-    async def unpark(self, run: Run, *, with_state: bool, kin: Sequence[str] = ()) -> Place | None:
+    async def unpark(self, run: Run, *, with_state: bool, ancestors: Sequence[str] = ()) -> Place | None:
         """It goes on, with the state as others have left it meanwhile. None: it was not parked.
 
         Where another run holds the place of its state, it stays parked.
@@ -270,7 +270,7 @@ class JournalFacts(Facts):
             check_owner(db, run, self.epoch)
             if db.execute("SELECT 1 FROM run WHERE id = ? AND parked IS NOT NULL", (run.id,)).fetchone() is None:
                 return None
-            place = claim(db, run, kin) if with_state else Place()
+            place = claim(db, run, ancestors) if with_state else Place()
             if place.held_by is not None:
                 return place
             db.execute("UPDATE run SET parked = NULL, wake_at = NULL WHERE id = ?", (run.id,))

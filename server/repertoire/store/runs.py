@@ -63,12 +63,12 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
 class RunFacts(Facts):
     def start_run(
-        self, run: Run, *, with_state: bool, fingerprint: str, kin: Sequence[str] = (), holds_worker: bool = True,
+        self, run: Run, *, with_state: bool, fingerprint: str, ancestors: Sequence[str] = (), holds_worker: bool = True,
         key: Key | None = None,
     ) -> asyncio.Future[Place | None]:  # fmt: skip
         """The run's row, its first event, its session's use, and (with state) the claim of its place, in one transaction.
 
-        Not waited for here: facts are committed in the order in which they come, so nothing of a run is stored before this. `kin` are
+        Not waited for here: facts are committed in the order in which they come, so nothing of a run is stored before this. `ancestors` are
         the runs above it, whose place it shares. `holds_worker`: it does as soon as it has its place.
 
         With a `key` only the first run of it is started: for any other KeyTaken is raised, and nothing is stored.
@@ -77,7 +77,7 @@ class RunFacts(Facts):
         def fact(db: sqlite3.Connection) -> Place | None:
             if key is not None:
                 _claim_key(db, run, key)
-            place = claim(db, run, kin) if with_state else None
+            place = claim(db, run, ancestors) if with_state else None
             held_in = self.epoch if holds_worker and (place is None or place.held_by is None) else None
             db.execute(
                 "INSERT INTO run (id, workflow, version, session_id, principal, status, arguments, created_at, started_at, last_event, "
@@ -95,8 +95,8 @@ class RunFacts(Facts):
 
         return self.submit(fact, patient=run.parent is not None)
 
-    async def claim_place(self, run: Run, kin: Sequence[str] = ()) -> Place:
-        return await self.write_patiently(lambda db: claim(db, run, kin))
+    async def claim_place(self, run: Run, ancestors: Sequence[str] = ()) -> Place:
+        return await self.write_patiently(lambda db: claim(db, run, ancestors))
 
     async def mark_started(self, run: Run, at: float) -> None:
         """A run that had to wait, or goes on, holds a worker from now on."""
@@ -261,11 +261,11 @@ def last_event(db: sqlite3.Connection, run_id: str) -> int:
     return int(db.execute("SELECT max(n) FROM event WHERE run_id = ?", (run_id,)).fetchone()[0] or 0)
 
 
-def claim(db: sqlite3.Connection, run: Run, kin: Sequence[str]) -> Place:
+def claim(db: sqlite3.Connection, run: Run, ancestors: Sequence[str]) -> Place:
     key = (run.session_id, run.workflow)
     db.execute("INSERT OR IGNORE INTO place (session_id, workflow, run_id) VALUES (?, ?, ?)", (*key, run.id))
     (holder,) = db.execute("SELECT run_id FROM place WHERE session_id = ? AND workflow = ?", key).fetchone()
-    if holder != run.id and holder not in kin:
+    if holder != run.id and holder not in ancestors:
         return Place(held_by=holder)
     return Place(state=load_state(db, *key))
 
