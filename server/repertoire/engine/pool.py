@@ -128,7 +128,7 @@ class ForkedWorker(Worker):
 
     async def exit_code(self) -> int | None:
         with anyio.move_on_after(1):
-            return await self._zygote.ended(self._number)
+            return await self._zygote.exit_code(self._number)
         return None
 
     def stop(self) -> None:
