@@ -1,8 +1,8 @@
 """JournalFacts: the journal of a run (its recorded calls), and claiming, parking, resuming and taking over runs; used by the engine.
 
 A replay reads the journal in pages (`page`) and answers the body from it. Records have numbers from 1, in the order in which their calls
-ended. Number 0 holds the state with which the run began, if the
-session's state was overwritten since. Records that are *covered* are part of a step: a replay skips them.
+ended. Number 0 holds the state with which the run began, if the session's state was overwritten since. Records that are *covered* are
+part of a step: a replay skips them.
 """
 
 from __future__ import annotations
