@@ -57,7 +57,7 @@ class OneAfterTheOther:
         idle = self._pool._idle
         with anyio.fail_after(60):
             while idle.coming or not len(idle):
-                await idle.changed()
+                await idle.wait_for_change()
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ class Encoder:
             case Put():
                 self._vectors.append(np.frombuffer(request.values, np.float32).reshape(-1, self._vectors.dimension))
             case Encode():
-                values = self._loaded().encode(request.texts)
+                values = self._require_model().encode(request.texts)
                 self._vectors.append(values)
                 return Encoded(values.tobytes())
             case Docs():
@@ -79,7 +79,7 @@ class Encoder:
                 return self._find(request)
         return Accepted()
 
-    def _loaded(self) -> Model:
+    def _require_model(self) -> Model:
         if self._model is None:
             raise RuntimeError("no model is open")
         return self._model
@@ -108,7 +108,7 @@ class Encoder:
     def _vector_of(self, query: str) -> Floats:
         known = self._queries.get(query)
         if known is None:
-            known = self._queries[query] = unit(self._loaded().encode([query])[0])
+            known = self._queries[query] = unit(self._require_model().encode([query])[0])
             if len(self._queries) > _REMEMBERED_QUERIES:
                 self._queries.popitem(last=False)
         self._queries.move_to_end(query)

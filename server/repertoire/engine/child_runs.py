@@ -19,7 +19,7 @@ class Children:
         self._runner = runner
         self._store = store
 
-    async def known(self, call: DoorCall) -> Run | None:
+    async def earlier_run(self, call: DoorCall) -> Run | None:
         """The run that this call has begun in an earlier attempt."""
         return await self._store.child(call.live.run.id, call.path) if call.live.begun_again else None
 

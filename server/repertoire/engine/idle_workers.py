@@ -62,9 +62,9 @@ class IdleWorkers:
                 await worker.end()
             if len(self.coming) < _MAX_COMING:
                 return None
-            await self.changed()
+            await self.wait_for_change()
 
-    async def changed(self) -> None:
+    async def wait_for_change(self) -> None:
         """Wait until another worker is free, or one is gone."""
         await self._changed.wait()
 

@@ -137,7 +137,7 @@ class Live:
         return tuple(above)
 
     def await_record(self, recorded: asyncio.Future[Place | None]) -> None:
-        """`recorded` is done when the run's start is stored. Where it cannot be stored, the run is stopped."""
+        """`recorded` is done when the run's start is stored. If it cannot be stored, the run is stopped."""
         self.recorded = recorded
         recorded.add_done_callback(self._on_start_stored)
 

@@ -63,7 +63,7 @@ class Waits:
         return DoorResult()
 
     async def _ask(self, call: DoorCall) -> DoorResult:
-        known = await self._store.asked(call.live.run.id, call.path) if call.live.begun_again else None
+        known = await self._store.find_question(call.live.run.id, call.path) if call.live.begun_again else None
         if known is not None and known[0].question != str(call.args["question"]):
             raise Diverged(call.path, f"ask {known[0].question!r}", f"ask {call.args['question']!r}")
         question, answer = known or (await self._store_question(call), None)

@@ -306,9 +306,8 @@ class WorkerPool:
             if not len(self._idle):
                 self._idle.put(await self._fork_worker(zygote, is_trusted=True))
         except OSError:
-            logger.exception(
-                "starting the zygote of trusted workers"
-            )  # then each worker is started as a Python of its own
+            # until a zygote can be started, each worker is started as a Python of its own
+            logger.exception("starting the zygote of trusted workers")
 
     async def _warm_zygote(self) -> Zygote:
         """The zygote that forks workers for the operator's files. It is started if there is none. Raises OSError."""
@@ -319,10 +318,8 @@ class WorkerPool:
                     before, self._warming = self._warming, zygote
                 if before is not None:
                     await before.close()
-                self._idle.put(
-                    await self._fork_worker(zygote, is_trusted=True)
-                )  # a zygote is warm once it has forked a worker
-                self._trusted = zygote
+                self._idle.put(await self._fork_worker(zygote, is_trusted=True))
+                self._trusted = zygote  # a zygote is warm once it has forked a worker
             return self._trusted
 
     async def _take_spare(self) -> Worker:

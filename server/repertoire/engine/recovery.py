@@ -35,7 +35,7 @@ class Recovery:
         clock: Clock,
     ) -> None:
         """At most `at_once` of the unfinished runs hold a worker at once; the other workers are for new runs. A run is given up when
-        more than `max_deaths` servers have died while it held a worker."""
+        more than `max_deaths` servers have died while it held a worker, and nothing was recorded in between."""
         self._runner = runner
         self._store = store
         self._tasks = tasks

@@ -296,7 +296,7 @@ class Runner:
     async def _withdraw(self, run_id: str, path: str) -> None:
         """The body has cancelled the call at `path`: close its question and cancel the run that it has begun."""
         try:
-            if (asked := await self._store.asked(run_id, path)) is not None:
+            if (asked := await self._store.find_question(run_id, path)) is not None:
                 self.forget_question(asked[0])
             child = await self._store.child(run_id, path)
             if child is not None and not child.is_final:

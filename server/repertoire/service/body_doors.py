@@ -46,7 +46,7 @@ class WorkflowDoors:
         """A run below this one. `session_id`: "parent" (or its id) shares the parent's session; left out, the child has its own."""
         name, arguments = str(call.args["name"]), dict(call.args["arguments"])
         wanted = arguments.pop("session_id", None)
-        if (known := await self._children.known(call)) is not None:
+        if (known := await self._children.earlier_run(call)) is not None:
             self._children.check_same(call, known, await self._stored(known.version), name, arguments)
             return await self._children.wait(call, known.id)
         session_id = self._session(call, wanted)

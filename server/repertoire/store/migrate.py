@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 from ..errors import NewerSchema, StorageError
-from .storage_errors import BUSY_S, damaged, read_only
+from .storage_errors import BUSY_S, damaged_store, read_only_store
 
 APPLICATION_ID: Final = 0x52455054
 """The application's number in the file's header ("REPT"). The first builds wrote 0, SQLite's default."""
@@ -30,10 +30,10 @@ def examine(path: str) -> None:
         raise StorageError(f"{path} is not a file.", "Move it away, or use another --home.")
     if not os.access(path, os.W_OK):
         # before SQLite opens it: it would give its log and index the same mode, and they would keep it when the file's is corrected
-        raise read_only(path)
+        raise read_only_store(path)
     if os.path.getsize(path) == 0:
         if os.path.exists(log := f"{path}-wal") and os.path.getsize(log) > 0:
-            raise damaged(path, f"it is empty, but {log} is not")
+            raise damaged_store(path, f"it is empty, but {log} is not")
         return
     # read-only, because closing the last writable connection moves the log into the file
     connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=BUSY_S)
@@ -49,7 +49,7 @@ def _check(connection: sqlite3.Connection, path: str) -> None:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     ours = owner == APPLICATION_ID or (owner == 0 and (not tables or (found > 0 and "run" in tables)))
     if not ours:
-        raise damaged(path, "it is another program's SQLite database")
+        raise damaged_store(path, "it is another program's SQLite database")
     if found > (known := len(migrations())):
         raise NewerSchema(
             f"The database {path} has schema {found}, this Repertoire knows {known}: it was written by a newer version.",
@@ -58,7 +58,7 @@ def _check(connection: sqlite3.Connection, path: str) -> None:
     if os.path.getsize(path) <= _CHECKED_BYTES:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
-            raise damaged(path, verdict.rpartition("***")[2].strip())
+            raise damaged_store(path, verdict.rpartition("***")[2].strip())
 
 
 def prepare(connection: sqlite3.Connection) -> None:

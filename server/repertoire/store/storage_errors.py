@@ -29,7 +29,7 @@ class Trouble:
         """The reason why nothing may be written. None: writing is allowed."""
         if self.gone is not None:
             return self.gone
-        return None if self._damage is None else damaged(self.path, self._damage)
+        return None if self._damage is None else damaged_store(self.path, self._damage)
 
     def explain(self, error: BaseException) -> BaseException:
         """The error for the caller. It is the same error if neither the file nor the disk is the cause."""
@@ -44,7 +44,7 @@ class Trouble:
 def explain_error(error: sqlite3.Error, path: str) -> StorageError | DamagedStore | None:
     """None: neither the file nor the disk is the cause."""
     if str(error).startswith("Could not decode to UTF-8"):  # a message of the sqlite3 module, without an error code
-        return damaged(path, str(error))
+        return damaged_store(path, str(error))
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # the higher bits only tell the place in SQLite
         case sqlite3.SQLITE_FULL:
             return StorageError(f"The disk of {path} is full.", f"Make room on it, then try again. {_KEPT}")
@@ -54,7 +54,7 @@ def explain_error(error: sqlite3.Error, path: str) -> StorageError | DamagedStor
                 f"Close what has it open (an SQLite shell, a backup), then try again. {_KEPT}",
             )
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
-            return read_only(path)
+            return read_only_store(path)
         case sqlite3.SQLITE_CANTOPEN:
             return StorageError(
                 f"{path}, or its log beside it, cannot be opened or made.",
@@ -65,17 +65,17 @@ def explain_error(error: sqlite3.Error, path: str) -> StorageError | DamagedStor
                 f"The disk of {path} cannot be used: {error}.", f"Is it full, read-only or gone? {_KEPT}"
             )
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_FORMAT:
-            return damaged(path, str(error))
+            return damaged_store(path, str(error))
     return None
 
 
-def read_only(path: str) -> StorageError:
+def read_only_store(path: str) -> StorageError:
     return StorageError(
         f"{path} is read-only.", "Make the file, its folder and its disk writable, or use another --home."
     )
 
 
-def damaged(path: str, reason: str) -> DamagedStore:
+def damaged_store(path: str, reason: str) -> DamagedStore:
     return DamagedStore(
         f"The database file {path} cannot be read: {reason}.",
         "Nothing is written to it. Put a copy in its place or move it away, or use another --home.",

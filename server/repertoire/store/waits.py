@@ -28,7 +28,7 @@ class WaitFacts(Facts):
 
         return await self.write_patiently(fact)
 
-    async def asked(self, run_id: str, path: str) -> tuple[Question, str | None] | None:
+    async def find_question(self, run_id: str, path: str) -> tuple[Question, str | None] | None:
         """The question that this call has asked in an earlier attempt, and its answer or None."""
 
         def query(db: sqlite3.Connection) -> tuple[Question, str | None] | None:
