@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from repertoire.encoder.minilm import SentenceModel, load
 from repertoire.encoder.models import candidates, problem
 from repertoire.encoder.score_weights import Recipe
-from repertoire.encoder.scoring import Catalogue, Shelf
+from repertoire.encoder.scoring import Documents, Shelf
 from repertoire.encoder.vectors import Floats, Vectors
 from repertoire.registry.search import search
 from repertoire.registry.search_texts import texts_of
@@ -65,12 +65,12 @@ class Bench:
         self._model, self._known = model, known
         texts = [texts_of(version) for version in data.workflows.values()]
         self.views = [self._encoded([one.views[view] for one in texts]) for view in range(3)]
-        vectors, catalogue = Vectors(model.dimension), Catalogue()
+        vectors, documents = Vectors(model.dimension), Documents()
         for view in self.views:
             vectors.append(view)
         for place, one in enumerate(texts):
-            catalogue.add(tuple(view * len(texts) + place for view in range(3)), one.words)
-        self.shelf = Shelf(np.arange(len(texts), dtype=np.int32), catalogue, vectors, Recipe())
+            documents.add(tuple(view * len(texts) + place for view in range(3)), one.words)
+        self.shelf = Shelf(np.arange(len(texts), dtype=np.int32), documents, vectors, Recipe())
         self.described = self._encoded([version.description for version in data.workflows.values()])
         self.queries = self._encoded([query.text for query in data.queries])
         self.unanswerable = self._encoded(list(data.unanswerable))

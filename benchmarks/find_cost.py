@@ -14,7 +14,7 @@ import numpy as np
 
 from repertoire.encoder.minilm import SentenceModel
 from repertoire.encoder.score_weights import Recipe
-from repertoire.encoder.scoring import Catalogue, Shelf
+from repertoire.encoder.scoring import Documents, Shelf
 from repertoire.encoder.vectors import Floats, Vectors
 from repertoire.registry.search import search
 from repertoire.registry.search_texts import texts_of
@@ -147,7 +147,7 @@ def _padded(model: SentenceModel, data: SearchSet, size: int) -> tuple[Shelf, fl
     texts = [texts_of(version) for version in data.workflows.values()]
     real = model.encode([one.views[1] for one in texts])
     words = sorted({word for one in texts for word in one.words.lower().split()})
-    vectors, catalogue, spent = Vectors(model.dimension), Catalogue(), 0.0
+    vectors, documents, spent = Vectors(model.dimension), Documents(), 0.0
     for start in range(0, size, 10_000):
         count = min(10_000, size - start)
         made = [_near(real, chance, count) for _ in range(3)]
@@ -157,10 +157,10 @@ def _padded(model: SentenceModel, data: SearchSet, size: int) -> tuple[Shelf, fl
             vectors.append(view)
         for place, text in enumerate(said):
             first = 3 * start + place
-            catalogue.add((first, first + count, first + 2 * count), text)
+            documents.add((first, first + count, first + 2 * count), text)
         spent += time.process_time() - began
     began = time.process_time()
-    shelf = Shelf(np.arange(size, dtype=np.int32), catalogue, vectors, Recipe())
+    shelf = Shelf(np.arange(size, dtype=np.int32), documents, vectors, Recipe())
     return shelf, (spent + time.process_time() - began) * 1e3
 
 

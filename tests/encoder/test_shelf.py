@@ -35,14 +35,14 @@ def chance(seed: int) -> np.random.Generator:
 def shelf_of(matrix: Floats, texts: list[str], recipe: Recipe = EASY) -> Shelf:
     import numpy as np
 
-    from repertoire.encoder.scoring import Catalogue, Shelf
+    from repertoire.encoder.scoring import Documents, Shelf
     from repertoire.encoder.vectors import Vectors, unit
 
-    vectors, catalogue = Vectors(matrix.shape[1]), Catalogue()
+    vectors, documents = Vectors(matrix.shape[1]), Documents()
     vectors.append(unit(matrix))
     for row, text in enumerate(texts):
-        catalogue.add((row, row, row), text)
-    return Shelf(np.arange(len(texts), dtype=np.int32), catalogue, vectors, recipe)
+        documents.add((row, row, row), text)
+    return Shelf(np.arange(len(texts), dtype=np.int32), documents, vectors, recipe)
 
 
 def test_ten_thousand_equals_come_in_the_shelfs_order() -> None:

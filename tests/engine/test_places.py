@@ -92,7 +92,7 @@ class Leases(RuleBasedStateMachine):
     def nobody_waits_beside_a_free_place(self) -> None:
         queued = [lease for lease in self.leases if lease.state is State.QUEUED]
         assert not (queued and self.places.has_room)
-        assert len(queued) == len(self.places._back)
+        assert len(queued) == len(self.places._going_on)
 
     @invariant()
     def who_has_its_place_was_told_everything_in_order(self) -> None:

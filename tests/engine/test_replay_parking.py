@@ -185,7 +185,7 @@ def run() -> None:
         step(effect, str(n))
 """
     await publish(app, traces, flow=source)
-    together, refused = writer._together, 0
+    together, refused = writer._in_transaction, 0
 
     def full(connection: sqlite3.Connection, work: Callable[[], Any]) -> Any:
         nonlocal refused
@@ -196,7 +196,7 @@ def run() -> None:
             raise error
         return together(connection, work)
 
-    monkeypatch.setattr(writer, "_together", full)
+    monkeypatch.setattr(writer, "_in_transaction", full)
     answer = await run(app, "flow")  # its events are checked: no gap
     assert refused == 3 and answer["status"] == "completed", answer
     assert [call["n"] for call in (await app.service.tree(ME, answer["run_id"]))["calls"]] == [1, 2, 3, 4]

@@ -183,7 +183,7 @@ def test_the_order_in_which_models_are_tried(tmp_path: Path, monkeypatch: pytest
     assert candidates("", download=True) == (Candidate(models.NAME, "hub", None, models.REVISION),)
     _model(tmp_path / "hub" / "models--sentence-transformers--all-MiniLM-L6-v2" / "snapshots" / models.REVISION)
     assert [(one.kind, one.weights) for one in candidates("", download=False)] == [("hub cache", models.WEIGHTS_SHA256)]
-    monkeypatch.setattr(models, "_in_package", lambda package: f"/site/{package}")
+    monkeypatch.setattr(models, "_folder_in_package", lambda package: f"/site/{package}")
     kinds = [one.kind for one in candidates("", download=True)]
     assert kinds == ["package", "package", "hub cache", "hub"]
     own = _model(tmp_path / "own")

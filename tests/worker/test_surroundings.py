@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import pytest
 
-from repertoire.engine.attempt import reply
+from repertoire.engine.attempt import receive_frame
 from repertoire.engine.pool import WorkerPool
 from repertoire.engine.scratch_folders import Scratch
 from repertoire.settings import load
@@ -36,7 +36,7 @@ class OneAfterTheOther:
         async with self._pool.lease(trusted=True) as worker:
             self.pids.append(worker.pid)
             worker.channel.send(Task("run", source, json.dumps(arguments), code=_code(source), cwd=cwd))
-            while not isinstance(frame := await reply(worker), Done | Failed | None):
+            while not isinstance(frame := await receive_frame(worker), Done | Failed | None):
                 if isinstance(frame, Record):
                     worker.channel.send(Answer(frame.id, 1, 0.0, frame.result, frame.error))
             worker.reusable = frame is not None and not frame.pending
@@ -51,13 +51,13 @@ class OneAfterTheOther:
     async def inspect(self, source: str) -> None:
         async with self._pool.lease(trusted=True, once=True) as worker:
             worker.channel.send(Inspect(_code(source)))
-            assert isinstance(await reply(worker), Inspected)
+            assert isinstance(await receive_frame(worker), Inspected)
 
     async def _settled(self) -> None:
         idle = self._pool._idle
         with anyio.fail_after(60):
             while idle.coming or not len(idle):
-                await idle.changed()
+                await idle.wait_for_change()
 
 
 @pytest.fixture(scope="module")

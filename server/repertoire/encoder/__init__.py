@@ -1,5 +1,5 @@
-"""The encoder: a child process that turns texts into vectors, keeps them and finds the nearest ones.
+"""Encoder: a child process that turns texts into vectors, keeps them and finds the nearest ones; used by search in `registry`.
 
-`messages`, `recipe`, `words` and `models` are light and read by the host too; the rest is loaded in the child only, because torch
-and numpy must never be part of the server process.
+`messages`, `score_weights`, `tokens` and `models` are light, and the host imports them too. The other modules are loaded in the child
+only, because torch and numpy must never be part of the server process.
 """

@@ -1,4 +1,4 @@
-"""`python -P -m repertoire.encoder --fd N`: the encoder on that socket. Torch is imported with the first model, not here."""
+"""`python -P -m repertoire.encoder --fd N`: serves the encoder on that socket. Torch is imported with the first model, not here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def main() -> None:
     options = parser.parse_args()
     sock = socket.socket(fileno=options.fd)
     sock.set_inheritable(False)
-    os.nice(5)  # a run's own answer comes before a better order of search results
+    os.nice(5)  # answers of runs are more urgent than a better order of search results
     serve(sock, Encoder(load, options.scratch))
 
 

@@ -1,4 +1,4 @@
-"""The child's own loop: one request after the other, each answered; ends when the host closes the socket."""
+"""Encoder: carries out the host's requests; `serve` answers one after the other until the host closes the socket. Used by `__main__`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import numpy as np
 
 from ..wire import frames
 from .messages import (
+    Accepted,
     Answered,
+    BuildShelf,
     Docs,
-    Done,
     Encode,
+    Encoded,
     Find,
     Found,
     Open,
@@ -22,24 +24,21 @@ from .messages import (
     Refusal,
     Reply,
     Request,
-    Shelf,
     asked_decoder,
     frame,
 )
-from .messages import Vectors as VectorsReply
 from .models import Candidate, problem
-from .scoring import Catalogue
-from .scoring import Shelf as BuiltShelf
+from .scoring import Documents, Shelf
 from .vectors import Floats, Vectors, unit
 
 _READ_BYTES = 1 << 20
 _MAX_QUERY_CHARS = 2_000
-"""More than the model's 256 tokens can hold."""
+"""More than fits into the model's 256 tokens."""
 _REMEMBERED_QUERIES = 256
 
 
 class Model(Protocol):
-    """What the loop needs of a model."""
+    """A loaded model, as Encoder uses it."""
 
     identity: str
     dimension: int
@@ -48,15 +47,15 @@ class Model(Protocol):
 
 
 class Encoder:
-    """Carries out requests. `load` is given a candidate that was looked at and gives the model, or raises."""
+    """Carries out requests. `load` gets a candidate that has passed `problem`. It returns the model or raises."""
 
     def __init__(self, load: Loader, scratch: str | None = None) -> None:
         self._load = load
         self._scratch = scratch
         self._model: Model | None = None
         self._vectors = Vectors(1)
-        self._catalogue = Catalogue()
-        self._shelves: dict[int, BuiltShelf] = {}
+        self._documents = Documents()
+        self._shelves: dict[int, Shelf] = {}
         self._queries: OrderedDict[str, Floats] = OrderedDict()
 
     def answer(self, request: Request) -> Reply:
@@ -66,21 +65,21 @@ class Encoder:
             case Put():
                 self._vectors.append(np.frombuffer(request.values, np.float32).reshape(-1, self._vectors.dimension))
             case Encode():
-                values = self._loaded().encode(request.texts)
+                values = self._require_model().encode(request.texts)
                 self._vectors.append(values)
-                return VectorsReply(values.tobytes())
+                return Encoded(values.tobytes())
             case Docs():
                 for doc in request.docs:
-                    self._catalogue.add(doc.rows, doc.text)
-            case Shelf():
+                    self._documents.add(doc.rows, doc.text)
+            case BuildShelf():
                 docs = np.frombuffer(request.docs, np.int32)
-                self._shelves.pop(request.number, None)  # its memory is free before the next is built
-                self._shelves[request.number] = BuiltShelf(docs, self._catalogue, self._vectors, self._recipe)
+                self._shelves.pop(request.number, None)  # its memory is freed before the next one is built
+                self._shelves[request.number] = Shelf(docs, self._documents, self._vectors, self._recipe)
             case Find():
                 return self._find(request)
-        return Done()
+        return Accepted()
 
-    def _loaded(self) -> Model:
+    def _require_model(self) -> Model:
         if self._model is None:
             raise RuntimeError("no model is open")
         return self._model
@@ -93,9 +92,7 @@ class Encoder:
                 if candidate.kind != "hub" and (reason := problem(candidate)):
                     raise ValueError(reason)
                 model = self._load(candidate)
-            except (
-                Exception
-            ) as error:  # any: the file is whatever somebody put there, and the next candidate may be good
+            except Exception as error:  # any: the folder may hold anything, and the next candidate may be good
                 refused.append(f"The model at {candidate.where} ({candidate.kind}) is not used: {_first_line(error)}")
                 continue
             self._model, self._vectors = model, Vectors(model.dimension, self._scratch)
@@ -111,7 +108,7 @@ class Encoder:
     def _vector_of(self, query: str) -> Floats:
         known = self._queries.get(query)
         if known is None:
-            known = self._queries[query] = unit(self._loaded().encode([query])[0])
+            known = self._queries[query] = unit(self._require_model().encode([query])[0])
             if len(self._queries) > _REMEMBERED_QUERIES:
                 self._queries.popitem(last=False)
         self._queries.move_to_end(query)
@@ -130,12 +127,12 @@ def serve(sock: socket.socket, encoder: Encoder) -> None:
             asked = asked_decoder.decode(raw)
             try:
                 reply = encoder.answer(asked.request)
-            except Exception as error:  # the edge of a request: the host decides what becomes of it
+            except Exception as error:  # the edge of a request: the host handles the refusal
                 reply = Refusal(_first_line(error))
             sock.sendall(frame(Answered(asked.id, reply)))
 
 
 def _first_line(error: Exception) -> str:
-    """Libraries write essays; the first line says it."""
+    """Libraries raise errors with long texts. The first line has the cause."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

@@ -1,4 +1,7 @@
-"""What the host and the encoder say to each other, in the frames of `wire`: each request is answered by one reply with its number."""
+"""Messages between the host and the encoder, in the frames of `wire`. Each request gets one reply with the same number.
+
+Used by the encoder's loop and by the host's client (`registry/encoder_client`).
+"""
 
 from __future__ import annotations
 
@@ -10,46 +13,47 @@ from .score_weights import Recipe
 
 
 class Open(msgspec.Struct, frozen=True, tag="open"):
-    """Load the first of these models that is what it should be. Answered with Ready or Refusal."""
+    """Load the first of these models that passes the checks. The reply is Ready or Refusal."""
 
     candidates: tuple[Candidate, ...]
     recipe: Recipe = Recipe()
 
 
 class Put(msgspec.Struct, frozen=True, tag="put"):
-    """Vectors (float32, one after the other) that were encoded before: they are the next rows. Answered with Done."""
+    """Vectors (float32, one after the other) that were encoded before. They are the next rows. The reply is Accepted."""
 
     values: bytes
 
 
 class Encode(msgspec.Struct, frozen=True, tag="encode"):
-    """Texts whose vectors are the next rows. Answered with Vectors."""
+    """Encode these texts. Their vectors are the next rows. The reply is Encoded."""
 
     texts: list[str]
 
 
 class Doc(msgspec.Struct, frozen=True, array_like=True):
-    """A workflow: the row of each of its views, and the text whose words count."""
+    """A workflow: the row of each of its views, and the text whose words are compared with a query."""
 
     rows: tuple[int, ...]
     text: str
 
 
 class Docs(msgspec.Struct, frozen=True, tag="docs"):
-    """Workflows, numbered on from the last one. Answered with Done."""
+    """Add workflows. Their numbers continue from the last one. The reply is Accepted."""
 
     docs: list[Doc]
 
 
-class Shelf(msgspec.Struct, frozen=True, tag="shelf"):
-    """What one caller sees: numbers of workflows (int32) in their order, which decides between equals. Answered with Done."""
+class BuildShelf(msgspec.Struct, frozen=True, tag="shelf"):
+    """Build the shelf of one caller: the numbers (int32) of the workflows that it sees. Their order decides between equal scores. The reply is
+    Accepted."""
 
     number: int
     docs: bytes
 
 
 class Find(msgspec.Struct, frozen=True, tag="find"):
-    """The best of a shelf, of `within` (numbers of workflows, int32) where that is given. Answered with Found."""
+    """Find the best workflows of a shelf. `within`: only among these numbers (int32). The reply is Found."""
 
     shelf: int
     query: str
@@ -58,7 +62,7 @@ class Find(msgspec.Struct, frozen=True, tag="find"):
 
 
 class Hit(msgspec.Struct, frozen=True, array_like=True):
-    """`meaning` is the best cosine of name, description and parameters; `words` those of the query that the text has."""
+    """`meaning` is the best cosine with name, description or parameters. `words` are the query's words that the text has."""
 
     doc: int
     score: float
@@ -66,11 +70,11 @@ class Hit(msgspec.Struct, frozen=True, array_like=True):
     words: list[str]
 
 
-Request = Open | Put | Encode | Docs | Shelf | Find
+Request = Open | Put | Encode | Docs | BuildShelf | Find
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The model is loaded. `model` is a sha256 of all that decides its vectors; `refused` says which candidates were passed over, and why."""
+    """The model is loaded. `model` is a sha256 of everything that decides its vectors. `refused`: why earlier candidates were not used."""
 
     model: str
     dimension: int
@@ -84,21 +88,21 @@ class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
     reason: str
 
 
-class Done(msgspec.Struct, frozen=True, tag="done"):
+class Accepted(msgspec.Struct, frozen=True, tag="done"):
     pass
 
 
-class Vectors(msgspec.Struct, frozen=True, tag="vectors"):
+class Encoded(msgspec.Struct, frozen=True, tag="vectors"):
     values: bytes
 
 
 class Found(msgspec.Struct, frozen=True, tag="found"):
-    """Hits that fit, best first, and behind `limit` those near enough to it that the outcome of their runs may lift them."""
+    """Fitting workflows, best first. After the first `limit` come near ties: the outcome of their runs may lift them above it."""
 
     hits: list[Hit]
 
 
-Reply = Ready | Refusal | Done | Vectors | Found
+Reply = Ready | Refusal | Accepted | Encoded | Found
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True):
@@ -117,7 +121,7 @@ answered_decoder: msgspec.msgpack.Decoder[Answered] = msgspec.msgpack.Decoder(An
 
 
 def frame(message: Asked | Answered) -> bytes:
-    """The message with its length in front, as `wire.frames` takes it apart. Raises ValueError beyond MAX_FRAME_BYTES."""
+    """The message with its length in front, as `wire.frames` reads it. Raises ValueError above MAX_FRAME_BYTES."""
     body = _encode(message)
     if len(body) > MAX_FRAME_BYTES:
         raise ValueError(f"a message of {len(body)} bytes; at most {MAX_FRAME_BYTES} pass")

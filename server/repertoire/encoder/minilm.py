@@ -1,4 +1,4 @@
-"""A sentence-transformers model: all-MiniLM-L6-v2, or any other by setting. Loading it imports torch, so only the child does."""
+"""SentenceModel: a sentence-transformers model, all-MiniLM-L6-v2 or the one from the settings; used by the child only, as it imports torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SentenceModel:
 
 
 def load(candidate: Candidate) -> SentenceModel:
-    """On one thread: two on busy cores take ten times as long."""
+    """Load the model. It computes on one thread: two threads on busy cores take ten times as long."""
     torch.set_num_threads(1)
     model = SentenceTransformer(candidate.where, device="cpu", revision=candidate.revision, trust_remote_code=False)
     if candidate.kind == "hub":

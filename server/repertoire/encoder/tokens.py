@@ -1,5 +1,5 @@
-"""Words of a text, for comparing a query with what a workflow says of itself: lower case, without endings, without those that say
-nothing."""
+"""Tokens: words of a text in lower case, without stop words and endings, to compare a query with a workflow's text; used by `scoring` and by
+the text search of `registry`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ WORD = re.compile(r"[^\W_]+")
 STOP_WORDS = frozenset(
     """a an and any are as at be but by can could do does for from get give had has have how i if in into is it its let like
     make me my need of on or our please should so some that the their them then there these they this those to us use want was
-    we what when where which who will with would you your""".split()  # noqa: SIM905  ninety quoted words are no list to read
+    we what when where which who will with would you your""".split()  # noqa: SIM905  ninety quoted words would be hard to read
 )
-"""Words that nearly every description and query hold: alone they would make anything match."""
+"""Words of nearly every description and query. With them, every text would match."""
 _ENDINGS = (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("ions", ""), ("ion", ""), ("ers", ""), ("er", ""), ("es", ""),
             ("s", ""), ("e", ""))  # fmt: skip
 _SHORTEST_STEM = 3
 
 
 def words(text: str) -> dict[str, str]:
-    """Stems of the telling words, in order, each with the word as it was written first."""
+    """Stems of all words but stop words, in order, each with its first spelling in the text."""
     found: dict[str, str] = {}
     for word in WORD.findall(text.lower()):
         if word not in STOP_WORDS:
@@ -29,7 +29,7 @@ def words(text: str) -> dict[str, str]:
 
 @lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
-    """The word without its commonest English ending: `files` and `file`, `merging` and `merge` become one."""
+    """The word without a common English ending: `files` and `file` have one stem, and so have `merging` and `merge`."""
     for ending, instead in _ENDINGS:
         if word.endswith(ending) and not word.endswith("ss"):
             short = word[: len(word) - len(ending)] + instead

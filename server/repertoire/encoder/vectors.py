@@ -1,7 +1,7 @@
-"""All vectors of the texts known so far: rows of a matrix in a memory-mapped file that nobody else sees.
+"""Vectors: all vectors of the texts so far, as rows of a matrix in a private memory-mapped file; used by the encoder's loop and `scoring`.
 
-Mapped, so that pages that no query touches can be given back to the system; unlinked, so that no crash leaves it behind. The truth is
-in the Store.
+The file is mapped, so the system can take back pages that no query touches. It is unlinked, so no crash leaves it behind. The Store
+holds the vectors that last.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FIRST_ROWS = 1024
 
 
 class Vectors:
-    """`rows` grow only."""
+    """Rows are only added."""
 
     def __init__(self, dimension: int, scratch: str | None = None) -> None:
         self.dimension = dimension
@@ -30,9 +30,9 @@ class Vectors:
         self._fd, path = tempfile.mkstemp(dir=scratch, prefix="vectors-")
         weakref.finalize(self, os.close, self._fd)
         os.unlink(path)
-        self._rows = self._mapped(_FIRST_ROWS)
+        self._rows = self._map_file(_FIRST_ROWS)
 
-    def _mapped(self, rows: int) -> Floats:
+    def _map_file(self, rows: int) -> Floats:
         size = rows * self.dimension * 4
         os.ftruncate(self._fd, size)
         return np.frombuffer(mmap.mmap(self._fd, size), np.float32).reshape(rows, self.dimension)
@@ -40,7 +40,7 @@ class Vectors:
     def append(self, values: Floats) -> None:
         end = self.count + len(values)
         if end > len(self._rows):
-            self._rows = self._mapped(max(end, 2 * len(self._rows)))
+            self._rows = self._map_file(max(end, 2 * len(self._rows)))
         self._rows[self.count : end] = values
         self.count = end
 
@@ -49,7 +49,7 @@ class Vectors:
 
 
 def unit(values: Floats) -> Floats:
-    """Each row with length one; a row of zeros stays. What is no number becomes zero: one bad vector must not poison the mean."""
+    """Scale each row to length one. A row of zeros stays. NaN and infinity become zero: one bad vector must not spoil the mean."""
     values = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     lengths = np.linalg.norm(values, axis=-1, keepdims=True)
     lengths[lengths == 0] = 1

@@ -1,4 +1,8 @@
-"""One worker given one run: the task is sent, its calls are answered, until the body has ended, is parked, or the worker has died."""
+"""Attempt: one worker given one run. Sends the task and passes on the body's frames, until the body has ended, is parked, or the worker
+has died; used by Attempts.
+
+The task goes out before the run's start is stored, with `waits`. The body is called with the frame `Begin`, after the start is stored.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -19,21 +23,23 @@ from ..settings import Limits
 from ..store import Store
 from ..store.journal import ResumePoint
 from ..store.runs import NewEvent, Place
-from ..wire import Begin, Call, Done, Drop, Events, Failed, Fault, Idle, Late, More, Record, Task, Tick
-from .call_executor import Calls, Door
-from .live_run import Live, Outcome, Parking, Stopwatch
+from ..wire import Begin, Call, Done, Drop, Events, Failed, Fault, Idle, Late, More, Record, Task, Tick, WorkerFrame
+from .call_executor import CallExecutor
+from .doors import Door
+from .live_run import Live, Outcome, Parking
 from .pool import Worker
-from .run_faults import death, too_long
+from .run_faults import timeout, worker_death
+from .stopwatch import Stopwatch
 from .worker_channel import ProtocolViolation
 
 logger = logging.getLogger(__name__)
 
 _JOURNAL_FORMAT: Final = 2
-"""Raised with every change after which an old journal would be read wrongly."""
+"""Raised with each change after which an old journal would be read wrongly."""
 
 
 class Death(msgspec.Struct, frozen=True):
-    """The worker is gone. `progressed`: something was recorded before that. `with_zygote`: what had forked it is gone too."""
+    """The worker is gone. `progressed`: something was recorded before. `with_zygote`: the zygote that had forked it is gone too."""
 
     fault: Fault
     may_go_on: bool
@@ -42,31 +48,34 @@ class Death(msgspec.Struct, frozen=True):
 
 
 def fingerprint() -> str:
-    """What a journal depends on besides the workflow's own text."""
+    """Everything that a journal depends on, besides the workflow's own text."""
     return f"journal {_JOURNAL_FORMAT}, Python {sys.version_info[0]}.{sys.version_info[1]}"
 
 
 class Attempt:
     def __init__(
-        self, live: Live, store: Store, doors: Mapping[str, Door], tasks: anyio.abc.TaskGroup, limits: Limits,
-        dropped: Callable[[Live, str], None],
-    ) -> None:  # fmt: skip
+        self,
+        live: Live,
+        store: Store,
+        doors: Mapping[str, Door],
+        tasks: anyio.abc.TaskGroup,
+        limits: Limits,
+        withdraw: Callable[[str], Coroutine[Any, Any, None]],
+    ) -> None:
         self._live = live
         self._store = store
         self._doors = doors
         self._tasks = tasks
         self._limits = limits
-        self._dropped = dropped
-        self._stored: asyncio.Future[None] | None = None
-        """When the events that came last are."""
+        self._withdraw = withdraw
+        self._storing_events: asyncio.Future[None] | None = None
+        """Done when the last group of events is stored."""
 
     async def run(self, worker: Worker, place: Place | None, point: ResumePoint) -> Outcome | Parking | Death:
         live = self._live
-        calls = Calls(
-            live, worker, self._store, self._doors, self._tasks, point, self._limits, partial(self._dropped, live)
-        )
+        calls = CallExecutor(live, worker, self._store, self._doors, self._tasks, point, self._limits, self._withdraw)
         worker.lease.on_change = partial(_count_time, live.stopwatch)
-        worker.channel.shortcut = calls.take_step
+        worker.channel.shortcut = partial(_take_record, calls)
         recorded = live.recorded if live.recorded is not None and not live.recorded.done() else None
         begin = partial(_begin, worker)
         try:
@@ -76,7 +85,7 @@ class Attempt:
                 if recorded is not None:
                     recorded.add_done_callback(begin)
                 return await self._attend(worker, calls, point)
-            return too_long(live.stopwatch.limit_s)
+            return timeout(live.stopwatch.limit_s)
         finally:
             if recorded is not None:
                 recorded.remove_done_callback(begin)
@@ -85,28 +94,39 @@ class Attempt:
             calls.close()
 
     def _send_task(self, worker: Worker, place: Place | None, point: ResumePoint, began: float, *, waits: bool) -> None:
-        live, version = self._live, self._live.version
+        live, version, limits = self._live, self._live.version, self._limits
         code = None if version.key in worker.known else version.code()
         worker.known.add(version.key)
-        state = None if place is None else point.loaded_state or place.state or "{}"
-        worker.channel.send(
-            Task(
-                live.run.id, version.key, live.run.arguments, code=code, state=state,
-                cwd=_work_folder(live, worker), home=folder_of(version) or worker.scratch,
-                max_result_bytes=self._limits.max_result_bytes, max_message_bytes=self._limits.max_event_bytes,
-                max_record_bytes=self._limits.max_record_bytes, max_events=self._limits.max_events, max_items=self._limits.max_items,
-                session_id=live.run.session_id, env=live.env, began=began, recorded=point.records, told=point.told, waits=waits,
-            )
-        )  # fmt: skip
+        task = Task(
+            live.run.id,
+            version.key,
+            live.run.arguments,
+            code=code,
+            state=None if place is None else point.loaded_state or place.state or "{}",
+            cwd=_work_folder(live, worker),
+            home=folder_of(version) or worker.scratch,
+            max_result_bytes=limits.max_result_bytes,
+            max_message_bytes=limits.max_event_bytes,
+            max_record_bytes=limits.max_record_bytes,
+            max_events=limits.max_events,
+            max_items=limits.max_items,
+            session_id=live.run.session_id,
+            env=live.env,
+            began=began,
+            recorded=point.records,
+            told=point.told,
+            waits=waits,
+        )
+        worker.channel.send(task)
 
-    async def _attend(self, worker: Worker, calls: Calls, point: ResumePoint) -> Outcome | Parking | Death:
+    async def _attend(self, worker: Worker, calls: CallExecutor, point: ResumePoint) -> Outcome | Parking | Death:
         live = self._live
         while True:
-            frame = await reply(worker)
+            frame = await receive_frame(worker)
             events: list[NewEvent] = []
             while isinstance(frame, Events):
                 events.extend((event.type, event.at, event.data, event.path, event.k) for event in frame.events)
-                frame = await reply(worker) if worker.channel.pending else None
+                frame = await receive_frame(worker) if worker.channel.pending else None
             if isinstance(frame, Done | Failed):
                 worker.reusable = not frame.pending and not live.version.options.fresh
                 if isinstance(frame, Done):
@@ -114,27 +134,38 @@ class Attempt:
                 return Outcome(status="failed", error=frame.fault, events=tuple(events))
             if events:
                 await self._store_events(events)
-            if isinstance(frame, Call | Record | Drop | Tick | Late | Idle | More):
-                await calls.take(frame)
+            if isinstance(frame, Call | Record | Drop | Tick | Late | Idle):
+                calls.take(frame)
+            elif isinstance(frame, More):
+                await calls.send_page(frame)
             elif calls.failed is not None:
                 return Outcome(status="failed", error=calls.failed)
             elif calls.parking is not None:
                 return calls.parking
             elif frame is not None or worker.channel.closed:
-                fault, explained = death(await worker.exit_code())
+                fault, explained = worker_death(await worker.exit_code())
                 may_go_on = live.unrecorded is None and (worker.lost_zygote or not explained)
-                return Death(fault, may_go_on, calls.records > point.last_n, worker.lost_zygote)
+                return Death(fault, may_go_on, calls.last_n > point.last_n, worker.lost_zygote)
 
     async def _store_events(self, events: list[NewEvent]) -> None:
-        """Not waited for, but the group before it is: a body that talks faster than the disk writes is slowed down."""
-        if self._stored is not None:
-            await self._stored
-        self._stored = self._store.add_events(self._live.run, self._live.number(len(events)), events)
-        self._stored.add_done_callback(self._announce)
+        """Wait for the group of events before this one, not for this one. So a body that logs faster than the disk writes is slowed."""
+        if self._storing_events is not None:
+            await self._storing_events
+        first = self._live.number_events(len(events))
+        self._storing_events = self._store.add_events(self._live.run, first, events)
+        self._storing_events.add_done_callback(self._announce)
 
     def _announce(self, stored: asyncio.Future[None]) -> None:
         if not stored.cancelled() and stored.exception() is None:
             self._live.announce()
+
+
+def _take_record(calls: CallExecutor, frame: WorkerFrame) -> bool:
+    """The channel's shortcut: a step that is recorded needs no turn of this task."""
+    if not isinstance(frame, Record):
+        return False
+    calls.take(frame)
+    return True
 
 
 def _begin(worker: Worker, recorded: asyncio.Future[Any]) -> None:
@@ -142,14 +173,15 @@ def _begin(worker: Worker, recorded: asyncio.Future[Any]) -> None:
         worker.channel.send(Begin())
 
 
-def _count_time(stopwatch: Stopwatch, held: bool) -> None:
-    if held:
+def _count_time(stopwatch: Stopwatch, has_place: bool) -> None:
+    if has_place:
         stopwatch.resume()
     else:
         stopwatch.pause()
 
 
-async def reply(worker: Worker) -> Any:
+async def receive_frame(worker: Worker) -> Any:
+    """The worker's next frame. None: the worker is gone, was interrupted, or has sent something that is no frame."""
     try:
         return await worker.channel.receive()
     except ProtocolViolation:
@@ -158,7 +190,7 @@ async def reply(worker: Worker) -> Any:
 
 
 def _work_folder(live: Live, worker: Worker) -> str | None:
-    """Trusted code works where its caller does: relative paths mean to it what they mean to whoever gave them."""
+    """Trusted code works in its caller's folder, so relative paths in its arguments mean the same to both."""
     if live.version.origin == "operator":
         return live.run.cwd or folder_of(live.version) or worker.scratch
     return worker.scratch

@@ -1,4 +1,7 @@
-"""What a run and everything below it may use. One budget for a whole tree of runs, each of which may be given a smaller share."""
+"""Budget: limits the calls and model tokens of a run and of all runs below it; used by the runner and by CallExecutor.
+
+Each run has a budget of its own. A call counts in it and in the budgets of all runs above, so a run never uses more than its parent may.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from ..settings import Limits
 
 
 class Budget:
-    """`calls` door calls, `tokens` of models, `fan_out` calls at once, `depth` runs above each other. `above` is the parent's."""
+    """Limits: `calls` to doors, model `tokens`, `fan_out` calls at once, `depth` of runs. `above` is the parent's budget."""
 
     def __init__(self, limits: BudgetOptions, above: Budget | None = None, *, calls: int = 0) -> None:
         self._limits = limits
@@ -24,23 +27,23 @@ class Budget:
     def of(
         cls, declared: BudgetOptions | None, limits: Limits, above: Budget | None = None, *, calls: int = 0
     ) -> Budget:
-        """What the workflow declares, capped by the settings."""
+        """A budget with the limits that the workflow declares, capped by the settings."""
         caps = BudgetOptions(
             calls=limits.max_calls, tokens=limits.max_tokens, fan_out=limits.max_fan_out, depth=limits.max_depth
         )
-        return cls(_lower(declared, caps), above, calls=calls)
+        return cls(_lower_of(declared, caps), above, calls=calls)
 
-    def begin_call(self, what: str) -> None:
-        """Raises OverBudget, and counts nothing then."""
+    def begin_call(self, name: str) -> None:
+        """Count a call. Raises OverBudget, and then nothing is counted."""
         budget: Budget | None = self
         while budget is not None:
-            budget._check(what)
+            budget._check(name)
             budget = budget._above
         budget = self
         while budget is not None:
             budget.calls += 1
             budget._open += 1
-            budget._used[what] += 1
+            budget._used[name] += 1
             budget = budget._above
 
     def end_call(self) -> None:
@@ -50,37 +53,39 @@ class Budget:
             budget = budget._above
 
     def spend_tokens(self, tokens: int) -> None:
-        """Raises OverBudget when they are more than were left; they are counted all the same."""
+        """Count tokens. Raises OverBudget if fewer were left. They are counted in that case too."""
         budget: Budget | None = self
         while budget is not None:
             budget.tokens += tokens
             if budget._limits.tokens is not None and budget.tokens > budget._limits.tokens:
-                raise budget._over("tokens", f"{budget.tokens} model tokens", budget._limits.tokens)
+                raise budget._over_budget("tokens", f"{budget.tokens} model tokens", budget._limits.tokens)
             budget = budget._above
 
     def check_depth(self, depth: int, path: str) -> None:
-        """Raises OverBudget for a run below too many others."""
+        """Raises OverBudget if a run has too many runs above it."""
         if self._limits.depth is not None and depth > self._limits.depth:
             message = f"Workflows call each other {depth} deep ({path}); at most {self._limits.depth} are allowed."
             raise OverBudget(
                 message, "A workflow that calls itself must come to an end: check what ends the recursion."
             )
 
-    def _check(self, what: str) -> None:
+    def _check(self, name: str) -> None:
         if self._limits.calls is not None and self.calls >= self._limits.calls:
-            raise self._over("calls", f"{what} would be call {self.calls + 1}", self._limits.calls)
+            raise self._over_budget("calls", f"{name} would be call {self.calls + 1}", self._limits.calls)
         if self._limits.fan_out is not None and self._open >= self._limits.fan_out:
-            raise self._over("fan_out", f"{what} would be the {self._open + 1}th call at once", self._limits.fan_out)
+            raise self._over_budget(
+                "fan_out", f"{name} would be the {self._open + 1}th call at once", self._limits.fan_out
+            )
 
-    def _over(self, which: str, used: str, limit: int) -> OverBudget:
-        spent = ", ".join(f"{what} {count} times" for what, count in self._used.most_common(5))
+    def _over_budget(self, limit_name: str, used: str, limit: int) -> OverBudget:
+        spent = ", ".join(f"{name} {count} times" for name, count in self._used.most_common(5))
         return OverBudget(
-            f"The run's budget is used up: {used}; its budget is {which} = {limit}. Used by: {spent or 'nothing'}.",
-            f'Do less in one run, or declare __workflow__ = {{"budget": {{"{which}": ...}}}} up to what the settings allow.',
+            f"The run's budget is used up: {used}; its budget is {limit_name} = {limit}. Used by: {spent or 'nothing'}.",
+            f'Do less in one run, or declare __workflow__ = {{"budget": {{"{limit_name}": ...}}}} up to what the settings allow.',
         )
 
 
-def _lower(declared: BudgetOptions | None, caps: BudgetOptions) -> BudgetOptions:
+def _lower_of(declared: BudgetOptions | None, caps: BudgetOptions) -> BudgetOptions:
     def lower(name: str) -> int | None:
         given = [
             value for source in (declared, caps) if source is not None and (value := getattr(source, name)) is not None

@@ -1,12 +1,12 @@
-"""Queue: who waits for a place among the workers, and whose turn is next; used by Places.
+"""Queue: runs that wait for a place among the workers, in an order that is fair between callers; used by Places.
 
-Fair between callers (a host's connection, an HTTP client's session), whatever each of them asks for. Theory of operation:
+A caller is a host's connection or an HTTP client's session. It does not matter how much a caller asks for. Theory of operation:
 
-1. Time is counted in places that were given. Of each caller it is known when it was last given one.
-2. The next place goes to the caller who was given one the longest time ago; its own runs keep their order. So callers who ask all the
-   time take turns, and one who asks now and then waits for nobody but those who were served even longer ago.
-3. A caller of whom nothing is known counts as one who was last served `_MEMORY` places ago, and so does one who was served before that.
-   So whoever waits comes after so many others at most: those who come new cannot hold it up for ever.
+1. Time is counted in places that were given. For each caller the queue knows when it was last given a place.
+2. The next place goes to the caller that was served the longest time ago. Runs of one caller keep their order. So callers that ask all
+   the time take turns. A caller that asks now and then waits only for callers that were served even longer ago.
+3. An unknown caller counts as served `_MEMORY` places ago, and so does a caller that was served before that. So a waiting run comes
+   after a bounded number of others: new callers cannot hold it up for ever.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Granted = Callable[[], None]
 
 class _Rank(NamedTuple):
     served: int
-    """When its caller was last given a place."""
+    """When its caller was last given a place, counted in places."""
     came: int
     caller: str
 
@@ -34,7 +34,7 @@ class _Ticket(NamedTuple):
 
 
 class Queue:
-    """Tickets by name, each of one caller."""
+    """A queue of names, each with its caller and a callback."""
 
     def __init__(self) -> None:
         self._given = 0
@@ -52,15 +52,15 @@ class Queue:
         return name in self._callers
 
     def put(self, caller: str, name: str, granted: Granted) -> None:
-        """`granted` is called in its turn, once it was taken."""
+        """`take` returns `granted` when it is the turn of `name`."""
         self._callers[name] = caller
         self._waiting.setdefault(caller, deque()).append(_Ticket(name, granted))
         if caller not in self._ranks:
             self._rank(caller)
 
     def take(self) -> Granted:
-        """Of the next in turn. There must be one."""
-        caller = self._next()
+        """Remove the next name and return its callback. The queue must not be empty."""
+        caller = self._next_caller()
         ticket = self._waiting[caller].popleft()
         del self._callers[ticket.name]
         self.note(caller)
@@ -68,7 +68,7 @@ class Queue:
         return ticket.granted
 
     def remove(self, name: str) -> None:
-        """It waits no longer."""
+        """It does not wait any more."""
         caller = self._callers.pop(name)
         waiting = self._waiting[caller]
         waiting.remove(next(ticket for ticket in waiting if ticket.name == name))
@@ -76,7 +76,7 @@ class Queue:
             self._rank_again(caller)
 
     def note(self, caller: str) -> None:
-        """It was given a place."""
+        """The caller was given a place."""
         self._given += 1
         self._served[caller] = self._given
         self._served.move_to_end(caller)
@@ -84,7 +84,7 @@ class Queue:
             self._served.popitem(last=False)
 
     def before(self, name: str) -> int | None:
-        """How many come before it if nobody else comes; None: it does not wait."""
+        """How many names come before this one if no others come. None: it does not wait."""
         if (caller := self._callers.get(name)) is None:
             return None
         rounds = [ticket.name for ticket in self._waiting[caller]].index(name)
@@ -95,10 +95,10 @@ class Queue:
             if other != caller
         )
 
-    def _next(self) -> str:
+    def _next_caller(self) -> str:
         while True:
             rank = heapq.heappop(self._order)
-            if self._ranks.get(rank.caller) is rank:  # else its caller has left, or was ranked again
+            if self._ranks.get(rank.caller) is rank:  # else the caller waits no more, or was ranked again
                 return rank.caller
 
     def _rank(self, caller: str) -> None:

@@ -1,25 +1,38 @@
-"""A run that this process is running, and whoever waits for something to happen to a run."""
+"""Live: a run that goes on in this process, from its start (or from its resuming) until it has ended or is parked.
+
+Used by the runner and its parts, by the doors, and by the service as the handle of a run. Live neither stores anything nor starts a
+worker. Rules:
+
+1. Other modules read the fields and call the methods. Only the methods here assign fields or set events.
+2. `done` is set once, by `end`: nothing of the run goes on here any more.
+3. `settled` is set while a caller that waits for the run has to be told something: it has ended, is parked, asks a question, or is
+   held back. So it may be cleared again.
+4. `over` is set when it makes no sense to wait longer: the run is done, or held back.
+5. A change of `run` is announced to the watchers of the run and of all runs above it.
+
+`Outcome` is the end of a run to be recorded, `Parking` the reason why it needs no worker, `Watch` the list of watchers of all runs.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import anyio
 import msgspec
 
 from ..model.lifecycle import Status
-from ..model.run import Run
+from ..model.run import Question, Run
 from ..model.workflow import WorkflowVersion
 from ..store.runs import NewEvent, Place
 from ..wire import Fault
 from .budget import Budget
+from .stopwatch import Stopwatch
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be recorded of a run's end."""
+    """The end of a run, as it is to be recorded."""
 
     status: Status
     result: str | None = None
@@ -29,8 +42,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Parking(msgspec.Struct, frozen=True, kw_only=True):
-    """A run needs no worker until something happens. `why` in words; `wake_at`: go on then whatever else happens; `news`: it is here
-    already when this is done."""
+    """The run needs no worker until something happens. `why` names it for people. At `wake_at` the run goes on in any case. `news` is
+    done when it has happened already."""
 
     why: str
     status: Status = "working"
@@ -40,13 +53,13 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Watch:
-    """Who waits for news of a run, whether it is live here or not."""
+    """Watchers of runs: futures that are done with the next change of a run. The run need not be live here."""
 
     def __init__(self) -> None:
         self._watchers: dict[str, list[asyncio.Future[None]]] = {}
 
     def next(self, run_id: str) -> asyncio.Future[None]:
-        """Done when the run's log has grown, or it has changed otherwise."""
+        """Done when the run's event log has grown, or the run has changed otherwise."""
         watcher: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._watchers.setdefault(run_id, []).append(watcher)
         return watcher
@@ -57,7 +70,7 @@ class Watch:
                 watcher.set_result(None)
 
     def forget(self, run_id: str, watcher: asyncio.Future[None]) -> None:
-        """Nobody waits with this one any more."""
+        """Nobody waits for this future any more."""
         waiting = self._watchers.get(run_id, [])
         if watcher in waiting:
             waiting.remove(watcher)
@@ -65,137 +78,144 @@ class Watch:
                 del self._watchers[run_id]
 
 
-class Stopwatch:
-    """For how long a run has held a place among the workers: it does not run while the run waits, or is parked."""
-
-    def __init__(self, limit_s: float, used_s: float) -> None:
-        self.limit_s = limit_s
-        self._used_s = used_s
-        self._since: float | None = None
-        self._pauses = 0
-        self._scope: anyio.CancelScope | None = None
-
-    def start(self, scope: anyio.CancelScope) -> None:
-        """Cancel `scope` when the time is over."""
-        self._scope = scope
-        self._go_on()
-
-    def stop(self) -> None:
-        self._halt()
-        self._scope = None
-
-    def pause(self) -> None:
-        self._pauses += 1
-        self._halt()
-
-    def resume(self) -> None:
-        self._pauses -= 1
-        if self._pauses == 0:
-            self._go_on()
-
-    @property
-    def used_s(self) -> float:
-        return self._used_s + (0.0 if self._since is None else time.monotonic() - self._since)
-
-    def _go_on(self) -> None:
-        if self._scope is not None and not self._pauses:
-            self._since = time.monotonic()
-            self._scope.deadline = anyio.current_time() + self.limit_s - self._used_s
-
-    def _halt(self) -> None:
-        self._used_s, self._since = self.used_s, None
-        if self._scope is not None:
-            self._scope.deadline = float("inf")
-
-
 class Live:
-    """Lives from a run's start, or from its going on, until it has ended or is parked."""
-
     def __init__(
-        self, run: Run, version: WorkflowVersion, env: Mapping[str, str], watch: Watch, budget: Budget, stopwatch: Stopwatch,
-        parent: Live | None = None, lane: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        run: Run,
+        version: WorkflowVersion,
+        env: Mapping[str, str],
+        watch: Watch,
+        budget: Budget,
+        stopwatch: Stopwatch,
+        parent: Live | None = None,
+        lane: str = "",
+        rehearsal: Mapping[str, Any] | None = None,
+    ) -> None:
         self.run = run
-        self.lane: str = parent.lane if parent else lane
-        """Whose turn it is when workers are given: its caller's, and so that of all below it."""
         self.version = version
         self.env = dict(env)
-        self.scope = anyio.CancelScope()
-        self.done = asyncio.Event()
-        """Set when it has ended or is parked: nothing of it goes on here."""
-        self.settled = asyncio.Event()
-        """Set then too, while somebody is asked, and while it is held back."""
-        self.has_children = False
-        self.pins: dict[str, WorkflowVersion] = {}
-        """What its calls of a name run, by the names that they have used."""
-        self.has_pins = False
-        """Those of before it was begun again are among them."""
-        self.turn = asyncio.Event()
-        self.parking = False
-        """Set when it has been decided that it needs no worker for now: what it waits for is no longer heard here."""
-        self.queued = asyncio.Event()
-        """Set when it has to wait for the place of its state."""
         self.budget = budget
         self.stopwatch = stopwatch
         self.parent = parent
-        self.begun_again = False
-        """Its body is to be answered from its journal first."""
-        self.resumed = False
-        """It was begun in another process, or parked."""
-        self.cancelled = False
-        self.rehearsal: Mapping[str, Any] | None = None
-        """Doors by their names, of an example's run: nothing that it does may be felt outside."""
-        self.recorded: asyncio.Future[Any] | None = None
-        """Done when its start is stored; None: it was stored before."""
-        self.unrecorded: Exception | None = None
-        """Why its start could not be stored: such a run is stopped, and nothing of it is kept."""
-        self.held_back = False
-        """What it came to cannot be stored now: nobody is told that before, but whoever waits is told why."""
+        self.lane: str = parent.lane if parent else lane
+        """The caller's lane in the queue for workers. Runs below this one have the same."""
+        self.rehearsal: Mapping[str, Any] | None = rehearsal or (parent.rehearsal if parent else None)
+        """Doors by name, in an example's run: nothing that it does has an effect outside."""
+        self.scope = anyio.CancelScope()
+        self.done = asyncio.Event()
+        self.settled = asyncio.Event()
         self.over = asyncio.Event()
-        """Set when there is nothing more to wait for: it is done, or held back."""
+        self.queued = asyncio.Event()
+        """Set when the run has to wait for its session's state."""
+        self.recorded: asyncio.Future[Any] | None = None
+        """Done when the run's start is stored. None: it was stored before."""
+        self.unrecorded: Exception | None = None
+        """The reason why the start could not be stored. The run is stopped then, and nothing of it is kept."""
+        self.begun_again = False
+        """The body is answered from the run's journal first."""
+        self.is_resumed = False
+        """The run was begun by another process, or was parked."""
+        self.has_children = False
+        self.is_cancelled = False
+        self.is_parking = False
+        """It is decided that the run needs no worker now. From here on no news reaches its body in this process."""
+        self.is_held_back = False
+        """Nothing can be stored now. Callers are told why, and learn about the run's end only when that is stored."""
+        self.pins: dict[str, WorkflowVersion] = {}
+        """Versions that the body's calls run, by the names that it has used."""
+        self.has_old_pins = False
+        """The pins of earlier attempts are among them."""
         self._watch = watch
 
     @property
-    def kin(self) -> tuple[str, ...]:
-        """The runs above it."""
+    def ancestors(self) -> tuple[str, ...]:
+        """Ids of the runs above this one, nearest first."""
         above, live = [], self.parent
         while live is not None:
             above.append(live.run.id)
             live = live.parent
         return tuple(above)
 
-    def started(self, recorded: asyncio.Future[Place | None]) -> None:
-        """Its start is stored, or could not be."""
+    def await_record(self, recorded: asyncio.Future[Place | None]) -> None:
+        """`recorded` is done when the run's start is stored. If it cannot be stored, the run is stopped."""
+        self.recorded = recorded
+        recorded.add_done_callback(self._on_start_stored)
+
+    def _on_start_stored(self, recorded: asyncio.Future[Place | None]) -> None:
         if not recorded.cancelled() and isinstance(error := recorded.exception(), Exception):
             self.unrecorded = error
             self.scope.cancel()
         self.announce()
 
-    async def begun(self) -> bool:
-        """Wait until its start is stored; False: it could not be. Nobody is told the id of a run before."""
+    async def wait_until_recorded(self) -> bool:
+        """Wait until the start is stored. False: it could not be. No caller gets the id of a run before."""
         if self.recorded is not None and not self.recorded.done():
             await asyncio.wait([self.recorded])
         return self.unrecorded is None
 
-    def number(self, count: int) -> int:
-        """The numbers of the next events: the first of them."""
+    def number_events(self, count: int) -> int:
+        """Reserve the numbers of the next events. Returns the first of them."""
         first = self.run.last_event + 1
         self.run = msgspec.structs.replace(self.run, last_event=first + count - 1)
         return first
 
     def announce(self, **changes: Any) -> None:
+        """Change fields of `run`, if any are given, and wake the watchers."""
         if changes:
             self.run = msgspec.structs.replace(self.run, **changes)
         live: Live | None = self
-        while live is not None:  # who watches a run may watch those below it too
+        while live is not None:  # a watcher of a run may watch the runs below it too
             self._watch.announce(live.run.id)
-            if live.parent is None and live.run.parent is not None:  # that one is parked
+            if live.parent is None and live.run.parent is not None:  # the parent is parked
                 self._watch.announce(live.run.parent)
                 self._watch.announce(live.run.top)
             live = live.parent
 
+    def mark_begun_again(self) -> None:
+        self.begun_again = True
+
+    def mark_resumed(self, last_event: int) -> None:
+        self.begun_again = self.is_resumed = self.has_children = True
+        self.announce(last_event=last_event, waiting_for=None)
+        if self.run.questions:  # they are still open: a caller that waits for the run is told at once
+            self.settled.set()
+
+    def mark_queued(self) -> None:
+        self.queued.set()
+
+    def mark_children(self) -> None:
+        self.has_children = True
+
+    def pin(self, name: str, version: WorkflowVersion) -> WorkflowVersion:
+        """Calls of `name` run this version from now on, or the one that another call of the same workflow has pinned already."""
+        self.pins[name] = self.pins.setdefault(version.name, version)
+        return self.pins[name]
+
+    def add_old_pins(self, versions: Iterable[WorkflowVersion]) -> None:
+        """Versions that the run's calls have run in earlier attempts."""
+        for version in versions:
+            self.pins.setdefault(version.name, version)
+        self.has_old_pins = True
+
+    def begin_parking(self) -> None:
+        self.is_parking = True
+
+    def cancel(self) -> None:
+        """Stop the run's task. The runner then records the run as cancelled."""
+        self.is_cancelled = True
+        self.scope.cancel()
+
+    def add_question(self, question: Question) -> None:
+        """The run asks this, and so does every run above it: their callers see the question."""
+        live: Live | None = self
+        while live is not None:
+            others = (one for one in live.run.questions if one.id != question.id)
+            live.announce(status="input_required", questions=(*others, question))
+            live.settled.set()
+            live = live.parent
+
     def forget_questions(self, run_id: str, question_id: str | None = None) -> None:
-        """That run asks this (or anything) no longer: neither do those above it."""
+        """Remove one question of that run, or all of them, from this run and from every run above it."""
         live: Live | None = self
         while live is not None:
             run = live.run
@@ -207,27 +227,27 @@ class Live:
             live = live.parent
 
     def hold_back(self, why: str) -> None:
-        """Nothing of it can be recorded now: whoever waits for it is told so, and of its end only when that is recorded."""
-        if not self.held_back and not self.done.is_set():
-            self.held_back = True
+        """Nothing can be stored now, and `why`: tell that to every caller that waits."""
+        if not self.is_held_back and not self.done.is_set():
+            self.is_held_back = True
             self.announce(waiting_for=f"its record to be written: {why}")
             self.settled.set()
             self.over.set()
 
     def let_go(self) -> None:
-        """It can be recorded again."""
-        if self.held_back and not self.done.is_set():
-            self.held_back = False
+        """Records can be stored again."""
+        if self.is_held_back and not self.done.is_set():
+            self.is_held_back = False
             self.over.clear()
             if not self.run.is_settled:
                 self.settled.clear()
             self.announce(waiting_for=None)
 
-    def end(self) -> None:
+    def end(self, run: Run | None = None) -> None:
+        """Nothing of it goes on here. `run` is the stored record of its end or its parking, where there is one."""
+        if run is not None:
+            self.run = run
         self.done.set()
         self.settled.set()
         self.over.set()
         self.announce()
-
-    def ended_with(self, fault: Fault) -> Run:
-        return msgspec.structs.replace(self.run, status="failed", result=None, error=fault, ended_at=time.time())

@@ -1,4 +1,8 @@
-"""Doors to what may take days: sleep, and asking people. And `commit_state`, which takes no time at all."""
+"""Waits: the doors `sleep` and `ask`, which may take days, and the door `commit_state`; takes people's answers from the service.
+
+A sleep and a question are stored before their call waits. So a body that is begun again waits for the same time, and for the same
+question.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,15 @@ from ..model.run import Question, iso
 from ..names import new_question_id
 from ..settings import Limits
 from ..store import Store
-from .call_executor import Diverged, Done, Door, DoorCall
-from .live_run import Live, Parking
+from .doors import Diverged, Door, DoorCall, DoorResult
+from .live_run import Parking
 from .runner import Runner
 from .wall_clock import Clock
 
 _PARK_S: Final = 5.0
-"""A sleep with less than this left keeps its worker: going on costs some ten milliseconds and the replay."""
+"""A sleep with less than this left keeps its worker: resuming costs some ten milliseconds and the replay."""
 _BRIEF_S: Final = 1.0
-"""When a shorter sleep began need not be remembered."""
+"""The start of a shorter sleep is not stored."""
 
 
 class Waits:
@@ -29,65 +33,65 @@ class Waits:
         self._limits = limits
         self._clock = clock
         self._asked: dict[str, tuple[DoorCall, asyncio.Future[str]]] = {}
-        """Who waits here for the answer of which question."""
+        """Calls that wait for an answer in this process, by the ids of their questions."""
 
     @property
     def doors(self) -> dict[str, Door]:
         return {"sleep": self._sleep, "ask": self._ask, "commit_state": self._commit_state}
 
     async def answer(self, question: Question, answer: Any) -> None:
-        """A person's answer, as a JSON value that fits the question. Raises BadArguments when the question is closed."""
+        """Take a person's answer, a JSON value that fits the question. Raises BadArguments when the question is closed."""
         text = json.dumps(answer)
         if not await self._store.answer(question.id, text):
             raise BadArguments("That question is closed: it was answered before, has expired, or its run has ended.")
         self._runner.forget_question(question)
         call, asked = self._asked.get(question.id, (None, None))
-        if call is not None and asked is not None and not asked.done() and not call.live.parking:
+        if call is not None and asked is not None and not asked.done() and not call.live.is_parking:
             asked.set_result(text)
         else:
-            await self._runner.resume(question.run_id)  # a body that goes on finds it in the record when it comes to it
+            await self._runner.resume(question.run_id)  # its body is begun again, and finds the answer in the Store
 
-    async def _sleep(self, call: DoorCall) -> Done:
+    async def _sleep(self, call: DoorCall) -> DoorResult:
         seconds = float(call.args["seconds"])
         until = self._clock.wall() + seconds
         if seconds >= _BRIEF_S:
             until = await self._store.begin_sleep(call.live.run, call.path, until)
         if self._clock.left(until) > _PARK_S:
-            call.waits(Parking(why=f"the end of its sleep at {iso(until)}", wake_at=until))
+            call.wait_for(Parking(why=f"the end of its sleep at {iso(until)}", wake_at=until))
         await self._clock.sleep_until(until)
         self._clock.forget(until)
-        return Done()
+        return DoorResult()
 
-    async def _ask(self, call: DoorCall) -> Done:
-        known = await self._store.asked(call.live.run.id, call.path) if call.live.begun_again else None
+    async def _ask(self, call: DoorCall) -> DoorResult:
+        known = await self._store.find_question(call.live.run.id, call.path) if call.live.begun_again else None
         if known is not None and known[0].question != str(call.args["question"]):
             raise Diverged(call.path, f"ask {known[0].question!r}", f"ask {call.args['question']!r}")
-        question, answer = known or (await self._put(call), None)
+        question, answer = known or (await self._store_question(call), None)
         if answer is None:
-            answer = await self._answered(call, question)
+            answer = await self._wait_for_answer(call, question)
         self._clock.forget(question.expires_at)
-        return Done(json.loads(answer))
+        return DoorResult(json.loads(answer))
 
-    async def _put(self, call: DoorCall) -> Question:
+    async def _store_question(self, call: DoorCall) -> Question:
         now, ttl = self._clock.wall(), call.args.get("expires_s") or self._limits.question_ttl_s
         question = Question(
             new_question_id(), call.live.run.id, str(call.args["question"]), call.args["schema"], now, now + ttl
         )
-        told = {"id": question.id, "question": question.question, "schema": question.schema}
-        await self._store.ask(call.live.run, call.path, question, ("ask", now, told), call.live.number(1))
+        data = {"id": question.id, "question": question.question, "schema": question.schema}
+        await self._store.ask(call.live.run, call.path, question, ("ask", now, data), call.live.number_events(1))
         return question
 
-    async def _answered(self, call: DoorCall, question: Question) -> str:
+    async def _wait_for_answer(self, call: DoorCall, question: Question) -> str:
         asked: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._asked[question.id] = call, asked
-        _show(call.live, question)
+        call.live.add_question(question)
         try:
-            call.waits(Parking(why="an answer", status="input_required", wake_at=question.expires_at, news=asked))
+            call.wait_for(Parking(why="an answer", status="input_required", wake_at=question.expires_at, news=asked))
             if await self._clock.wait(asked, question.expires_at):
                 return asked.result()
-            asked.cancel()  # an answer that comes now is read from the store
+            asked.cancel()  # an answer that comes now goes to the Store only
             answer = await self._store.close_wait(call.live.run, call.path)
-            if answer is not None:  # given in the last moment, and its person was told that it counts
+            if answer is not None:  # given at the last moment, and its person was told that it counts
                 return answer
             self._runner.forget_question(question)
             self._clock.forget(question.expires_at)
@@ -95,39 +99,32 @@ class Waits:
         finally:
             self._asked.pop(question.id, None)
 
-    async def _commit_state(self, call: DoorCall) -> Done:
-        return Done(state=str(call.args["state"]))
-
-
-def _show(live: Live | None, question: Question) -> None:
-    """A question is that of every run above it too: that is what the person sees who called."""
-    while live is not None:
-        others = (one for one in live.run.questions if one.id != question.id)
-        live.announce(status="input_required", questions=(*others, question))
-        live.settled.set()
-        live = live.parent
+    async def _commit_state(self, call: DoorCall) -> DoorResult:
+        return DoorResult(state=str(call.args["state"]))
 
 
 def check_answer(question: Question, answer: Any) -> Any:
-    """The answer as the schema has it: text that does not fit it is read as JSON, which models write as text. Raises BadArguments
-    saying what is wanted."""
+    """The answer in the form that the schema wants. A text that does not fit is read as JSON, because models write JSON as text.
+
+    Raises BadArguments with the schema.
+    """
     import jsonschema
 
     try:
         jsonschema.validate(answer, question.schema)
     except jsonschema.ValidationError as error:
-        if (meant := _read(answer)) is not answer:
+        if (meant := _parse_json(answer)) is not answer:
             return check_answer(question, meant)
         raise BadArguments(
             f"The answer does not fit the question: {error.message}", f"It must fit {json.dumps(question.schema)}."
         ) from None
     except jsonschema.SchemaError:
-        return answer  # the workflow's own schema is no schema: it takes what comes
+        return answer  # the workflow gave something that is no schema: it gets any answer
     return answer
 
 
-def _read(answer: Any) -> Any:
-    """What a text is as JSON; the same object where it is none, or a text again."""
+def _parse_json(answer: Any) -> Any:
+    """The value of a JSON text. The same object where it is no JSON text, or one of a string."""
     if not isinstance(answer, str):
         return answer
     try:

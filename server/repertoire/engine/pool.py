@@ -1,8 +1,8 @@
-"""Worker processes: pooled and reused for the operator's files, a fresh fork for each run of code created through a tool, and for
-each look at a file.
+"""WorkerPool: leases worker processes to runs and inspections; used by Attempts and Inspector.
 
-A lease is the only way to one. What leaves a lease without having been marked `reusable` is killed with its whole process group. What
-was marked is used again when it says that its run has changed nothing in it (`idle`).
+Runs of the operator's files get pooled workers, which are reused. A run of code that was created through a tool gets a fresh fork, and
+so does each inspection. A lease is the only way to a worker. After its lease a worker is killed with its whole process group, unless it
+was marked `reusable`. A reusable worker is used again if it says that its run has changed nothing in it (`IdleWorkers`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import anyio.to_thread
 
 from ..errors import Busy
 from ..settings import Settings
-from .idle_workers import Idle
+from .idle_workers import IdleWorkers
 from .leases import Lease, Places
 from .scratch_folders import Scratch
 from .worker_channel import WorkerChannel
@@ -38,32 +38,32 @@ from .zygote_client import Zygote
 logger = logging.getLogger(__name__)
 
 _FEWEST: Final = 4
-"""Workers on a small machine, where the settings do not say."""
+"""Workers on a small machine, if the settings give no number."""
 _TRIES: Final = 5
-"""How often a process that forks workers is started again for one run, when it dies while the run waits for its worker."""
+"""How often a zygote is started again for one run, if it dies while the run waits for its worker."""
 _TRY_AGAIN_S: Final = 0.1
-"""Before the first new try; doubled up to the next number."""
+"""Pause before the second try. Each further pause is twice as long, up to `_LOOK_AGAIN_S`."""
 _LOOK_AGAIN_S: Final = 2.0
 _TELL_AGAIN_S: Final = 30.0
-"""How often the log hears that the machine has no room for a worker."""
+"""How often the log says that the machine has no room for a worker."""
 _SHORT_OF: Final = {
     errno.EMFILE: "file descriptors (this server has as many files open as it may: raise `ulimit -n`)",
     errno.ENFILE: "file descriptors (the machine has as many files open as it may)",
     errno.EAGAIN: "processes (raise `ulimit -u`, or the limit of the container)",
     errno.ENOMEM: "memory for another process",
 }
-"""What passes: the run waits for it."""
+"""Shortages that pass: the run waits."""
 
-Told = Callable[[str | None], None]
-"""Hears what a run waits for before it has a worker, in words; None: for nothing any more."""
+OnWait = Callable[[str | None], None]
+"""Called with the reason why a run waits for a worker, for people. None: it does not wait any more."""
 
 
-def _nobody(what: str | None) -> None:
+def _do_nothing(reason: str | None) -> None:
     pass
 
 
 class Worker:
-    """A process that runs one body at a time. `known` holds the versions it has loaded."""
+    """A process that runs one body at a time. `known`: keys of the versions that it has loaded."""
 
     is_pooled: bool
 
@@ -73,17 +73,17 @@ class Worker:
         self.scratch = scratch
         self.known: set[str] = set()
         self.reusable = False
-        """Whether it has answered for good and is as it was before; only pooled ones are used again then."""
+        """It has given its final answer and nothing runs on in it. Only pooled workers are used again."""
         self.lease: Lease
-        """The place of the run that has this worker now."""
+        """The lease of the run that has this worker now."""
 
     @property
     def lost_zygote(self) -> bool:
-        """Whether what had forked it is gone: it died of that."""
+        """The zygote that had forked it is gone, and that has killed it."""
         return False
 
     async def exit_code(self) -> int | None:
-        """As subprocess has it (negative: a signal); None when it is not known within a second."""
+        """As in subprocess (negative: a signal). None: it is not known within a second."""
         raise NotImplementedError
 
     async def end(self) -> None:
@@ -92,7 +92,7 @@ class Worker:
 
 
 class StartedWorker(Worker):
-    """A Python of its own, started while no zygote was ready."""
+    """A separate Python process, started while no zygote was ready."""
 
     is_pooled = True
 
@@ -128,7 +128,7 @@ class ForkedWorker(Worker):
 
     async def exit_code(self) -> int | None:
         with anyio.move_on_after(1):
-            return await self._zygote.ended(self._number)
+            return await self._zygote.exit_code(self._number)
         return None
 
     def stop(self) -> None:
@@ -143,10 +143,10 @@ class ForkedWorker(Worker):
 
 
 class WorkerPool:
-    """At most `workers` leases at once; further ones wait in turn, at most `max_queued` of them.
+    """At most `workers` leases at once. Further ones wait in turn, at most `max_queued` of them.
 
-    One forked child waits ahead of its run, and the next is forked as soon as it is taken: forking and burying cost milliseconds
-    that no answer needs to wait for. They are tasks of the group given here.
+    One forked child is kept ready for the next run of created code, and the next is forked as soon as it is taken. Forking and reaping
+    take milliseconds, so they are tasks of the given group, and no answer waits for them.
     """
 
     def __init__(self, settings: Settings, tasks: anyio.abc.TaskGroup, scratch: Scratch) -> None:
@@ -157,9 +157,9 @@ class WorkerPool:
         self._spare: ForkedWorker | None = None
         self.size = limits.workers or max(_FEWEST, os.cpu_count() or 1)
         self._places = Places(self.size)
-        self._looks = count()
-        self._told_at = float("-inf")
-        self._idle = Idle(tasks, self._replace)
+        self._inspections = count()
+        self._logged_at = float("-inf")
+        self._idle = IdleWorkers(tasks, self._refill)
         self._environment = worker_environment()
         self._flags = ("--prefer-installed",) if settings.prefer_installed else ()
         self._zygote: Zygote | None = None
@@ -167,7 +167,7 @@ class WorkerPool:
         self._warming: Zygote | None = None
         self._warm_lock = anyio.Lock()
         self._trusted: Zygote | None = None
-        """As `_warming`, once that has forked its first child."""
+        """The zygote of `_warming`, once it has forked its first child."""
         self._has_started = False
 
     @property
@@ -180,17 +180,23 @@ class WorkerPool:
 
     @asynccontextmanager
     async def lease(
-        self, *, trusted: bool, once: bool = False, told: Told = _nobody, caller: str = "", name: str | None = None
+        self,
+        *,
+        trusted: bool,
+        once: bool = False,
+        on_wait: OnWait = _do_nothing,
+        caller: str = "",
+        name: str | None = None,
     ) -> AsyncIterator[Worker]:
-        """A worker for one run or one inspection. Set its `reusable` once it has answered for good; `once`: it is not used again.
+        """A worker for one run or one inspection. Set its `reusable` after its final answer. `once`: it is not used again.
 
-        Where all are taken, callers take turns; `before(name)` tells how long it will be.
+        If all workers are taken, callers take turns. `before(name)` gives the position in the queue.
 
-        What starts workers may die, and the machine may be out of descriptors or processes for a while: neither is the run's doing,
-        so it waits, and `told` hears for what. Raises OSError when no worker could be started in several tries.
+        The zygote may die, and the machine may be short of descriptors or processes for a while. Neither is the run's fault, so the run
+        waits, and `on_wait` gets the reason. Raises OSError when no worker could be started in several tries.
         """
-        take_place = partial(self._places.take, caller, name or f"look {next(self._looks)}")
-        worker, lease = await self._leased(trusted, once, told, take_place)
+        take_place = partial(self._places.take, caller, name or f"look {next(self._inspections)}")
+        worker, lease = await self._take_worker(trusted, once, on_wait, take_place)
         try:
             worker.reusable = False
             worker.lease = lease
@@ -201,7 +207,7 @@ class WorkerPool:
                     self._idle.give_back(worker)
                 elif isinstance(worker, ForkedWorker):
                     worker.stop()
-                    self._tasks.start_soon(self._bury, worker)
+                    self._tasks.start_soon(self._reap, worker)
                 else:
                     with anyio.CancelScope(shield=True):
                         await worker.end()
@@ -209,23 +215,23 @@ class WorkerPool:
                 lease.end()
 
     def before(self, name: str) -> int | None:
-        """How many runs get a worker before this one; None: it does not wait for one."""
+        """How many runs get a worker before this one. None: it does not wait for one."""
         return self._places.before(name)
 
-    async def _leased(
-        self, trusted: bool, once: bool, told: Told, take_place: Callable[[], Awaitable[None]]
+    async def _take_worker(
+        self, trusted: bool, once: bool, on_wait: OnWait, take_place: Callable[[], Awaitable[None]]
     ) -> tuple[Worker, Lease]:
         tries, pause = 0, _TRY_AGAIN_S
         while True:
             await take_place()
             try:
-                worker = await (self._forked() if not trusted else self._single() if once else self._pooled())
+                worker = await self._find_worker(trusted, once)
             except OSError as error:
                 self._places.give_back()
-                if (lacks := _SHORT_OF.get(error.errno or 0)) is not None:
-                    await self._free_descriptors()
-                    self._tell_operator(lacks)
-                    told(lacks)
+                if (shortage := _SHORT_OF.get(error.errno or 0)) is not None:
+                    await self._idle.end_free()  # they have descriptors, and are processes too
+                    self._log_shortage(shortage)
+                    on_wait(shortage)
                 elif (tries := tries + 1) >= _TRIES:
                     raise
                 else:
@@ -236,17 +242,18 @@ class WorkerPool:
                 self._places.give_back()
                 raise
             else:
-                told(None)
+                on_wait(None)
                 return worker, Lease(self._places)
 
-    async def _free_descriptors(self) -> None:
-        """Workers that nobody uses now have some, and processes too."""
-        await self._idle.end_free()
+    async def _find_worker(self, trusted: bool, once: bool) -> Worker:
+        if not trusted:
+            return await self._take_spare()
+        return await self._fork_for_one_frame() if once else await self._take_pooled()
 
-    def _tell_operator(self, lacks: str) -> None:
-        if time.monotonic() - self._told_at >= _TELL_AGAIN_S:
-            self._told_at = time.monotonic()
-            logger.warning("runs wait for %s", lacks)
+    def _log_shortage(self, shortage: str) -> None:
+        if time.monotonic() - self._logged_at >= _TELL_AGAIN_S:
+            self._logged_at = time.monotonic()
+            logger.warning("runs wait for %s", shortage)
 
     async def close(self) -> None:
         await self._idle.end_all()
@@ -257,28 +264,28 @@ class WorkerPool:
             if zygote is not None:
                 await zygote.close()
 
-    async def _bury(self, dead: ForkedWorker) -> None:
+    async def _reap(self, dead: ForkedWorker) -> None:
         with anyio.CancelScope(shield=True):
             await dead.end()
 
     async def _fork_ahead(self) -> None:
         try:
-            ahead = await self._fork()
+            ahead = await self._fork_untrusted()
         except OSError:
-            logger.exception("forking ahead")  # the run that needs one tries again and answers for it
+            logger.exception("forking ahead")  # a run that needs a worker tries again and reports the error
             return
-        if self._spare is not None:  # another run was quicker
+        if self._spare is not None:  # another task has filled the slot
             await ahead.end()
         else:
             self._spare = ahead
 
-    async def _pooled(self) -> Worker:
+    async def _take_pooled(self) -> Worker:
         if (worker := await self._idle.take()) is not None:
             return worker
         if self._trusted is not None and not self._trusted.dead:
-            return await self._child(self._trusted, is_trusted=True)
-        if self._has_started:  # a second one: more will be wanted, and a fork takes a hundredth of the time
-            self._tasks.start_soon(self._replace)
+            return await self._fork_worker(self._trusted, is_trusted=True)
+        if self._has_started:  # more workers will be wanted, and a fork takes a hundredth of the time
+            self._tasks.start_soon(self._refill)
         self._has_started = True
         ours, theirs = socket.socketpair()
         try:
@@ -289,49 +296,49 @@ class WorkerPool:
             ours.close()
             raise
 
-    async def _single(self) -> Worker:
-        """A worker that is given one frame."""
-        return await self._child(await self._warm(), is_trusted=True, once=True)
+    async def _fork_for_one_frame(self) -> Worker:
+        return await self._fork_worker(await self._warm_zygote(), is_trusted=True, once=True)
 
-    async def _replace(self) -> None:
-        """Have one that waits for the next run."""
+    async def _refill(self) -> None:
+        """Have an idle worker ready for the next run."""
         try:
-            zygote = await self._warm()
+            zygote = await self._warm_zygote()
             if not len(self._idle):
-                self._idle.put(await self._child(zygote, is_trusted=True))
+                self._idle.put(await self._fork_worker(zygote, is_trusted=True))
         except OSError:
-            logger.exception("starting what forks workers")  # then each is started by itself
+            # until a zygote can be started, each worker is started as a Python of its own
+            logger.exception("starting the zygote of trusted workers")
 
-    async def _warm(self) -> Zygote:
-        """What forks workers for the operator's files, started when it is not there. Raises OSError."""
+    async def _warm_zygote(self) -> Zygote:
+        """The zygote that forks workers for the operator's files. It is started if there is none. Raises OSError."""
         async with self._warm_lock:
             if self._trusted is None or self._trusted.dead:
-                with anyio.CancelScope(shield=True):  # whoever closes the pool finds it and ends it
+                with anyio.CancelScope(shield=True):  # `close` must find it in `_warming` and end it
                     zygote = await Zygote.start(self._environment, *self._flags)
                     before, self._warming = self._warming, zygote
                 if before is not None:
                     await before.close()
-                self._idle.put(await self._child(zygote, is_trusted=True))  # it is warm when it has forked one
-                self._trusted = zygote
+                self._idle.put(await self._fork_worker(zygote, is_trusted=True))
+                self._trusted = zygote  # a zygote is warm once it has forked a worker
             return self._trusted
 
-    async def _forked(self) -> Worker:
+    async def _take_spare(self) -> Worker:
         spare, self._spare = self._spare, None
         self._tasks.start_soon(self._fork_ahead)
         if spare is None:
-            return await self._fork()
+            return await self._fork_untrusted()
         if spare.channel.closed:
             await spare.end()
-            return await self._fork()
+            return await self._fork_untrusted()
         return spare
 
-    async def _fork(self) -> ForkedWorker:
+    async def _fork_untrusted(self) -> ForkedWorker:
         async with self._zygote_lock:
             if self._zygote is None or self._zygote.dead:
                 self._zygote = await Zygote.start(self._environment, *self._flags)
-        return await self._child(self._zygote, is_trusted=False)
+        return await self._fork_worker(self._zygote, is_trusted=False)
 
-    async def _child(self, zygote: Zygote, *, is_trusted: bool, once: bool = False) -> ForkedWorker:
+    async def _fork_worker(self, zygote: Zygote, *, is_trusted: bool, once: bool = False) -> ForkedWorker:
         scratch = None if is_trusted else self._scratch.new()
         ours, theirs = socket.socketpair()
         try:

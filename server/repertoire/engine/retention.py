@@ -1,4 +1,7 @@
-"""What is no longer kept is deleted: every hour while a home is owned, and at once when asked for."""
+"""Retention: deletes old runs every hour, and old runs and unused versions on request; used by the app and the command line.
+
+`Store` decides which runs are old (`store/deletion`). Retention only paces the transactions.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,12 @@ logger = logging.getLogger(__name__)
 
 _EVERY_S: Final = 3600.0
 _TREES: Final = 50
-"""Runs taken away in one transaction."""
+"""Trees of runs hidden in one transaction."""
 _ROWS: Final = 1_000
-"""Rows deleted in one transaction: some ten milliseconds, for which other facts wait."""
+"""Rows deleted in one transaction: about ten milliseconds, for which other writes wait."""
 _VERSIONS: Final = 200
 _PAUSE_S: Final = 0.05
-"""Between two transactions in the background: others come first."""
+"""Pause between two transactions in the background, so that other writes come first."""
 
 
 class Retention:
@@ -30,10 +33,10 @@ class Retention:
         self._keep = Keep(seconds=limits.keep_runs_s, runs=limits.keep_runs)
 
     async def every_hour(self) -> None:
-        """Until cancelled. Where the disk is in trouble, the next hour may be better."""
+        """Runs until cancelled. After storage trouble it tries again in an hour."""
         while True:
             try:
-                gone = await self._runs(self._keep, _PAUSE_S)
+                gone = await self._delete_runs(self._keep, _PAUSE_S)
                 if gone.runs:
                     logger.info("%d runs were deleted that need not be kept any longer", gone.runs)
             except RepertoireError as error:
@@ -41,19 +44,18 @@ class Retention:
             await anyio.sleep(_EVERY_S)
 
     async def now(self, keep_s: float | None = None, keep: int | None = None, *, dry_run: bool = False) -> Gone:
-        """At once, with versions that nothing refers to any more. `keep_s` and `keep` stand for the settings' `keep_runs_s` and
-        `keep_runs`."""
+        """Delete now, also versions that nothing refers to. `keep_s` and `keep` replace the settings `keep_runs_s` and `keep_runs`."""
         chosen = Keep(
             seconds=self._keep.seconds if keep_s is None else keep_s, runs=self._keep.runs if keep is None else keep
         )
         if dry_run:
             return await self._store.would_go(chosen)
-        gone = await self._runs(chosen, 0.0)
+        gone = await self._delete_runs(chosen, 0.0)
         while versions := await self._store.delete_unused_versions(_VERSIONS):
             gone += Gone(versions=versions)
         return gone
 
-    async def _runs(self, keep: Keep, pause_s: float) -> Gone:
+    async def _delete_runs(self, keep: Keep, pause_s: float) -> Gone:
         gone = Gone()
         while await self._store.take_away(keep, _TREES):
             await anyio.sleep(pause_s)

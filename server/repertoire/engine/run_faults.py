@@ -1,62 +1,68 @@
-"""Ends that are not the body's own, in words for the caller."""
+"""Faults and reasons of runs that end, or cannot begin, for a cause outside their body; used by Runner and its parts, and by the service."""
 
 from __future__ import annotations
 
-from ..errors import StorageError
+from ..errors import RepertoireError, StorageError
 from ..wire import Fault
 from .live_run import Outcome
 
 
-def death(code: int | None) -> tuple[Fault, bool]:
-    """Why the worker is gone, and whether that explains itself: an exit of the body is its end, a death is nobody's wish."""
+def worker_death(code: int | None) -> tuple[Fault, bool]:
+    """Why the worker is gone. True: the body itself ended its process, so another attempt would end the same way."""
     if code is None or code == -9:
-        return Fault(
-            "worker_lost", "WorkerLost", "The process that ran this workflow was killed from outside; most often it used too much memory.",
-            hint="Use less memory: stream the input instead of holding all of it.",
-        ), False  # fmt: skip
+        message = "The process that ran this workflow was killed from outside; most often it used too much memory."
+        hint = "Use less memory: stream the input instead of holding all of it."
+        return Fault("worker_lost", "WorkerLost", message, hint=hint), False
     if code < 0:
         return Fault("worker_lost", "WorkerLost", f"The process that ran this workflow died of signal {-code}."), False
-    return Fault(
-        "worker_exit", "WorkerExit", f"The workflow ended its own process with exit code {code} instead of returning.",
-        hint="Return a value or raise an exception; do not call os._exit().",
-    ), True  # fmt: skip
+    message = f"The workflow ended its own process with exit code {code} instead of returning."
+    hint = "Return a value or raise an exception; do not call os._exit()."
+    return Fault("worker_exit", "WorkerExit", message, hint=hint), True
 
 
-def not_started(error: OSError) -> Fault:
-    return Fault(
-        "worker_lost", "WorkerLost", f"No process could be started to load this module: {error}.",
-        hint="Nothing is wrong with the module as far as anybody knows: make the same call again.",
-    )  # fmt: skip
+def no_process(error: OSError) -> Fault:
+    """No process could be started to inspect a module."""
+    message = f"No process could be started to load this module: {error}."
+    hint = "Nothing is wrong with the module as far as anybody knows: make the same call again."
+    return Fault("worker_lost", "WorkerLost", message, hint=hint)
 
 
 def server_deaths(count: int) -> Fault:
-    return Fault(
-        "worker_lost", "WorkerLost",
+    message = (
         f"Repertoire's server died {count} times while this workflow was running, and nothing was recorded in between. It is not begun "
-        "again: it may be what kills the server.",
-        hint="See the server's log for why it died; `repertoire rerun RUN` begins it anew with what was recorded.",
-    )  # fmt: skip
+        "again: it may be what kills the server."
+    )
+    hint = "See the server's log for why it died; `repertoire rerun RUN` begins it anew with what was recorded."
+    return Fault("worker_lost", "WorkerLost", message, hint=hint)
 
 
-def too_long(seconds: float) -> Outcome:
-    fault = Fault(
-        "timeout", "TimeoutError", f"The run took longer than {seconds:g} s and was stopped.",
-        hint='Do less in one run, or declare __workflow__ = {"timeout_s": ...} in the module.',
-    )  # fmt: skip
-    return Outcome(status="failed", error=fault)
+def timeout(seconds: float) -> Outcome:
+    message = f"The run took longer than {seconds:g} s and was stopped."
+    hint = 'Do less in one run, or declare __workflow__ = {"timeout_s": ...} in the module.'
+    return Outcome(status="failed", error=Fault("timeout", "TimeoutError", message, hint=hint))
 
 
-def cancelled() -> Outcome:
+def cancellation() -> Outcome:
     return Outcome(status="cancelled", error=Fault("cancelled", "Cancelled", "The run was cancelled."))
 
 
-def not_begun(cause: Exception | None) -> StorageError:
-    """A run of which nothing is recorded: it was stopped."""
+def failure(error: RepertoireError) -> Outcome:
+    return Outcome(status="failed", error=Fault(error.code, type(error).__name__, error.message, hint=error.hint))
+
+
+def internal_failure() -> Outcome:
+    message = "Repertoire failed to run this; its log has the details."
+    return Outcome(status="failed", error=Fault("internal", "InternalError", message))
+
+
+def start_not_stored(cause: Exception | None) -> StorageError:
+    """The error for a caller whose run was stopped because its start could not be stored. Nothing is recorded of such a run."""
     hint = getattr(cause, "hint", None)
     return StorageError(f"The run was not begun: its start could not be stored. {cause}", hint)
 
 
-def other_fingerprint(recorded: str, ours: str) -> str:
+def foreign_journal(recorded: str, ours: str) -> str:
+    """Why a run stays parked: another version of Python or of the journal's format has written its journal."""
     return (
         f"somebody to decide: its journal was written by {recorded}, and this is {ours}. "
         "`repertoire resume RUN` goes on with it all the same"

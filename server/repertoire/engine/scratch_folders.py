@@ -1,7 +1,7 @@
-"""Scratch: the folders that runs of created workflows begin in, all below the home; made by the pool, swept when a home is opened.
+"""Scratch: makes the working folders of runs of created workflows, all below the home; used by WorkerPool and the app.
 
-A killed server leaves its folders behind. They are below the home, so whoever owns the home next knows that they are nobody's; and no
-home ever looks at another's.
+A killed server leaves its folders behind. They lie below the home, so the home's next owner knows that no process uses them, and
+deletes them. No home looks at the folders of another.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ logger = logging.getLogger(__name__)
 
 
 class Scratch:
-    """Give it a folder of its own. Only the home's owner may make one: what it finds there is deleted by `sweep`."""
+    """`folder` must be used for nothing else. Only the owner of the home may create a Scratch: `sweep` deletes everything found there."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        self._left = os.listdir(folder)
+        self._leftovers = os.listdir(folder)
 
     def new(self) -> str:
         """An empty folder, for this user only."""
         try:
             return tempfile.mkdtemp(prefix="run-", dir=self.folder)
-        except FileNotFoundError:  # somebody tidied up
+        except FileNotFoundError:  # another program has deleted the folder
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             return tempfile.mkdtemp(prefix="run-", dir=self.folder)
 
     async def sweep(self) -> None:
-        """Delete what earlier owners of the home left. One after the other, in a thread: a body may have filled its folder."""
-        if self._left:
-            logger.info("%d scratch folders were left by an earlier server; they are deleted", len(self._left))
-        while self._left:
-            path = os.path.join(self.folder, self._left.pop())
+        """Delete the folders of earlier owners, one after the other, in a thread: a folder may hold many files."""
+        if self._leftovers:
+            logger.info("%d scratch folders were left by an earlier server; they are deleted", len(self._leftovers))
+        while self._leftovers:
+            path = os.path.join(self.folder, self._leftovers.pop())
             await anyio.to_thread.run_sync(_delete, path)
 
 

@@ -1,10 +1,10 @@
-"""Turns: runs that change one session's state go one after the other, in the order in which they came. Used by engine/runner.
+"""Turns: lets runs that change one session's state go one after the other, in the order in which they came; used by Runner and Attempts.
 
-The right to change a state is a row of the Store, the place, so a crash cannot leave it taken by nobody; the order is kept here. A run
-shares the place with the runs above it and with those below it.
+The right to change a state is a row in the Store, the place. So a crash cannot leave it taken by a run that is gone. The order of those
+that wait is kept here, in memory. A run shares the place with the runs above it and with those below it.
 
-A run waits here without a worker. It may hold another state's place meanwhile (its parent may), so runs could wait in a circle: the one
-that would close the circle fails with `deadlock` instead.
+A run waits here without a worker. Meanwhile it (or its parent) may hold the place of another state, so runs could wait in a circle. The
+run that would close the circle fails with `deadlock` instead.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from ..store.runs import Place
 from .live_run import Live
 
 _LOOK_AGAIN_S: Final = 1.0
-"""How often a run that waits asks again: a holder that was parked or ended elsewhere tells nobody here."""
+"""How often a waiting run asks the Store again: the end or the parking of a holder in another process is not announced here."""
 
-_Key = tuple[str, str]
+_StateKey = tuple[str, str]
 
 
 class Deadlock(RepertoireError):
@@ -35,83 +35,92 @@ class Deadlock(RepertoireError):
     code = "deadlock"
 
 
+class _Waiter:
+    """A run in the queue. `holder` is the run that has the place, as far as is known. `turn` is set when the queue has moved."""
+
+    def __init__(self, live: Live, holder: str) -> None:
+        self.live = live
+        self.holder = holder
+        self.turn = asyncio.Event()
+
+
 class Turns:
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._queues: dict[_Key, deque[Live]] = {}
-        self._holders: dict[Live, str] = {}
-        """Which run holds what each of these waits for."""
+        self._queues: dict[_StateKey, deque[_Waiter]] = {}
 
-    def behind(self, run: Run, parent: Live | None) -> str | None:
-        """The run behind which a new one has to queue. Below a run with the same place it has that already."""
+    def run_before(self, run: Run, parent: Live | None) -> str | None:
+        """The last run in the queue for this run's state. None: there is no queue, or a run above this one has the place already."""
         while parent is not None:
-            if _key(parent.run) == _key(run):
+            if _state_key(parent.run) == _state_key(run):
                 return None
             parent = parent.parent
-        queue = self._queues.get(_key(run))
-        return queue[-1].run.id if queue else None
+        queue = self._queues.get(_state_key(run))
+        return queue[-1].live.run.id if queue else None
 
     async def wait(self, live: Live, holder: str) -> Place:
         """The place, when it is this run's turn. Raises Deadlock."""
-        queue = self._queues.setdefault(_key(live.run), deque())
-        queue.append(live)
-        self._holders[live] = holder
-        live.queued.set()
+        queue = self._queues.setdefault(_state_key(live.run), deque())
+        waiter = _Waiter(live, holder)
+        queue.append(waiter)
+        live.mark_queued()
         try:
-            self._check_circle(live)
-            await self._tell(live, holder)
+            self._check_circle(waiter)
+            await self._announce_wait(live, holder)
             while True:
-                turn = live.turn = asyncio.Event()
-                if queue[0] is live:
-                    place = await self._take(live)
+                turn = waiter.turn = asyncio.Event()
+                if queue[0] is waiter:
+                    place = await self._claim_place(live)
                     if place.held_by is None:
                         return place
-                    self._holders[live] = place.held_by
-                    self._check_circle(live)
+                    waiter.holder = place.held_by
+                    self._check_circle(waiter)
                 with anyio.move_on_after(_LOOK_AGAIN_S):
                     await turn.wait()
         finally:
-            queue.remove(live)
-            del self._holders[live]
-            self.next(live.run)
+            queue.remove(waiter)
+            self.wake_next(live.run)
 
-    def next(self, run: Run) -> None:
-        """Wake the first that waits for this run's place; it asks the Store and waits on if somebody still holds it."""
-        queue = self._queues.get(_key(run))
+    def wake_next(self, run: Run) -> None:
+        """Wake the first run in the queue for this run's state. It asks the Store, and waits on if the place is still held."""
+        queue = self._queues.get(_state_key(run))
         if queue:
             queue[0].turn.set()
         else:
-            self._queues.pop(_key(run), None)
+            self._queues.pop(_state_key(run), None)
 
-    async def _tell(self, live: Live, holder: str) -> None:
+    async def _announce_wait(self, live: Live, holder: str) -> None:
         live.announce(waiting_for=holder, started_at=None)
-        told = {"level": "info", "message": f"waiting for {holder}"}
-        await self._store.add_events(live.run, live.number(1), [("log", time.time(), told)])
+        data = {"level": "info", "message": f"waiting for {holder}"}
+        await self._store.add_events(live.run, live.number_events(1), [("log", time.time(), data)])
         live.announce()
 
-    async def _take(self, live: Live) -> Place:
-        if (
-            live.begun_again
-            and (place := await self._store.unpark(live.run, with_state=True, kin=live.kin)) is not None
-        ):
-            return place
-        return await self._store.claim_place(live.run, live.kin)
+    async def _claim_place(self, live: Live) -> Place:
+        if live.begun_again:
+            place = await self._store.unpark(live.run, with_state=True, ancestors=live.ancestors)
+            if place is not None:
+                return place
+        return await self._store.claim_place(live.run, live.ancestors)
 
-    def _check_circle(self, live: Live) -> None:
-        """Follow who waits for whom: a run for the holder of its place, a holder for all that wait below it."""
-        ours = {live.run.id, *live.kin}
+    def _check_circle(self, waiter: _Waiter) -> None:
+        """Raises Deadlock. Follows the waits: from a waiting run to the holder of its place, from a holder to all that wait below it."""
+        live = waiter.live
+        ours = {live.run.id, *live.ancestors}
         seen: set[str] = set()
-        ahead = [self._holders[live]]
+        ahead = [waiter.holder]
         while ahead:
             holder = ahead.pop()
             if holder in ours:
-                raise _deadlock(live, self._holders[live])
+                raise _deadlock(live, waiter.holder)
             if holder not in seen:
                 seen.add(holder)
                 ahead += self._waited_for_below(holder)
 
     def _waited_for_below(self, holder: str) -> Iterator[str]:
-        return (waited for one, waited in self._holders.items() if holder == one.run.id or holder in one.kin)
+        for queue in self._queues.values():
+            for waiter in queue:
+                if holder == waiter.live.run.id or holder in waiter.live.ancestors:
+                    yield waiter.holder
 
 
 def _deadlock(live: Live, holder: str) -> Deadlock:
@@ -122,5 +131,5 @@ def _deadlock(live: Live, holder: str) -> Deadlock:
     )
 
 
-def _key(run: Run) -> _Key:
+def _state_key(run: Run) -> _StateKey:
     return run.session_id, run.workflow

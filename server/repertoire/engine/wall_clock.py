@@ -1,7 +1,7 @@
-"""Clock: tells when a time of the wall clock has come, also while that clock is set wrongly; used by waits and recovery.
+"""Clock: tells when a wall-clock time has come, even if that clock is set back. Alarms: due times of parked runs. Used by Waits and Recovery.
 
-Due times are recorded as wall-clock times. A wall clock can be set back, so each due time that is seen here is also remembered by a
-clock that nobody sets: whichever says first that the time has come is believed. Suspended machines count on both.
+Due times are stored as wall-clock times. A wall clock can be set back, so each due time is also translated into a steady clock, which
+cannot be set. A time has come when either clock says so. Both clocks count while the machine is suspended.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from typing import Any, Final
 import anyio
 
 LOOK_S: Final = 0.5
-"""Clocks are set and laptops sleep, and no timer hears of it: while anything is due, the time is looked at again this often."""
+"""Clocks are set and laptops sleep, and no timer notices. So while anything is due, the time is read this often."""
 _REMEMBERED: Final = 10_000
-"""Due times that are remembered by the steady clock; of more, the oldest are due by the wall clock alone."""
+"""So many due times are translated into the steady clock. Beyond that, the oldest are due by the wall clock alone."""
 _SLACK: Final = 64
-"""So many alarms that are set no more are not worth clearing away."""
+"""With fewer dropped alarms than this, the queues are not rebuilt."""
 
 
-def _steady() -> float:
-    """Like `time.monotonic`, but it goes on while the machine is suspended, where the system has such a clock."""
+def _steady_time() -> float:
+    """Like `time.monotonic`. If the system has such a clock, it also counts while the machine is suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class Clock:
-    """One for each process: what is due is remembered here."""
+    """One for each process: it remembers the translated due times."""
 
-    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = _steady) -> None:
+    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = _steady_time) -> None:
         self.wall = wall
         self._steady = steady
         self._due: dict[float, float] = {}
 
     def left(self, at: float) -> float:
-        """Seconds until the wall-clock time `at`; 0 or less: it has come."""
+        """Seconds until the wall-clock time `at`. 0 or less: it has come."""
         return min(at - self.wall(), self.steady_due(at) - self._steady())
 
     def forget(self, at: float | None) -> None:
-        """Nobody waits for it any more."""
+        """Nothing waits for this time any more."""
         if at is not None:
             self._due.pop(at, None)
 
@@ -49,7 +49,7 @@ class Clock:
             await anyio.sleep(min(left, LOOK_S))
 
     async def wait(self, news: asyncio.Future[Any], until: float | None) -> bool:
-        """Whether `news` came before that time; None: there is no end."""
+        """True: `news` came before the time `until`. Without `until`, wait for ever."""
         while not news.done():
             left = None if until is None else self.left(until)
             if left is not None and left <= 0:
@@ -58,7 +58,7 @@ class Clock:
         return True
 
     def steady_due(self, at: float) -> float:
-        """`at` by the clock that nobody sets."""
+        """`at` by the steady clock."""
         due = self._due.get(at)
         if due is None:
             if len(self._due) >= _REMEMBERED:
@@ -68,7 +68,7 @@ class Clock:
 
 
 class Alarms:
-    """Of each parked run that goes on at a time of its own, that time. In the order of both clocks: they may differ."""
+    """The time at which each parked run wakes, in two queues: the clocks may differ in their order."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -81,7 +81,7 @@ class Alarms:
 
     @property
     def sleeping(self) -> int:
-        """Those whose run sleeps; the others ask, and their question expires then."""
+        """How many alarms end a sleep. The others end a question that expires."""
         return sum(sleeps for _, sleeps in self._set.values())
 
     def set(self, run_id: str, at: float, *, sleeps: bool) -> None:
@@ -89,31 +89,31 @@ class Alarms:
         for queue, due in ((self._by_wall, at), (self._by_steady, self._clock.steady_due(at))):
             heapq.heappush(queue, (due, run_id, at))
         if len(self._by_wall) > 2 * len(self._set) + _SLACK:
-            self._tidy()
+            self._rebuild_queues()
 
     def drop(self, run_id: str) -> None:
         self._set.pop(run_id, None)
 
     def due(self) -> list[str]:
-        """The runs whose time has come by either clock; they are set no more."""
+        """Remove and return the runs whose time has come by either clock."""
         found: list[str] = []
         for queue in (self._by_wall, self._by_steady):
             while queue and self._clock.left(queue[0][2]) <= 0:
-                found += self._taken(*heapq.heappop(queue))
+                found += self._take_run(*heapq.heappop(queue))
         return found
 
     def look_s(self) -> float | None:
-        """When to look again; None: nothing is set."""
+        """Seconds until the next look. None: no alarm is set."""
         tops = [queue[0][2] for queue in (self._by_wall, self._by_steady) if queue]
         return min([LOOK_S, *(max(0.0, self._clock.left(at)) for at in tops)]) if self._set else None
 
-    def _taken(self, due: float, run_id: str, at: float) -> list[str]:
+    def _take_run(self, due: float, run_id: str, at: float) -> list[str]:
         if self._set.get(run_id, (None,))[0] != at:
-            return []  # set anew since, or dropped
+            return []  # the alarm was set again since, or dropped
         del self._set[run_id]
         return [run_id]
 
-    def _tidy(self) -> None:
+    def _rebuild_queues(self) -> None:
         entries = [(at, run_id) for run_id, (at, _) in self._set.items()]
         self._by_wall = [(at, run_id, at) for at, run_id in entries]
         self._by_steady = [(self._clock.steady_due(at), run_id, at) for at, run_id in entries]

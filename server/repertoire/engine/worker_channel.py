@@ -1,4 +1,4 @@
-"""The host's end of a worker's socket: frames out, typed frames in, with back-pressure on a worker that talks too much."""
+"""WorkerChannel: the host's end of a worker's socket, with typed frames and back-pressure; used by Attempt, WorkerPool and IdleWorkers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import msgspec
 from ..wire import HostFrame, WorkerFrame, encode, frames, worker_decoder
 
 _HIGH_WATER: Final = 64
-"""Frames waiting to be taken before the socket is no longer read; the worker then blocks in its send."""
+"""With more waiting frames than this, the socket is not read. The worker then blocks in its send."""
 
 
 class ProtocolViolation(Exception):
-    """The worker sent something that is no frame."""
+    """Raised when the worker has sent something that is no frame."""
 
 
 class WorkerChannel(asyncio.Protocol):
-    """One worker's socket. `receive` gives frames in order, then None when the worker has closed it or died."""
+    """`receive` gives the frames in order, then None when the worker has closed the socket or died."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -31,7 +31,7 @@ class WorkerChannel(asyncio.Protocol):
         self._interrupted = False
         self._is_awaited = False
         self.shortcut: Callable[[WorkerFrame], bool] | None = None
-        """Shown each frame for which somebody waits: True when it has dealt with it, at once and without a task's turn."""
+        """Called with each frame that a task waits for in `receive`. True: it has handled the frame, without a turn of that task."""
         self._transport: asyncio.Transport | None = None
         self.closed = False
 
@@ -48,7 +48,7 @@ class WorkerChannel(asyncio.Protocol):
         self._buffer += data
         try:
             for frame in frames(self._buffer):
-                self._put(worker_decoder.decode(frame))
+                self._accept(worker_decoder.decode(frame))
             if not self._frames:
                 return
         except (ValueError, msgspec.MsgspecError) as error:
@@ -59,7 +59,7 @@ class WorkerChannel(asyncio.Protocol):
             self._transport.pause_reading()
         self._arrived.set()
 
-    def _put(self, frame: WorkerFrame) -> None:
+    def _accept(self, frame: WorkerFrame) -> None:
         direct = self.shortcut is not None and self._is_awaited and not self._frames and not self._interrupted
         if not (direct and self.shortcut is not None and self.shortcut(frame)):
             self._frames.append(frame)
@@ -73,7 +73,7 @@ class WorkerChannel(asyncio.Protocol):
             self._transport.write(encode(frame))
 
     async def receive(self) -> WorkerFrame | None:
-        """The next frame; None when the worker is gone, or after `interrupt`. Raises ProtocolViolation when what came is no frame."""
+        """The next frame. None: the worker is gone, or `interrupt` was called. Raises ProtocolViolation."""
         while not self._frames or self._interrupted:
             if self.closed or self._interrupted:
                 return None
@@ -86,13 +86,13 @@ class WorkerChannel(asyncio.Protocol):
         return self._take()
 
     def interrupt(self) -> None:
-        """Whoever receives is to look up: nothing more is given out: this worker is not used again."""
+        """End `receive` with None, now and from now on. The worker is not used again."""
         self._interrupted = True
         self._arrived.set()
 
     @property
     def pending(self) -> bool:
-        """Whether a frame is here already."""
+        """True: `receive` returns at once."""
         return bool(self._frames) and not self._interrupted
 
     def _take(self) -> WorkerFrame:

@@ -1,4 +1,4 @@
-"""Starting a worker's Python: its command line and what of our environment it may see."""
+"""Command line and environment of a worker's Python process; used by WorkerPool and Zygote."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ _KEPT_ENVIRONMENT = (
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "SYSTEMROOT",
 )  # fmt: skip
-"""What a Python needs to start, find its packages and check certificates. Nothing that could be a secret. TZ is the
-caller's of each run."""
+"""Variables that a Python needs to start, to find its packages and to check certificates. None of them could be a secret. TZ is not among
+them: each run has that of its caller."""
 
 
 async def start_python(theirs: socket.socket, environment: dict[str, str], *flags: str) -> asyncio.subprocess.Process:
     """Start `python -m repertoire.worker` with one end of a socketpair, in a process group of its own."""
     fd = theirs.fileno()
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "repertoire.worker", *flags, "--fd", str(fd), pass_fds=(fd,), env=environment,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+        *(sys.executable, "-P", "-m", "repertoire.worker", *flags, "--fd", str(fd)),
+        pass_fds=(fd,),
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def worker_environment() -> dict[str, str]:
-    """What every worker has. PYTHONHASHSEED is fixed so that sets of strings keep their order from run to run."""
+    """The environment of every worker. PYTHONHASHSEED is fixed, so that sets of strings have the same order in each run."""
     kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
     return {**kept, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}

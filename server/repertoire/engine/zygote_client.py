@@ -1,6 +1,7 @@
-"""The host's end of the zygote: a small warm Python that forks one fresh child for each run of code created through a tool.
+"""Zygote: the host's end of a small warm Python process that forks workers; used by WorkerPool.
 
-Only the zygote reaps its children, so only it may kill them: a process id that the host remembers could be somebody else's by then.
+Only the zygote reaps its children, so only the zygote kills them. A process id that the host remembers could belong to another process
+by then.
 """
 
 from __future__ import annotations
@@ -39,20 +40,20 @@ class Zygote:
             raise
         ours.setblocking(False)
         zygote = cls(ours, process)
-        asyncio.get_running_loop().add_reader(ours, zygote._readable)
+        asyncio.get_running_loop().add_reader(ours, zygote._on_readable)
         return zygote
 
     async def fork(self, theirs: socket.socket, limits: Limits | None, *, once: bool) -> tuple[int, int]:
-        """A new child that serves frames on `theirs`: its number and its process id. Raises OSError when the zygote is gone, or
+        """Fork a child that serves frames on `theirs`. Returns its number and its process id. Raises OSError when the zygote is gone or
         cannot fork.
 
-        `limits` are for code that is not trusted; without them the child runs the operator's own files. `once`: it gets one frame."""
+        `limits` are for code that is not trusted. Without them the child runs the operator's own files. `once`: it gets one frame."""
         number = next(self._numbers)
         loop = asyncio.get_running_loop()
         self._ended[number] = loop.create_future()
         forked = self._forked[number] = loop.create_future()
         try:
-            self._send(_fork(number, limits, once=once), theirs.fileno())
+            self._send(_fork_command(number, limits, once=once), theirs.fileno())
             pid = await forked
             if pid == 0:
                 raise OSError(errno.EAGAIN, "the process for this run could not be started")
@@ -63,8 +64,8 @@ class Zygote:
         finally:
             self._forked.pop(number, None)
 
-    async def ended(self, number: int) -> int | None:
-        """How the child ended, as subprocess has it; waits for it."""
+    async def exit_code(self, number: int) -> int | None:
+        """Wait for the end of the child. Its exit code is as in subprocess. None: it was killed from here."""
         future = self._ended.get(number)
         return None if future is None else await asyncio.shield(future)
 
@@ -76,7 +77,7 @@ class Zygote:
                 self._send(Kill(number))
 
     async def close(self) -> None:
-        self._lost()
+        self._on_lost()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGTERM)
         await self._process.wait()
@@ -86,7 +87,7 @@ class Zygote:
             raise ConnectionError("the process that starts workers is gone")
         socket.send_fds(self._sock, [encode(command)], [] if fd is None else [fd])
 
-    def _readable(self) -> None:
+    def _on_readable(self) -> None:
         try:
             data = self._sock.recv(65536)
         except BlockingIOError:
@@ -94,7 +95,7 @@ class Zygote:
         except OSError:
             data = b""
         if not data:
-            self._lost()
+            self._on_lost()
             return
         self._buffer += data
         for frame in frames(self._buffer):
@@ -104,7 +105,7 @@ class Zygote:
             elif isinstance(report, Ended):
                 _resolve(self._ended.get(report.id), report.code)
 
-    def _lost(self) -> None:
+    def _on_lost(self) -> None:
         if self.dead:
             return
         self.dead = True
@@ -122,7 +123,7 @@ def _resolve(future: asyncio.Future[int] | None, value: int) -> None:
         future.set_result(value)
 
 
-def _fork(number: int, limits: Limits | None, *, once: bool) -> Fork:
+def _fork_command(number: int, limits: Limits | None, *, once: bool) -> Fork:
     if limits is None:
         return Fork(number, is_trusted=True, once=once)
     return Fork(

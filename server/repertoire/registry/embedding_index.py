@@ -17,7 +17,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from ..encoder.messages import Doc, Docs, Encode, Find, Found, Open, Put, Ready, Reply, Request, Shelf, Vectors
+from ..encoder.messages import BuildShelf, Doc, Docs, Encode, Encoded, Find, Found, Open, Put, Ready, Reply, Request
 from ..encoder.models import Candidate, NoModel
 from ..encoder.score_weights import Recipe
 from ..errors import RepertoireError
@@ -232,7 +232,7 @@ class Meaning:
         numbers = {name: self._docs[version.hash] for name, version in view.names.items()}
         known = self._shelves.pop(roots, None)
         number = known.number if known is not None else len(self._shelves) + 1
-        await self._ask(process, Shelf(number, array("i", numbers.values()).tobytes()))
+        await self._ask(process, BuildShelf(number, array("i", numbers.values()).tobytes()))
         names = {doc: name for name, doc in numbers.items()}
         self._shelves[roots] = _Shelf(number, view, names, numbers)
         self._needed_at = time.monotonic()
@@ -267,7 +267,7 @@ class Meaning:
 
     async def _encode(self, process: EncoderProcess, some: list[tuple[str, str]]) -> None:
         reply = await self._ask(process, Encode([text for _, text in some]))
-        assert isinstance(reply, Vectors)
+        assert isinstance(reply, Encoded)
         size = 4 * self._dimension
         values = [reply.values[at * size : (at + 1) * size] for at in range(len(some))]
         shas = [sha for sha, _ in some]

@@ -9,8 +9,8 @@ import json
 import math
 from typing import Any, Final
 
-from ..engine.call_executor import Done, Door, DoorCall
 from ..engine.child_runs import Children
+from ..engine.doors import Door, DoorCall, DoorResult
 from ..engine.live_run import Live
 from ..errors import BadArguments, UnknownWorkflow
 from ..model.session import Caller
@@ -42,11 +42,11 @@ class WorkflowDoors:
             "workflows.delete": self._delete,
         }
 
-    async def _invoke(self, call: DoorCall) -> Done:
+    async def _invoke(self, call: DoorCall) -> DoorResult:
         """A run below this one. `session_id`: "parent" (or its id) shares the parent's session; left out, the child has its own."""
         name, arguments = str(call.args["name"]), dict(call.args["arguments"])
         wanted = arguments.pop("session_id", None)
-        if (known := await self._children.known(call)) is not None:
+        if (known := await self._children.earlier_run(call)) is not None:
             self._children.check_same(call, known, await self._stored(known.version), name, arguments)
             return await self._children.wait(call, known.id)
         session_id = self._session(call, wanted)
@@ -73,7 +73,7 @@ class WorkflowDoors:
         await self._children.recall_pins(call.live)
         if name not in pins:
             version = self._pinned_as(call, name) or await self._found(call, name)
-            pins[name] = pins.setdefault(version.name, version)  # another call may have asked meanwhile, or by an alias
+            return call.live.pin(name, version)
         return pins[name]
 
     def _pinned_as(self, call: DoorCall, alias: str) -> WorkflowVersion | None:
@@ -104,13 +104,13 @@ class WorkflowDoors:
             raise UnknownWorkflow(f"The version {hash} is gone.")
         return version
 
-    async def _search(self, call: DoorCall) -> Done:
+    async def _search(self, call: DoorCall) -> DoorResult:
         limit = int(call.args.get("limit") or 5)
         caller = await self._settled(call, _BRIEF_LOOK_S)
         found = await self._service.search(caller, str(call.args.get("query", "")), limit)
-        return Done(found["matches"])
+        return DoorResult(found["matches"])
 
-    async def _list(self, call: DoorCall) -> Done:
+    async def _list(self, call: DoorCall) -> DoorResult:
         """All of them, as the namespace of the same name elsewhere gives them."""
         items: list[dict[str, Any]] = []
         cursor: str | None = None
@@ -120,18 +120,18 @@ class WorkflowDoors:
             items += page["workflows"]
             cursor = page["next_cursor"]
             if cursor is None:
-                return Done(items)
+                return DoorResult(items)
 
-    async def _get(self, call: DoorCall) -> Done:
+    async def _get(self, call: DoorCall) -> DoorResult:
         """None where there is no such workflow."""
         caller = await self._settled(call, _BRIEF_LOOK_S)
         try:
             known = await self._service.get(caller, str(call.args.get("name", "")))
         except UnknownWorkflow:
-            return Done(None)
-        return Done(known if known["status"] == "published" else None)
+            return DoorResult(None)
+        return DoorResult(known if known["status"] == "published" else None)
 
-    async def _create(self, call: DoorCall) -> Done:
+    async def _create(self, call: DoorCall) -> DoorResult:
         if (known := await self._done_before(call)) is not None:
             return known
         args = call.args
@@ -139,19 +139,19 @@ class WorkflowDoors:
             _caller(call), str(args.get("name", "")), str(args.get("source", "")), args.get("description") or None,
             bool(args.get("replace")), args.get("examples"), _strings(args.get("tags")),
         )  # fmt: skip
-        return Done(created)
+        return DoorResult(created)
 
-    async def _delete(self, call: DoorCall) -> Done:
+    async def _delete(self, call: DoorCall) -> DoorResult:
         if (known := await self._done_before(call)) is not None:
             return known
-        return Done(
+        return DoorResult(
             await self._service.delete(_caller(call), str(call.args.get("name", "")), bool(call.args.get("force")))
         )
 
-    async def _done_before(self, call: DoorCall) -> Done | None:
+    async def _done_before(self, call: DoorCall) -> DoorResult | None:
         """The server may have died between what this call changed and its record."""
         known = await self._store.effect(call.live.run.id, call.path) if call.live.begun_again else None
-        return None if known is None else Done(json.loads(known))
+        return None if known is None else DoorResult(json.loads(known))
 
 
 def _checked_version(live: Live) -> WorkflowVersion:

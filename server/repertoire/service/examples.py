@@ -10,7 +10,7 @@ from typing import Final
 import anyio
 import msgspec
 
-from ..engine.call_executor import CallFailed, Done, Door, DoorCall
+from ..engine.doors import CallFailed, Door, DoorCall, DoorResult
 from ..engine.runner import Runner
 from ..errors import Refused
 from ..model.example import Checked, Example, Mock
@@ -132,17 +132,17 @@ class Rehearsal:
     def unused(self) -> list[Mock]:
         return [mock for n, mock in enumerate(self._mocks) if n not in self._taken]
 
-    async def _answer(self, call: DoorCall) -> Done:
+    async def _answer(self, call: DoorCall) -> DoorResult:
         name = str(call.args["name"]) if call.op == "workflow" else call.op
         mock = self._mock(name, call)
         if mock is not None:
             if call.op == "workflow":
-                call.begun({})
+                call.announce_start({})
             if mock.error is not None:
                 raise CallFailed(Fault("mocked", "CallError", mock.error))
-            return Done(None if mock.result is msgspec.UNSET else mock.result)
+            return DoorResult(None if mock.result is msgspec.UNSET else mock.result)
         if call.op == "sleep":  # an example does not wait
-            return Done()
+            return DoorResult()
         if call.op in _ONLY_READ or (call.op == "workflow" and self._may_run(name)):
             return await self._doors[call.op](call)
         called = f"the workflow {name!r}" if call.op == "workflow" else name

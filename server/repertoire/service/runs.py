@@ -16,7 +16,7 @@ import msgspec
 
 from ..engine.live_run import Live
 from ..engine.long_waits import check_answer
-from ..engine.run_faults import not_begun
+from ..engine.run_faults import start_not_stored
 from ..engine.runner import unknown_run
 from ..errors import BadArguments, UnknownSession
 from ..model.run import Run, RunEvent, envelope, iso, result_part
@@ -124,7 +124,7 @@ class Runs(Library):
         """The run when it has ended or asks somebody, or as it is after `seconds`. Raises StorageError where it could not be begun."""
         run = await self._runner.wait(live.run.id, seconds) or live.run
         if live.unrecorded is not None:
-            raise not_begun(live.unrecorded)
+            raise start_not_stored(live.unrecorded)
         return run
 
     async def finish(self, live: Live) -> Run:
@@ -205,8 +205,8 @@ class Runs(Library):
     async def own_run(self, caller: Caller, run_id: str) -> Run:
         """Raises UnknownRun, for a foreign run too."""
         live = self._runner.live(run_id)
-        if live is not None and not await live.begun():
-            raise not_begun(live.unrecorded)
+        if live is not None and not await live.wait_until_recorded():
+            raise start_not_stored(live.unrecorded)
         run = self._runner.current(run_id) or await self._store.run(run_id)
         if run is None or run.principal != caller.principal:
             raise unknown_run(run_id)

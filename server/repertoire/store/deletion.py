@@ -1,8 +1,8 @@
-"""Facts about what is no longer kept: which ended runs are to go, their going, and versions that nothing refers to.
+"""RetentionFacts: delete old runs with all their rows, and versions that nothing refers to; used by Retention.
 
-A run goes with everything below it, and only when all of that has ended. It is taken away in one step: from then on it belongs to
-nobody and no reader finds it. Its rows follow in small pieces, so that whoever writes never waits long; what a crash leaves of them
-goes the next time.
+A run is deleted together with all runs below it, and only when all of them have ended. First it is *taken away* in one transaction: it
+belongs to no principal any more, and no reader finds it. Then its rows are deleted in small pieces, so other writes never wait long.
+After a crash, the next deletion finds the rest of the rows.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from .facts import Facts
 from .kept_states import drop_orphans
 
 _NOBODY: Final = ""
-"""The principal of a run that was taken away; its end is put at the epoch, where the index of ends finds it first."""
+"""The principal of a run that was taken away. Its end is set to the epoch, so the index of ends finds it first."""
 _FRESH_S: Final = 60.0
-"""A version that was stored so lately may be about to be run."""
+"""A younger version may be about to be run."""
 _ENDED_BEFORE: Final = (
     "FROM run AS top WHERE parent IS NULL AND ended_at > 0 AND ended_at < ? "
     "AND NOT EXISTS (SELECT 1 FROM run WHERE root = top.id AND ended_at IS NULL)"
 )
 _KEPT_DRAFTS_S: Final = 30 * 24 * 3600.0
-"""So long a draft, or what a deleted workflow was, can still be published."""
+"""So long a draft, or the last version of a deleted workflow, can still be published."""
 _UNUSED: Final = (
     "FROM version WHERE created_at < ? AND hash NOT IN (SELECT hash FROM published) "
     "AND NOT EXISTS (SELECT 1 FROM publication AS line WHERE line.hash = version.hash AND (line.at > ? OR "
@@ -36,13 +36,13 @@ _UNUSED: Final = (
 
 
 class Keep(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept: runs that ended at most `seconds` ago, and of those that no other run began the newest `runs`. 0: no such bound."""
+    """Keep runs that ended at most `seconds` ago, and at most the newest `runs` of those without a parent. 0: no such bound."""
 
     seconds: float = 0.0
     runs: int = 0
 
     def bound(self, db: sqlite3.Connection, now: float) -> float:
-        """Runs that ended before this time go."""
+        """Runs that ended before this time are deleted."""
         bounds = [now - self.seconds] if self.seconds else []
         if self.runs:
             statement = "SELECT ended_at FROM run WHERE parent IS NULL AND ended_at > 0 AND example = 0 ORDER BY ended_at DESC LIMIT 1 OFFSET ?"
@@ -52,7 +52,7 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gone(msgspec.Struct, frozen=True, kw_only=True):
-    """How much was, or would be, deleted."""
+    """How many rows were deleted, or would be."""
 
     runs: int = 0
     events: int = 0
@@ -61,9 +61,11 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
 
     def __add__(self, other: Gone) -> Gone:
         return Gone(
-            runs=self.runs + other.runs, events=self.events + other.events, calls=self.calls + other.calls,
+            runs=self.runs + other.runs,
+            events=self.events + other.events,
+            calls=self.calls + other.calls,
             versions=self.versions + other.versions,
-        )  # fmt: skip
+        )
 
     @property
     def rows(self) -> int:
@@ -72,7 +74,7 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
 
 class RetentionFacts(Facts):
     async def would_go(self, keep: Keep) -> Gone:
-        """What `take_away`, `sweep` and `delete_unused_versions` would delete now; versions of the runs that go are not counted."""
+        """Count the rows that `take_away`, `sweep` and `delete_unused_versions` would delete now, except versions of the deleted runs."""
 
         def query(db: sqlite3.Connection) -> Gone:
             now = time.time()
@@ -80,20 +82,22 @@ class RetentionFacts(Facts):
             runs = f"SELECT id FROM run WHERE ended_at = 0 OR id IN ({tops}) OR root IN ({tops})"
             bound = keep.bound(db, now)
 
-            def count(what: str) -> int:
-                (found,) = db.execute(f"SELECT count(*) FROM {what} ({runs})", (bound, bound)).fetchone()
+            def count(rows: str) -> int:
+                (found,) = db.execute(f"SELECT count(*) FROM {rows} ({runs})", (bound, bound)).fetchone()
                 return int(found)
 
             (versions,) = db.execute(f"SELECT count(*) {_UNUSED}", _unused_since(now)).fetchone()
             return Gone(
-                runs=count("run WHERE id IN"), events=count("event WHERE run_id IN"), calls=count("call WHERE run_id IN"),
+                runs=count("run WHERE id IN"),
+                events=count("event WHERE run_id IN"),
+                calls=count("call WHERE run_id IN"),
                 versions=versions,
-            )  # fmt: skip
+            )
 
         return await self.read(query)
 
     async def take_away(self, keep: Keep, at_most: int) -> int:
-        """Take the oldest runs that need not be kept away from everybody, with all below them: how many trees."""
+        """Hide the oldest runs that need not be kept, with all runs below them. Returns the number of trees, at most `at_most`."""
 
         def fact(db: sqlite3.Connection) -> int:
             statement = f"SELECT top.id {_ENDED_BEFORE} ORDER BY ended_at LIMIT ?"
@@ -106,7 +110,7 @@ class RetentionFacts(Facts):
         return await self.write(fact)
 
     async def sweep(self, at_most: int) -> Gone:
-        """Delete up to so many rows of runs that were taken away. Nothing: there are none left."""
+        """Delete up to `at_most` rows of runs that were taken away. An empty Gone: no such row is left."""
 
         def fact(db: sqlite3.Connection) -> Gone:
             gone = Gone()
@@ -128,8 +132,11 @@ class RetentionFacts(Facts):
         return await self.write(fact)
 
     async def delete_unused_versions(self, at_most: int) -> int:
-        """Versions that are neither published, nor were under a name that is, nor in a file, nor of any run, nor drafts of the last
-        month: how many were deleted."""
+        """Delete up to `at_most` versions that nothing refers to. Returns their number.
+
+        A version is kept while it is published, was published under a name that still is, lies in a file, belongs to a run, or was a
+        draft in the last month.
+        """
 
         def fact(db: sqlite3.Connection) -> int:
             unused = db.execute(f"SELECT hash {_UNUSED} LIMIT ?", (*_unused_since(time.time()), at_most)).fetchall()

@@ -1,4 +1,4 @@
-"""What the groups of facts share: one connection that writes, one that reads."""
+"""Facts: base of the classes of facts, with one connection that writes and one that reads; used in `store` only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Facts:
-    """Both `write` and `read` raise StorageError or DamagedStore where the file or its disk is in trouble."""
+    """`write` and `read` raise StorageError or DamagedStore if the file or its disk cannot be used."""
 
     def __init__(self, writer: Writer, reader: aiosqlite.Connection, epoch: int, trouble: Trouble) -> None:
         self._writer = writer
@@ -26,33 +26,33 @@ class Facts:
         self.epoch = epoch
 
     def on_trouble(self, hear: Callable[[StorageError | None], None]) -> None:
-        """`hear` is told when nothing can be written, and why; None when it can again."""
+        """`hear` is called with the error while nothing can be written, and with None when it can again."""
         self._writer.on_trouble = hear
 
     def submit(self, fact: Callable[[sqlite3.Connection], T], *, patient: bool = False) -> asyncio.Future[T]:
-        """Commit one fact after all that was submitted before it; the future has its value, or what it raised.
+        """Commit one fact after all facts submitted before it. The future gets its value or its error.
 
-        A `patient` one is tried until it is committed, where the disk is full or the file is locked.
+        A `patient` fact is tried again until it is committed, if the disk is full or the file is locked.
         """
         return self._writer.submit(fact, patient=patient)
 
     async def write(self, fact: Callable[[sqlite3.Connection], T]) -> T:
-        """Commit one fact, with whatever others are waiting."""
+        """Commit one fact, in one transaction with the facts that wait."""
         return await self.submit(fact)
 
     async def write_patiently(self, fact: Callable[[sqlite3.Connection], T]) -> T:
-        """As `write`, for what a run does that goes on."""
+        """As `write`, for a run that goes on: storage trouble does not end it."""
         return await self.submit(fact, patient=True)
 
     async def read_behind(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a query after all that was submitted before it: `read` does not see what waits to be committed.
+        """Run a query after all facts submitted before it. `read` does not see facts that wait to be committed.
 
-        For whoever acts on what is not there: a run that is begun again, or that is cancelled with all below it.
+        Needed where the *absence* of a row decides: when a run is begun again, or is cancelled with the runs below it.
         """
         return await self.submit(query, patient=True)
 
     async def read(self, query: Callable[[sqlite3.Connection], T], *, patient: bool = False) -> T:
-        """Run a query on the reader's thread. A `patient` one is tried until it succeeds: a full disk stops readers too."""
+        """Run a query on the reader's thread. A `patient` query is tried until it succeeds: a full disk stops readers too."""
         while patient:
             try:
                 return await self.read(query)

@@ -1,6 +1,6 @@
-"""Whether the files that are open here are still those at their paths; used by the Store and by the owner of a home.
+"""Identity: notices when an open database file was deleted, moved or replaced; used by the Store and by the home's lock.
 
-A deleted file can be written to for as long as it is open, and nobody will ever find what was written.
+A deleted file can still be written to while it is open, but no process will ever find these writes.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from ..errors import StorageError
 
 
 class Identity:
-    """The files of one database as they are now: itself, its log and its index. Make it when they are open."""
+    """The files of one open database: the file itself, its log and its index. Create it after they are opened."""
 
     def __init__(self, path: str) -> None:
         self._files: dict[str, os.stat_result] = {}
         for file in (path, f"{path}-wal", f"{path}-shm"):
             try:
                 self._files[file] = os.stat(file)
-            except FileNotFoundError:  # not every disk lets SQLite share memory
+            except FileNotFoundError:  # not every file system lets SQLite share memory
                 pass
 
     def lost_file(self) -> str | None:
-        """One that was deleted, moved or replaced since."""
+        """The path of a file that was deleted, moved or replaced since. None: all are in place."""
         return next((path for path, known in self._files.items() if not is_same(path, known)), None)
 
 
 def is_same(path: str, known: os.stat_result) -> bool:
-    """True too where it cannot be said: a disk that does not answer has lost nothing yet."""
+    """Is the file at `path` the known one? True also if the disk does not answer: nothing is lost yet."""
     try:
         now = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):

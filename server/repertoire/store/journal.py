@@ -1,4 +1,9 @@
-"""Facts about what runs have done and wait for: recorded calls, parking and going on, waits, and what a restart has to resume."""
+"""JournalFacts: the journal of a run (its recorded calls), and claiming, parking, resuming and taking over runs; used by the engine.
+
+A replay reads the journal in pages (`page`) and answers the body from it. Records have numbers from 1, in the order in which their calls
+ended. Number 0 holds the state with which the run began, if the session's state was overwritten since. Records that are *covered* are
+part of a step: a replay skips them.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +21,17 @@ from ..wire import Fault, Recorded
 from .facts import Facts
 from .kept_states import RESULT, loaded_state, record_state
 from .open_questions import close_wait
-from .runs import NewEvent, Place, check_owner, claim, insert_events, last_event, release_place, run_of
+from .runs import NewEvent, Place, check_owner, claim_place, insert_events, last_event, release_place, run_of
 from .sessions import load_state, save_state
 from .unfinished import NEWS
-from .writer import Then
+from .writer import OnCommitted
 
 _LAST: Final = "(SELECT coalesce(max(n), 0) FROM call WHERE call.run_id = run.id)"
-"""The last number of a run's journal."""
+"""SQL: the last number in a run's journal."""
 PAGE: Final = 256
-"""Records of one page of a replay: some 50 KB, and where they are large, fewer."""
+"""Records in one page of a replay: some 50 KB. If the records are large, a page has fewer."""
 PAGE_BYTES: Final = 4 * 1024 * 1024
-"""A single record may be larger; each fits into a frame by itself."""
+"""Upper limit of a page with several records. A single record may be larger: each fits into a frame."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _fault = msgspec.msgpack.Decoder(Fault)
@@ -39,7 +44,7 @@ _INSERT: Final = (
 
 
 class NewRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A call that has ended. `child` is the run that gave its result; `replaces` the number under which it was recorded before."""
+    """A call that has ended. `child` is the run that gave its result. `replaces` is the number of its earlier record."""
 
     call: Recorded
     began_at: float
@@ -47,11 +52,11 @@ class NewRecord(msgspec.Struct, frozen=True, kw_only=True):
     child: str | None = None
     replaces: int | None = None
     covers: bool = False
-    """Calls were recorded below its path: they are part of it, and a replay does not meet them."""
+    """The step contains recorded calls (below its path). They become covered."""
     state: str | None = None
-    """The session's state that is stored with it."""
+    """The session's state, stored in the same transaction."""
     held_s: float = 0.0
-    """For how long the run has held a worker until now."""
+    """Seconds for which the run has held a worker until now."""
 
 
 class Unfinished(msgspec.Struct, frozen=True):
@@ -63,13 +68,16 @@ class Unfinished(msgspec.Struct, frozen=True):
     wake_at: float | None
     asks: bool
     state: str
-    """Runs that may change the same state have the same."""
+    """A key of the session's state: runs that may change the same state have the same key."""
     deaths: int
     """How many servers have died while it held a worker, with nothing recorded in between."""
 
 
 class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a run is: how many records a replay meets, the last number, the run's clock then, events told by path, the last event."""
+    """How far a run is: the number of records for a replay, the last record's number, the run's clock then, and the last event's number.
+
+    `told`: the number of the body's last stored event, by path.
+    """
 
     records: int = 0
     last_n: int = 0
@@ -77,36 +85,36 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
     told: dict[str, int] = {}
     last_event: int = 1
     loaded_state: str | None = None
-    """What the run had loaded, where the session's state has changed since."""
+    """The state with which the run began. None: the session's state is still the same."""
     deaths: int = 0
     held_s: float = 0.0
     fingerprint: str | None = None
     calls: int = 0
-    """Its own and those of all below it."""
+    """Calls of the run and of all runs below it."""
     begun: frozenset[str] = frozenset()
-    """Paths of calls that were going on: watchers have heard of them."""
+    """Paths of calls that were open: their `call_start` events are stored."""
 
 
 class JournalFacts(Facts):
     def record_call(
-        self, run: Run, record: NewRecord, first_event: int, events: Sequence[NewEvent], then: Then
+        self, run: Run, record: NewRecord, first_event: int, events: Sequence[NewEvent], then: OnCommitted
     ) -> None:
-        """The call, its events and what state it stores, in one transaction; then `then` hears of it. LostClaim when the run is not ours."""
+        """Store the call, its events and its state in one transaction, then call `then`, with LostClaim if the run is not ours any more."""
 
         def fact(db: sqlite3.Connection) -> None:
             check_owner(db, run, self.epoch)
             if record.state is not None:
                 _keep_loaded_state(db, run)
                 save_state(db, run.session_id, run.workflow, record.state, record.ended_at)
-            _insert(db, run.id, record)
+            _insert_record(db, run.id, record)
             if record.call.cancelled and record.call.op == "ask":
                 close_wait(db, run, record.call.path)
             insert_events(db, run.id, first_event, events)
 
-        self._writer.tell(fact, then)
+        self._writer.submit_with_callback(fact, then)
 
     def delay_record(self, run: Run, n: int, at: float) -> asyncio.Future[None]:
-        """The body heard of this record only at `at`, after what else it had waited for."""
+        """The body got this answer only at `at`, after other things that it had waited for."""
 
         def fact(db: sqlite3.Connection) -> None:
             check_owner(db, run, self.epoch)
@@ -115,7 +123,7 @@ class JournalFacts(Facts):
         return self.submit(fact, patient=True)
 
     async def page(self, run_id: str, after: int, limit: int = PAGE) -> list[Recorded]:
-        """What a replay meets after number `after`."""
+        """The records after number `after` that a replay needs."""
 
         def query(db: sqlite3.Connection) -> list[Recorded]:
             rows = db.execute(
@@ -124,12 +132,12 @@ class JournalFacts(Facts):
                 "WHERE call.run_id = ? AND n > ? AND covered = 0 ORDER BY n LIMIT ?",
                 (run_id, after, limit),
             )
-            return _of_one_page(rows)
+            return _first_page(rows)
 
         return await self.read(query, patient=True)
 
     async def answers(self, run_id: str, ops: Sequence[str], limit: int) -> list[Recorded]:
-        """What calls through these doors gave, those within steps too, in the order in which they were made."""
+        """Results of calls to these doors, in the order in which the calls were made, including calls within steps."""
 
         def query(db: sqlite3.Connection) -> list[Recorded]:
             marks = ", ".join("?" * len(ops))
@@ -139,12 +147,12 @@ class JournalFacts(Facts):
                 f"WHERE call.run_id = ? AND n > 0 AND cancelled = 0 AND op IN ({marks}) ORDER BY began_at, n LIMIT ?",
                 (run_id, *ops, limit),
             )
-            return [_recorded(row) for row in rows]
+            return [_decode_record(row) for row in rows]
 
         return await self.read(query)
 
     async def calls(self, run_id: str) -> list[dict[str, Any]]:
-        """Every recorded call, in the order in which they ended, with its times."""
+        """Every recorded call with its times, in the order in which the calls ended."""
 
         def query(db: sqlite3.Connection) -> list[dict[str, Any]]:
             rows = db.execute(
@@ -161,7 +169,7 @@ class JournalFacts(Facts):
         return await self.read(query)
 
     async def copy_calls(self, source: str, target: str, before: int | None) -> int:
-        """Give one run the records of another, up to the number `before`. How many."""
+        """Copy the records of run `source` before number `before` to run `target`. Returns how many."""
 
         def fact(db: sqlite3.Connection) -> int:
             columns = (
@@ -182,14 +190,15 @@ class JournalFacts(Facts):
         return await self.read_behind(lambda db: _resume_point(db, run.id))
 
     async def claim_run(self, run_id: str) -> tuple[Run, ResumePoint] | None:
-        """The right to begin a body of this run, under a new number, with where it is. None: it has ended, a body of it goes on, or it
-        belongs to another owner."""
+        """Take the right to begin a body of this run, under a new claim. None: it has ended, a body of it goes on, or it belongs to another
+        owner."""
 
         def fact(db: sqlite3.Connection) -> tuple[Run, ResumePoint] | None:
             changed = db.execute(
                 "UPDATE run SET claim = claim + 1, is_claimed = 1 WHERE id = ? AND epoch = ? AND is_claimed = 0 "
-                "AND status IN ('working', 'input_required')", (run_id, self.epoch),
-            ).rowcount  # fmt: skip
+                "AND status IN ('working', 'input_required')",
+                (run_id, self.epoch),
+            ).rowcount
             if not changed:
                 return None
             run = run_of(db, "id = ?", (run_id,))
@@ -198,12 +207,13 @@ class JournalFacts(Facts):
         return await self.write_patiently(fact)
 
     def release_run(self, run: Run) -> asyncio.Future[int]:
-        """No body of it goes on, and another may be begun."""
+        """No body of the run goes on any more, so another one may be begun."""
         statement = "UPDATE run SET is_claimed = 0 WHERE id = ? AND epoch = ? AND claim = ?"
         return self.submit(lambda db: db.execute(statement, (run.id, self.epoch, run.claim)).rowcount, patient=True)
 
     async def claim_unfinished(self) -> list[Unfinished]:
-        """Take over what an earlier owner of this home left unfinished, newest first. Only the owner's lock makes this safe to call."""
+        """Take over the runs that earlier owners of this home left unfinished, newest first. Only the process that has the home's lock may
+        call this."""
 
         def fact(db: sqlite3.Connection) -> list[Unfinished]:
             where = "status IN ('working', 'input_required') AND epoch < ?"
@@ -231,7 +241,7 @@ class JournalFacts(Facts):
         return await self.write(fact)
 
     async def note_deaths(self, run: Run, deaths: int) -> None:
-        """How often its worker has died with nothing recorded in between."""
+        """Store how often the run's worker has died with nothing recorded in between."""
         statement = (
             f"UPDATE run SET deaths = ?, server_deaths = CASE WHEN died_at = {_LAST} THEN server_deaths ELSE 0 END, died_at = {_LAST} "
             "WHERE id = ? AND epoch = ? AND claim = ?"
@@ -240,8 +250,8 @@ class JournalFacts(Facts):
 
     def park(
         self, run: Run, parked: str, *, wake_at: float | None, state: str | None, held_s: float
-    ) -> asyncio.Future[Run]:  # fmt: skip
-        """The run holds no worker from now on; its state is stored and its place given up. LostClaim when it is not ours."""
+    ) -> asyncio.Future[Run]:
+        """The run holds no worker from now on. Its state is stored and its place released. Raises LostClaim."""
 
         def fact(db: sqlite3.Connection) -> Run:
             check_owner(db, run, self.epoch)
@@ -260,17 +270,17 @@ class JournalFacts(Facts):
 
         return self.submit(fact, patient=True)
 
-    async def unpark(self, run: Run, *, with_state: bool, kin: Sequence[str] = ()) -> Place | None:
-        """It goes on, with the state as others have left it meanwhile. None: it was not parked.
+    async def unpark(self, run: Run, *, with_state: bool, ancestors: Sequence[str] = ()) -> Place | None:
+        """The run goes on, with the session's state as it is now. None: it was not parked.
 
-        Where another run holds the place of its state, it stays parked.
+        If another run holds the place of its state, it stays parked.
         """
 
         def fact(db: sqlite3.Connection) -> Place | None:
             check_owner(db, run, self.epoch)
             if db.execute("SELECT 1 FROM run WHERE id = ? AND parked IS NOT NULL", (run.id,)).fetchone() is None:
                 return None
-            place = claim(db, run, kin) if with_state else Place()
+            place = claim_place(db, run, ancestors) if with_state else Place()
             if place.held_by is not None:
                 return place
             db.execute("UPDATE run SET parked = NULL, wake_at = NULL WHERE id = ?", (run.id,))
@@ -284,7 +294,7 @@ class JournalFacts(Facts):
         return await self.write_patiently(fact)
 
     async def unfinished_below(self, run_id: str) -> list[str]:
-        """The unfinished runs that this one has begun."""
+        """Ids of unfinished runs directly below this one."""
         statement = "SELECT id FROM run WHERE parent = ? AND status IN ('working', 'input_required')"
         return [id for (id,) in await self.read_behind(lambda db: db.execute(statement, (run_id,)).fetchall())]
 
@@ -295,7 +305,7 @@ class JournalFacts(Facts):
         )
 
     async def pinned(self, run_id: str) -> list[str]:
-        """The versions that this run's calls of other workflows have run, those of its first calls first."""
+        """Hashes of the versions that this run's calls have run, in the order of the first calls."""
         statement = "SELECT version FROM run WHERE parent = ? GROUP BY version ORDER BY min(created_at), min(id)"
         rows = await self.read_behind(lambda db: db.execute(statement, (run_id,)).fetchall())
         return [str(version) for (version,) in rows]
@@ -304,8 +314,9 @@ class JournalFacts(Facts):
 def _resume_point(db: sqlite3.Connection, run_id: str) -> ResumePoint:
     total, last, at, held_then = db.execute(
         "SELECT count(CASE WHEN covered = 0 AND n > 0 THEN 1 END), coalesce(max(n), 0), coalesce(max(at), 0), "
-        "coalesce(max(held_s), 0) FROM call WHERE run_id = ?", (run_id,),
-    ).fetchone()  # fmt: skip
+        "coalesce(max(held_s), 0) FROM call WHERE run_id = ?",
+        (run_id,),
+    ).fetchone()
     told = db.execute("SELECT path, max(k) FROM event WHERE run_id = ? AND k IS NOT NULL GROUP BY path", (run_id,))
     (last_event,) = db.execute("SELECT max(n) FROM event WHERE run_id = ?", (run_id,)).fetchone()
     deaths, held_s, fingerprint = db.execute(
@@ -314,12 +325,14 @@ def _resume_point(db: sqlite3.Connection, run_id: str) -> ResumePoint:
     ).fetchone()
     (calls,) = db.execute(
         "WITH RECURSIVE tree (id) AS (VALUES (?) UNION ALL SELECT run.id FROM run JOIN tree ON run.parent = tree.id) "
-        "SELECT count(*) FROM call WHERE run_id IN tree AND n > 0 AND op NOT IN ('tick', 'wake')", (run_id,),
-    ).fetchone()  # fmt: skip
+        "SELECT count(*) FROM call WHERE run_id IN tree AND n > 0 AND op NOT IN ('tick', 'wake')",
+        (run_id,),
+    ).fetchone()
     begun = db.execute(
         "SELECT data ->> 'path' FROM event WHERE run_id = ?1 AND type = 'call_start' "
-        "EXCEPT SELECT path FROM call WHERE run_id = ?1", (run_id,)
-    )  # fmt: skip
+        "EXCEPT SELECT path FROM call WHERE run_id = ?1",
+        (run_id,),
+    )
     return ResumePoint(
         records=total,
         last_n=last,
@@ -335,7 +348,7 @@ def _resume_point(db: sqlite3.Connection, run_id: str) -> ResumePoint:
     )
 
 
-def _insert(db: sqlite3.Connection, run_id: str, record: NewRecord) -> None:
+def _insert_record(db: sqlite3.Connection, run_id: str, record: NewRecord) -> None:
     call = record.call
     if record.replaces is not None:
         db.execute("DELETE FROM call WHERE run_id = ? AND n = ?", (run_id, record.replaces))
@@ -354,33 +367,32 @@ def _insert(db: sqlite3.Connection, run_id: str, record: NewRecord) -> None:
 
 
 def _keep_loaded_state(db: sqlite3.Connection, run: Run) -> None:
-    """What the run began with, before it is overwritten for the first time: a replay begins with it too."""
+    """Keep the state with which the run began, before it is overwritten for the first time: a replay begins with it too."""
     if db.execute("SELECT 1 FROM call WHERE run_id = ? AND n = 0", (run.id,)).fetchone() is None:
         record_state(db, run.id, 0, "load", 0.0, load_state(db, run.session_id, run.workflow) or "{}")
 
 
-def _of_one_page(rows: Iterable[tuple[Any, ...]]) -> list[Recorded]:
-    """The first of them, as many as fit into a frame."""
+def _first_page(rows: Iterable[tuple[Any, ...]]) -> list[Recorded]:
+    """The first records, as many as fit into a frame."""
     page: list[Recorded] = []
     size = 0
     for row in rows:
         size += sum(len(value) for value in row if isinstance(value, str | bytes))
         if page and size > PAGE_BYTES:
             break
-        page.append(_recorded(row))
+        page.append(_decode_record(row))
     return page
 
 
-def _recorded(row: tuple[Any, ...]) -> Recorded:
+def _decode_record(row: tuple[Any, ...]) -> Recorded:
     n, path, op, hash, at, result, error, cancelled, clock, label = row
-    return Recorded(
-        n, path, op, hash, at, result, None if error is None else _fault.decode(error), bool(cancelled),
-        [] if clock is None else _clock.decode(clock), label,
-    )  # fmt: skip
+    fault = None if error is None else _fault.decode(error)
+    readings = [] if clock is None else _clock.decode(clock)
+    return Recorded(n, path, op, hash, at, result, fault, bool(cancelled), readings, label)
 
 
 def _end_examples(db: sqlite3.Connection) -> None:
-    """Whoever wanted to know what they show is gone."""
+    """Cancel unfinished runs of examples: nobody waits for their results after a restart."""
     now = time.time()
     statement = "UPDATE run SET status = 'cancelled', ended_at = ? WHERE example = 1 AND ended_at IS NULL RETURNING id, session_id"
     for run_id, session_id in db.execute(statement, (now,)).fetchall():

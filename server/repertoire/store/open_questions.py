@@ -1,6 +1,6 @@
-"""Who is asked: the open questions in a tree of runs, and the status that they give each run above them.
+"""Open questions of a tree of runs, and the status `input_required` that they give every run above; used within the facts' transactions.
 
-Functions within other facts' transactions: whatever opens or closes a question keeps the statuses true in the same transaction.
+Each fact that opens or closes a question corrects the statuses in the same transaction.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 from ..model.run import Run
 
-_RESTATE: Final = (
+_SET_STATUSES: Final = (
     "WITH RECURSIVE asking (id) AS ("
     "SELECT run_id FROM wait WHERE root = ?1 AND kind = 'ask' AND answered_at IS NULL "
     "UNION SELECT run.parent FROM run JOIN asking ON run.id = asking.id WHERE run.parent IS NOT NULL) "
@@ -20,21 +20,21 @@ _RESTATE: Final = (
 )
 
 
-def restate(db: sqlite3.Connection, root: str) -> None:
-    """`input_required` for each unfinished run of this tree that asks, or has one below it that does; `working` for the others."""
-    db.execute(_RESTATE, (root,))
+def set_statuses(db: sqlite3.Connection, root: str) -> None:
+    """Set the status of each unfinished run of the tree: `input_required` if it or a run below it asks something, else `working`."""
+    db.execute(_SET_STATUSES, (root,))
 
 
 def close_wait(db: sqlite3.Connection, run: Run, path: str) -> str | None:
-    """Nobody is asked any more by this call. The answer, where one came before that."""
+    """Close the question of this call. Returns the answer, if there is one already."""
     statement = "UPDATE wait SET answered_at = coalesce(answered_at, ?) WHERE run_id = ? AND path = ? RETURNING answer"
     row: tuple[str | None] | None = db.execute(statement, (time.time(), run.id, path)).fetchone()
-    restate(db, run.top)
+    set_statuses(db, run.top)
     return None if row is None else row[0]
 
 
 def close_waits(db: sqlite3.Connection, run: Run, at: float) -> None:
-    """Nobody is asked any more by this run."""
+    """Close all open questions and sleeps of this run."""
     statement = "UPDATE wait SET answered_at = ? WHERE run_id = ? AND answered_at IS NULL"
     if db.execute(statement, (at, run.id)).rowcount:
-        restate(db, run.top)
+        set_statuses(db, run.top)

@@ -1,4 +1,4 @@
-"""Facts about how versions came to be published: drafts, what their examples showed, who did what when; and what is pinned."""
+"""PublishingFacts: publishing and drafts, with their history and the results of examples; and pinned names. Used by the service."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _checked = msgspec.msgpack.Decoder(Checked)
 
 
 class Effect(msgspec.Struct, frozen=True):
-    """A body's call that changes something in this store, and what the body is to be answered, as JSON."""
+    """A call of a body that changes something in this Store, and the answer for the body as JSON."""
 
     run_id: str
     path: str
@@ -28,7 +28,7 @@ class Effect(msgspec.Struct, frozen=True):
 
 
 class By(msgspec.Struct, frozen=True):
-    """Who does it, and through which program; where a body does, with which call."""
+    """The principal who publishes or deletes, and the program used. `effect`: the call, if a body does it."""
 
     principal: str = ""
     client: str = ""
@@ -36,7 +36,7 @@ class By(msgspec.Struct, frozen=True):
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a name's history. `based_on` is the hash that was published before; `at` seconds since the epoch."""
+    """One line of a name's history. `based_on` is the hash that was published before. `at` is in seconds since the epoch."""
 
     hash: str
     action: Action
@@ -48,7 +48,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
 
 class PublishingFacts(Facts):
     async def publish(self, version: WorkflowVersion, by: By = By(), checked: Checked | None = None) -> float:
-        """Store the version and what its examples have shown, and let its name point to it; gives the time of it."""
+        """Store the version and the results of its examples, and publish it under its name. Returns the time."""
         now = time.time()
 
         def fact(db: sqlite3.Connection) -> None:
@@ -67,7 +67,7 @@ class PublishingFacts(Facts):
         return now
 
     async def unpublish(self, name: str, by: By = By()) -> bool:
-        """Take the name away; versions and runs stay. False: there was none."""
+        """Delete the published name. Versions and runs stay. False: the name was not published."""
 
         def fact(db: sqlite3.Connection) -> bool:
             row = db.execute("DELETE FROM published WHERE name = ? RETURNING hash", (name,)).fetchone()
@@ -79,13 +79,13 @@ class PublishingFacts(Facts):
         return await self.write(fact)
 
     async def effect(self, run_id: str, path: str) -> str | None:
-        """What this call of a body was answered, where it has changed something already."""
+        """The answer of a body's call that has changed something in an earlier attempt. None: it has not."""
         statement = "SELECT answer FROM effect WHERE run_id = ? AND path = ?"
         row = await self.read(lambda db: db.execute(statement, (run_id, path)).fetchone())
         return None if row is None else row[0]
 
     async def keep_draft(self, version: WorkflowVersion, by: By, checked: Checked) -> None:
-        """Store the version without a name that points to it. What was ever published keeps the examples that it was published with."""
+        """Store the version without publishing it. A version that was ever published keeps the examples of its publishing."""
 
         def fact(db: sqlite3.Connection) -> None:
             add_version(db, version)
@@ -96,7 +96,7 @@ class PublishingFacts(Facts):
         await self.write(fact)
 
     async def history(self, name: str) -> list[Publication]:
-        """Newest first; the last two hundred lines."""
+        """The last two hundred lines, newest first."""
 
         def query(db: sqlite3.Connection) -> list[Publication]:
             rows = db.execute(
@@ -114,12 +114,12 @@ class PublishingFacts(Facts):
         return await self.read(lambda db: _was_published(db, hash))
 
     async def ever_published(self, name: str) -> frozenset[str]:
-        """Hashes of the versions that the name has ever run."""
+        """Hashes of all versions that were ever published under the name."""
         statement = "SELECT DISTINCT hash FROM publication WHERE name = ? AND action = 'published'"
         return frozenset(await self.read(lambda db: [hash for (hash,) in db.execute(statement, (name,))]))
 
     async def drafts(self) -> list[tuple[WorkflowVersion, float]]:
-        """Versions that were kept and never published, with the time, newest first; the last hundred."""
+        """The last hundred drafts that were never published, newest first, each with its time."""
 
         def query(db: sqlite3.Connection) -> list[tuple[WorkflowVersion, float]]:
             rows = db.execute(
@@ -131,7 +131,7 @@ class PublishingFacts(Facts):
         return await self.read(query)
 
     async def versions_like(self, name: str, prefix: str) -> list[WorkflowVersion]:
-        """Of this name's versions those whose hash begins so; at most two."""
+        """At most two versions of the name whose hashes begin with `prefix`."""
 
         def query(db: sqlite3.Connection) -> list[WorkflowVersion]:
             rows = db.execute(
@@ -146,7 +146,7 @@ class PublishingFacts(Facts):
         await self.write(lambda db: _note_checked(db, hash, checked))
 
     async def checked(self, hash: str) -> Checked:
-        """Empty where the version has no examples."""
+        """The results of the version's examples. Empty: it has none."""
 
         def query(db: sqlite3.Connection) -> Checked:
             row = db.execute("SELECT body FROM checked WHERE hash = ?", (hash,)).fetchone()
@@ -155,7 +155,7 @@ class PublishingFacts(Facts):
         return await self.read(query)
 
     async def pins(self) -> list[str]:
-        """Names, pinned first first."""
+        """Pinned names, in the order of pinning."""
         return [
             name for (name,) in await self.read(lambda db: db.execute("SELECT name FROM pin ORDER BY at").fetchall())
         ]

@@ -1,4 +1,9 @@
-"""Facts about runs: their start, their events, the place of a session's state, and their end. Every write names the owner's epoch."""
+"""RunFacts: start, events and end of runs, and the place of a session's state; used by the engine and the service.
+
+A *place* is the right to change one session's state of one workflow. A run holds it from its start to its end, and shares it with the
+runs above it. Each write for a run names the owner's epoch and the run's claim (`check_owner`), so a server or body that was replaced
+cannot write.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +27,7 @@ from .open_questions import close_waits
 from .sessions import load_state, save_state, touch_session
 
 NewEvent = tuple[EventType, float, dict[str, Any]] | tuple[EventType, float, dict[str, Any], str, int]
-"""Type, time and data; of one that the body made also its path and its number there, by which a replay knows it again."""
+"""Type, time and data. An event of the body also has its path and its number there: a replay recognizes it by these."""
 
 _COLUMNS = (
     "id, workflow, version, session_id, principal, status, arguments, result, error, created_at, started_at, ended_at, last_event, "
@@ -32,13 +37,13 @@ _BELOW: Final = (
     "WITH RECURSIVE below (id) AS (VALUES (?) UNION ALL SELECT run.id FROM run JOIN below ON run.parent = below.id) "
     "SELECT id FROM below"
 )
-"""A run and all below it."""
+"""SQL: ids of a run and of all runs below it."""
 _encode_fault = msgspec.msgpack.Encoder().encode
 _fault = msgspec.msgpack.Decoder(Fault)
 
 
 class KeyTaken(Exception):
-    """The idempotency key stands for another run already: `run_id`, which may have had other arguments."""
+    """Raised when the idempotency key belongs to another run already: `run_id`, which may have had other arguments."""
 
     def __init__(self, run_id: str, *, same_arguments: bool) -> None:
         super().__init__(run_id)
@@ -47,14 +52,14 @@ class KeyTaken(Exception):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """The answer to a claim: the state as it is now, or the run that holds the place."""
+    """The answer to a claim: the session's state now, or the run that holds the place."""
 
     state: str | None = None
     held_by: str | None = None
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """A caller's idempotency key: the same request, sent again, is the same run. `arguments` is a hash of them."""
+    """A caller's idempotency key: a request that is sent twice starts one run. `arguments` is a hash."""
 
     key: str
     arguments: str
@@ -63,21 +68,27 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
 class RunFacts(Facts):
     def start_run(
-        self, run: Run, *, with_state: bool, fingerprint: str, kin: Sequence[str] = (), holds_worker: bool = True,
+        self,
+        run: Run,
+        *,
+        with_state: bool,
+        fingerprint: str,
+        ancestors: Sequence[str] = (),
+        holds_worker: bool = True,
         key: Key | None = None,
-    ) -> asyncio.Future[Place | None]:  # fmt: skip
-        """The run's row, its first event, its session's use, and (with state) the claim of its place, in one transaction.
+    ) -> asyncio.Future[Place | None]:
+        """Store the run's row, its first event, its session's use, and (with state) the claim of its place, in one transaction.
 
-        Not waited for here: facts are committed in the order in which they come, so nothing of a run is stored before this. `kin` are
-        the runs above it, whose place it shares. `holds_worker`: it does as soon as it has its place.
+        The caller need not wait: facts are committed in their order, so nothing of a run is stored before its start. `ancestors` are the
+        runs above it, whose place it shares. `holds_worker`: it holds one as soon as it has its place.
 
-        With a `key` only the first run of it is started: for any other KeyTaken is raised, and nothing is stored.
+        With a `key`, only the first run with that key is started. For any other the future raises KeyTaken, and nothing is stored.
         """
 
         def fact(db: sqlite3.Connection) -> Place | None:
             if key is not None:
                 _claim_key(db, run, key)
-            place = claim(db, run, kin) if with_state else None
+            place = claim_place(db, run, ancestors) if with_state else None
             held_in = self.epoch if holds_worker and (place is None or place.held_by is None) else None
             db.execute(
                 "INSERT INTO run (id, workflow, version, session_id, principal, status, arguments, created_at, started_at, last_event, "
@@ -85,7 +96,7 @@ class RunFacts(Facts):
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
                 (run.id, run.workflow, run.version, run.session_id, run.principal, run.status, run.arguments)
                 + (run.created_at, run.started_at, run.parent, run.parent_path, run.root, run.depth, run.rerun_of)
-                + (run.is_example, self.epoch, fingerprint, held_in, _text_of(run.roots), run.cwd, run.claim),
+                + (run.is_example, self.epoch, fingerprint, held_in, _roots_to_text(run.roots), run.cwd, run.claim),
             )
             start: NewEvent = ("run_start", run.created_at, {"workflow": run.workflow, "version": run.version[:12]})
             insert_events(db, run.id, 1, [start])
@@ -95,16 +106,16 @@ class RunFacts(Facts):
 
         return self.submit(fact, patient=run.parent is not None)
 
-    async def claim_place(self, run: Run, kin: Sequence[str] = ()) -> Place:
-        return await self.write_patiently(lambda db: claim(db, run, kin))
+    async def claim_place(self, run: Run, ancestors: Sequence[str] = ()) -> Place:
+        return await self.write_patiently(lambda db: claim_place(db, run, ancestors))
 
     async def mark_started(self, run: Run, at: float) -> None:
-        """A run that had to wait, or goes on, holds a worker from now on."""
+        """A run that had to wait, or is resumed, holds a worker from now on."""
         statement = "UPDATE run SET started_at = ?, held_in = epoch WHERE id = ? AND epoch = ? AND claim = ?"
         await self.write_patiently(lambda db: db.execute(statement, (at, run.id, self.epoch, run.claim)).rowcount)
 
     def add_events(self, run: Run, first: int, events: Sequence[NewEvent]) -> asyncio.Future[None]:
-        """Append, numbered from `first`: only the run's owner knows the next number. LostClaim when the run is no longer ours."""
+        """Append events, numbered from `first`: only the run's owner knows the next number. Raises LostClaim."""
 
         def fact(db: sqlite3.Connection) -> None:
             check_owner(db, run, self.epoch)
@@ -113,21 +124,27 @@ class RunFacts(Facts):
         return self.submit(fact, patient=True)
 
     def finish_run(
-        self, run: Run, status: Status, *, result: str | None = None, error: Fault | None = None, state: str | None = None,
+        self,
+        run: Run,
+        status: Status,
+        *,
+        result: str | None = None,
+        error: Fault | None = None,
+        state: str | None = None,
         events: Sequence[NewEvent] = (),
-    ) -> asyncio.Future[Run]:  # fmt: skip
-        """Status, result, state, remaining events, run_end and the release of the place, in one transaction. Questions are closed.
+    ) -> asyncio.Future[Run]:
+        """Store status, result, state, remaining events and `run_end`, close questions, and release the place, in one transaction.
 
         `run.last_event` is the last number that was given to an event.
 
-        Raises LostClaim, and changes nothing, when the run has ended already or is no longer ours.
+        Raises LostClaim, and changes nothing, if the run has ended already or belongs to another owner.
         """
 
         def fact(db: sqlite3.Connection) -> Run:
             now = time.time()
-            kept = _content_so_far(db, run.id) if status == "cancelled" else result
+            kept = _output_so_far(db, run.id) if status == "cancelled" else result
             ending: list[NewEvent] = [*events, ("run_end", now, _end_data(status, error))]
-            # Where it failed, it may have done so because some could not be stored.
+            # A run may have failed because some of its events could not be stored: then the numbers go on from the stored ones.
             before_it = run.last_event if error is None else last_event(db, run.id)
             first, last = before_it + 1, before_it + len(ending)
             check_owner(db, run, self.epoch)
@@ -135,10 +152,11 @@ class RunFacts(Facts):
             allowed = before(status)
             marks = ", ".join("?" * len(allowed))
             ended = (status, kept, None if error is None else _encode_fault(error), now, last, run.id, *allowed)
-            changed = db.execute(
+            statement = (
                 "UPDATE run SET status = ?, result = ?, error = ?, ended_at = ?, last_event = ?, parked = NULL, wake_at = NULL, "
-                f"is_claimed = 0 WHERE id = ? AND status IN ({marks})", ended,
-            ).rowcount  # fmt: skip
+                f"is_claimed = 0 WHERE id = ? AND status IN ({marks})"
+            )
+            changed = db.execute(statement, ended).rowcount
             if not changed:
                 raise LostClaim(f"{run.id} has ended already")
             insert_events(db, run.id, first, ending)
@@ -148,7 +166,7 @@ class RunFacts(Facts):
                 sessions = "SELECT session_id FROM run WHERE id = ? OR root = ?"
                 db.execute(f"DELETE FROM state WHERE session_id IN ({sessions})", (run.id, run.id))
             release_place(db, run.id, run.session_id, run.workflow)
-            if status != "failed":  # `rerun` goes on with what a failed one had
+            if status != "failed":  # `rerun` needs the states of a failed run
                 drop_states(db, run.id)
             return msgspec.structs.replace(
                 run,
@@ -182,13 +200,18 @@ class RunFacts(Facts):
         top: bool = False,
         limit: int = 50,
     ) -> list[Run]:
-        """The principal's runs, newest first. `since` and `until` are of their creation; `top`: none that other runs began."""
+        """The principal's runs, newest first. `since` and `until` limit the time of creation. `top`: only runs without a parent."""
         filters = {
-            "principal = ?": principal, "workflow = ?": workflow, "session_id = ?": session_id, "status = ?": status,
-            "created_at >= ?": since, "created_at < ?": until, "parent = ?": parent,
-        }  # fmt: skip
+            "principal = ?": principal,
+            "workflow = ?": workflow,
+            "session_id = ?": session_id,
+            "status = ?": status,
+            "created_at >= ?": since,
+            "created_at < ?": until,
+            "parent = ?": parent,
+        }
         given = {condition: value for condition, value in filters.items() if value is not None}
-        own = [] if parent else ["example = 0"]  # whoever asks what is below an example's run wants to see it
+        own = [] if parent else ["example = 0"]  # the runs below an example's run are shown when asked for
         where = " AND ".join([*given, *own, *(["parent IS NULL"] if top else [])])
 
         def query(db: sqlite3.Connection) -> list[Run]:
@@ -196,12 +219,12 @@ class RunFacts(Facts):
                 f"SELECT {_COLUMNS} FROM run WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?",
                 (*given.values(), limit),
             )
-            return [_run(row) for row in rows]
+            return [_decode_run(row) for row in rows]
 
         return await self.read(query)
 
     async def events(self, run_id: str, after: int = 0, limit: int = 1000) -> list[RunEvent]:
-        """Events numbered after+1 and on."""
+        """Events from number after + 1."""
 
         def query(db: sqlite3.Connection) -> list[RunEvent]:
             rows = db.execute(
@@ -213,8 +236,8 @@ class RunFacts(Facts):
         return await self.read(query)
 
 
-def _content_so_far(db: sqlite3.Connection, run_id: str) -> str | None:
-    """What a run has given before it was cancelled, as JSON: its text, or where it gave none, its items."""
+def _output_so_far(db: sqlite3.Connection, run_id: str) -> str | None:
+    """The output of a run before it was cancelled, as JSON: its text, or its items if there is no text."""
     rows = db.execute(
         "SELECT type, data FROM event WHERE run_id = ? AND type IN ('text', 'item') ORDER BY n", (run_id,)
     ).fetchall()
@@ -225,8 +248,8 @@ def _content_so_far(db: sqlite3.Connection, run_id: str) -> str | None:
 
 
 def check_owner(db: sqlite3.Connection, run: Run, epoch: int) -> None:
-    """Raises LostClaim where the run has ended, or another body of it has been begun. Asked by every fact about a run that goes on, in
-    its own transaction."""
+    """Raises LostClaim if the run has ended, or another body of it was begun. Each fact about a run that goes on calls this in its own
+    transaction."""
     row = db.execute("SELECT epoch, claim, is_claimed, ended_at FROM run WHERE id = ?", (run.id,)).fetchone()
     if row is None or row[:2] != (epoch, run.claim) or not (row[2] or row[3]):
         raise LostClaim(f"{run.id} is no longer run by this process")
@@ -235,37 +258,40 @@ def check_owner(db: sqlite3.Connection, run: Run, epoch: int) -> None:
 
 
 def _claim_key(db: sqlite3.Connection, run: Run, key: Key) -> None:
-    """The key stands for this run from now on. Raises KeyTaken."""
+    """The key belongs to this run from now on. Raises KeyTaken."""
     now, whose = time.time(), (run.principal, run.workflow, key.key)
     db.execute("DELETE FROM idempotency WHERE at < ?", (now - key.ttl_s,))
     known = db.execute(
         "SELECT arguments, run_id, EXISTS (SELECT 1 FROM run WHERE id = run_id) FROM idempotency "
-        "WHERE principal = ? AND workflow = ? AND key = ?", whose,
-    ).fetchone()  # fmt: skip
+        "WHERE principal = ? AND workflow = ? AND key = ?",
+        whose,
+    ).fetchone()
     if known is not None and (known[2] or known[0] != key.arguments):
         raise KeyTaken(known[1], same_arguments=known[0] == key.arguments)
     db.execute("INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?, ?)", (*whose, key.arguments, run.id, now))
 
 
 def insert_events(db: sqlite3.Connection, run_id: str, first: int, events: Sequence[NewEvent]) -> None:
-    """Raises StorageError when what comes before them is not there: it could not be stored, and numbers have no gaps."""
+    """Raises StorageError if the event before `first` is missing, because it could not be stored: numbers have no gaps."""
     if first > 1 and events and last_event(db, run_id) != first - 1:
         raise StorageError("An earlier event of the run could not be stored.")
-    db.executemany(
-        "INSERT INTO event (run_id, n, type, at, data, path, k) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [(run_id, first + i, kind, at, json.dumps(data), *(place or (None, None))) for i, (kind, at, data, *place) in enumerate(events)],
-    )  # fmt: skip
+    rows = [
+        (run_id, first + i, kind, at, json.dumps(data), *(path_and_k or (None, None)))
+        for i, (kind, at, data, *path_and_k) in enumerate(events)
+    ]
+    db.executemany("INSERT INTO event (run_id, n, type, at, data, path, k) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def last_event(db: sqlite3.Connection, run_id: str) -> int:
     return int(db.execute("SELECT max(n) FROM event WHERE run_id = ?", (run_id,)).fetchone()[0] or 0)
 
 
-def claim(db: sqlite3.Connection, run: Run, kin: Sequence[str]) -> Place:
+def claim_place(db: sqlite3.Connection, run: Run, ancestors: Sequence[str]) -> Place:
+    """Take the place of the run's state, if neither another run nor a run above holds it."""
     key = (run.session_id, run.workflow)
     db.execute("INSERT OR IGNORE INTO place (session_id, workflow, run_id) VALUES (?, ?, ?)", (*key, run.id))
     (holder,) = db.execute("SELECT run_id FROM place WHERE session_id = ? AND workflow = ?", key).fetchone()
-    if holder != run.id and holder not in kin:
+    if holder != run.id and holder not in ancestors:
         return Place(held_by=holder)
     return Place(state=load_state(db, *key))
 
@@ -280,31 +306,31 @@ def _end_data(status: Status, error: Fault | None) -> dict[str, Any]:
     return {"status": status, "error": {"code": error.code, "message": error.message, "line": error.line}}
 
 
-def _run(row: tuple[Any, ...]) -> Run:
+def _decode_run(row: tuple[Any, ...]) -> Run:
     values = dict(zip(_COLUMNS.split(", "), row, strict=True))
     values["error"] = None if values["error"] is None else _fault.decode(values["error"])
-    values["roots"] = _roots_of(values["roots"])
+    values["roots"] = _roots_from_text(values["roots"])
     return Run(waiting_for=values.pop("parked"), is_example=bool(values.pop("example")), **values)
 
 
 @lru_cache(maxsize=256)
-def _text_of(roots: tuple[str, ...]) -> str | None:
+def _roots_to_text(roots: tuple[str, ...]) -> str | None:
     return json.dumps(roots) if roots else None
 
 
 @lru_cache(maxsize=256)
-def _roots_of(text: str | None) -> tuple[str, ...]:
+def _roots_from_text(text: str | None) -> tuple[str, ...]:
     return tuple(json.loads(text)) if text else ()
 
 
 def run_of(db: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> Run | None:
-    """The first run of these, with what it asks."""
+    """The first run that fits, with its open questions."""
     row = db.execute(f"SELECT {_COLUMNS} FROM run WHERE {where} LIMIT 1", values).fetchone()
-    return row and _with_questions(db, _run(row))
+    return row and _with_questions(db, _decode_run(row))
 
 
 def _with_questions(db: sqlite3.Connection, run: Run) -> Run:
-    """What the run or one below it asks now."""
+    """Add the open questions of the run and of the runs below it."""
     if run.status != "input_required":
         return run
     below = f"AND run_id IN ({_BELOW}) " if run.parent is not None else ""
@@ -314,6 +340,6 @@ def _with_questions(db: sqlite3.Connection, run: Run) -> Run:
         (run.top, *([run.id] if below else [])),
     )
     open_ones = tuple(Question(row[0], row[1], row[2], json.loads(row[3]), *row[4:]) for row in rows)
-    if not open_ones:  # answered: it goes on when those below it have
+    if not open_ones:  # answered: the run goes on when the runs below it do
         return msgspec.structs.replace(run, status="working")
     return msgspec.structs.replace(run, questions=open_ones)

@@ -1,4 +1,4 @@
-"""Facts that a search uses besides the text index: vectors of texts that were encoded before, and how runs ended."""
+"""VectorFacts: vectors of encoded texts, and how the last runs of workflows ended; used by search, beside its text index."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import msgspec
 from .facts import Facts
 
 _LAST_RUNS = 50
-"""Runs of a workflow that say how it fares now."""
+"""Only the last runs of a workflow count."""
 _AT_ONCE = 500
-"""Texts asked for in one statement: SQLite allows a bounded number of variables."""
+"""Texts in one statement: SQLite limits the number of variables."""
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How the last runs of a workflow ended; cancelled and unfinished ones say nothing and count as neither."""
+    """How the last runs of a workflow ended. Cancelled and unfinished runs are not counted."""
 
     completed: int = 0
     failed: int = 0
@@ -25,11 +25,9 @@ class Standing(msgspec.Struct, frozen=True):
 
 class VectorFacts(Facts):
     async def vectors(self, model: str, texts: Sequence[str]) -> dict[str, bytes]:
-        """What is stored for these texts, by their sha256."""
+        """The stored vectors of these texts, by the texts' sha256."""
         found: dict[str, bytes] = {}
-        for start in range(
-            0, len(texts), _AT_ONCE
-        ):  # one statement a turn: the reader's thread serves others in between
+        for start in range(0, len(texts), _AT_ONCE):  # between two statements the reader's thread serves other queries
             some = texts[start : start + _AT_ONCE]
             marks = ", ".join("?" * len(some))
             statement = f"SELECT text, value FROM vector WHERE model = ? AND text IN ({marks})"
@@ -48,15 +46,15 @@ class VectorFacts(Facts):
         await self.write(lambda db: db.executemany(statement, rows))
 
     async def standings(self, names: Sequence[str]) -> dict[str, Standing]:
-        """Of each workflow that was ever run."""
+        """By name, for the workflows among `names` that were ever run."""
 
         def query(db: sqlite3.Connection) -> dict[str, Standing]:
-            return {name: standing for name in names if (standing := _standing(db, name))}
+            return {name: standing for name in names if (standing := _standing_of(db, name))}
 
         return await self.read(query)
 
 
-def _standing(db: sqlite3.Connection, name: str) -> Standing | None:
+def _standing_of(db: sqlite3.Connection, name: str) -> Standing | None:
     rows = db.execute(
         "SELECT status, created_at FROM run WHERE workflow = ? AND example = 0 ORDER BY created_at DESC LIMIT ?",
         (name, _LAST_RUNS),

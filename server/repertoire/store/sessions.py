@@ -1,4 +1,4 @@
-"""Facts about sessions and their state."""
+"""SessionFacts: sessions and the state that workflows keep in them; used by the service. Runs load and save state by the functions below."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class SessionFacts(Facts):
     async def session(self, session_id: str) -> Session | None:
         def query(db: sqlite3.Connection) -> Session | None:
             row = db.execute(f"SELECT {_COLUMNS} FROM session WHERE id = ?", (session_id,)).fetchone()
-            return row and _session(row)
+            return row and _decode_session(row)
 
         return await self.read(query)
 
     async def named_session(self, principal: str, name: str) -> Session:
-        """The principal's session of that name, created at first use."""
+        """The principal's session with this name. It is created at its first use."""
 
         def fact(db: sqlite3.Connection) -> Session:
             now = time.time()
@@ -30,7 +30,7 @@ class SessionFacts(Facts):
                 (new_session_id(), principal, name, now, now),
             )
             row = db.execute(f"SELECT {_COLUMNS} FROM session WHERE principal = ? AND name = ?", (principal, name))
-            return _session(row.fetchone())
+            return _decode_session(row.fetchone())
 
         return await self.write(fact)
 
@@ -42,12 +42,12 @@ class SessionFacts(Facts):
                 f"SELECT {_COLUMNS} FROM session WHERE principal = ? ORDER BY used_at DESC LIMIT ?", (principal, limit)
             ).fetchall()
             states = "SELECT workflow FROM state WHERE session_id = ? ORDER BY workflow"
-            return [(_session(row), [name for (name,) in db.execute(states, (row[0],))]) for row in rows]
+            return [(_decode_session(row), [name for (name,) in db.execute(states, (row[0],))]) for row in rows]
 
         return await self.read(query)
 
     async def state(self, session_id: str, workflow: str) -> str | None:
-        """JSON text of the state, or None where there is none yet."""
+        """The state as JSON text. None: there is none yet."""
 
         def query(db: sqlite3.Connection) -> str | None:
             return load_state(db, session_id, workflow)
@@ -68,12 +68,12 @@ def save_state(db: sqlite3.Connection, session_id: str, workflow: str, value: st
 
 
 def touch_session(db: sqlite3.Connection, session_id: str, principal: str, at: float) -> None:
-    """The session was used now; a minted one is written at its first use."""
+    """Note that the session is used now. A new session is stored at its first use."""
     db.execute(
         f"INSERT INTO session ({_COLUMNS}) VALUES (?, ?, NULL, ?, ?) ON CONFLICT (id) DO UPDATE SET used_at = excluded.used_at",
         (session_id, principal, at, at),
     )
 
 
-def _session(row: tuple[str, str, str | None, float, float]) -> Session:
+def _decode_session(row: tuple[str, str, str | None, float, float]) -> Session:
     return Session(id=row[0], principal=row[1], name=row[2], created_at=row[3], used_at=row[4])

@@ -1,6 +1,6 @@
-"""The Store on SQLite: two connections (one writes, one reads) to one file in WAL mode.
+"""Store: all facts on one SQLite file in WAL mode, with one connection that writes and one that reads; made by `open_store`.
 
-Each method is one fact and one transaction. Rows become model values here and nowhere else.
+Each method is one fact in one transaction. Rows become model values in this package only.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from .search_facts import VectorFacts
 from .sessions import SessionFacts
 from .storage_errors import BUSY_S, Trouble
 from .waits import WaitFacts
-from .workflow_versions import CatalogueFacts
+from .workflow_versions import VersionFacts
 from .writer import Writer, on_thread, raw
 
 
 class Store(
-    CatalogueFacts, PublishingFacts, RunFacts, JournalFacts, WaitFacts, SessionFacts, RetentionFacts, VectorFacts
+    VersionFacts, PublishingFacts, RunFacts, JournalFacts, WaitFacts, SessionFacts, RetentionFacts, VectorFacts
 ):
-    """Everything that outlives the process. Made by `open_store`."""
+    """Everything that outlives the process."""
 
     def __init__(self, writer: Writer, reader: aiosqlite.Connection, epoch: int, trouble: Trouble) -> None:
         super().__init__(writer, reader, epoch, trouble)
         self._identity = Identity(trouble.path)
 
     def lost_file(self) -> str | None:
-        """A file of the database that was deleted, moved or replaced while it is open here."""
+        """The path of a database file that was deleted, moved or replaced while it was open. None: all are in place."""
         return self._identity.lost_file()
 
     def lose(self, why: StorageError) -> None:
-        """Nothing is read or written any more; whoever tries hears why."""
+        """Stop reading and writing. Each further try raises `why`."""
         self._trouble.gone = why
 
 
@@ -67,13 +67,13 @@ async def open_store(path: str, *, pid: int = 0) -> AsyncIterator[Store]:
         crashed = False
         try:
             yield Store(writer, reading, epoch, trouble)
-        except Exception:  # not a cancellation: that is how a house is closed
+        except Exception:  # not a cancellation: the server is closed by one
             crashed = True
             raise
         finally:
             with anyio.CancelScope(shield=True):
                 if not crashed:
-                    await _went_by_itself(writer, epoch)
+                    await _record_clean_end(writer, epoch)
                 await writer.drain()
 
 
@@ -82,8 +82,8 @@ def _connection(path: str) -> aiosqlite.Connection:
 
 
 def _checkpoint(reading: aiosqlite.Connection) -> None:
-    """Move the log into the file, on the reader's thread: SQLite itself would do it within a commit, whose run then waits for the disk.
-    What cannot be moved now is moved the next time."""
+    """Move the log into the file, on the reader's thread. SQLite itself would do it within a commit, and a run would wait for the disk.
+    Pages that cannot be moved now are moved the next time."""
 
     def work() -> None:
         with contextlib.suppress(sqlite3.Error):
@@ -92,9 +92,9 @@ def _checkpoint(reading: aiosqlite.Connection) -> None:
     reading._tx.put_nowait((asyncio.get_running_loop().create_future(), work))
 
 
-async def _went_by_itself(writer: Writer, epoch: int) -> None:
-    """The runs that it leaves have not killed it."""
-    with contextlib.suppress(sqlite3.Error, RepertoireError):  # where the disk is full, it counts as killed
+async def _record_clean_end(writer: Writer, epoch: int) -> None:
+    """This server was not killed, so no run is suspected to have killed it."""
+    with contextlib.suppress(sqlite3.Error, RepertoireError):  # if the disk is full, the server counts as killed
         await writer.write(lambda db: db.execute("UPDATE owner SET ended_at = ? WHERE epoch = ?", (time.time(), epoch)))
 
 

@@ -1,4 +1,7 @@
-"""Whether a home that nobody owns has a run that should go on now: asked of the file alone, before anybody opens it as a Store."""
+"""has_work_left: tells from the file alone if a home without an owner has runs to be resumed; used by the command line.
+
+`NEWS` is the condition for a parked run, also used by `claim_unfinished`.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,14 @@ NEWS: Final = (
     "(SELECT 1 FROM call WHERE call.run_id = run.id AND call.path = child.parent_path)) OR "
     "EXISTS (SELECT 1 FROM run AS above WHERE above.id = run.parent AND above.ended_at IS NOT NULL)"
 )
-"""Whether something has happened that a parked run waited for, and it has not gone on: it is answered, a run below it has ended, or the
-one above it, which it is to be cancelled with. Whoever was to wake it died in between."""
+"""SQL: a parked run has news, but was not resumed, because the server died in between. Three kinds of news: its question is answered, a run
+below it has ended, or the run above it has ended (then it has to be cancelled)."""
 
 
 def has_work_left(path: str) -> bool:
-    """False too where the file cannot be read, is an older version's, or is none of ours: whoever opens it says so."""
+    """False also if the file cannot be read, has an older schema, or is another program's. Opening it as a Store reports that."""
     if not os.path.isfile(path) or not os.access(path, os.W_OK) or os.path.getsize(path) == 0:
-        return False  # looking would already leave a log beside it
+        return False  # reading it would leave a log beside it
     unfinished = "SELECT 1 FROM run WHERE status IN ('working', 'input_required')"
     statement = f"{unfinished} AND (parked IS NULL OR wake_at <= ? OR {NEWS}) LIMIT 1"
     with contextlib.suppress(sqlite3.Error):

@@ -1,4 +1,4 @@
-"""Facts about what runs wait for that may take days: sleeps, and questions with their answers."""
+"""WaitFacts: sleeps of runs, and their questions with the answers; used by the doors `sleep` and `ask`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import time
 
 from ..model.run import Question, Run
 from .facts import Facts
-from .open_questions import close_wait, restate
+from .open_questions import close_wait, set_statuses
 from .runs import NewEvent, check_owner, insert_events
 
 
 class WaitFacts(Facts):
     async def begin_sleep(self, run: Run, path: str, until: float) -> float:
-        """When this sleep is over: as it was said at first, where it had begun before."""
+        """Store the end of a sleep. Returns the stored end: an earlier attempt may have begun the same sleep."""
 
         def fact(db: sqlite3.Connection) -> float:
             check_owner(db, run, self.epoch)
@@ -28,8 +28,8 @@ class WaitFacts(Facts):
 
         return await self.write_patiently(fact)
 
-    async def asked(self, run_id: str, path: str) -> tuple[Question, str | None] | None:
-        """The question that this call has put before, with its answer where there is one."""
+    async def find_question(self, run_id: str, path: str) -> tuple[Question, str | None] | None:
+        """The question that this call has asked in an earlier attempt, and its answer or None."""
 
         def query(db: sqlite3.Connection) -> tuple[Question, str | None] | None:
             row = db.execute(
@@ -41,7 +41,7 @@ class WaitFacts(Facts):
         return await self.read_behind(query)
 
     async def ask(self, run: Run, path: str, question: Question, event: NewEvent, first_event: int) -> None:
-        """The question, kept under the call's path, and its event."""
+        """Store the question under the call's path, and its event."""
 
         def fact(db: sqlite3.Connection) -> None:
             check_owner(db, run, self.epoch)
@@ -50,13 +50,13 @@ class WaitFacts(Facts):
                 (run.id, path, run.top, question.id, question.question, json.dumps(question.schema))
                 + (question.asked_at, question.expires_at),
             )
-            restate(db, run.top)
+            set_statuses(db, run.top)
             insert_events(db, run.id, first_event, [event])
 
         await self.write_patiently(fact)
 
     async def answer(self, question_id: str, answer: str) -> bool:
-        """Keep a person's answer. False: the question is closed."""
+        """Store a person's answer. False: the question is closed."""
 
         def fact(db: sqlite3.Connection) -> bool:
             statement = (
@@ -64,11 +64,11 @@ class WaitFacts(Facts):
             )
             row = db.execute(statement, (answer, time.time(), question_id)).fetchone()
             if row is not None:
-                restate(db, row[0])
+                set_statuses(db, row[0])
             return row is not None
 
         return await self.write(fact)
 
     async def close_wait(self, run: Run, path: str) -> str | None:
-        """Nobody is asked any more. The answer, where one came before that."""
+        """Close the question of this call. Returns the answer, if there is one already."""
         return await self.write_patiently(lambda db: close_wait(db, run, path))

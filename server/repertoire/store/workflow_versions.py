@@ -1,4 +1,4 @@
-"""Facts about versions: which texts exist, which are published, what was read from which file."""
+"""VersionFacts: versions of workflows, published names, and the results of reading files; used by the registry and the service."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _version = msgspec.msgpack.Decoder(WorkflowVersion)
 _broken = msgspec.msgpack.Decoder(BrokenFile)
 
 Entries = tuple[WorkflowVersion | BrokenFile, ...]
-"""What a file is: one workflow, several of them in class style, or why it or one of them is none."""
+"""The workflows of a file (several in class style). BrokenFile says why the file, or one of its classes, is none."""
 
 Scanned = tuple[str, Entries]
-"""A file's fingerprint and what was read at that fingerprint."""
+"""A file's fingerprint, and the entries that were read from it then."""
 
 
-class CatalogueFacts(Facts):
+class VersionFacts(Facts):
     async def keep_version(self, version: WorkflowVersion) -> None:
-        """Store the version without a name that points to it: for a run of its own."""
+        """Store the version without publishing it, for a single run."""
         await self.write(lambda db: add_version(db, version))
 
     async def published(self) -> list[tuple[WorkflowVersion, float]]:
@@ -41,7 +41,7 @@ class CatalogueFacts(Facts):
         return await self.read(query)
 
     async def version(self, prefix: str, *, patient: bool = False) -> WorkflowVersion | None:
-        """By its hash or a prefix of it that is unique."""
+        """Find a version by its hash or a unique prefix of it."""
 
         def query(db: sqlite3.Connection) -> WorkflowVersion | None:
             rows = db.execute(
@@ -52,7 +52,7 @@ class CatalogueFacts(Facts):
         return await self.read(query, patient=patient)
 
     async def versions_of(self, name: str) -> list[WorkflowVersion]:
-        """Every version that the name ever had, newest first; the last hundred."""
+        """The last hundred versions of the name, newest first."""
 
         def query(db: sqlite3.Connection) -> list[WorkflowVersion]:
             rows = db.execute("SELECT body FROM version WHERE name = ? ORDER BY created_at DESC LIMIT 100", (name,))
@@ -61,7 +61,7 @@ class CatalogueFacts(Facts):
         return await self.read(query)
 
     async def scanned(self, root: str) -> dict[str, Scanned]:
-        """What is known of the files below `root`, by path."""
+        """The results of reading the files below `root`, by path."""
 
         def query(db: sqlite3.Connection) -> dict[str, Scanned]:
             rows = db.execute(
@@ -74,8 +74,10 @@ class CatalogueFacts(Facts):
             unreadable: set[str] = set()
             for path, fingerprint, body, broken in rows:
                 try:
-                    entry = _broken.decode(broken) if body is None else _found(_version.decode(body), root, path)
-                except msgspec.MsgspecError:  # written by another version of Repertoire: the file is read again
+                    entry = (
+                        _broken.decode(broken) if body is None else _version_in_file(_version.decode(body), root, path)
+                    )
+                except msgspec.MsgspecError:  # another version of Repertoire wrote it: the file is read again
                     unreadable.add(path)
                     continue
                 _, before = known.get(path, ("", ()))
@@ -85,7 +87,7 @@ class CatalogueFacts(Facts):
         return await self.read(query)
 
     async def record_scan(self, root: str, found: dict[str, Scanned], gone: list[str]) -> None:
-        """Remember what was read from changed files, and forget those that are gone."""
+        """Store the results of reading changed files, and delete those of files that are gone."""
 
         def fact(db: sqlite3.Connection) -> None:
             for table in ("scanned", "scanned_entry"):
@@ -107,7 +109,7 @@ class CatalogueFacts(Facts):
 
         def query(db: sqlite3.Connection) -> list[tuple[str, float]]:
             rows = db.execute(
-                # name 3, description 2, parameters 1: the most even of the weights measured for the lexical ranking
+                # name 3, description 2, parameters 1: of the measured weights, these are the best balanced
                 "SELECT hash, -bm25(version_text, 0, 3, 2, 1) AS score FROM version_text WHERE version_text MATCH ? "
                 "ORDER BY score DESC, hash LIMIT ?",
                 (expression, limit),
@@ -117,7 +119,7 @@ class CatalogueFacts(Facts):
         return await self.read(query)
 
     async def usage(self) -> dict[str, int]:
-        """How often each workflow has been run."""
+        """How often each workflow was run, by name."""
         return dict(
             await self.read(
                 lambda db: db.execute(
@@ -127,8 +129,8 @@ class CatalogueFacts(Facts):
         )
 
 
-def _found(version: WorkflowVersion, root: str, path: str) -> WorkflowVersion:
-    """The same text may lie in two files, or be created too: each has the place where it was found, not where it was stored first."""
+def _version_in_file(version: WorkflowVersion, root: str, path: str) -> WorkflowVersion:
+    """One text may lie in two files, or be created by a tool too. Each has the path where it was found, not the one stored first."""
     return msgspec.structs.replace(version, origin="operator", root=root, path=path)
 
 
@@ -137,7 +139,7 @@ def decode_version(body: bytes) -> WorkflowVersion:
 
 
 def add_version(db: sqlite3.Connection, version: WorkflowVersion) -> None:
-    """A hash is stored once; only what was stored before it was loaded is written over when it has been."""
+    """Store the version, once for each hash. It is overwritten only if it was stored before it was loaded, and is loaded now."""
     row = (version.hash, version.name, _encode(version), version.created_at or time.time())
     added = db.execute("INSERT OR IGNORE INTO version (hash, name, body, created_at) VALUES (?, ?, ?, ?)", row).rowcount
     if not added:
@@ -153,7 +155,7 @@ def add_version(db: sqlite3.Connection, version: WorkflowVersion) -> None:
 
 
 def record_problem(version: WorkflowVersion) -> str | None:
-    """Why this version has no form in the store; None where it has one. One that has none would take others' records with it."""
+    """Why this version cannot be stored. None: it can. Otherwise it would take the records of other versions with it."""
     try:
         _version.decode(_encode(version))
         _parameter_text(version).encode()

@@ -1,11 +1,11 @@
-"""One writer: facts that arrive while a transaction is under way share the next one (group commit).
+"""Writer: commits facts in groups, on one connection; used by Facts.
 
-A fact is a function of the sqlite3 connection; it runs on aiosqlite's thread, and one that fails takes nothing else with it. It may
-be run twice. Short facts only: whoever writes waits for the whole group.
-
-When the disk is full or the file is locked, no fact of the group is committed. Whoever can tell a caller so hears of it. A patient fact
-is kept instead, and tried again in its order until it is committed: what a durable run does must not depend on a disk that is full for a
-minute. Only closing the writer ends its patience.
+1. A fact is a function of the sqlite3 connection. It runs on aiosqlite's thread, and it may be run twice.
+2. Facts that arrive during a transaction share the next one (group commit). A caller waits for the whole group, so facts must be short.
+3. A fact that fails is rolled back alone. The other facts of the group are committed.
+4. If the disk is full or the file is locked, no fact of the group is committed, and `on_trouble` is called. Ordinary facts fail then.
+   Patient facts are kept, and tried again in their order until they are committed. So a durable run does not depend on a disk that is
+   full for a minute. Only closing the writer ends the tries.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from typing import Any, Final, NamedTuple, TypeVar
 import aiosqlite
 
 from ..errors import StorageError
-from .storage_errors import Trouble, explained
+from .storage_errors import Trouble, explain_error
 
 T = TypeVar("T")
-Then = Callable[[BaseException | None], None]
-"""Called when a fact is committed, or with why it could not be."""
+OnCommitted = Callable[[BaseException | None], None]
+"""Called with None when a fact is committed, or with the error."""
 Fact = Callable[[sqlite3.Connection], Any]
 
 
 class _Waiting(NamedTuple):
     fact: Fact
-    waiter: asyncio.Future[Any] | Then
+    waiter: asyncio.Future[Any] | OnCommitted
     patient: bool
 
 
 async def on_thread(connection: aiosqlite.Connection, function: Callable[..., T], *args: Any) -> T:
-    """Run a function on the connection's own thread: one hop for many statements, where the public API takes one for each."""
+    """Run a function on the connection's own thread. That is one hop for many statements. The public API takes one for each."""
     result: T = await connection._execute(function, *args)  # type: ignore[no-untyped-call]  # aiosqlite leaves it untyped
     return result
 
@@ -44,22 +44,22 @@ def raw(connection: aiosqlite.Connection) -> sqlite3.Connection:
 
 
 TRY_AGAIN_S: Final = 0.5
-"""How often patient facts and queries are tried again. A lock is waited for besides (BUSY_S)."""
+"""Pause before patient facts and queries are tried again. SQLite waits for a lock in addition (BUSY_S)."""
 _TIDY_EVERY: Final = 250
-"""Commits; a commit of a small run is some eight pages of 4 KiB, so the log grows to some megabytes."""
+"""Commits. A commit of a small run is some eight pages of 4 KiB, so the log grows to some megabytes."""
 
 
 class Writer:
-    """`write` commits; `drain` before the connection is closed."""
+    """Call `drain` before the connection is closed."""
 
     def __init__(self, connection: aiosqlite.Connection, trouble: Trouble, tidy: Callable[[], None]) -> None:
-        """`tidy` is called after every so many commits, while nobody waits for it."""
+        """`tidy` is called after every `_TIDY_EVERY` commits, and no commit waits for it."""
         self._connection = connection
         self._trouble = trouble
         self._waiting: list[_Waiting] = []
         self._closing = False
-        self.on_trouble: Callable[[StorageError | None], None] = _nobody
-        """Hears when nothing can be committed, and why; None when it can again."""
+        self.on_trouble: Callable[[StorageError | None], None] = _do_nothing
+        """Called with the error while nothing can be committed, and with None when it can again."""
         self._stuck = False
         self._tidy = tidy
         self._until_tidy = _TIDY_EVERY
@@ -69,10 +69,7 @@ class Writer:
         self._idle.set()
 
     def submit(self, fact: Callable[[sqlite3.Connection], T], *, patient: bool = False) -> asyncio.Future[T]:
-        """Commit `fact` after all that was submitted before it; the future has its value, or what it raised.
-
-        `patient`: see above.
-        """
+        """Commit `fact` after all facts submitted before it. The future gets its value or its error. `patient`: see above."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if (refusal := self._trouble.refusal()) is not None:
             future.set_exception(refusal)
@@ -80,8 +77,8 @@ class Writer:
         self._put(_Waiting(fact, future, patient))
         return future
 
-    def tell(self, fact: Fact, then: Then) -> None:
-        """As `submit`, and patient; `then` is called in the very turn of the loop that hears of the commit: a body waits for it."""
+    def submit_with_callback(self, fact: Fact, then: OnCommitted) -> None:
+        """As a patient `submit`. `then` is called in the turn of the loop in which the commit is known: a body waits for it."""
         if (refusal := self._trouble.refusal()) is not None:
             then(refusal)
         else:
@@ -96,14 +93,16 @@ class Writer:
         self._stop_timer()
         if not self._committing:
             self._committing = True
-            asyncio.get_running_loop().call_soon(self._commit)  # facts of one turn of the loop share a transaction too
+            asyncio.get_running_loop().call_soon(
+                self._commit
+            )  # so facts of one turn of the loop share a transaction too
 
     async def write(self, fact: Callable[[sqlite3.Connection], T], *, patient: bool = False) -> T:
-        """As `submit`, waited for. A cancelled caller's fact is committed all the same."""
+        """Submit and wait. If the caller is cancelled, the fact is committed nevertheless."""
         return await self.submit(fact, patient=patient)
 
     async def drain(self) -> None:
-        """Wait until nothing is left to commit, or what is left cannot be: the writer is closed after it."""
+        """Commit the facts that are left, without further tries. Then the writer is closed."""
         self._closing = True
         if self._waiting and not self._committing:
             self._begin()
@@ -115,16 +114,16 @@ class Writer:
             self._timer = None
 
     def _commit(self) -> None:
-        """Send all that waits to the thread as one transaction. Not a coroutine: a commit costs one wake-up of the loop, not three."""
+        """Send all waiting facts to the thread as one transaction. As no coroutine, a commit costs one wake-up of the loop, not three."""
         self._stop_timer()
         group, self._waiting = self._waiting, []
         done: asyncio.Future[list[tuple[bool, Any]]] = asyncio.get_running_loop().create_future()
-        done.add_done_callback(partial(self._committed, group))
-        work = partial(_transaction, raw(self._connection), [waiting.fact for waiting in group])
+        done.add_done_callback(partial(self._on_committed, group))
+        work = partial(_run_group, raw(self._connection), [waiting.fact for waiting in group])
         self._connection._tx.put_nowait((done, work))
 
-    def _committed(self, group: list[_Waiting], done: asyncio.Future[list[tuple[bool, Any]]]) -> None:
-        failure = done.exception()  # the transaction itself failed (disk full, locked): every fact of it did
+    def _on_committed(self, group: list[_Waiting], done: asyncio.Future[list[tuple[bool, Any]]]) -> None:
+        failure = done.exception()  # the transaction itself failed (disk full, file locked), and so did all its facts
         error = None if failure is None else self._trouble.explain(failure)
         stuck = error if isinstance(error, StorageError) else None
         if stuck is not None or self._stuck:
@@ -164,32 +163,35 @@ class Writer:
                 waiter.set_exception(error)
 
 
-def _nobody(trouble: StorageError | None) -> None:
+def _do_nothing(trouble: StorageError | None) -> None:
     pass
 
 
-def _transaction(connection: sqlite3.Connection, facts: list[Fact]) -> list[tuple[bool, Any]]:
-    """Together, or, where one fails, each in a savepoint of its own: failing is rare, and savepoints cost half of a small fact."""
+def _run_group(connection: sqlite3.Connection, facts: list[Fact]) -> list[tuple[bool, Any]]:
+    """Run all facts together. If one fails, run each in a savepoint of its own: savepoints cost half as much as a small fact, and failures
+    are rare."""
     if len(facts) == 1:
-        return _together(connection, lambda: [(True, facts[0](connection))])
+        return _in_transaction(connection, lambda: [(True, facts[0](connection))])
     try:
-        return _together(connection, lambda: [(True, _tried(connection, fact)) for fact in facts])
-    except _FactFailed:  # and not where the file is locked: that would be waited for twice
-        return _together(connection, lambda: [_attempt(connection, fact) for fact in facts])
+        return _in_transaction(connection, lambda: [(True, _run_fact(connection, fact)) for fact in facts])
+    except _FactFailed:  # a locked file ends here: the lock would be waited for twice
+        return _in_transaction(connection, lambda: [_run_in_savepoint(connection, fact) for fact in facts])
 
 
 class _FactFailed(Exception):
-    """One of several facts did; which one and why is found out in savepoints."""
+    """Raised when one of several facts fails. The run in savepoints finds out which one, and why."""
 
 
-def _tried(connection: sqlite3.Connection, fact: Fact) -> Any:
+def _run_fact(connection: sqlite3.Connection, fact: Fact) -> Any:
     try:
         return fact(connection)
-    except Exception as error:  # any: a fact raises what its author's caller is to hear
+    except Exception as error:  # any: facts raise the errors that their callers handle
         raise _FactFailed from error
 
 
-def _together(connection: sqlite3.Connection, work: Callable[[], list[tuple[bool, Any]]]) -> list[tuple[bool, Any]]:
+def _in_transaction(
+    connection: sqlite3.Connection, work: Callable[[], list[tuple[bool, Any]]]
+) -> list[tuple[bool, Any]]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         outcomes = work()
@@ -201,12 +203,12 @@ def _together(connection: sqlite3.Connection, work: Callable[[], list[tuple[bool
     return outcomes
 
 
-def _attempt(connection: sqlite3.Connection, fact: Fact) -> tuple[bool, Any]:
+def _run_in_savepoint(connection: sqlite3.Connection, fact: Fact) -> tuple[bool, Any]:
     connection.execute("SAVEPOINT fact")
     try:
         value = fact(connection)
-    except Exception as error:  # given to whoever wrote the fact, where it is not the file's or the disk's fault
-        if isinstance(error, sqlite3.Error) and explained(error, "") is not None:
+    except Exception as error:  # any: it is the caller's, unless the file or the disk is the cause
+        if isinstance(error, sqlite3.Error) and explain_error(error, "") is not None:
             raise
         connection.execute("ROLLBACK TO fact")
         connection.execute("RELEASE fact")

@@ -1,0 +1,57 @@
+"""Inspector: loads a module in a process of its own and reads its schemas; used by the registry and by publishing, through Runner."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+import anyio
+
+from ..model.workflow import WorkflowVersion
+from ..settings import Limits
+from ..wire import Failed, Fault, Inspect, Inspected
+from .attempt import folder_of, receive_frame
+from .pool import WorkerPool
+from .run_faults import no_process, worker_death
+
+logger = logging.getLogger(__name__)
+
+_TRIES: Final = 3
+_TRY_AGAIN_S: Final = 0.1
+
+
+class Inspector:
+    def __init__(self, pool: WorkerPool, limits: Limits) -> None:
+        self._pool = pool
+        self._limits = limits
+
+    async def inspect(self, version: WorkflowVersion, env: Mapping[str, str]) -> Inspected | Fault:
+        """Load the module and read its schemas. The process runs nothing else, because the module's top level may change anything there.
+
+        When the process dies, try again a few times: it may have been killed from outside, and then the module is not the cause.
+        """
+        for attempt in range(1, _TRIES + 1):
+            try:
+                found = await self._inspect_once(version, env)
+            except OSError as error:  # the zygote is gone, and no other could be started
+                found = no_process(error)
+            if not isinstance(found, Fault) or found.code != "worker_lost":
+                break
+            logger.warning("loading %s, attempt %d of %d: %s", version.name, attempt, _TRIES, found.message)
+            await anyio.sleep(_TRY_AGAIN_S * attempt)
+        return found
+
+    async def _inspect_once(self, version: WorkflowVersion, env: Mapping[str, str]) -> Inspected | Fault:
+        async with self._pool.lease(trusted=version.origin == "operator", once=True, caller="looks") as worker:
+            worker.channel.send(Inspect(version.code(), cwd=folder_of(version), env=dict(env)))
+            with anyio.move_on_after(self._limits.inspect_timeout_s):
+                frame = await receive_frame(worker)
+                if isinstance(frame, Inspected):
+                    return frame
+                if isinstance(frame, Failed):
+                    return frame.fault
+                return worker_death(await worker.exit_code())[0]
+        message = f"Loading the module took longer than {self._limits.inspect_timeout_s:g} s."
+        hint = "Move work from the module's top level into run()."
+        return Fault("import_timeout", "TimeoutError", message, hint=hint)
