@@ -10,12 +10,13 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
 from ...model.session import Caller
+from ...model.workflow import FIXED_TOOLS
 from ...service import Service
 from ...settings import Limits
 from ...version import VERSION
 from ..shutdown import Ending
 from .call_tool import Calls, NoteOpen
-from .fixed_tools import FIXED
+from .fixed_tools import fixed_tools
 from .resources import Reading
 from .sdk_adapter import Cancellations, Changes, Context, new_state_key, promise_what_is_kept, seal_request_state, watch
 from .task_notifications import Listening
@@ -45,9 +46,12 @@ def build_server(
     cancellations = Cancellations()
     reading = Reading(service, caller_of)
     listings = Listings(service)
-    tools = Tools(service, limits, caller_of, listings)
+    fixed = fixed_tools(limits)
+    tools = Tools(service, limits.page_size, caller_of, listings, fixed)
     tasks = Tasks(service, caller_of, listings)
-    calls = Calls(service, caller_of, cancellations, tasks, listings, limits.inline_deadline_s, note_open, ending)
+    calls = Calls(
+        service, caller_of, cancellations, tasks, listings, fixed, limits.inline_deadline_s, note_open, ending
+    )
     server: Server[Any] = Server(
         "repertoire",
         version=VERSION,
@@ -74,35 +78,39 @@ def build_server(
 class Tools:
     """tools/list: the fixed tools first, then workflows in alphabetical order; the cursor is the last name of the page before."""
 
-    def __init__(self, service: Service, limits: Limits, caller_of: CallerOf, listings: Listings) -> None:
+    def __init__(
+        self,
+        service: Service,
+        page_size: int,
+        caller_of: CallerOf,
+        listings: Listings,
+        fixed: Mapping[str, types.Tool],
+    ) -> None:
         self._service = service
-        self._limits = limits
+        self._page_size = page_size
         self._caller_of = caller_of
         self._listings = listings
-        self._fixed = [_wire(tool) for tool in FIXED.values()]
+        self._schemas = {name: tool.input_schema for name, tool in fixed.items()}
+        self._fixed = [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in fixed.values()]
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> dict[str, Any]:
         """As the wire has it: dumping each model anew would be a third of the work."""
         cursor = params.cursor if params else None
-        versions = await self._service.listed(self._caller_of(ctx), len(FIXED))
+        versions = await self._service.listed(self._caller_of(ctx), len(FIXED_TOOLS))
         page = [] if cursor else list(self._fixed)
         rest = [version for version in versions if cursor is None or version.name > cursor]
         if cursor is not None and not rest and all(version.name != cursor for version in versions):
             raise MCPError(
                 code=types.INVALID_PARAMS, message="That cursor is not one of tools/list; begin without one."
             )
-        places = self._limits.page_size - len(page)
+        places = self._page_size - len(page)
         page += [self._listings.of(version).tool for version in rest[:places]]
         answer = {"resultType": "complete", "tools": page, "ttlMs": 0, "cacheScope": "private"}
         return {**answer, "nextCursor": page[-1]["name"]} if len(rest) > places else answer
 
     def input_schema(self, name: str) -> Mapping[str, Any] | None:
         """For the SDK's check of header parameters; without it every HTTP call would list all tools first."""
-        if name in FIXED:
-            return FIXED[name].input_schema
+        if name in self._schemas:
+            return self._schemas[name]
         version = self._service.view(Caller(roots=self._service.own_roots)).find(name)
         return None if version is None else self._listings.of(version).input_schema
-
-
-def _wire(tool: types.Tool) -> dict[str, Any]:
-    return tool.model_dump(by_alias=True, mode="json", exclude_none=True)

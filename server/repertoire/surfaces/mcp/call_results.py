@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from ...errors import Refused, RepertoireError
 from ...model.run import Run
+from ...model.workflow import FIXED_TOOLS
 from ...service import Service
-from .fixed_tools import FIXED
 from .tool_listings import Listing
 
 Answer = dict[str, Any]
@@ -75,6 +75,6 @@ def refusal(name: str, error: RepertoireError) -> Answer:
     if isinstance(error, Refused):
         fault |= {"code": error.reason, "line": error.line, "column": error.column}
     payload: dict[str, Any] = {"error": fault, **(error.details if isinstance(error, Refused) else {})}
-    if name in _RUNNING or name not in FIXED:
+    if name in _RUNNING or name not in FIXED_TOOLS:
         payload = {"run_id": None, "session_id": None, "status": "failed", "result": None, "error": fault}
     return answer_with(payload, is_error=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,10 +17,10 @@ from mcp.shared.exceptions import MCPError
 from ...errors import BadArguments, RepertoireError, UnknownWorkflow, cause_of
 from ...model.run import Run
 from ...model.session import Caller
+from ...model.workflow import FIXED_TOOLS
 from ...service import Service
 from ..shutdown import FINISH_S, Ending, ServerEnds
 from .call_results import Answer, answer_of_run, answer_with, refusal, what_to_do
-from .fixed_tools import FIXED
 from .progress import Progress
 from .questions import Questions
 from .sdk_adapter import Cancellations, Context, client_name, is_modern, wants_progress
@@ -93,15 +93,24 @@ class Calls:
     """Answers tools/call for callers of one kind. `note_open` hears which run a request began, unless it is answered at once."""
 
     def __init__(
-        self, service: Service, caller_of: Callable[[Context], Caller], cancellations: Cancellations, tasks: Tasks,
-        listings: Listings, deadline_s: float, note_open: NoteOpen | None = None, ending: Ending | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        service: Service,
+        caller_of: Callable[[Context], Caller],
+        cancellations: Cancellations,
+        tasks: Tasks,
+        listings: Listings,
+        fixed: Mapping[str, types.Tool],
+        deadline_s: float,
+        note_open: NoteOpen | None = None,
+        ending: Ending | None = None,
+    ) -> None:
         self._ending = ending or Ending()
         self._service = service
         self._caller_of = caller_of
         self._cancellations = cancellations
         self._tasks = tasks
         self._listings = listings
+        self._schemas = {name: tool.input_schema for name, tool in fixed.items()}
         self._questions = Questions(service)
         self._deadline_s = deadline_s
         self._note_open = note_open
@@ -110,11 +119,11 @@ class Calls:
         caller = msgspec.structs.replace(self._caller_of(ctx), client=client_name(ctx))
         arguments = dict(params.arguments or {})
         try:
-            if params.name in FIXED and params.name != "run_workflow":
+            if params.name in FIXED_TOOLS and params.name != "run_workflow":
                 return await self._fixed_or_ending(caller, params.name, self._checked(params.name, arguments))
             return await self._run(ctx, caller, params, arguments)
         except UnknownWorkflow as error:
-            if params.name in FIXED:
+            if params.name in FIXED_TOOLS:
                 return refusal(params.name, error)
             raise MCPError(
                 code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:100]}. {error.hint or ''}".strip()
@@ -131,8 +140,8 @@ class Calls:
 
     def _checked(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Arguments of a fixed tool."""
-        schema = FIXED[name].input_schema
-        return checked(name, without_host_arguments(arguments, schema, self._service.dropped_arguments))
+        schema = self._schemas[name]
+        return checked(schema, without_host_arguments(arguments, schema, self._service.dropped_arguments))
 
     async def _fixed_or_ending(self, caller: Caller, name: str, arguments: dict[str, Any]) -> Answer:
         reads = name == "get_run"
@@ -178,7 +187,7 @@ class Calls:
         if params.request_state is not None and is_modern(ctx):
             return await self._go_on(ctx, caller, params)
         name = params.name
-        if name in FIXED:
+        if name in FIXED_TOOLS:
             options = self._checked(name, arguments)
             name, arguments = options.pop("name"), options.pop("arguments", {})
             listing = self._listings.under(caller, name)
@@ -195,14 +204,14 @@ class Calls:
         is_stopped = live.version.options.disconnect == "cancel"
         stake = Stake(
             live.run.id, partial(self._service.wait, live), is_stopped, at_once=live.version.origin == "tool",
-            recorded=live.recorded, listing=None if params.name in FIXED else listing,
+            recorded=live.recorded, listing=None if params.name in FIXED_TOOLS else listing,
         )  # fmt: skip
         return await self._attend(ctx, caller, stake)
 
     async def _go_on(self, ctx: Context, caller: Caller, params: types.CallToolRequestParams) -> Answer:
         """The same run again, with what its questions were answered."""
         run_id, responses = params.request_state or "", params.input_responses or {}
-        listing = None if params.name in FIXED else self._listings.under(caller, params.name)
+        listing = None if params.name in FIXED_TOOLS else self._listings.under(caller, params.name)
         run = await self._service.own_run(caller, run_id)
         waits, complaint = await self._questions.answered(caller, run, responses)
         run = await self._service.own_run(caller, run_id)

@@ -13,7 +13,6 @@ from typing import Any, Final
 from pydantic_core import SchemaValidator, ValidationError
 
 from ...errors import BadArguments
-from .fixed_tools import FIXED
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "object": (dict,), "array": (list,),
@@ -27,9 +26,8 @@ _SCALARS: Final = {
 _SHOWN_CHARS: Final = 100
 
 
-def checked(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What the fixed tool was given, without what is null. Raises BadArguments naming each problem."""
-    schema = FIXED[name].input_schema
+def checked(schema: Mapping[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments, read as the fixed tool's schema means them, without nulls. Raises BadArguments naming each problem."""
     properties: dict[str, Any] = schema["properties"]
     arguments = {key: _read(value, properties.get(key, {})) for key, value in arguments.items()}
     problems = [f"`{key}`: missing" for key in schema["required"] if key not in arguments]
