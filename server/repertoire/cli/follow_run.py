@@ -9,13 +9,12 @@ import anyio
 import typer
 
 from ..errors import RepertoireError
+from ..model.lifecycle import FINAL
 from . import output
 from .control_client import ControlError
 from .home_client import Calls
 from .prompt import EndOfInput, Keyboard, someone_is_there
 from .run_tree import questions
-
-_ENDED = ("completed", "failed", "cancelled")
 
 
 class Conduct:
@@ -32,7 +31,7 @@ class Conduct:
     async def carry(self, verb: str, args: dict[str, Any]) -> dict[str, Any]:
         """Begin with this verb; the envelope at the end, or that of a run whose question nobody here answers."""
         answer = await self._watch(verb, args)
-        while answer["status"] not in _ENDED and someone_is_there():
+        while answer["status"] not in FINAL and someone_is_there():
             after = await self._ask(answer)
             if after is None:
                 break
@@ -101,7 +100,7 @@ def print_end(answer: dict[str, Any], *, stream: bool, as_json: bool) -> None:
         if not stream and not as_json:
             _print_result(answer)
         return
-    if answer["status"] not in _ENDED:
+    if answer["status"] not in FINAL:
         tell_how_to_answer(answer)
         raise typer.Exit(1)
     error = answer.get("error") or {}

@@ -10,6 +10,7 @@ from typing import Any
 from rich.text import Text
 from rich.tree import Tree
 
+from ..model.lifecycle import COMPLETED_OR_FAILED
 from . import output
 
 _STYLES = {"failed": "red", "cancelled": "yellow", "working": "cyan", "input_required": "cyan"}
@@ -75,7 +76,7 @@ def _call_label(call: dict[str, Any]) -> Text:
     if "run" in call:
         inner = call["run"]
         label.append(f"  {inner['run_id']}")
-        if inner["status"] not in ("completed", "failed"):  # the call itself says these
+        if inner["status"] not in COMPLETED_OR_FAILED:  # the call itself says these
             label.append(f" {inner['status']}", style=_STYLES.get(inner["status"], ""))
     return label
 

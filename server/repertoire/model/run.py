@@ -70,9 +70,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     depth: int = 0
     rerun_of: str | None = None
     roots: tuple[str, ...] = ()
+    """The workflow folders of its caller, best first: what it calls by name is looked up there, after a resume as well."""
     cwd: str | None = None
     """The caller's working folder, which is the body's in trusted code."""
-    """The workflow folders of its caller, best first: what it calls by name is looked up there, after a resume as well."""
     is_example: bool = False
     """Made to check what a workflow does: shown to nobody who does not ask for it by its id."""
     questions: tuple[Question, ...] = ()

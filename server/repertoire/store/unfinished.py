@@ -9,6 +9,10 @@ import time
 from pathlib import Path
 from typing import Final
 
+from ..model.lifecycle import UNFINISHED
+
+IS_UNFINISHED: Final = f"status IN ({', '.join(repr(status) for status in UNFINISHED)})"
+"""SQL: the run has not ended."""
 NEWS: Final = (
     "EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id AND kind = 'ask' AND answer IS NOT NULL AND NOT EXISTS "
     "(SELECT 1 FROM call WHERE call.run_id = run.id AND call.path = wait.path)) OR "
@@ -24,7 +28,7 @@ def has_work_left(path: str) -> bool:
     """False too where the file cannot be read, is an older version's, or is none of ours: whoever opens it says so."""
     if not os.path.isfile(path) or not os.access(path, os.W_OK) or os.path.getsize(path) == 0:
         return False  # looking would already leave a log beside it
-    unfinished = "SELECT 1 FROM run WHERE status IN ('working', 'input_required')"
+    unfinished = f"SELECT 1 FROM run WHERE {IS_UNFINISHED}"
     statement = f"{unfinished} AND (parked IS NULL OR wake_at <= ? OR {NEWS}) LIMIT 1"
     with contextlib.suppress(sqlite3.Error):
         uri = Path(path).absolute().as_uri() + "?mode=ro"

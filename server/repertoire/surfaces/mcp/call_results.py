@@ -43,7 +43,7 @@ def answer_of_run(service: Service, run: Run, listing: Listing | None = None, no
     envelope = what_to_do(envelope)
     if note and run.status == "working":
         envelope = {**envelope, "message": f"{note} Ask get_run(run_id, wait_s) for its result."}
-    return answer_with(envelope, is_error=run.status in ("failed", "cancelled"))
+    return answer_with(envelope, is_error=run.is_final and run.status != "completed")
 
 
 def _misfit(listing: Listing, result: Any) -> str | None:

@@ -15,6 +15,7 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from ...errors import RepertoireError
+from ...model.lifecycle import FINAL
 from ...model.session import Caller
 from ...service import Service
 from .sdk_adapter import Acknowledging, Changes, Context, listened, tell_of_task
@@ -89,7 +90,7 @@ class Listening:
                 if _visible(task) != _visible(told):
                     await tell_of_task(ctx, task)
                     told = task
-                if last or task["status"] in ("completed", "cancelled"):
+                if last or task["status"] in FINAL:
                     group.cancel_scope.cancel()
                     return
                 await anyio.sleep(_APART_S)
