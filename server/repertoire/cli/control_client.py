@@ -14,9 +14,9 @@ import anyio
 import msgspec
 
 from repertoire import home as homes
+from repertoire.daemon.greeting import Hello
 from repertoire.daemon.home_lock import read_info
 from repertoire.daemon.line_channel import LineChannel
-from repertoire.daemon.server import Hello
 
 GREETING_S: Final = 30.0
 """An owner that is still opening the home answers when it has; one that hangs never does."""

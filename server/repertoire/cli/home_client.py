@@ -13,8 +13,9 @@ import anyio
 import msgspec
 
 from .. import home as homes
+from ..daemon.greeting import Hello
 from ..daemon.home_lock import HomeInUse, Owner
-from ..daemon.server import Hello, serve_home
+from ..daemon.server import serve_home
 from ..errors import cause_of
 from ..front import daemon_program
 from ..front.connect import CannotConnect, Dial

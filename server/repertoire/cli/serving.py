@@ -9,8 +9,9 @@ from typing import Any
 import anyio
 
 from .. import home as homes
+from ..daemon.greeting import Hello
 from ..daemon.home_lock import HomeInUse, Owner
-from ..daemon.server import End, Hello
+from ..daemon.server import End
 from ..model.session import Caller
 from ..settings import Settings
 from ..version import VERSION

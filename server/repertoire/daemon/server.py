@@ -1,7 +1,8 @@
-"""The daemon's own part: who may connect, how long it lives, how it ends. Not what it serves: that is a House.
+"""The daemon: accepts connections to a home, decides how long it lives, and ends in order; used by app.py.
 
-A connection begins with one JSON line, the hello, and is from then on either one MCP connection (lines passed to the
-House as they are) or a control connection (verbs, for the command line). Above it app.py, below it owner and channel.
+`serve_home` runs it. It serves nothing itself: `House` is the app behind it. A connection begins with one JSON line, the hello
+(greeting.py). Then it is either one MCP connection, whose lines go to the House unchanged, or a control connection, which carries
+the verbs of the command line (control_connection.py).
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, Protocol
 
@@ -19,14 +19,13 @@ import anyio
 import anyio.abc
 import msgspec
 
+from repertoire.daemon.control_connection import ControlConnection, Emit
+from repertoire.daemon.greeting import Hello, read_env, read_hello
 from repertoire.daemon.home_lock import Owner
-from repertoire.daemon.line_channel import LineChannel, LineTooLong
+from repertoire.daemon.line_channel import LineChannel, is_gone
 from repertoire.version import as_numbers
 
 logger = logging.getLogger("repertoire.daemon")
-
-HELLO_S: Final = 5.0
-"""A client that says nothing for so long is not one of ours."""
 
 IDLE_EXIT_S: Final = 900.0
 """With no connection and no live run for so long, the daemon ends; the next front starts it again."""
@@ -52,20 +51,6 @@ _WHY: Final[dict[End, str]] = {
     "forced": "it was stopped",
     "asked": "it was told to end",
 }
-
-Emit = Callable[[dict[str, Any]], Awaitable[None]]
-
-
-class Hello(msgspec.Struct, frozen=True):
-    """The first line of a connection: what it wants to be and who is asking. Paths are absolute."""
-
-    mode: Literal["mcp", "control"]
-    version: str
-    session: str = "default"
-    roots: tuple[str, ...] = ()
-    cwd: str | None = None
-    env: dict[str, str] = {}
-    """Not part of the line itself: told after it, and only the variables that the answer asks for."""
 
 
 class House(Protocol):
@@ -115,17 +100,6 @@ class _Connection(msgspec.Struct, eq=False):
     session: str
     since: str
     channel: LineChannel
-
-
-class _Request(msgspec.Struct):
-    id: str | int
-    verb: str
-    args: dict[str, Any] = {}
-
-
-_hello_decoder = msgspec.json.Decoder(Hello)
-_env_decoder = msgspec.json.Decoder(dict[str, str])
-_request_decoder = msgspec.json.Decoder(_Request)
 
 
 async def serve_home(house: House, owner: Owner, *, idle_exit_s: float | None = IDLE_EXIT_S, stop: Stop) -> End:
@@ -267,7 +241,7 @@ class _Daemon:
             if hello is not None:
                 await self._connected(channel, hello)
         except Exception as error:  # the edge of a connection: the others stay
-            if not _is_gone(error):
+            if not is_gone(error):
                 logger.exception("serving a connection")
         finally:
             await channel.aclose()
@@ -276,7 +250,7 @@ class _Daemon:
 
     async def _greet(self, channel: LineChannel) -> Hello | None:
         """The hello, answered; None when the connection is to be closed."""
-        hello, reason = await _read_hello(channel)
+        hello, reason = await read_hello(channel)
         if hello is None:
             await channel.send_json({"ok": False, "retry": False, "reason": reason})
             return None
@@ -292,7 +266,7 @@ class _Daemon:
         wanted = self.house.wanted_env
         asked = {"env": wanted} if wanted else {}
         await channel.send_json({"ok": True, "version": self.owner.version, "pid": os.getpid(), **asked})
-        return msgspec.structs.replace(hello, env=await _read_env(channel, wanted) if wanted else {})
+        return msgspec.structs.replace(hello, env=await read_env(channel, wanted) if wanted else {})
 
     async def _connected(self, channel: LineChannel, hello: Hello) -> None:
         connection = _Connection(hello.mode, hello.session, _now(), channel)
@@ -301,7 +275,7 @@ class _Daemon:
             if hello.mode == "mcp":
                 await self._serve_mcp(channel, hello)
             else:
-                await self._serve_control(channel, hello)
+                await ControlConnection(channel, hello, self).serve()
         finally:
             self.connections.discard(connection)
 
@@ -309,7 +283,7 @@ class _Daemon:
         try:
             await self.house.serve_mcp(hello, channel)
         except Exception as error:  # sorted: the client has gone, or ours to report
-            if not (_is_gone(error) or channel.too_long):
+            if not (is_gone(error) or channel.too_long):
                 raise
         if channel.too_long:  # by the channel's own word: the House may have wrapped or eaten the error
             refusal = {"code": -32600, "message": "a line is longer than 16 MiB; the connection is closed"}
@@ -317,52 +291,20 @@ class _Daemon:
 
     # Control.
 
-    async def _serve_control(self, channel: LineChannel, hello: Hello) -> None:
-        async with anyio.create_task_group() as verbs:
-            try:
-                while (line := await channel.receive()) is not None:
-                    verbs.start_soon(self._answer, channel, hello, line)
-            except LineTooLong as error:
-                await channel.send_json(_failure(None, "invalid_request", str(error)))
-            verbs.cancel_scope.cancel()
-
-    async def _answer(self, channel: LineChannel, hello: Hello, line: bytes) -> None:
-        try:
-            request = _request_decoder.decode(line)
-        except msgspec.DecodeError as error:  # also a ValidationError
-            await channel.send_json(_failure(None, "invalid_request", f"not a control request: {error}"))
-            return
+    def begin_verb(self) -> None:
         self._open_verbs += 1
-        try:
-            answer = await self._do(request, hello, channel)
-        finally:
-            self._open_verbs -= 1
-            self._changed.set()
-        await channel.send(answer)
-        if request.verb == "stop":
-            self.finish("forced" if request.args.get("force") else "stopped")
 
-    async def _do(self, request: _Request, hello: Hello, channel: LineChannel) -> bytes:
-        async def emit(event: dict[str, Any]) -> None:
-            await channel.send_json({"id": request.id, "event": event})
+    def end_verb(self) -> None:
+        self._open_verbs -= 1
+        self._changed.set()
 
-        try:
-            if request.verb in ("status", "stop"):
-                result: Any = self._status()
-            else:
-                result = await self.house.control(request.verb, request.args, hello, emit)
-            return msgspec.json.encode({"id": request.id, "result": result})
-        except Exception as error:  # the edge of a request
-            if _is_gone(error):
-                raise
-            if isinstance(code := getattr(error, "code", None), str):
-                message, hint = getattr(error, "message", str(error)), getattr(error, "hint", None)
-                return msgspec.json.encode(
-                    _failure(request.id, code, str(message), hint, getattr(error, "details", None))
-                )
-            logger.exception("answering the control verb %s", request.verb)
-            failure = _failure(request.id, "internal", f"{type(error).__name__}: {error}", "The daemon's log has more.")
-            return msgspec.json.encode(failure)
+    async def carry_out(self, verb: str, args: dict[str, Any], hello: Hello, emit: Emit) -> Any:
+        """The result of one verb. `stop` only tells how the daemon stands: it ends after the answer is written (`answered`)."""
+        return self._status() if verb in ("status", "stop") else await self.house.control(verb, args, hello, emit)
+
+    def answered(self, verb: str, args: dict[str, Any]) -> None:
+        if verb == "stop":
+            self.finish("forced" if args.get("force") else "stopped")
 
     def _status(self) -> dict[str, Any]:
         return {
@@ -375,45 +317,6 @@ class _Daemon:
             "live_runs": self.house.live_runs(),
             "draining": self.successor is not None,
         }
-
-
-async def _read_hello(channel: LineChannel) -> tuple[Hello | None, str]:
-    try:
-        with anyio.fail_after(HELLO_S):
-            line = await channel.receive()
-        if line is None:
-            return None, "the connection ended before its first line"
-        return _hello_decoder.decode(line), ""
-    except TimeoutError:
-        return None, f"no first line within {HELLO_S:.0f} s"
-    except LineTooLong:
-        return None, "the first line is longer than 64 KiB"
-    except msgspec.DecodeError as error:
-        return None, f"the first line is not a hello: {error}"
-
-
-async def _read_env(channel: LineChannel, wanted: tuple[str, ...]) -> dict[str, str]:
-    """The second line of a client that was asked for its environment; empty where it says something else."""
-    try:
-        with anyio.fail_after(HELLO_S):
-            told = _env_decoder.decode(await channel.receive() or b"{}")
-    except (TimeoutError, LineTooLong, msgspec.DecodeError):
-        logger.warning("a client did not tell the environment variables that it was asked for")
-        return {}
-    return {name: told[name] for name in wanted if name in told}
-
-
-def _is_gone(error: BaseException) -> bool:
-    """Whether this says only that the client has gone, also where a task group has wrapped it."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(_is_gone(inner) for inner in error.exceptions)
-    return isinstance(error, (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, ConnectionError))
-
-
-def _failure(
-    request: str | int | None, code: str, message: str, hint: str | None = None, details: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    return {"id": request, "error": {"code": code, "message": message, "hint": hint, "details": details or {}}}
 
 
 def _now() -> str:
