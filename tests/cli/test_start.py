@@ -67,8 +67,10 @@ def test_the_front_imports_nothing_but_a_few_of_the_standard_library(tmp_path: P
         "repertoire",
         "repertoire.front",
         "repertoire.front.connect",
+        "repertoire.front.host_pipe",
         "repertoire.front.installed_version",
         "repertoire.front.open_requests",
+        "repertoire.front.options",
         "repertoire.home",
         "repertoire.version",
     }
