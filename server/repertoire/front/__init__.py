@@ -47,7 +47,7 @@ def run(argv: list[str], program: list[str] | None = None) -> int:
     except ValueError as error:
         return _complain(f"{error}\n{USAGE}", 2)
     except OSError as error:
-        return _complain(f"the home cannot be used: {homes.told(error)}", 1)
+        return _complain(f"the home cannot be used: {homes.message_of(error)}", 1)
     try:
         config = ["--config", options.config] if options.config else []
         return Front(Dial(options.home, options.hello(), program or daemon_program(), config)).run()

@@ -83,7 +83,7 @@ class Dial:
                     self._spawn()
                 time.sleep(_POLL_S)
         except OSError as error:
-            raise CannotConnect(homes.told(error)) from error
+            raise CannotConnect(homes.message_of(error)) from error
         finally:
             if lock >= 0:
                 os.close(lock)
