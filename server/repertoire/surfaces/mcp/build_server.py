@@ -1,4 +1,7 @@
-"""The SDK's lowlevel Server for callers of one kind: one for each connection of the daemon's socket, one for all of HTTP."""
+"""Build server: makes the SDK's lowlevel Server for callers of one kind, and answers tools/list; used by the app and http.py.
+
+There is one server for each connection of the daemon's socket, and one for all of HTTP.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +44,8 @@ def build_server(
     state_key: bytes | None = None,
     ending: Ending | None = None,
 ) -> Server[Any]:
-    """`caller_of(ctx)` says who makes a request; `changes` is shared by all servers of the app. `state_key` seals what clients bring
-    back with the answers to a question: without one, no such state survives this server. `ending` hears when the app closes."""
+    """`caller_of(ctx)` gives the caller of a request. `changes` is shared by all servers of the app. `state_key` seals the state that
+    clients return with the answers to a question: without it, no such state is valid after this server. `ending` closes with the app."""
     cancellations = Cancellations()
     reading = Reading(service, caller_of)
     listings = Listings(service)
@@ -58,7 +61,7 @@ def build_server(
         title="Repertoire",
         instructions=_INSTRUCTIONS,
         get_tool_input_schema=tools.input_schema,
-        on_list_tools=tools.list,  # type: ignore[arg-type]  # a handler may give its result in wire form
+        on_list_tools=tools.list,  # type: ignore[arg-type]  # a handler may return its result in wire form
         on_call_tool=calls,  # type: ignore[arg-type]  # as above
         on_list_resources=reading.list_resources,
         on_list_resource_templates=reading.list_templates,
@@ -76,7 +79,7 @@ def build_server(
 
 
 class Tools:
-    """tools/list: the fixed tools first, then workflows in alphabetical order; the cursor is the last name of the page before."""
+    """Answers tools/list: the fixed tools first, then workflows in alphabetical order. The cursor is the last name of the page before."""
 
     def __init__(
         self,
@@ -94,7 +97,7 @@ class Tools:
         self._fixed = [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in fixed.values()]
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> dict[str, Any]:
-        """As the wire has it: dumping each model anew would be a third of the work."""
+        """The page in wire form: dumping each model anew would be a third of the work."""
         cursor = params.cursor if params else None
         versions = await self._service.listed(self._caller_of(ctx), len(FIXED_TOOLS))
         page = [] if cursor else list(self._fixed)

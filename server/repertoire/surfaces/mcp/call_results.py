@@ -1,4 +1,7 @@
-"""What a call gets as its answer: the same JSON as text and as structured content, because clients show the model one or the other."""
+"""Call results: runs, values and errors as CallToolResults; used by call_tool.py, tasks.py and questions.py.
+
+Each has the same JSON as text and as structured content, because clients show the model one or the other.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from ...service import Service
 from .tool_listings import Listing
 
 Answer = dict[str, Any]
-"""A CallToolResult as the wire has it: the SDK checks it either way, and need not dump it first."""
+"""A CallToolResult in wire form: the SDK checks it in both forms, and need not dump it first."""
 
 _NOT_AS_LISTED: Final = (
     "The run is completed, but result{place} does not fit the output schema that this tool lists, so the result is left out here. "
@@ -28,10 +31,10 @@ def answer_with(payload: dict[str, Any], *, is_error: bool = False) -> Answer:
 
 
 def answer_of_run(service: Service, run: Run, listing: Listing | None = None, note: str | None = None) -> Answer:
-    """What a call gives whose run stands like this: the envelope, an error where the run has failed.
+    """The result of a call whose run stands like this: the envelope, an error when the run has failed.
 
-    `listing` is that of the workflow's own tool, where that was called: clients throw away what does not fit its output schema.
-    `note`: why a run that goes on is told of already.
+    `listing`: the called tool, when it is the workflow's own. Clients discard a result that does not fit its output schema.
+    `note`: why the call is answered although the run goes on.
     """
     envelope = service.envelope(run)
     if (
@@ -54,7 +57,7 @@ def _misfit(listing: Listing, result: Any) -> str | None:
 
 
 def what_to_do(envelope: dict[str, Any]) -> dict[str, Any]:
-    """A run that waits for an answer says how to give it: who reads this has no form to fill in."""
+    """Add how to answer, when a run waits for an answer: this client has no form for it."""
     if envelope.get("status") != "input_required":
         return envelope
     message = "The run waits for an answer. Ask a person, then call answer_run(run_id, answer)"
@@ -64,7 +67,7 @@ def what_to_do(envelope: dict[str, Any]) -> dict[str, Any]:
 
 
 def refusal(name: str, error: RepertoireError) -> Answer:
-    """A call that did not become a run. Workflow tools promise the envelope, so they answer in it."""
+    """The result of a call that did not become a run. Workflow tools promise the envelope, so the error is in one."""
     fault: dict[str, Any] = {
         "code": error.code,
         "type": type(error).__name__,

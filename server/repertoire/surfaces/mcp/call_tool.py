@@ -1,4 +1,10 @@
-"""tools/call: fixed tools and workflows, each translated into one verb of the service and its answer back."""
+"""Call tool: answers tools/call for fixed tools and workflows; used by build_server.py.
+
+1. A fixed tool is one call of the service. `run_workflow` and a workflow's own tool begin a run, and the request waits for it.
+2. The request waits until the run has ended or asks, or its deadline is over. Then it is answered; the run may go on.
+3. While it waits, the client gets progress (progress.py), and the person gets the run's questions (questions.py).
+4. A request that is cancelled cancels its run only when the client wants that, and the workflow does not declare `disconnect: detach`.
+"""
 
 from __future__ import annotations
 
@@ -32,36 +38,36 @@ logger = logging.getLogger(__name__)
 
 NoteOpen = Callable[[Any, str], None]
 _LAST_EVENTS_S = 1.0
-"""The events that were stored with a run's end are still to be read when it has ended; that takes a millisecond."""
+"""Events that were stored with a run's end may be unread when it has ended. Reading them takes a millisecond."""
 _NOTE_AFTER_S = 0.002
-"""Most runs of files have ended by then, and a note costs their answer a wake-up of the front. Of a created workflow's run the front
-hears at once: beside its own process the note costs nothing."""
+"""Most runs of files have ended by then, and a note costs their answer a wake-up of the front. The run of a created workflow is noted at
+once: its own process costs far more than the note."""
 _LISTED = 20
-"""Runs in an answer of list_runs, unless the caller wants more."""
+"""Runs in an answer of list_runs, unless the caller gives a limit."""
 _TOGETHER_S = 0.05
-"""Questions that a body asks at once come within this, and a person is asked for all of them; it is nothing beside a person's time."""
+"""A body that asks several questions at once asks them within this time, and the person gets all of them together."""
 Wait = Callable[[float], Awaitable[Run]]
 
 
 class Stake(NamedTuple):
-    """What a request has in a run while it waits for it."""
+    """A request that waits for a run."""
 
     run_id: str
     wait: Wait
     is_stopped: bool
-    """Whether the run is stopped with the request."""
+    """Whether the run is cancelled with the request."""
     seen: int = 0
-    """The event up to which earlier requests have told of it."""
+    """The last event whose progress an earlier request has sent."""
     at_once: bool = False
-    """Whether the front hears of it as soon as it is recorded."""
+    """Whether the front is told the run's id as soon as its start is stored."""
     recorded: asyncio.Future[Any] | None = None
     """Done when the run's start is stored; None: it was stored before."""
     listing: Listing | None = None
-    """That of the tool that was called, where it is the workflow's own."""
+    """The listing of the called tool, when it is the workflow's own."""
 
 
 class Note:
-    """Tells the front which run a request has begun, when that is stored: a run that never was must not be asked for."""
+    """Tells the front which run a request has begun, once its start is stored: the front must not ask for a run that does not exist."""
 
     def __init__(self, tell: Callable[[], None], stake: Stake) -> None:
         self._tell = tell
@@ -82,15 +88,15 @@ class Note:
         if self._recorded is None:
             self._tell()
         else:
-            self._recorded.add_done_callback(self._heard)
+            self._recorded.add_done_callback(self._on_recorded)
 
-    def _heard(self, recorded: asyncio.Future[Any]) -> None:
+    def _on_recorded(self, recorded: asyncio.Future[Any]) -> None:
         if not self._cancelled and not recorded.cancelled() and recorded.exception() is None:
             self._tell()
 
 
 class Calls:
-    """Answers tools/call for callers of one kind. `note_open` hears which run a request began, unless it is answered at once."""
+    """Answers tools/call for callers of one kind. `note_open` gets the run that a request began, unless it is answered at once."""
 
     def __init__(
         self,
@@ -139,7 +145,7 @@ class Calls:
             )
 
     def _checked(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Arguments of a fixed tool."""
+        """The arguments of a fixed tool, read and checked."""
         schema = self._schemas[name]
         return checked(schema, without_host_arguments(arguments, schema, self._service.dropped_arguments))
 
@@ -183,7 +189,7 @@ class Calls:
     async def _run(
         self, ctx: Context, caller: Caller, params: types.CallToolRequestParams, arguments: dict[str, Any]
     ) -> Answer:
-        """A workflow by its own tool or by run_workflow: begun, or gone on with where the client brings answers to its questions."""
+        """Starts a run, or resumes it when the client sends answers to its questions."""
         if params.request_state is not None and is_modern(ctx):
             return await self._go_on(ctx, caller, params)
         name = params.name
@@ -209,7 +215,7 @@ class Calls:
         return await self._attend(ctx, caller, stake)
 
     async def _go_on(self, ctx: Context, caller: Caller, params: types.CallToolRequestParams) -> Answer:
-        """The same run again, with what its questions were answered."""
+        """Resume the run of an earlier request with the client's answers."""
         run_id, responses = params.request_state or "", params.input_responses or {}
         listing = None if params.name in FIXED_TOOLS else self._listings.under(caller, params.name)
         run = await self._service.own_run(caller, run_id)
@@ -224,7 +230,7 @@ class Calls:
         return await self._attend(ctx, caller, stake)
 
     async def _attend(self, ctx: Context, caller: Caller, stake: Stake) -> Answer:
-        """Wait for a run on behalf of a request, for as long as the two belong together."""
+        """Wait for a run on behalf of a request, and answer it."""
         note = self._note_soon(ctx, stake)
         try:
             with self._ending.scope() as scope:
@@ -248,7 +254,7 @@ class Calls:
         return answer_of_run(self._service, run, stake.listing)
 
     async def _goes_on(self, caller: Caller, stake: Stake) -> Answer:
-        """The answer while the server ends: the run as it stands. It goes on with the next server."""
+        """The answer while the server ends: the run as it stands. The run goes on with the next server."""
         self._ending.check()
         run = await self._service.own_run(caller, stake.run_id)
         note = f"The server ends ({self._ending.why}); the run goes on with the next one."
@@ -260,7 +266,7 @@ class Calls:
         return Note(partial(self._note_open, ctx.request_id, stake.run_id), stake)
 
     async def _watched(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, Answer | None]:
-        """With progress where the client wants it. A task has none: what it would say is the task's statusMessage."""
+        """Wait for the run, with progress when the client wants it. A task has none: its statusMessage shows the same."""
         if declares_tasks(ctx) or not wants_progress(ctx):
             return await self._converse(ctx, caller, stake)
         progress = Progress(ctx.session.report_progress)
@@ -278,7 +284,7 @@ class Calls:
         return run, asked
 
     async def _converse(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, Answer | None]:
-        """The run when it has ended or its time is over, or what it asks of this client. A person's time is not counted."""
+        """The run when it has ended or the deadline is over, or the questions for this client. A person's time is not counted."""
         left, wait = GRACE_S if declares_tasks(ctx) else self._deadline_s, stake.wait
         while True:
             begun = time.monotonic()
@@ -298,7 +304,7 @@ class Calls:
             wait = self._later(caller, stake.run_id)
 
     def _later(self, caller: Caller, run_id: str) -> Wait:
-        """How to wait for a run that this request did not begin, or that has been parked since."""
+        """A wait for a run that this request did not begin, or that was parked since."""
 
         async def wait(seconds: float) -> Run:
             await self._service.get_run(caller, run_id, wait_s=seconds)

@@ -1,4 +1,4 @@
-"""Resources (each workflow's source, each run) and the prompt that teaches a model to write a good workflow."""
+"""Resources and prompts: each workflow's source and each run as resources, and the prompt `write_workflow`; used by build_server.py."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Reading:
     async def list_resources(
         self, ctx: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
-        """Workflows, a page at a time. Runs are not enumerated: the template says how to name one."""
+        """A page of workflows. Runs are not listed: the template shows how to name one."""
         page = await self._service.list_workflows(self._caller_of(ctx), params.cursor if params else None, _PAGE)
         resources = [
             types.Resource(

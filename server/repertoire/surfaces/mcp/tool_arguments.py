@@ -1,7 +1,7 @@
-"""The fixed tools' arguments, held against their own schemas, which are small: a JSON Schema validator would cost more than it finds.
+"""Tool arguments: `checked` reads a fixed tool's arguments and checks them against its small schema; used by call_tool.py.
 
-They are read by the rule of workflows (signature/lenient_arguments.py): text as JSON where it can be no text, null for what may be left
-out, `[]` for an empty object; numbers and booleans by pydantic itself.
+They are read by the rules of workflows (signature/lenient_arguments.py): text is read as JSON where no text is allowed, null means left
+out, `[]` means an empty object, and pydantic reads numbers and booleans. A full JSON Schema validator would cost more than it finds.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def checked(schema: Mapping[str, Any], arguments: dict[str, Any]) -> dict[str, A
 def without_host_arguments(
     arguments: dict[str, Any], schema: Mapping[str, Any], dropped: Collection[str]
 ) -> dict[str, Any]:
-    """Without what a host has added: only what the tool would refuse as unknown is dropped."""
+    """The arguments without those that a host has added. Only arguments that the tool would refuse as unknown are dropped."""
     if schema.get("additionalProperties") is not False:
         return arguments
     known = schema.get("properties", {})
@@ -61,7 +61,7 @@ def _branches(schema: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _read(value: Any, schema: dict[str, Any]) -> Any:
-    """The value as its schema means it, also inside of it; as it came where that says nothing."""
+    """The value as its schema means it, with its parts; unchanged where the schema does not say."""
     branches = _branches(schema)
     wanted = {branch.get("type", "string") for branch in branches}
     if isinstance(value, str) and "string" not in wanted:
