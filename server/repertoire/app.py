@@ -23,8 +23,9 @@ import msgspec
 from . import home as homes
 from .daemon.greeting import Hello
 from .daemon.home_lock import Owner
+from .daemon.lifetime import End
 from .daemon.line_channel import LineChannel
-from .daemon.server import End, serve_home, set_on_signal
+from .daemon.server import serve_home, set_on_signal
 from .encoder.models import candidates
 from .engine.child_runs import Children
 from .engine.long_waits import Waits

@@ -313,7 +313,7 @@ def test_the_front_imports_nothing_heavy() -> None:
             ".front.options",
             ".home",
             ".version",
-        )  # fmt: skip
+        )
     }
 
 

@@ -1,4 +1,4 @@
-"""The commands: each reads its arguments, carries out one verb, and prints what came."""
+"""Commands for the server, search, sessions and installation. Each carries out one verb and prints the answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from ..version import VERSION
 from . import output
 from . import search as searching
-from .home_client import Calls, carry_out, unwrapped
+from .home_client import HomeClient, carry_out, unwrapped
 from .install import ENTRY, Host, plan
 from .install import carry_out as write_plan
 from .program import Config, Folders, Home, Json, Session, app, call_verb, settings_of
@@ -61,7 +61,7 @@ def list_(
         output.print_json(rows) if as_json else output.table(headings, rows, "No drafts.")
         return
 
-    async def work(calls: Calls) -> dict[str, Any]:
+    async def work(calls: HomeClient) -> dict[str, Any]:
         answer: dict[str, Any] = await calls.call("list", {"limit": 1000})
         while answer["next_cursor"]:
             page = await calls.call("list", {"limit": 1000, "cursor": answer["next_cursor"]})

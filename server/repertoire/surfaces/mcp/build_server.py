@@ -18,11 +18,11 @@ from ...service import Service
 from ...settings import Limits
 from ...version import VERSION
 from ..shutdown import Ending
-from .call_tool import Calls, NoteOpen
+from .call_tool import NoteOpen, ToolCalls
 from .fixed_tools import fixed_tools
-from .resources import Reading
+from .resources import Resources
 from .sdk_adapter import Cancellations, Changes, Context, new_state_key, promise_what_is_kept, seal_request_state, watch
-from .task_notifications import Listening
+from .task_notifications import TaskSubscriptions
 from .tasks import Tasks
 from .tool_listings import Listings
 
@@ -47,12 +47,12 @@ def build_server(
     """`caller_of(ctx)` gives the caller of a request. `changes` is shared by all servers of the app. `state_key` seals the state that
     clients return with the answers to a question: without it, no such state is valid after this server. `ending` closes with the app."""
     cancellations = Cancellations()
-    reading = Reading(service, caller_of)
+    resources = Resources(service, caller_of)
     listings = Listings(service)
     fixed = fixed_tools(limits)
-    tools = Tools(service, limits.page_size, caller_of, listings, fixed)
+    tools = ToolList(service, limits.page_size, caller_of, listings, fixed)
     tasks = Tasks(service, caller_of, listings)
-    calls = Calls(
+    calls = ToolCalls(
         service, caller_of, cancellations, tasks, listings, fixed, limits.inline_deadline_s, note_open, ending
     )
     server: Server[Any] = Server(
@@ -63,12 +63,12 @@ def build_server(
         get_tool_input_schema=tools.input_schema,
         on_list_tools=tools.list,  # type: ignore[arg-type]  # a handler may return its result in wire form
         on_call_tool=calls,  # type: ignore[arg-type]  # as above
-        on_list_resources=reading.list_resources,
-        on_list_resource_templates=reading.list_templates,
-        on_read_resource=reading.read,
-        on_list_prompts=reading.list_prompts,
-        on_get_prompt=reading.get_prompt,
-        on_subscriptions_listen=Listening(service, tasks, changes, caller_of),
+        on_list_resources=resources.list_resources,
+        on_list_resource_templates=resources.list_templates,
+        on_read_resource=resources.read,
+        on_list_prompts=resources.list_prompts,
+        on_get_prompt=resources.get_prompt,
+        on_subscriptions_listen=TaskSubscriptions(service, tasks, changes, caller_of),
     )
     tasks.serve(server)
     promise_what_is_kept(server)
@@ -78,7 +78,7 @@ def build_server(
     return server
 
 
-class Tools:
+class ToolList:
     """Answers tools/list: the fixed tools first, then workflows in alphabetical order. The cursor is the last name of the page before."""
 
     def __init__(

@@ -14,7 +14,7 @@ from ...model.workflow import FIXED_TOOLS
 from ...service import Service
 from .tool_listings import Listing
 
-Answer = dict[str, Any]
+ToolResult = dict[str, Any]
 """A CallToolResult in wire form: the SDK checks it in both forms, and need not dump it first."""
 
 _NOT_AS_LISTED: Final = (
@@ -24,13 +24,13 @@ _NOT_AS_LISTED: Final = (
 _RUNNING = frozenset({"run_workflow", "get_run", "cancel_run", "answer_run"})
 
 
-def answer_with(payload: dict[str, Any], *, is_error: bool = False) -> Answer:
+def answer_with(payload: dict[str, Any], *, is_error: bool = False) -> ToolResult:
     text = json.dumps(payload, ensure_ascii=False)
     content = [{"type": "text", "text": text}]
     return {"resultType": "complete", "content": content, "structuredContent": payload, "isError": is_error}
 
 
-def answer_of_run(service: Service, run: Run, listing: Listing | None = None, note: str | None = None) -> Answer:
+def answer_of_run(service: Service, run: Run, listing: Listing | None = None, note: str | None = None) -> ToolResult:
     """The result of a call whose run stands like this: the envelope, an error when the run has failed.
 
     `listing`: the called tool, when it is the workflow's own. Clients discard a result that does not fit its output schema.
@@ -66,7 +66,7 @@ def what_to_do(envelope: dict[str, Any]) -> dict[str, Any]:
     return {**envelope, "message": f"{message}; it goes on by itself, and get_run(run_id, wait_s) fetches its result."}
 
 
-def refusal(name: str, error: RepertoireError) -> Answer:
+def refusal(name: str, error: RepertoireError) -> ToolResult:
     """The result of a call that did not become a run. Workflow tools promise the envelope, so the error is in one."""
     fault: dict[str, Any] = {
         "code": error.code,

@@ -26,7 +26,7 @@ from ...model.session import Caller
 from ...model.workflow import FIXED_TOOLS
 from ...service import Service
 from ..shutdown import FINISH_S, Ending, ServerEnds
-from .call_results import Answer, answer_of_run, answer_with, refusal, what_to_do
+from .call_results import ToolResult, answer_of_run, answer_with, refusal, what_to_do
 from .progress import Progress
 from .questions import Questions
 from .sdk_adapter import Cancellations, Context, client_name, is_modern, wants_progress
@@ -66,7 +66,7 @@ class Stake(NamedTuple):
     """The listing of the called tool, when it is the workflow's own."""
 
 
-class Note:
+class FrontNote:
     """Tells the front which run a request has begun, once its start is stored: the front must not ask for a run that does not exist."""
 
     def __init__(self, tell: Callable[[], None], stake: Stake) -> None:
@@ -95,7 +95,7 @@ class Note:
             self._tell()
 
 
-class Calls:
+class ToolCalls:
     """Answers tools/call for callers of one kind. `note_open` gets the run that a request began, unless it is answered at once."""
 
     def __init__(
@@ -121,7 +121,7 @@ class Calls:
         self._deadline_s = deadline_s
         self._note_open = note_open
 
-    async def __call__(self, ctx: Context, params: types.CallToolRequestParams) -> Answer:
+    async def __call__(self, ctx: Context, params: types.CallToolRequestParams) -> ToolResult:
         caller = msgspec.structs.replace(self._caller_of(ctx), client=client_name(ctx))
         arguments = dict(params.arguments or {})
         try:
@@ -149,7 +149,7 @@ class Calls:
         schema = self._schemas[name]
         return checked(schema, without_host_arguments(arguments, schema, self._service.dropped_arguments))
 
-    async def _fixed_or_ending(self, caller: Caller, name: str, arguments: dict[str, Any]) -> Answer:
+    async def _fixed_or_ending(self, caller: Caller, name: str, arguments: dict[str, Any]) -> ToolResult:
         reads = name == "get_run"
         with self._ending.scope(0.0 if reads else FINISH_S) as scope:
             return await self._fixed(caller, name, arguments)
@@ -162,7 +162,7 @@ class Calls:
             "It may or may not have had its effect: look, and make the same call again.",
         )
 
-    async def _fixed(self, caller: Caller, name: str, arguments: dict[str, Any]) -> Answer:
+    async def _fixed(self, caller: Caller, name: str, arguments: dict[str, Any]) -> ToolResult:
         service = self._service
         match name:
             case "search_workflows":
@@ -188,7 +188,7 @@ class Calls:
 
     async def _run(
         self, ctx: Context, caller: Caller, params: types.CallToolRequestParams, arguments: dict[str, Any]
-    ) -> Answer:
+    ) -> ToolResult:
         """Starts a run, or resumes it when the client sends answers to its questions."""
         if params.request_state is not None and is_modern(ctx):
             return await self._go_on(ctx, caller, params)
@@ -214,7 +214,7 @@ class Calls:
         )  # fmt: skip
         return await self._attend(ctx, caller, stake)
 
-    async def _go_on(self, ctx: Context, caller: Caller, params: types.CallToolRequestParams) -> Answer:
+    async def _go_on(self, ctx: Context, caller: Caller, params: types.CallToolRequestParams) -> ToolResult:
         """Resume the run of an earlier request with the client's answers."""
         run_id, responses = params.request_state or "", params.input_responses or {}
         listing = None if params.name in FIXED_TOOLS else self._listings.under(caller, params.name)
@@ -229,7 +229,7 @@ class Calls:
         stake = Stake(run_id, self._later(caller, run_id), is_stopped, run.last_event, listing=listing)
         return await self._attend(ctx, caller, stake)
 
-    async def _attend(self, ctx: Context, caller: Caller, stake: Stake) -> Answer:
+    async def _attend(self, ctx: Context, caller: Caller, stake: Stake) -> ToolResult:
         """Wait for a run on behalf of a request, and answer it."""
         note = self._note_soon(ctx, stake)
         try:
@@ -253,19 +253,19 @@ class Calls:
             return await self._tasks.created(caller, run)
         return answer_of_run(self._service, run, stake.listing)
 
-    async def _goes_on(self, caller: Caller, stake: Stake) -> Answer:
+    async def _goes_on(self, caller: Caller, stake: Stake) -> ToolResult:
         """The answer while the server ends: the run as it stands. The run goes on with the next server."""
         self._ending.check()
         run = await self._service.own_run(caller, stake.run_id)
         note = f"The server ends ({self._ending.why}); the run goes on with the next one."
         return answer_of_run(self._service, run, note=note)
 
-    def _note_soon(self, ctx: Context, stake: Stake) -> Note | None:
+    def _note_soon(self, ctx: Context, stake: Stake) -> FrontNote | None:
         if self._note_open is None:
             return None
-        return Note(partial(self._note_open, ctx.request_id, stake.run_id), stake)
+        return FrontNote(partial(self._note_open, ctx.request_id, stake.run_id), stake)
 
-    async def _watched(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, Answer | None]:
+    async def _watched(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, ToolResult | None]:
         """Wait for the run, with progress when the client wants it. A task has none: its statusMessage shows the same."""
         if declares_tasks(ctx) or not wants_progress(ctx):
             return await self._converse(ctx, caller, stake)
@@ -283,7 +283,7 @@ class Calls:
         await progress.settle()
         return run, asked
 
-    async def _converse(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, Answer | None]:
+    async def _converse(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, ToolResult | None]:
         """The run when it has ended or the deadline is over, or the questions for this client. A person's time is not counted."""
         left, wait = GRACE_S if declares_tasks(ctx) else self._deadline_s, stake.wait
         while True:

@@ -21,7 +21,7 @@ from ...errors import BadArguments
 from ...model.run import Question, Run
 from ...model.session import Caller
 from ...service import Service
-from .call_results import Answer
+from .call_results import ToolResult
 from .elicitation_forms import Form, form_of
 from .sdk_adapter import Context, can_fill_forms
 
@@ -65,7 +65,7 @@ class Questions:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    def requested(self, ctx: Context, run: Run, complaint: str | None = None) -> Answer | None:
+    def requested(self, ctx: Context, run: Run, complaint: str | None = None) -> ToolResult | None:
         """The InputRequiredResult of 2026-07-28 for the open questions; None when this client cannot show them."""
         requests = input_requests(run, complaint) if can_fill_forms(ctx) else None
         return {"resultType": "input_required", "inputRequests": requests, "requestState": run.id} if requests else None

@@ -28,7 +28,7 @@ _AT_LEAST_S: Final = 1.0
 _MAX_TASKS: Final = 100
 
 
-class Listening:
+class TaskSubscriptions:
     """Serves subscriptions/listen for callers of one kind."""
 
     def __init__(

@@ -20,7 +20,7 @@ from ...errors import BadArguments, RepertoireError
 from ...model.run import Run, iso
 from ...model.session import Caller
 from ...service import Service
-from .call_results import Answer, answer_of_run
+from .call_results import ToolResult, answer_of_run
 from .questions import given_answers, input_requests
 from .sdk_adapter import Context, can_fill_forms, check_name_header, declares, is_modern
 from .tool_listings import Listings
@@ -36,7 +36,7 @@ _POLLS_PER_AGE: Final = 10
 _LOOK_BACK: Final = 50
 """This many of the latest events are searched for a progress message."""
 _MESSAGE_CHARS: Final = 200
-_ACKNOWLEDGED: Final[Answer] = {"resultType": "complete"}
+_ACKNOWLEDGED: Final[ToolResult] = {"resultType": "complete"}
 
 
 class TaskParams(types.RequestParams):
@@ -61,7 +61,7 @@ class Tasks:
         server.add_request_handler("tasks/update", UpdateParams, self.update)
         server.add_request_handler("tasks/cancel", TaskParams, self.cancel)
 
-    async def created(self, caller: Caller, run: Run) -> Answer:
+    async def created(self, caller: Caller, run: Run) -> ToolResult:
         """The CreateTaskResult of a run that goes on."""
         return {"resultType": "task", **_task(*await self._look(caller, run.id))}
 
@@ -78,14 +78,14 @@ class Tasks:
             }
         return task
 
-    async def get(self, ctx: Context, params: TaskParams) -> Answer:
+    async def get(self, ctx: Context, params: TaskParams) -> ToolResult:
         caller = self._admitted(ctx, params)
         try:
             return {"resultType": "complete", **await self.detailed(ctx, caller, params.task_id)}
         except RepertoireError as error:
             raise _unknown(error) from error
 
-    async def update(self, ctx: Context, params: UpdateParams) -> Answer:
+    async def update(self, ctx: Context, params: UpdateParams) -> ToolResult:
         """Store answers to open questions. Anything else is ignored, also a refusal: the question stays open."""
         caller = self._admitted(ctx, params)
         try:
@@ -99,7 +99,7 @@ class Tasks:
             raise _unknown(error) from error
         return _ACKNOWLEDGED
 
-    async def cancel(self, ctx: Context, params: TaskParams) -> Answer:
+    async def cancel(self, ctx: Context, params: TaskParams) -> ToolResult:
         caller = self._admitted(ctx, params)
         try:
             await self._service.cancel(caller, params.task_id)
@@ -176,7 +176,7 @@ def _event_message(kind: str, data: dict[str, Any]) -> str | None:
     return f"{message} ({count})" if message else count
 
 
-def _bare(answer: Answer) -> dict[str, Any]:
+def _bare(answer: ToolResult) -> dict[str, Any]:
     """The result without resultType: inside a task it is not the result of a request."""
     return {key: value for key, value in answer.items() if key != "resultType"}
 
