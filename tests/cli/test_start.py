@@ -33,7 +33,7 @@ HEAVY = (
 async def test_a_daemon_that_has_served_a_client_holds_nothing_heavy(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with (tmp_path / "imports").open("w") as imports:
-        command = [sys.executable, "-P", "-X", "importtime", "-m", "repertoire.daemon", "--home", str(home)]
+        command = [sys.executable, "-P", "-X", "importtime", "-m", "repertoire.daemon_process", "--home", str(home)]
         daemon = subprocess.Popen(command, stderr=imports, stdin=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 20
