@@ -11,7 +11,7 @@ from mcp import Client
 from repertoire.errors import BadArguments
 from repertoire.settings import HOST_ARGUMENTS, Limits
 from repertoire.surfaces.mcp.fixed_tools import fixed_tools
-from repertoire.surfaces.mcp.tool_arguments import checked
+from repertoire.surfaces.mcp.tool_arguments import read_arguments
 from support.mcp_calls import call, made
 from support.ready import FOLDER
 from support.signatures import TAGGED, complaint, signature
@@ -101,7 +101,7 @@ def test_text_nested_too_deeply_is_refused_in_words() -> None:
 def test_every_fixed_tool_takes_null_for_each_optional(tool: str) -> None:
     schema = FIXED[tool].input_schema
     required = dict.fromkeys(schema["required"], "x")
-    given = checked(schema, required | {name: None for name in schema["properties"] if name not in required})
+    given = read_arguments(schema, required | {name: None for name in schema["properties"] if name not in required})
     assert given == required
 
 
@@ -125,7 +125,7 @@ def test_every_fixed_tool_takes_null_for_each_optional(tool: str) -> None:
     ],
 )
 def test_fixed_tools_read_by_the_same_rule(tool: str, sent: dict[str, Any], read: dict[str, Any]) -> None:
-    assert checked(FIXED[tool].input_schema, sent) == read
+    assert read_arguments(FIXED[tool].input_schema, sent) == read
 
 
 def test_a_call_may_wait_as_long_as_this_server_lets_it() -> None:
@@ -133,9 +133,9 @@ def test_a_call_may_wait_as_long_as_this_server_lets_it() -> None:
     longest = {deadline: _longest_wait(deadline) for deadline in (2.0, 45.0, 120.0, 0.5 + 45)}
     assert longest == {2.0: 45, 45.0: 45, 120.0: 120, 45.5: 45.5}
     schema = fixed_tools(Limits(inline_deadline_s=120))["get_run"].input_schema
-    assert checked(schema, {"run_id": "r", "wait_s": 100}) == {"run_id": "r", "wait_s": 100}
+    assert read_arguments(schema, {"run_id": "r", "wait_s": 100}) == {"run_id": "r", "wait_s": 100}
     with pytest.raises(BadArguments, match="from 0 to 120"):
-        checked(schema, {"run_id": "r", "wait_s": 121})
+        read_arguments(schema, {"run_id": "r", "wait_s": 121})
 
 
 def _longest_wait(inline_deadline_s: float) -> float:
@@ -165,7 +165,7 @@ def test_descriptions_of_fixed_tools_name_the_limits() -> None:
 )
 def test_what_means_nothing_is_refused(arguments: dict[str, Any], word: str) -> None:
     with pytest.raises(Exception, match=word):
-        checked(FIXED["search_workflows"].input_schema, {"query": "q", **arguments})
+        read_arguments(FIXED["search_workflows"].input_schema, {"query": "q", **arguments})
 
 
 @pytest.mark.anyio

@@ -146,7 +146,7 @@ def carry_out(
         if _wants_daemon(home, leaves_work) and not homes.is_owned(home):
             start_daemon(home)
         try:
-            return unwrapped(lambda: anyio.run(main))
+            return with_one_cause(lambda: anyio.run(main))
         except WorkLeft:
             continue  # no verb was sent yet
 
@@ -165,7 +165,7 @@ def start_daemon(home: str) -> None:
     link.close()
 
 
-def unwrapped(run: Callable[[], Any]) -> Any:
+def with_one_cause(run: Callable[[], Any]) -> Any:
     """Call `run`. An error that is wrapped in groups is raised as itself: the command prints one cause."""
     try:
         return run()

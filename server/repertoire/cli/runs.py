@@ -88,7 +88,7 @@ def answer(
     async def work(calls: HomeClient) -> dict[str, Any]:
         asking = await calls.call("get", {"run_id": run_id})
         schema = _schema_of(asking, question)
-        args = {"run_id": run_id, "answer": _typed(answer, schema), "question_id": question}
+        args = {"run_id": run_id, "answer": _parse_answer(answer, schema), "question_id": question}
         after: dict[str, Any] = await calls.call("answer", args)
         return after
 
@@ -101,7 +101,7 @@ def _schema_of(run: dict[str, Any], question: str | None) -> dict[str, Any]:
     return asked[0]["schema"] if len(asked) == 1 else {}  # else the service says what is wrong
 
 
-def _typed(text: str, schema: dict[str, Any]) -> Any:
+def _parse_answer(text: str, schema: dict[str, Any]) -> Any:
     try:
         return read_answer(text, schema)
     except ValueError as error:
@@ -131,10 +131,10 @@ def runs(
     columns = {"run_id": "RUN", "status": "STATUS", "created_at": "CREATED", "duration_s": "SECONDS"}
     if any(row.get("message") for row in rows):
         columns["message"] = "WAITS"
-    output.table(columns, list(_nested(rows)), "No runs yet." if not filters else "No such runs.")
+    output.table(columns, list(_nest(rows)), "No runs yet." if not filters else "No such runs.")
 
 
-def _nested(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _nest(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The rows with child runs below their parents. A run whose parent is not in the list is marked with its parent."""
     listed = {row["run_id"] for row in rows}
     below: dict[str, list[dict[str, Any]]] = {}

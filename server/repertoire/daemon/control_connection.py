@@ -41,7 +41,7 @@ class Verbs(Protocol):
         """The verb's result. An error with `code`, `message` and `hint` is passed on with these."""
         ...
 
-    def answered(self, verb: str, args: dict[str, Any]) -> None:
+    def after_answer(self, verb: str, args: dict[str, Any]) -> None:
         """Called after the verb's answer is written."""
         ...
 
@@ -76,7 +76,7 @@ class ControlConnection:
         finally:
             self._verbs.end_verb()
         await self._channel.send(answer)
-        self._verbs.answered(request.verb, request.args)
+        self._verbs.after_answer(request.verb, request.args)
 
     async def _carry_out(self, request: _Request) -> bytes:
         async def emit(event: dict[str, Any]) -> None:

@@ -184,7 +184,7 @@ class _Daemon:
         try:
             hello = await self._greet(channel)
             if hello is not None:
-                await self._connected(channel, hello)
+                await self._serve_greeted(channel, hello)
         except Exception as error:  # the edge of a connection: the others stay
             if not is_gone(error):
                 logger.exception("serving a connection")
@@ -210,7 +210,7 @@ class _Daemon:
         await channel.send_json({"ok": True, "version": self.owner.version, "pid": os.getpid(), **asked})
         return msgspec.structs.replace(hello, env=await read_env(channel, wanted) if wanted else {})
 
-    async def _connected(self, channel: LineChannel, hello: Hello) -> None:
+    async def _serve_greeted(self, channel: LineChannel, hello: Hello) -> None:
         connection = _Connection(hello.mode, hello.session, _now(), channel)
         self.connections.add(connection)
         try:
@@ -241,10 +241,10 @@ class _Daemon:
         self.lifetime.look()
 
     async def carry_out(self, verb: str, args: dict[str, Any], hello: Hello, emit: Emit) -> Any:
-        """The result of one verb. `stop` only tells how the daemon stands: it ends after the answer is written (`answered`)."""
+        """The result of one verb. `stop` only tells how the daemon stands: it ends after the answer is written (`after_answer`)."""
         return self._status() if verb in ("status", "stop") else await self.house.control(verb, args, hello, emit)
 
-    def answered(self, verb: str, args: dict[str, Any]) -> None:
+    def after_answer(self, verb: str, args: dict[str, Any]) -> None:
         if verb == "stop":
             self.lifetime.finish("forced" if args.get("force") else "stopped")
 

@@ -77,11 +77,11 @@ class Front:
 
     def run(self) -> int:
         try:
-            while not self._done():
-                if self.link is None and not self.host.to_host and self._wanted():
+            while not self._is_done():
+                if self.link is None and not self.host.to_host and self._needs_daemon():
                     self._connect()
                     self._pass_host_lines()
-                elif self._stands_by():
+                elif self._is_standing_by():
                     self._answer_without_daemon()
                 self._say_farewell()
                 self._wait()
@@ -94,15 +94,15 @@ class Front:
 
     # When to go, when to connect.
 
-    def _done(self) -> bool:
+    def _is_done(self) -> bool:
         if self.host.is_gone or time.monotonic() >= self._leave_at:
             return True
         if not self.host.has_ended or self.host.has_line:
             return False
         return self.link is None or not (self.to_daemon or self.host.to_host or self.pending.urgent())
 
-    def _wanted(self) -> bool:
-        if self._stands_by():
+    def _needs_daemon(self) -> bool:
+        if self._is_standing_by():
             return False
         if self._connect_now or self.host.has_line:
             return True
@@ -129,7 +129,7 @@ class Front:
 
     # Without a daemon for a while: a locked file, a full disk. The host keeps its server.
 
-    def _stands_by(self) -> bool:
+    def _is_standing_by(self) -> bool:
         return self.link is None and time.monotonic() < self._try_at
 
     def _stand_by(self, reason: str) -> None:
@@ -143,11 +143,13 @@ class Front:
     def _answer_without_daemon(self) -> None:
         """Answer every request with the reason. Requests that only listen keep waiting: the next daemon gets them."""
         for line in self.host.lines():
-            self.pending.host_said(line)
-        for answer in self.pending.refuse(self._why_none() + " Ask again: each try may be the one that succeeds."):
+            self.pending.take_from_host(line)
+        for answer in self.pending.refuse(
+            self._no_daemon_reason() + " Ask again: each try may be the one that succeeds."
+        ):
             self.host.to_host += answer
 
-    def _why_none(self) -> str:
+    def _no_daemon_reason(self) -> str:
         return f"The Repertoire daemon cannot be started: {self._trouble}\nIts log is {self.dial.log_path}."
 
     def _lose(self) -> None:
@@ -174,7 +176,7 @@ class Front:
     def _wait(self) -> None:
         """Wait until something can be read or written. A descriptor of which nothing is wanted is left out: its hang-up would spin."""
         poll = select.poll()
-        if not self.host.has_ended and self._hungry():
+        if not self.host.has_ended and self._can_take_lines():
             poll.register(0, select.POLLIN)
         poll.register(self.host.out, select.POLLOUT if self.host.to_host else 0)
         wanted = (select.POLLIN if len(self.host.to_host) < _HIGH_BYTES else 0) | (
@@ -192,14 +194,14 @@ class Front:
             elif link is self.link:
                 self._move_link(event)
 
-    def _hungry(self) -> bool:
+    def _can_take_lines(self) -> bool:
         if self._greeted:
             return len(self.to_daemon) < _HIGH_BYTES
         return not self.host.has_line
 
     def _patience_ms(self) -> float | None:
         until = self._leave_at
-        if self._stands_by() and self.pending.open and not self._resting:
+        if self._is_standing_by() and self.pending.open and not self._resting:
             until = min(until, self._try_at)
         if until == float("inf"):
             return None
@@ -210,7 +212,7 @@ class Front:
         if not self._greeted:
             return
         for line in self.host.lines():
-            self.pending.host_said(line)
+            self.pending.take_from_host(line)
             self.to_daemon += line + b"\n"
         self._write_daemon()
 
@@ -248,7 +250,7 @@ class Front:
         for line in take_lines(self.from_daemon):
             if line.startswith(b"#"):
                 self._take_note(line[1:])
-            elif self.pending.daemon_said(line):
+            elif self.pending.take_from_daemon(line):
                 self.host.to_host += line + b"\n"
             elif not self._greeted:
                 self._greeted = True
@@ -261,7 +263,7 @@ class Front:
         """A note of the daemon to the front: which run a call began, or why the daemon ends."""
         note = json.loads(text)
         if "run" in note:
-            self.pending.noted(note.get("id"), note["run"])
+            self.pending.note_run(note.get("id"), note["run"])
         elif "bye" in note:
             self._resting = bool(note.get("rest"))
             self.dial.leave_start_to(note.get("to"))
@@ -270,12 +272,12 @@ class Front:
 
     def _give_up(self, reason: str) -> int:
         self._trouble = reason
-        message = self._why_none()
+        message = self._no_daemon_reason()
         _complain(message, 1)
         if not self.host.has_ended and select.select([0], [], [], _LAST_REQUESTS_S)[0]:
             self.host.read()
         for line in self.host.lines():
-            self.pending.host_said(line)
+            self.pending.take_from_host(line)
         for answer in self.pending.give_up(message):
             self.host.to_host += answer
         self.host.write_all()

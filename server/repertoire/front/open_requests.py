@@ -61,7 +61,7 @@ class Pending:
         self._ours: set[str] = set()
         self._count = 0
 
-    def host_said(self, line: bytes) -> None:
+    def take_from_host(self, line: bytes) -> None:
         for message in _messages(line):
             method, number = message.get("method"), message.get("id")
             if not isinstance(method, str):
@@ -88,9 +88,9 @@ class Pending:
         elif method == "resources/unsubscribe":
             self._standing.pop(f"resource {params.get('uri')}", None)
 
-    def daemon_said(self, line: bytes) -> bool:
+    def take_from_daemon(self, line: bytes) -> bool:
         """Whether the line is for the host; False for the answer to a request of our own."""
-        number = _answered(line) if self.open or self._ours else None
+        number = _answered_id(line) if self.open or self._ours else None
         if number in self._ours:
             self._ours.discard(str(number))
             return False
@@ -98,7 +98,7 @@ class Pending:
             self.open.pop(number, None)
         return True
 
-    def noted(self, request: object, run: str) -> None:
+    def note_run(self, request: object, run: str) -> None:
         if _is_id(request) and request in self.open:
             self.open[request].run = run
 
@@ -191,7 +191,7 @@ def _messages(line: bytes) -> list[dict[str, Any]]:
     return [message for message in (said if isinstance(said, list) else [said]) if isinstance(message, dict)]
 
 
-def _answered(line: bytes) -> str | int | None:
+def _answered_id(line: bytes) -> str | int | None:
     """The id of the request that this line of the daemon answers; None: it is not an answer."""
     if line.startswith(_NO_ANSWER):
         return None

@@ -175,11 +175,11 @@ def matcher(pattern: str) -> Callable[[str], bool]:
         raise NotPortable(f"more than {_MAX_CHARS} characters")
     javascript = _Reader(pattern, _JAVASCRIPT, r"[^\n\r\u{2028}\u{2029}]", r"(?-u:\b)").whole()
     unicode = _Reader(pattern, _UNICODE, r"[^\n]", r"\b").whole()
-    found = _compiled(javascript), _compiled(unicode)
+    found = _compile(javascript), _compile(unicode)
     return lambda text: all(one(text) for one in found)
 
 
-def _compiled(pattern: str) -> Callable[[str], bool]:
+def _compile(pattern: str) -> Callable[[str], bool]:
     from pydantic_core import SchemaError, SchemaValidator
 
     try:

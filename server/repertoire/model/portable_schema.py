@@ -71,7 +71,7 @@ def portable_input(schema: Mapping[str, Any], taken: Iterable[str] = ()) -> Port
         if key in _WITHIN_ROOT:
             converted.leave_out("", key, "providers take no such keyword in the root")
     if names:
-        root = _renamed(root, names)
+        root = _rename(root, names)
     listed = {"type": "object", "properties": {}, **converted.schema({**root, "type": "object"}, "", 0)}
     return Portable(
         converted.with_definitions(listed), tuple(converted.left_out), {alias: name for name, alias in names.items()}
@@ -117,7 +117,7 @@ class _Conversion:
             self._copy(listed, keyword, value, place, depth)
         self._array(listed, source, place, depth)
         self._object(listed, source, place, depth)
-        return self._widened(listed) if self._is_output else listed
+        return self._widen(listed) if self._is_output else listed
 
     def _copy(self, listed: dict[str, Any], keyword: str, value: Any, place: str, depth: int) -> None:
         """Copy a keyword that depends on no other."""
@@ -153,13 +153,13 @@ class _Conversion:
             listed.setdefault("description", _SAID[value])
 
     def _reference(self, listed: dict[str, Any], value: Any, place: str) -> None:
-        found = self._found(value) if isinstance(value, str) else None
+        found = self._definition_name(value) if isinstance(value, str) else None
         if found is None:
             self.leave_out(place, "$ref", "it does not point into this schema")
         else:
             listed["$ref"] = f"#/$defs/{found}"
 
-    def _found(self, reference: str) -> str | None:
+    def _definition_name(self, reference: str) -> str | None:
         """The name of the definition that a reference becomes; None where it points to nothing."""
         if reference in self._names:
             return self._names[reference]
@@ -271,7 +271,7 @@ class _Conversion:
             listed["patternProperties"] = kept
         return len(kept) == len(patterns)
 
-    def _widened(self, listed: dict[str, Any]) -> dict[str, Any]:
+    def _widen(self, listed: dict[str, Any]) -> dict[str, Any]:
         """Widen the schema of a result: JSON has no NaN and no infinities, so they become null."""
         kinds = listed.get("type")
         if (listed.get("multipleOf") or 1) % 1:  # hosts divide floats, and 0.3 % 0.1 is not 0
@@ -326,7 +326,7 @@ def _plain_name(name: str, used: set[str], fallback: str) -> str:
     return next(one for one in candidates if one not in used)
 
 
-def _renamed(schema: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+def _rename(schema: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     """The root with portable names of its properties. Each description has the own name."""
     renamed = dict(schema)
     renamed["properties"] = {

@@ -86,7 +86,7 @@ def _repair_params(params: dict[str, Any], number: str | int | None) -> None:
         return
     given = params["arguments"]
     if isinstance(given, str):
-        given = _decoded(given)
+        given = _decode(given)
     if given is None or given == [] or given == "":
         del params["arguments"]
     elif isinstance(given, dict):
@@ -112,7 +112,7 @@ def _repair_meta(params: dict[str, Any]) -> None:
         del meta["progressToken"]
 
 
-def _decoded(text: str) -> Any:
+def _decode(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

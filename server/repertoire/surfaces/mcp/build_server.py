@@ -21,7 +21,7 @@ from ..shutdown import Ending
 from .call_tool import NoteOpen, ToolCalls
 from .fixed_tools import fixed_tools
 from .resources import Resources
-from .sdk_adapter import Cancellations, Changes, Context, new_state_key, promise_what_is_kept, seal_request_state, watch
+from .sdk_adapter import Cancellations, Changes, Context, correct_capabilities, new_state_key, seal_request_state, watch
 from .task_notifications import TaskSubscriptions
 from .tasks import Tasks
 from .tool_listings import Listings
@@ -71,7 +71,7 @@ def build_server(
         on_subscriptions_listen=TaskSubscriptions(service, tasks, changes, caller_of),
     )
     tasks.serve(server)
-    promise_what_is_kept(server)
+    correct_capabilities(server)
     seal_request_state(server, state_key or new_state_key(), lambda ctx: caller_of(ctx).principal)
     watch(server, changes.remember)
     watch(server, cancellations.remember)

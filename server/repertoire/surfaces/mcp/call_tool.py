@@ -31,7 +31,7 @@ from .progress import Progress
 from .questions import Questions
 from .sdk_adapter import Cancellations, Context, client_name, is_modern, wants_progress
 from .tasks import GRACE_S, Tasks, declares_tasks
-from .tool_arguments import checked, without_host_arguments
+from .tool_arguments import read_arguments, without_host_arguments
 from .tool_listings import Listing, Listings
 
 logger = logging.getLogger(__name__)
@@ -145,9 +145,9 @@ class ToolCalls:
             )
 
     def _checked(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The arguments of a fixed tool, read and checked."""
+        """The arguments of a fixed tool, read and read_arguments."""
         schema = self._schemas[name]
-        return checked(schema, without_host_arguments(arguments, schema, self._service.dropped_arguments))
+        return read_arguments(schema, without_host_arguments(arguments, schema, self._service.dropped_arguments))
 
     async def _fixed_or_ending(self, caller: Caller, name: str, arguments: dict[str, Any]) -> ToolResult:
         reads = name == "get_run"
@@ -191,7 +191,7 @@ class ToolCalls:
     ) -> ToolResult:
         """Starts a run, or resumes it when the client sends answers to its questions."""
         if params.request_state is not None and is_modern(ctx):
-            return await self._go_on(ctx, caller, params)
+            return await self._resume(ctx, caller, params)
         name = params.name
         if name in FIXED_TOOLS:
             options = self._checked(name, arguments)
@@ -214,19 +214,19 @@ class ToolCalls:
         )  # fmt: skip
         return await self._attend(ctx, caller, stake)
 
-    async def _go_on(self, ctx: Context, caller: Caller, params: types.CallToolRequestParams) -> ToolResult:
+    async def _resume(self, ctx: Context, caller: Caller, params: types.CallToolRequestParams) -> ToolResult:
         """Resume the run of an earlier request with the client's answers."""
         run_id, responses = params.request_state or "", params.input_responses or {}
         listing = None if params.name in FIXED_TOOLS else self._listings.under(caller, params.name)
         run = await self._service.own_run(caller, run_id)
-        waits, complaint = await self._questions.answered(caller, run, responses)
+        waits, complaint = await self._questions.store_answers(caller, run, responses)
         run = await self._service.own_run(caller, run_id)
-        if complaint is not None and (asked := self._questions.requested(ctx, run, complaint)):
+        if complaint is not None and (asked := self._questions.input_required(ctx, run, complaint)):
             return asked
         if not waits:
             return answer_of_run(self._service, run, listing)
         is_stopped = self._service.find(caller, run.workflow).options.disconnect == "cancel"
-        stake = Stake(run_id, self._later(caller, run_id), is_stopped, run.last_event, listing=listing)
+        stake = Stake(run_id, self._wait_for(caller, run_id), is_stopped, run.last_event, listing=listing)
         return await self._attend(ctx, caller, stake)
 
     async def _attend(self, ctx: Context, caller: Caller, stake: Stake) -> ToolResult:
@@ -234,9 +234,9 @@ class ToolCalls:
         note = self._note_soon(ctx, stake)
         try:
             with self._ending.scope() as scope:
-                run, asked = await self._watched(ctx, caller, stake)
+                run, asked = await self._wait_with_progress(ctx, caller, stake)
             if scope.cancelled_caught:
-                return await self._goes_on(caller, stake)
+                return await self._answer_at_shutdown(caller, stake)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 if stake.is_stopped and not self._ending.has_begun and await self._cancellations.wants_stop(ctx):
@@ -250,10 +250,10 @@ class ToolCalls:
         if asked is not None:
             return asked
         if run.status == "working" and declares_tasks(ctx):
-            return await self._tasks.created(caller, run)
+            return await self._tasks.result_of(caller, run)
         return answer_of_run(self._service, run, stake.listing)
 
-    async def _goes_on(self, caller: Caller, stake: Stake) -> ToolResult:
+    async def _answer_at_shutdown(self, caller: Caller, stake: Stake) -> ToolResult:
         """The answer while the server ends: the run as it stands. The run goes on with the next server."""
         self._ending.check()
         run = await self._service.own_run(caller, stake.run_id)
@@ -265,15 +265,15 @@ class ToolCalls:
             return None
         return FrontNote(partial(self._note_open, ctx.request_id, stake.run_id), stake)
 
-    async def _watched(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, ToolResult | None]:
+    async def _wait_with_progress(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, ToolResult | None]:
         """Wait for the run, with progress when the client wants it. A task has none: its statusMessage shows the same."""
         if declares_tasks(ctx) or not wants_progress(ctx):
-            return await self._converse(ctx, caller, stake)
+            return await self._wait_and_ask(ctx, caller, stake)
         progress = Progress(ctx.session.report_progress)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(progress.watch, self._service.follow(stake.run_id, stake.seen, nested=True))
-                run, asked = await self._converse(ctx, caller, stake)
+                run, asked = await self._wait_and_ask(ctx, caller, stake)
                 if run.is_final:
                     with anyio.move_on_after(_LAST_EVENTS_S):
                         await progress.seen.wait()
@@ -283,7 +283,7 @@ class ToolCalls:
         await progress.settle()
         return run, asked
 
-    async def _converse(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, ToolResult | None]:
+    async def _wait_and_ask(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, ToolResult | None]:
         """The run when it has ended or the deadline is over, or the questions for this client. A person's time is not counted."""
         left, wait = GRACE_S if declares_tasks(ctx) else self._deadline_s, stake.wait
         while True:
@@ -295,15 +295,15 @@ class ToolCalls:
             await anyio.sleep(_TOGETHER_S)
             run = await self._service.own_run(caller, stake.run_id)
             if run.status != "input_required":  # it was answered meanwhile
-                wait = self._later(caller, stake.run_id)
+                wait = self._wait_for(caller, stake.run_id)
                 continue
             if is_modern(ctx):
-                return run, self._questions.requested(ctx, run)
+                return run, self._questions.input_required(ctx, run)
             if not await self._questions.elicit(ctx, caller, run):
                 return await self._service.own_run(caller, stake.run_id), None
-            wait = self._later(caller, stake.run_id)
+            wait = self._wait_for(caller, stake.run_id)
 
-    def _later(self, caller: Caller, run_id: str) -> Wait:
+    def _wait_for(self, caller: Caller, run_id: str) -> Wait:
         """A wait for a run that this request did not begin, or that was parked since."""
 
         async def wait(seconds: float) -> Run:

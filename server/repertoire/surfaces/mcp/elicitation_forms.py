@@ -36,7 +36,7 @@ class Form(NamedTuple):
 def form_of(schema: dict[str, Any]) -> Form | None:
     """None: an answer of this kind does not fit into a form."""
     definitions = schema.get("$defs", {})
-    schema = _resolved(schema, definitions)
+    schema = _resolve(schema, definitions)
     if not _SHAPES & schema.keys():
         schema = {"type": "string", **schema}  # any answer is allowed, so text is
     if schema.get("type") != "object":
@@ -55,7 +55,7 @@ def _object(fields: dict[str, Any], required: list[str]) -> dict[str, Any]:
     return {"type": "object", "properties": fields, "required": required}
 
 
-def _resolved(schema: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+def _resolve(schema: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     """The schema without its reference to $defs, and without a `null` beside one other type: an empty field means null."""
     if not isinstance(schema, dict):
         return {}
@@ -66,22 +66,22 @@ def _resolved(schema: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     branches = [branch for branch in schema.get("anyOf", []) if branch != {"type": "null"}]
     if len(branches) == 1:
         rest = {key: value for key, value in schema.items() if key != "anyOf" and (key, value) != ("default", None)}
-        schema = {**_resolved(branches[0], definitions), **rest}
+        schema = {**_resolve(branches[0], definitions), **rest}
     reference = schema.get("$ref", "")
     if reference.startswith("#/$defs/"):
         rest = {key: value for key, value in schema.items() if key != "$ref"}
-        return {**_resolved(definitions.get(reference.removeprefix("#/$defs/"), {}), {}), **rest}
+        return {**_resolve(definitions.get(reference.removeprefix("#/$defs/"), {}), {}), **rest}
     return {**schema}
 
 
 def _field(schema: Any, definitions: dict[str, Any]) -> dict[str, Any] | None:
-    schema = _resolved(schema, definitions)
+    schema = _resolve(schema, definitions)
     said = {key: schema[key] for key in _SAID if key in schema}
     if (choices := _choices(schema, "oneOf")) is not None:
         return {"type": "string", **said, **choices}
     kind = schema.get("type")
     if kind == "array":
-        choices = _choices(_resolved(schema.get("items"), definitions), "anyOf")
+        choices = _choices(_resolve(schema.get("items"), definitions), "anyOf")
         bounds = {key: schema[key] for key in ("minItems", "maxItems") if key in schema}
         return None if choices is None else {"type": "array", "items": {"type": "string", **choices}, **said, **bounds}
     if kind not in _KEPT or "enum" in schema or "const" in schema:  # a form has no choice among numbers

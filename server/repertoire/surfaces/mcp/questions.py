@@ -65,12 +65,12 @@ class Questions:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    def requested(self, ctx: Context, run: Run, complaint: str | None = None) -> ToolResult | None:
+    def input_required(self, ctx: Context, run: Run, complaint: str | None = None) -> ToolResult | None:
         """The InputRequiredResult of 2026-07-28 for the open questions; None when this client cannot show them."""
         requests = input_requests(run, complaint) if can_fill_forms(ctx) else None
         return {"resultType": "input_required", "inputRequests": requests, "requestState": run.id} if requests else None
 
-    async def answered(self, caller: Caller, run: Run, responses: dict[str, Any]) -> tuple[bool, str | None]:
+    async def store_answers(self, caller: Caller, run: Run, responses: dict[str, Any]) -> tuple[bool, str | None]:
         """Store the answers of a repeated call. Returns whether to keep waiting for the run, and why an answer was refused."""
         answers, declined = given_answers(run, responses)
         try:

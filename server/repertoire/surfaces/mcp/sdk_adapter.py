@@ -172,7 +172,7 @@ async def tell_of_task(ctx: Context, task: dict[str, Any]) -> None:
     await ctx.session.send_notification(notification, ctx.request_id)  # type: ignore[arg-type]  # not in the SDK's union
 
 
-def listened(params: types.SubscriptionsListenRequestParams, kind: str) -> list[str]:
+def subscribed_names(params: types.SubscriptionsListenRequestParams, kind: str) -> list[str]:
     """The names in a subscription's filter under an extension's key."""
     named = (params.notifications.model_extra or {}).get(kind)
     return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
@@ -252,7 +252,7 @@ def watch(server: Server[Any], observe: Callable[[Context], None]) -> None:
     server.middleware.append(middleware)
 
 
-def promise_what_is_kept(server: Server[Any]) -> None:
+def correct_capabilities(server: Server[Any]) -> None:
     """Promise notifications for the lists of tools and resources, in both revisions. The prompts never change, and a single resource
     can be subscribed to only with a handler for it. The SDK would promise both on 2026-07-28, because list changes can be listened to."""
     derived = server.get_capabilities

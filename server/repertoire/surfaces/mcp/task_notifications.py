@@ -18,7 +18,7 @@ from ...errors import RepertoireError
 from ...model.lifecycle import FINAL
 from ...model.session import Caller
 from ...service import Service
-from .sdk_adapter import Acknowledging, Changes, Context, listened, tell_of_task
+from .sdk_adapter import Acknowledging, Changes, Context, subscribed_names, tell_of_task
 from .tasks import Tasks, require_tasks
 
 _APART_S: Final = 0.2
@@ -42,12 +42,12 @@ class TaskSubscriptions:
     async def __call__(
         self, ctx: Context, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
-        wanted = listened(params, "taskIds")
+        wanted = subscribed_names(params, "taskIds")
         if not wanted:
             return await self._changes.listen(ctx, params)
         require_tasks(ctx)
         caller = self._caller_of(ctx)
-        known = await self._known(caller, wanted)
+        known = await self._find_tasks(caller, wanted)
         session = Acknowledging(ctx.session, {"taskIds": known})
         async with anyio.create_task_group() as group:
             for run_id in known:
@@ -56,7 +56,7 @@ class TaskSubscriptions:
             group.cancel_scope.cancel()
         return result
 
-    async def _known(self, caller: Caller, wanted: list[str]) -> list[str]:
+    async def _find_tasks(self, caller: Caller, wanted: list[str]) -> list[str]:
         """The tasks that exist and belong to the caller: the acknowledgement leaves out the others."""
         if len(wanted) > _MAX_TASKS:
             raise MCPError(code=types.INVALID_PARAMS, message=f"At most {_MAX_TASKS} taskIds in one subscription.")
@@ -69,7 +69,7 @@ class TaskSubscriptions:
         return known
 
     async def _tell(self, ctx: Context, caller: Caller, run_id: str, acknowledged: anyio.Event) -> None:
-        """Send the task as it stands, because it may have changed before the client listened. Then send every change."""
+        """Send the task as it stands, because it may have changed before the client subscribed_names. Then send every change."""
         await acknowledged.wait()
         news = anyio.Event()
 
@@ -86,7 +86,7 @@ class TaskSubscriptions:
             told: dict[str, Any] = {}
             while True:
                 last = ended.is_set()
-                task = await self._tasks.detailed(ctx, caller, run_id)
+                task = await self._tasks.details(ctx, caller, run_id)
                 if _visible(task) != _visible(told):
                     await tell_of_task(ctx, task)
                     told = task

@@ -61,11 +61,11 @@ class Tasks:
         server.add_request_handler("tasks/update", UpdateParams, self.update)
         server.add_request_handler("tasks/cancel", TaskParams, self.cancel)
 
-    async def created(self, caller: Caller, run: Run) -> ToolResult:
+    async def result_of(self, caller: Caller, run: Run) -> ToolResult:
         """The CreateTaskResult of a run that goes on."""
         return {"resultType": "task", **_task(*await self._look(caller, run.id))}
 
-    async def detailed(self, ctx: Context, caller: Caller, run_id: str) -> dict[str, Any]:
+    async def details(self, ctx: Context, caller: Caller, run_id: str) -> dict[str, Any]:
         """The task with the call's result or the run's questions, by its status. Raises RepertoireError."""
         run, events = await self._look(caller, run_id)
         task = _task(run, events)
@@ -79,15 +79,15 @@ class Tasks:
         return task
 
     async def get(self, ctx: Context, params: TaskParams) -> ToolResult:
-        caller = self._admitted(ctx, params)
+        caller = self._check_request(ctx, params)
         try:
-            return {"resultType": "complete", **await self.detailed(ctx, caller, params.task_id)}
+            return {"resultType": "complete", **await self.details(ctx, caller, params.task_id)}
         except RepertoireError as error:
             raise _unknown(error) from error
 
     async def update(self, ctx: Context, params: UpdateParams) -> ToolResult:
         """Store answers to open questions. Anything else is ignored, also a refusal: the question stays open."""
-        caller = self._admitted(ctx, params)
+        caller = self._check_request(ctx, params)
         try:
             run = await self._service.own_run(caller, params.task_id)
             answers, _ = given_answers(run, {key: _response(value) for key, value in params.input_responses.items()})
@@ -100,14 +100,14 @@ class Tasks:
         return _ACKNOWLEDGED
 
     async def cancel(self, ctx: Context, params: TaskParams) -> ToolResult:
-        caller = self._admitted(ctx, params)
+        caller = self._check_request(ctx, params)
         try:
             await self._service.cancel(caller, params.task_id)
         except RepertoireError as error:
             raise _unknown(error) from error
         return _ACKNOWLEDGED
 
-    def _admitted(self, ctx: Context, params: TaskParams) -> Caller:
+    def _check_request(self, ctx: Context, params: TaskParams) -> Caller:
         if not is_modern(ctx):
             raise MCPError(code=types.METHOD_NOT_FOUND, message="Method not found", data=ctx.method)
         check_name_header(ctx, params.task_id)

@@ -1,4 +1,4 @@
-"""Tool arguments: `checked` reads a fixed tool's arguments and checks them against its small schema; used by call_tool.py.
+"""Tool arguments: `read_arguments` reads a fixed tool's arguments and checks them against its small schema; used by call_tool.py.
 
 They are read by the rules of workflows (signature/lenient_arguments.py): text is read as JSON where no text is allowed, null means left
 out, `[]` means an empty object, and pydantic reads numbers and booleans. A full JSON Schema validator would cost more than it finds.
@@ -26,7 +26,7 @@ _SCALARS: Final = {
 _SHOWN_CHARS: Final = 100
 
 
-def checked(schema: Mapping[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
+def read_arguments(schema: Mapping[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments, read as the fixed tool's schema means them, without nulls. Raises BadArguments naming each problem."""
     properties: dict[str, Any] = schema["properties"]
     arguments = {key: _read(value, properties.get(key, {})) for key, value in arguments.items()}
@@ -65,7 +65,7 @@ def _read(value: Any, schema: dict[str, Any]) -> Any:
     branches = _branches(schema)
     wanted = {branch.get("type", "string") for branch in branches}
     if isinstance(value, str) and "string" not in wanted:
-        value = _decoded(value)
+        value = _decode(value)
     if value == [] and "object" in wanted and "array" not in wanted:
         value = {}
     if isinstance(value, dict):
@@ -104,7 +104,7 @@ def _takes_null(schema: dict[str, Any]) -> bool:
     return any(branch.get("type") == "null" for branch in _branches(schema))
 
 
-def _decoded(text: str) -> Any:
+def _decode(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
