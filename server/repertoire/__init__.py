@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # type checkers know the name; importing typing would cost more than all other imports of the front
+TYPE_CHECKING = (
+    False  # type checkers know the name; importing typing would cost more than all other imports of the front
+)
 if TYPE_CHECKING:
     from typing import Any
 

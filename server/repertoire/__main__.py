@@ -1,4 +1,7 @@
-"""`repertoire` and `python -m repertoire`: a plain `serve` is the front, everything else the command line with all its imports."""
+"""Entry point of `repertoire` and `python -m repertoire`: a plain `serve` is the front, every other command is the command line.
+
+The front's imports are few, so it starts fast. The command line is imported only when it is needed.
+"""
 
 from __future__ import annotations
 

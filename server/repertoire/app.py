@@ -1,7 +1,7 @@
-"""The app: the one place that builds parts from Settings and hands them to those who need them.
+"""App: `open_app` opens a home and builds its parts from Settings; used by the daemon, the command line and HTTP.
 
-Nothing lives in a module-level dictionary, so two apps fit into one process. The MCP SDK (half a second) is imported with the
-first MCP connection, not here: a one-shot command never needs it.
+No state lives in a module, so two apps fit into one process. The MCP SDK takes half a second to import. It is imported with the first
+MCP connection and not here: a short command never needs it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ import anyio
 import msgspec
 
 from . import home as homes
+from .daemon.greeting import Hello
 from .daemon.home_lock import Owner
+from .daemon.lifetime import End
 from .daemon.line_channel import LineChannel
-from .daemon.server import End, Hello, serve_home, set_on_signal
+from .daemon.server import serve_home, set_on_signal
 from .encoder.models import candidates
 from .engine.child_runs import Children
 from .engine.long_waits import Waits
@@ -52,11 +54,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FIRST_SCAN_S = 3.0
-"""How long a connection's first answer waits for folders that were never read before: some hosts give a server five seconds in all."""
+"""A connection's first answer waits this long for folders that were never read before. Some hosts give a server only five seconds."""
 
 
 class App:
-    """A running home: what the daemon's socket, the command line and HTTP are doors of."""
+    """An open home. The daemon's socket, the command line and HTTP call it."""
 
     def __init__(self, settings: Settings, service: Service, runner: Runner, recovery: Recovery, store: Store) -> None:
         self._recovery = recovery
@@ -68,7 +70,7 @@ class App:
         self._changes: Changes | None = None
         self._connections = count()
         self.open_verbs = 0
-        """Of the command line: whoever sent one waits for its answer."""
+        """Commands of the command line that are not answered yet."""
 
     @property
     def wanted_env(self) -> tuple[str, ...]:
@@ -93,12 +95,12 @@ class App:
 
     @property
     def changes(self) -> Changes:
-        """Word of a changed tool list to every MCP client; made with the first of them."""
+        """Notifies every MCP client of a changed tool list; made with the first of them."""
         if self._changes is None:
             from .surfaces.mcp.sdk_adapter import Changes
 
-            # The SDK is loaded and stays, and a list of a thousand tools is a hundred thousand objects for a moment: the collector,
-            # left at its defaults, would be half of the time that such an answer takes.
+            # The SDK stays loaded, and a list of a thousand tools makes a hundred thousand short-lived objects. With its default
+            # thresholds the garbage collector would take half of the time of such an answer.
             gc.freeze()
             gc.set_threshold(20_000, 20, 20)
             self._changes = Changes()
@@ -107,30 +109,35 @@ class App:
 
     @cached_property
     def state_key(self) -> bytes:
-        """For `build_server`: what clients bring back with their answers is still good after a restart."""
+        """For `build_server`: the sealed state that clients return with their answers is still valid after a restart."""
         from .surfaces.mcp.state_key import state_key
 
         return state_key(self.settings.home)
 
     async def settled(self, caller: Caller) -> None:
-        """Wait a moment for the caller's folders, where they were never read before."""
+        """Wait a moment for the caller's folders, when they were never read before."""
         await self.service.settled(caller, _FIRST_SCAN_S)
 
     async def serve_mcp(self, hello: Hello, lines: LineChannel) -> None:
-        """One MCP connection of a front; returns at its end of input. Runs that are going on then go on."""
+        """Serve one MCP connection of a front; returns at its end of input. Its running runs keep running."""
         from .surfaces.mcp import build_server
         from .surfaces.mcp.stdio_framing import serve_lines
 
         caller = msgspec.structs.replace(caller_of(hello), lane=f"line {next(self._connections)}")
         server = build_server(
-            self.service, self.settings.limits, self.changes, lambda ctx: caller,
-            note_open=lines.note_open, state_key=self.state_key, ending=self.ending,
-        )  # fmt: skip
+            self.service,
+            self.settings.limits,
+            self.changes,
+            lambda ctx: caller,
+            note_open=lines.note_open,
+            state_key=self.state_key,
+            ending=self.ending,
+        )
         await self.settled(caller)
         await serve_lines(server, lines, self.ending, to_front=True)
 
     async def serve_stdio(self, session: str) -> None:
-        """MCP on this process's own stdin and stdout."""
+        """Serve MCP on this process's own stdin and stdout."""
         from .surfaces.mcp import build_server
         from .surfaces.mcp.stdio import stdio_lines
         from .surfaces.mcp.stdio_framing import serve_lines
@@ -139,9 +146,13 @@ class App:
             session_name=session, roots=self.settings.roots, env=self.settings.own_env(), cwd=os.getcwd(), lane="stdio"
         )
         server = build_server(
-            self.service, self.settings.limits, self.changes, lambda ctx: caller, state_key=self.state_key,
+            self.service,
+            self.settings.limits,
+            self.changes,
+            lambda ctx: caller,
+            state_key=self.state_key,
             ending=self.ending,
-        )  # fmt: skip
+        )
         await self.settled(caller)
         with stdio_lines() as lines:
             await serve_lines(server, lines, self.ending)
@@ -156,7 +167,7 @@ class App:
             self.open_verbs -= 1
 
     async def serve(self, owner: Owner, *, idle_exit_s: float | None = None, stop: anyio.Event | None = None) -> End:
-        """Let everybody in through the home's socket until SIGTERM, SIGINT, `stop`, or the daemon's own reasons to end."""
+        """Serve the home's socket until SIGTERM, SIGINT, `stop`, or the daemon's own reasons to end."""
         end = stop or anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(set_on_signal, end)
@@ -167,9 +178,9 @@ class App:
 
 @asynccontextmanager
 async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | None = None) -> AsyncIterator[App]:
-    """Open the home. The caller owns it (`owner.Owner`): what an earlier owner left unfinished goes on here.
+    """Open the home. The caller owns it (`home_lock.Owner`): runs that an earlier owner left unfinished go on here.
 
-    `watch`: follow changes of workflow files and delete old runs; a one-shot command has no time for them. `clock`: the machine's.
+    `watch`: follow changes of workflow files and delete old runs; a short command does neither. `clock`: None for the machine's.
     """
     home = homes.make_home(settings.home)
     own_folder = os.path.join(home, "workflows")
@@ -220,7 +231,7 @@ def caller_of(hello: Hello) -> Caller:
 
 
 def ready_folder() -> str | None:
-    """The workflows that come with the product: in the package, or beside `server/` in a checkout."""
+    """The folder of the ready workflows: in the installed package, or beside `server/` in a checkout."""
     packaged = resources.files("repertoire") / "ready"
     beside = Path(__file__).resolve().parents[2] / "workflows"
     for folder in (packaged, beside):
@@ -230,7 +241,7 @@ def ready_folder() -> str | None:
 
 
 def run_daemon(home: str, *, config: str | None = None) -> None:
-    """The daemon of a home, until it is idle, stopped or handed over. Raises HomeInUse."""
+    """Be the daemon of a home until it is idle, stopped or handed over. Raises HomeInUse."""
     settings = load(home=home, config=config)
 
     async def main() -> None:
@@ -243,6 +254,6 @@ def run_daemon(home: str, *, config: str | None = None) -> None:
 
 
 def check_home(end: End, settings: Settings) -> None:
-    """Raises StorageError where the server has ended because its home is gone. Called when all is closed."""
+    """Raises StorageError when the server has ended because its home is gone. Called after everything is closed."""
     if end == "lost":
         raise lost_home(settings.home)

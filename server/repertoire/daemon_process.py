@@ -1,6 +1,6 @@
-"""The daemon's process: `python -m repertoire.daemon_process --home DIR [--config FILE]`; started by a front.
+"""Daemon process: `python -m repertoire.daemon_process --home DIR [--config FILE]`; started by a front.
 
-Why it could not start is also told through a pipe where the front has given one: on a full disk the log says nothing.
+When it cannot start, it logs the reason and also writes it to a pipe of the front, if there is one: on a full disk the log stays empty.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from repertoire.errors import RepertoireError, cause_of
 from repertoire.home import REPORT_FD, advice
 
 _REPORT_BYTES: Final = 4096
-"""What a pipe takes at once without blocking."""
+"""A pipe takes this many bytes at once without blocking."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,16 +38,15 @@ def main(argv: list[str] | None = None) -> int:
         cause = cause_of(error)
         if not isinstance(cause, (RepertoireError, OSError)):
             raise
-        # Something is wrong with the home: the front shows this line to the host.
-        told = f"{cause} {getattr(cause, 'hint', None) or advice(cause)}".strip()
-        logging.getLogger("repertoire.daemon").error("%s", told)
-        _report(pipe, told)
+        reason = f"{cause} {getattr(cause, 'hint', None) or advice(cause)}".strip()
+        logging.getLogger("repertoire.daemon").error("%s", reason)
+        _report(pipe, reason)  # the front shows it to the host
         return 1
     return 0
 
 
 def _front_pipe() -> int:
-    """The descriptor that the front has given, kept from every child; -1: none."""
+    """The descriptor that the front gave us, closed in every child; -1: none."""
     number = os.environ.pop(REPORT_FD, "")
     if not number.isdigit():
         return -1
@@ -57,10 +56,10 @@ def _front_pipe() -> int:
     return -1
 
 
-def _report(pipe: int, told: str) -> None:
+def _report(pipe: int, reason: str) -> None:
     if pipe >= 0:
         with contextlib.suppress(OSError):  # the front has gone
-            os.write(pipe, told.encode(errors="replace")[:_REPORT_BYTES])
+            os.write(pipe, reason.encode(errors="replace")[:_REPORT_BYTES])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Errors that reach a caller: each has a stable code, a sentence, and a hint that says what to do next.
+"""Errors that reach a caller: each has a stable code (fault_codes.py), a sentence, and a hint that says what to do next.
 
-Raised anywhere below the surfaces, which turn them into a tool error, an HTTP body or a line on the terminal. What is not one
-of these is a fault of ours: it is logged with its traceback and the caller hears only that.
+Raised anywhere below the surfaces, which turn them into a tool error, an HTTP body or a line on the terminal. Any other exception is a
+defect of Repertoire: it is logged with its traceback, and the caller hears only that.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 
 class RepertoireError(Exception):
-    """Base of all. `code` never changes once released; `message` and `hint` are sentences a model can act on."""
+    """The base class. `code` never changes once released. `message` and `hint` are sentences that a model can act on."""
 
     code: ClassVar[str] = "error"
 
@@ -28,7 +28,7 @@ class UnknownWorkflow(RepertoireError):
 
 
 class UnknownRun(RepertoireError):
-    """No run of that id, or it belongs to another principal: the two are not told apart."""
+    """There is no run of that id, or it belongs to another principal: the error is the same for both."""
 
     code = "unknown_run"
 
@@ -40,13 +40,13 @@ class UnknownSession(RepertoireError):
 
 
 class BadArguments(RepertoireError):
-    """The arguments do not have the shape the tool takes; nothing was run."""
+    """The arguments do not fit the tool; nothing was run."""
 
     code = "invalid_arguments"
 
 
 class Refused(RepertoireError):
-    """A source that cannot be published. `details` are JSON values that whoever corrects it needs besides."""
+    """A source cannot be published. `details` are further JSON values for the author who corrects it."""
 
     code = "refused"
 
@@ -76,7 +76,7 @@ class NotDeletable(RepertoireError):
 
 
 class Busy(RepertoireError):
-    """Too many runs wait already; `retry_after_s` is a guess at when a place is free."""
+    """Too many runs wait already. `retry_after_s` is an estimate of when a worker is free."""
 
     code = "busy"
 
@@ -86,19 +86,19 @@ class Busy(RepertoireError):
 
 
 class Expired(RepertoireError):
-    """A question that nobody has answered in time."""
+    """Nobody answered a question in time."""
 
     code = "expired"
 
 
 class OverBudget(RepertoireError):
-    """The run has used what it may use."""
+    """The run has used up its budget."""
 
     code = "over_budget"
 
 
 class LostClaim(RepertoireError):
-    """Another process has taken this run over: what this one was about to write is discarded."""
+    """Another process has taken this run over. The write of this process is discarded."""
 
     code = "lost_claim"
 
@@ -122,13 +122,13 @@ class StorageError(RepertoireError):
 
 
 class BadSettings(RepertoireError):
-    """A flag, variable or configuration file that cannot be used."""
+    """A flag, variable or configuration file cannot be used."""
 
     code = "bad_settings"
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """Task groups wrap what went wrong; where that is one thing, it is this one."""
+    """The one error inside the groups that task groups wrap around it; a group of several stays."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error

@@ -1,6 +1,6 @@
-"""Where things are: the home folder, its files, and the socket of the daemon that owns it.
+"""Home: the paths of a home's files and of its daemon's socket, and advice for errors of the disk; used everywhere.
 
-Standard library only and imported by the front, so it must stay light: no pathlib, no tempfile.
+Standard library only. The front imports it, so it must stay light: no pathlib, no tempfile.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import sys
 
 REPORT_FD = "REPERTOIRE_REPORT_FD"
-"""In the environment of a daemon that a front starts: the descriptor on which it tells why it cannot."""
+"""A variable in the environment of a daemon that a front starts: the descriptor to which it writes why it cannot start."""
 
 _SOCKET_PATH_MAX = 100
 """Bytes. Linux allows 108 and macOS 104 in a Unix socket's address."""
@@ -30,7 +30,7 @@ _ADVICE = {
 
 
 class At:
-    """An OSError out of the block names this path: writing and binding raise ones that name none."""
+    """Gives an OSError of the `with` block this path: errors of writing and binding name none."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -44,17 +44,17 @@ class At:
 
 
 def advice(error: BaseException) -> str:
-    """What to do about an OSError, where that is known; else ""."""
+    """A sentence that says what to do about an OSError; "" where that is unknown."""
     return _ADVICE.get(error.errno or 0, "") if isinstance(error, OSError) else ""
 
 
-def told(error: OSError) -> str:
-    """Error and advice, for whoever has to mend it."""
+def message_of(error: OSError) -> str:
+    """The error with its advice."""
     return f"{error}. {advice(error)}".strip()
 
 
 def default_home() -> str:
-    """The platform's folder for user data, as `platformdirs` would name it; $REPERTOIRE_HOME wins."""
+    """$REPERTOIRE_HOME, else the platform's folder for user data, as `platformdirs` would name it."""
     if chosen := os.environ.get("REPERTOIRE_HOME"):
         return os.path.abspath(os.path.expanduser(chosen))
     if sys.platform == "darwin":
@@ -67,7 +67,7 @@ def default_home() -> str:
 
 
 def make_home(home: str) -> str:
-    """Create the home readable by this user only, and give back its real path. An existing one of ours is tightened."""
+    """Create the home, readable by this user only, and return its real path. An existing home of ours is made private too."""
     os.makedirs(home, mode=0o700, exist_ok=True)
     real = os.path.realpath(home)
     found = os.stat(real)
@@ -77,7 +77,7 @@ def make_home(home: str) -> str:
 
 
 def socket_path(home: str) -> str:
-    """The daemon's socket: in the home, or in a private folder of its own where the home's path is too long for one.
+    """The daemon's socket: in the home, or in a private folder of its own when the home's path is too long for a socket.
 
     That folder does not depend on XDG_RUNTIME_DIR: two hosts with different environments must find the same daemon.
     """
@@ -91,9 +91,9 @@ def socket_path(home: str) -> str:
 
 
 def make_socket_folder(home: str) -> None:
-    """Create the socket's folder, where it is not the home. Raises PermissionError when another user could have put it.
+    """Create the socket's folder, when it is not the home. Raises PermissionError when another user could have made it.
 
-    Everyone may write to /tmp, so a folder that is not ours and ours alone could hold somebody else's "daemon".
+    Everyone may write to /tmp. So a folder that others can write to could hold another user's "daemon".
     """
     folder = os.path.dirname(socket_path(home))
     if folder == home:
@@ -105,12 +105,12 @@ def make_socket_folder(home: str) -> None:
 
 
 def lock_path(home: str) -> str:
-    """Held for life by the one process that owns the home."""
+    """The one process that owns the home holds this lock until it ends."""
     return os.path.join(home, "owner.lock")
 
 
 def is_owned(home: str) -> bool:
-    """Whether a live process owns the home. Taking the lock is the only way to ask, so owners try more than once."""
+    """Whether a live process owns the home. The only way to ask is to take the lock, so owners try more than once."""
     import fcntl
 
     fd = os.open(lock_path(home), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -124,7 +124,7 @@ def is_owned(home: str) -> bool:
 
 
 def start_lock_path(home: str) -> str:
-    """Held by the front that is starting a daemon, so that ten fronts start one."""
+    """The front that starts a daemon holds this lock, so that ten fronts start one daemon."""
     return os.path.join(home, "start.lock")
 
 
@@ -143,7 +143,7 @@ def log_path(home: str) -> str:
 
 
 def scratch_path(home: str) -> str:
-    """The working folders of runs; whatever is in it when the home is opened is left over."""
+    """The working folders of runs. Anything in it when the home is opened is left over from before."""
     return os.path.join(home, "scratch")
 
 

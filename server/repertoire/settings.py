@@ -1,6 +1,6 @@
-"""Settings: flags over REPERTOIRE_* variables over a TOML file, read once into one frozen value.
+"""Settings: `load` reads flags, REPERTOIRE_* variables and a TOML file (in this order) into one frozen value; used by app and cli.
 
-`app` reads them and hands parts to those who need them; nothing else looks at the environment.
+The app passes the parts that need settings what they need. No other module reads the environment for settings.
 """
 
 from __future__ import annotations
@@ -17,9 +17,16 @@ from .errors import BadSettings
 from .home import default_home
 
 HOST_ARGUMENTS: Final = (
-    "_", "_meta", "toolCallId", "sessionId", "chatInput", "security_context", "_sessionID", "_tool_context",
-)  # fmt: skip
-"""What known hosts add: VS Code, n8n, SiYuan, HolmesGPT. Not n8n's `action` and `tool`: these are words that a model means something by."""
+    "_",
+    "_meta",
+    "toolCallId",
+    "sessionId",
+    "chatInput",
+    "security_context",
+    "_sessionID",
+    "_tool_context",
+)
+"""Arguments that known hosts add: VS Code, n8n, SiYuan, HolmesGPT. Not n8n's `action` and `tool`: a model may mean something by them."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,28 +35,28 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     inline_deadline_s: float = 45.0
     """A call is answered `working` after this: below the 60 s where many MCP clients give up."""
     run_timeout_s: float = 300.0
-    """Wall time in which a run may hold a worker, unless the workflow says otherwise."""
+    """Wall time for which a run may hold a worker, unless the workflow declares another."""
     worker_memory_mb: int = 1024
     """Address space of a worker that runs code created through a tool. 0: no limit."""
     worker_open_files: int = 1024
-    """Files and sockets that a worker with such code may have open at once: what a shell allows on most systems. 0: no limit."""
+    """Files and sockets that a worker with such code may have open at once: the default of most shells. 0: no limit."""
     worker_file_mb: int = 1024
-    """The largest file that such code may write: a loop without end must not fill the disk. 0: no limit."""
+    """The largest file that such code may write: an endless loop must not fill the disk. 0: no limit."""
     workers: int = 0
-    """Runs that may hold a worker at once. 0: one per core, but at least four: most bodies wait for others more than they compute,
-    and on two cores two long runs must not hold up every other caller."""
+    """Runs that may hold a worker at once. 0: one per core, but at least four. Most bodies wait more than they compute, and on two
+    cores two long runs must not hold up every other caller."""
     max_queued: int = 1000
     """Runs that may wait for a worker before a call is refused with `busy`."""
     max_listed_tools: int = 40
-    """Tools in tools/list, the fixed ones included: Cursor takes no more, and models choose badly among more."""
+    """Tools in tools/list, with the fixed ones: Cursor takes no more, and models choose badly among more."""
     page_size: int = 1000
     """Tools in one page of tools/list: about 360 KB of JSON."""
     inspect_timeout_s: float = 10.0
-    """Loading a module to read its schema: more than any honest import, less than a caller's patience."""
+    """Loading a module to read its schema: longer than any usual import, shorter than a caller waits."""
     examples_timeout_s: float = 30.0
-    """All examples of one version together: whoever publishes waits for them."""
+    """All examples of one version together: the caller who publishes waits for them."""
     max_source_bytes: int = 256 * 1024
-    """A workflow's source; beyond it, a package to import is the better form."""
+    """A workflow's source. For more code, a package to import is the better form."""
     max_bundle_bytes: int = 1024 * 1024
     """All modules together that a file imports from its own folder."""
     max_arguments_bytes: int = 8 * 1024 * 1024
@@ -57,47 +64,48 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_result_bytes: int = 16 * 1024 * 1024
     """Result of one run, as JSON."""
     inline_result_chars: int = 40_000
-    """A longer result is paged: Claude Code puts results of 25,000 tokens or 50,000 characters away into a file."""
+    """A longer result is paged: Claude Code moves results of 25,000 tokens or 50,000 characters into a file."""
     max_event_bytes: int = 64 * 1024
     """One event's message."""
     max_events: int = 10_000
-    """Events recorded of one run: nobody reads more, and they would fill the disk. The run goes on without further ones."""
+    """Events that are recorded of one run: nobody reads more, and more would fill the disk. The run goes on without recording them."""
     max_items: int = 10_000
-    """Values that a run yields and that are its result: more belong into a file, or into pages."""
+    """Values that a run yields as its result: more belong in a file, or in pages."""
     session_ttl_s: float = 90 * 24 * 3600.0
     """A session unused for this long has expired."""
     max_calls: int = 100_000
-    """Calls through doors of one run with all that are below it: a replay of so many takes some seconds."""
+    """Calls through doors of one run and all runs below it: a replay of this many takes some seconds."""
     max_record_bytes: int = 4 * 1024 * 1024
-    """A step's recorded result, as JSON. Larger data belongs into a file, and its path into the result."""
+    """A step's recorded result, as JSON. Larger data belongs in a file, and its path in the result."""
     max_journal_bytes: int = 256 * 1024 * 1024
-    """All that is recorded of one run between two restarts."""
+    """Everything that is recorded of one run between two restarts."""
     max_fan_out: int = 1_000
-    """Calls through doors that are open at once in one such tree."""
+    """Calls through doors that are open at once in one tree of runs."""
     max_depth: int = 16
-    """Runs above each other: a recursion that goes deeper has most likely no end."""
+    """Depth of a tree of runs: a deeper recursion most likely never ends."""
     max_tokens: int = 2_000_000
     """Model tokens of one tree of runs."""
     max_deaths: int = 3
-    """A run whose worker died is begun again so often with nothing recorded in between; the next death is its end."""
+    """A run whose worker died is begun again this many times when nothing was recorded in between. After the next death it fails."""
     max_server_deaths: int = 10
-    """The same for servers that die while it holds a worker. Who of those that did was the cause nobody knows, so this is more patient."""
+    """The same for servers that die while the run holds a worker. Several runs may have been active, and we cannot tell which one killed
+    the server. So this limit is higher."""
     question_ttl_s: float = 7 * 24 * 3600.0
-    """A question that says nothing else expires after this."""
+    """A question without `expires_s` of its own expires after this."""
     idempotency_ttl_s: float = 24 * 3600.0
-    """For so long the same idempotency key means the same run."""
+    """For this long the same idempotency key means the same run."""
     keep_runs_s: float = 90 * 24 * 3600.0
-    """Runs that ended longer ago are deleted: as long as an unused session lives, which is what they would be asked for with. 0: kept."""
+    """Runs that ended longer ago are deleted. It equals `session_ttl_s`, since a caller asks for a run with its session. 0: all are kept."""
     keep_runs: int = 0
-    """Ended runs beyond this number are deleted, the oldest first. 0: no bound, since how much room a run takes (a kilobyte or a
-    hundred megabytes) is not ours to know, and a fresh record must not go because a busy hour came after it."""
+    """Ended runs beyond this number are deleted, the oldest first. 0: no bound. A run takes a kilobyte or a hundred megabytes, which we
+    cannot know, and a busy hour must not delete fresh runs."""
     max_http_sessions: int = 1000
-    """Sessions of earlier protocol revisions over HTTP: each costs 40 KB, and clients come and go without a word. Of more, the one that
-    was idle for longest goes; its client opens another."""
+    """Sessions of earlier protocol revisions over HTTP: each costs 40 KB, and clients leave without notice. Beyond this number, the one
+    that was idle for longest is closed; its client opens another."""
     idle_exit_s: float = 900.0
     """A daemon without a connection and without a live run ends after this."""
     encoder_idle_s: float = 600.0
-    """The encoder, half a gigabyte of memory, ends when nobody has searched for so long."""
+    """The encoder takes half a gigabyte of memory. It ends when nobody has searched for this long."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,34 +118,34 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     authoring: Literal["open", "off"] = "open"
     """`off`: create_workflow, publish_workflow and delete_workflow are refused."""
     publish_requires: Literal["nothing", "examples", "approval"] = "nothing"
-    """Of what is created through a tool: `examples` publishes only what has some, `approval` only what a person asks for at the command
-    line; until then nothing of it is run."""
+    """For workflows that are created through a tool. `examples`: only those with examples are published. `approval`: only those that a
+    person publishes at the command line; until then nothing of them is run."""
     worker_env: tuple[str, ...] = ()
-    """Names of environment variables that bodies may see; PATH, HOME, LANG, TZ and the like are always there. Their values are those
-    of whoever calls: a host's own environment, or this server's over HTTP."""
+    """Names of environment variables that bodies may see; PATH, HOME, LANG, TZ and the like are always there. Their values are the
+    caller's: from the host's own environment, or this server's over HTTP."""
     prefer_installed: bool = False
-    """`import agno`, `buddy` and `pyflue` in workflows give the installed packages where there are such, not Repertoire's own names."""
+    """`import agno`, `buddy` and `pyflue` in workflows import the installed packages, where there are any, not Repertoire's stand-ins."""
     dropped_arguments: tuple[str, ...] = HOST_ARGUMENTS
-    """Arguments that hosts add to a call of their own accord: dropped wherever the tool itself has no such parameter."""
+    """Arguments that hosts add to a call: dropped where the tool itself has no such parameter."""
     search_model: str = ""
     """A folder, or a name at the hub, of the sentence-transformers model for search; "off": by words only. Empty: all-MiniLM-L6-v2,
     from an installed package or the hub's cache."""
     model_download: bool = False
-    """The model may be fetched from the hub where it is nowhere on this machine."""
+    """The model may be downloaded from the hub when it is not on this machine."""
     limits: Limits = Limits()
 
     @property
     def caller_env(self) -> tuple[str, ...]:
-        """Names of the variables that are the caller's: `worker_env`, and what the times mean that a body says."""
+        """Names of the variables that come from the caller: `worker_env`, and TZ, which gives a body's times their zone."""
         return tuple(dict.fromkeys((*self.worker_env, "TZ")))
 
     def own_env(self) -> dict[str, str]:
-        """What bodies may see of this process's own environment."""
+        """The variables of this process's own environment that bodies may see."""
         return {name: os.environ[name] for name in self.caller_env if name in os.environ}
 
 
 _LISTS: Final = ("worker_env", "dropped_arguments")
-"""In the environment their items are separated by commas."""
+"""Settings whose items are separated by commas in the environment."""
 
 
 def load(

@@ -33,7 +33,7 @@ HEAVY = (
 async def test_a_daemon_that_has_served_a_client_holds_nothing_heavy(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with (tmp_path / "imports").open("w") as imports:
-        command = [sys.executable, "-P", "-X", "importtime", "-m", "repertoire.daemon", "--home", str(home)]
+        command = [sys.executable, "-P", "-X", "importtime", "-m", "repertoire.daemon_process", "--home", str(home)]
         daemon = subprocess.Popen(command, stderr=imports, stdin=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 20
@@ -67,8 +67,10 @@ def test_the_front_imports_nothing_but_a_few_of_the_standard_library(tmp_path: P
         "repertoire",
         "repertoire.front",
         "repertoire.front.connect",
+        "repertoire.front.host_pipe",
         "repertoire.front.installed_version",
         "repertoire.front.open_requests",
+        "repertoire.front.options",
         "repertoire.home",
         "repertoire.version",
     }

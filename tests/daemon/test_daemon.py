@@ -15,9 +15,10 @@ import pytest
 
 from repertoire import home as homes
 from repertoire.cli.control_client import ControlError, NoDaemon, control_client
+from repertoire.daemon.greeting import Hello
 from repertoire.daemon.home_lock import HomeInUse, Owner, read_info
 from repertoire.daemon.line_channel import LineChannel
-from repertoire.daemon.server import EX_TEMPFAIL, Hello
+from repertoire.daemon.server import EX_TEMPFAIL
 from repertoire.version import as_numbers
 from support.daemons import PATIENCE_S, Home, until
 

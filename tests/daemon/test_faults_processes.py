@@ -21,8 +21,8 @@ import pytest
 
 from repertoire import home as homes
 from repertoire.cli.control_client import ControlError, control_client
+from repertoire.daemon.greeting import Hello
 from repertoire.daemon.home_lock import Owner, read_info
-from repertoire.daemon.server import Hello
 from support.daemons import PATIENCE_S, Peer, until
 from support.faults import COMMAND, Host, kept, owner_of, query, repertoire, stored_home
 from support.transports import http_server

@@ -303,7 +303,17 @@ def test_the_front_imports_nothing_heavy() -> None:
     ours = {name for name in loaded if name.startswith("repertoire")}
     assert ours == {
         f"repertoire{part}"
-        for part in ("", ".front", ".front.dial", ".front.newest", ".front.pending", ".home", ".version")
+        for part in (
+            "",
+            ".front",
+            ".front.connect",
+            ".front.host_pipe",
+            ".front.installed_version",
+            ".front.open_requests",
+            ".front.options",
+            ".home",
+            ".version",
+        )
     }
 
 

@@ -22,8 +22,9 @@ from pydantic import BaseModel, Field, TypeAdapter, create_model
 from repertoire.model.output_check import fitting
 from repertoire.model.portable_pattern import NotPortable, matcher
 from repertoire.model.portable_schema import PROPERTY, Portable, portable_input, portable_output
+from repertoire.settings import Limits
 from repertoire.signature.json_schema import schema_of
-from repertoire.surfaces.mcp.fixed_tools import FIXED
+from repertoire.surfaces.mcp.fixed_tools import fixed_tools
 from repertoire.text import cut, is_well_formed, well_formed, well_formed_json
 from support.hosts import node_problems
 from support.outside import need_node
@@ -142,7 +143,7 @@ def test_m3_m5_a_typescript_host_compiles_what_pydantic_makes() -> None:
                           **({"$defs": output["$defs"]} if "$defs" in output else {})}}
         for n, (kind, output) in enumerate(zip(LEAVES, outputs, strict=True))
     ]  # fmt: skip
-    tools += [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in FIXED.values()]
+    tools += [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in fixed_tools(Limits()).values()]
     assert node_problems(tools) == []
 
 

@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from repertoire.settings import HOST_ARGUMENTS
-from repertoire.surfaces.mcp.fixed_tools import FIXED
-from repertoire.surfaces.mcp.tool_arguments import checked
+from repertoire.errors import BadArguments
+from repertoire.settings import HOST_ARGUMENTS, Limits
+from repertoire.surfaces.mcp.fixed_tools import fixed_tools
+from repertoire.surfaces.mcp.tool_arguments import read_arguments
 from support.mcp_calls import call, made
 from support.ready import FOLDER
 from support.signatures import TAGGED, complaint, signature
 from support.transports import Memory
+
+FIXED = fixed_tools(Limits())
 
 ASKS = '''"""Ask twice."""
 
@@ -98,7 +101,7 @@ def test_text_nested_too_deeply_is_refused_in_words() -> None:
 def test_every_fixed_tool_takes_null_for_each_optional(tool: str) -> None:
     schema = FIXED[tool].input_schema
     required = dict.fromkeys(schema["required"], "x")
-    given = checked(tool, required | {name: None for name in schema["properties"] if name not in required})
+    given = read_arguments(schema, required | {name: None for name in schema["properties"] if name not in required})
     assert given == required
 
 
@@ -122,7 +125,31 @@ def test_every_fixed_tool_takes_null_for_each_optional(tool: str) -> None:
     ],
 )
 def test_fixed_tools_read_by_the_same_rule(tool: str, sent: dict[str, Any], read: dict[str, Any]) -> None:
-    assert checked(tool, sent) == read
+    assert read_arguments(FIXED[tool].input_schema, sent) == read
+
+
+def test_a_call_may_wait_as_long_as_this_server_lets_it() -> None:
+    """The schema of `get_run` once had its own number, and refused what `inline_deadline_s` allowed."""
+    longest = {deadline: _longest_wait(deadline) for deadline in (2.0, 45.0, 120.0, 0.5 + 45)}
+    assert longest == {2.0: 45, 45.0: 45, 120.0: 120, 45.5: 45.5}
+    schema = fixed_tools(Limits(inline_deadline_s=120))["get_run"].input_schema
+    assert read_arguments(schema, {"run_id": "r", "wait_s": 100}) == {"run_id": "r", "wait_s": 100}
+    with pytest.raises(BadArguments, match="from 0 to 120"):
+        read_arguments(schema, {"run_id": "r", "wait_s": 121})
+
+
+def _longest_wait(inline_deadline_s: float) -> float:
+    schema = fixed_tools(Limits(inline_deadline_s=inline_deadline_s))["get_run"].input_schema
+    longest: float = schema["properties"]["wait_s"]["maximum"]
+    return longest
+
+
+def test_descriptions_of_fixed_tools_name_the_limits() -> None:
+    tools = fixed_tools(Limits(max_source_bytes=64 * 1024, session_ttl_s=86_400, idempotency_ttl_s=7200))
+    assert "at most 64 KiB" in tools["create_workflow"].input_schema["properties"]["source"]["description"]
+    options = tools["run_workflow"].input_schema["properties"]
+    assert "expires" in options["session_id"]["description"] and "1 days" in options["session_id"]["description"]
+    assert "within 2 hours" in options["idempotency_key"]["description"]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +165,7 @@ def test_fixed_tools_read_by_the_same_rule(tool: str, sent: dict[str, Any], read
 )
 def test_what_means_nothing_is_refused(arguments: dict[str, Any], word: str) -> None:
     with pytest.raises(Exception, match=word):
-        checked("search_workflows", {"query": "q", **arguments})
+        read_arguments(FIXED["search_workflows"].input_schema, {"query": "q", **arguments})
 
 
 @pytest.mark.anyio

@@ -85,9 +85,9 @@ def test_an_error_without_a_path_gets_the_one_that_was_meant(
             state_key(home)
         with Owner(home, kind="daemon", version="0.1.0"):
             pass
-    assert raised.value.filename == path and f"{path}'. The disk is full" in homes.told(raised.value)
+    assert raised.value.filename == path and f"{path}'. The disk is full" in homes.message_of(raised.value)
 
 
 def test_advice_is_given_where_there_is_some() -> None:
     assert homes.advice(ValueError("x")) == "" and homes.advice(OSError("x")) == ""
-    assert homes.told(OSError(errno.EPIPE, "Broken pipe")) == "[Errno 32] Broken pipe."
+    assert homes.message_of(OSError(errno.EPIPE, "Broken pipe")) == "[Errno 32] Broken pipe."

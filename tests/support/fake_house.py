@@ -16,9 +16,10 @@ from typing import Any
 
 import anyio
 
+from repertoire.daemon.greeting import Hello
 from repertoire.daemon.home_lock import HomeInUse, Owner
 from repertoire.daemon.line_channel import LineChannel
-from repertoire.daemon.server import EX_TEMPFAIL, Hello, serve_home, set_on_signal
+from repertoire.daemon.server import EX_TEMPFAIL, serve_home, set_on_signal
 
 
 class Refused(Exception):

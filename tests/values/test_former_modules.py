@@ -28,7 +28,9 @@ def home(tmp_path: Path) -> Path:
     home.mkdir(mode=0o700)
     (home / "repertoire.db").write_bytes(gzip.decompress(HOME.read_bytes()))
     now = time.time()
-    with sqlite3.connect(home / "repertoire.db") as db:  # as if it had been written today: sessions and questions expire
+    with sqlite3.connect(
+        home / "repertoire.db"
+    ) as db:  # as if it had been written today: sessions and questions expire
         db.execute("UPDATE session SET used_at = ?", (now,))
         db.execute("UPDATE wait SET until = ?", (now + 3600,))
         db.execute("UPDATE run SET wake_at = ? WHERE wake_at IS NOT NULL", (now + 3600,))

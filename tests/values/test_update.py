@@ -37,7 +37,9 @@ def test_w1_the_result_is_what_is_stored(held: Any, stored: Any) -> None:
 def test_w1_each_object_of_a_list_stays_what_it_was() -> None:
     first, second = Plain(1), Plain(2)
     state: dict[str, Any] = {"k": [first, second], "same": first}
-    update_in_place(state, codec.decode(codec.encode({"k": [Plain(0), Plain(1), Plain(2), Plain(3)], "same": Plain(7)})))
+    update_in_place(
+        state, codec.decode(codec.encode({"k": [Plain(0), Plain(1), Plain(2), Plain(3)], "same": Plain(7)}))
+    )
     assert state["k"][1] is first and state["k"][2] is second and first.n == 1
     assert [one.n for one in state["k"]] == [0, 1, 2, 3] and state["same"].n == 7
     update_in_place(state, codec.decode(codec.encode({"k": [Plain(1), Plain(5)], "same": Plain(7)})))

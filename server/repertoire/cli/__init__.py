@@ -1,4 +1,8 @@
-"""The command line. `main` is reached from the console script for everything but a plain `serve`, which is the front's."""
+"""The command line: `main` runs every command except a plain `serve`, which is the front's; used by the console script.
+
+commands.py, runs.py and workflows.py define the commands, program.py what they share. home_client.py carries out a verb, by
+control_client.py where a daemon runs. output.py and run_tree.py print. No rules of the product here: these are in service/.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; exits with 0, 1 (it failed) or 2 (it was called wrongly)."""
+    """Run the command line. Exits with 0, 1 (it failed) or 2 (wrong usage)."""
     from ..errors import RepertoireError
     from ..home import advice
     from . import commands as _commands  # noqa: F401  # each adds its commands to the program
@@ -20,13 +24,13 @@ def main() -> None:
         app(prog_name="repertoire")
     except (RepertoireError, ControlError) as error:
         output.error(error.message, error.hint)
-        told = getattr(error, "details", {}).get("findings", [])
-        output.findings("", [finding for finding in told if finding["message"] not in error.message])
+        found = getattr(error, "details", {}).get("findings", [])
+        output.findings("", [finding for finding in found if finding["message"] not in error.message])
         sys.exit(1)
     except (ConnectionError, NoDaemon) as error:
         output.error(f"the daemon cannot be reached: {error}", "`repertoire status` says more.")
         sys.exit(1)
-    except OSError as error:  # the home's folder or disk; anything else that a command opens says so itself
+    except OSError as error:  # of the home's folder or disk; a command names any other file itself
         output.error(str(error), advice(error) or "`repertoire doctor` checks the home; --home names another.")
         sys.exit(1)
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The commands: each reads its arguments, carries out one verb, and prints what came."""
+"""Commands for the server, search, sessions and installation. Each carries out one verb and prints the answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from ..version import VERSION
 from . import output
 from . import search as searching
-from .home_client import Calls, carry_out, unwrapped
+from .home_client import HomeClient, carry_out, with_one_cause
 from .install import ENTRY, Host, plan
 from .install import carry_out as write_plan
 from .program import Config, Folders, Home, Json, Session, app, call_verb, settings_of
@@ -43,7 +43,9 @@ def serve(
     if not embedded and http is None:
         raise typer.Exit(front.run(sys.argv[2:]))
     settings = settings_of(home, workflows, config)
-    code = unwrapped(lambda: serve_http_door(settings, http, takeover) if http else serve_embedded(settings, session))
+    code = with_one_cause(
+        lambda: serve_http_door(settings, http, takeover) if http else serve_embedded(settings, session)
+    )
     raise typer.Exit(code)
 
 
@@ -61,7 +63,7 @@ def list_(
         output.print_json(rows) if as_json else output.table(headings, rows, "No drafts.")
         return
 
-    async def work(calls: Calls) -> dict[str, Any]:
+    async def work(calls: HomeClient) -> dict[str, Any]:
         answer: dict[str, Any] = await calls.call("list", {"limit": 1000})
         while answer["next_cursor"]:
             page = await calls.call("list", {"limit": 1000, "cursor": answer["next_cursor"]})
@@ -182,4 +184,4 @@ def demo() -> None:
     """Show the whole of it in a temporary home: a real server, a real client, real work."""
     from .demo import show_all
 
-    raise typer.Exit(unwrapped(lambda: anyio.run(show_all)))
+    raise typer.Exit(with_one_cause(lambda: anyio.run(show_all)))

@@ -1,4 +1,7 @@
-"""The client of a control connection: how the command line asks a running daemon. Starts nothing itself."""
+"""Control client: sends verbs to a running daemon over its socket; used by home_client.py and serving.py. It starts no daemon.
+
+The other end is daemon/control_connection.py.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,20 @@ import anyio
 import msgspec
 
 from repertoire import home as homes
+from repertoire.daemon.greeting import Hello
 from repertoire.daemon.home_lock import read_info
 from repertoire.daemon.line_channel import LineChannel
-from repertoire.daemon.server import Hello
 
 GREETING_S: Final = 30.0
-"""An owner that is still opening the home answers when it has; one that hangs never does."""
+"""An owner that is still opening the home answers when it is open. After this time we take it as hung."""
 
 
 class NoDaemon(Exception):
-    """Nobody listens at this home's socket, or whoever did is just ending: start one, or do it in this process."""
+    """No daemon listens at the home's socket, or it is just ending. Start one, or do the work in this process."""
 
 
 class ControlError(Exception):
-    """The daemon refused or failed a verb. `message` and `hint` are sentences for the person at the terminal, `details` JSON values."""
+    """The daemon refused a verb or failed. `message` and `hint` are sentences for the person at the terminal, `details` JSON values."""
 
     def __init__(self, code: str, message: str, hint: str | None = None, details: dict[str, Any] | None = None) -> None:
         self.code, self.message, self.hint, self.details = code, message, hint, details or {}
@@ -39,7 +42,7 @@ class ControlClient:
 
     def __init__(self, channel: LineChannel, daemon: dict[str, Any]) -> None:
         self.daemon = daemon
-        """What the daemon said of itself: {version, pid}."""
+        """The daemon's answer to the hello: {version, pid}."""
         self._channel = channel
         self._ids = itertools.count(1)
         self._answers: dict[int, asyncio.Queue[dict[str, Any] | None]] = {}
@@ -64,7 +67,7 @@ class ControlClient:
                 await self._channel.send_json({"id": number, "verb": verb, "args": args or {}})
             except anyio.BrokenResourceError:
                 raise _ended_error() from None
-            while "event" in (answer := _alive(await inbox.get())):
+            while "event" in (answer := _require(await inbox.get())):
                 if on_event is not None and inspect.isawaitable(outcome := on_event(answer["event"])):
                     await outcome
             if "error" in answer:
@@ -128,7 +131,7 @@ async def _introduce(channel: LineChannel, home: str, hello: Hello, patience_s: 
 
 
 def _object(line: bytes) -> dict[str, Any]:
-    """A JSON object; an empty one where it is something else."""
+    """The JSON object of a line; an empty one where it is something else."""
     try:
         said = msgspec.json.decode(line)
     except msgspec.DecodeError:
@@ -136,7 +139,7 @@ def _object(line: bytes) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _alive(answer: dict[str, Any] | None) -> dict[str, Any]:
+def _require(answer: dict[str, Any] | None) -> dict[str, Any]:
     if answer is None:
         raise _ended_error()
     return answer

@@ -1,4 +1,4 @@
-"""`repertoire demo`: the real server over stdio, the MCP SDK's client, real work in a temporary home. Fails when anything deviates."""
+"""`repertoire demo`: runs the real server with the MCP SDK's client in a temporary home, and fails when an answer is not as expected."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def run(text: str, most: int = 3) -> dict[str, int]:
 
 
 class Deviation(Exception):
-    """The demo saw something else than it should have."""
+    """Raised when an answer is not as expected."""
 
 
 async def show_all() -> int:
-    """Run every step; 0 when all of it was as it should be."""
+    """Run every step. Returns the exit code: 0 when every answer was as expected."""
     with tempfile.TemporaryDirectory(prefix="repertoire-demo-") as folder:
         home = os.path.join(folder, "home")
         try:

@@ -1,4 +1,4 @@
-"""`repertoire doctor`: one row for each thing that must hold, with what to do where it does not. Changes nothing."""
+"""`repertoire doctor`: checks the installation, the home and the workflow files, and says what to do. It changes nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Check = dict[str, Any]
 
 
 def examine(settings: Settings) -> list[Check]:
-    """Every check, the workflow files' own last. Never raises."""
+    """All checks, those of workflow files last. Never raises."""
     checks = [_python(), _sqlite(), _home(settings), _encoder(settings), _ruff()]
     return checks + _workflows(settings)
 
@@ -62,7 +62,7 @@ def _home(settings: Settings) -> Check:
 
 
 def _encoder(settings: Settings) -> Check:
-    """Which model search would use. Looks at files only: importing the encoder takes seconds."""
+    """The model that search would use. It looks at files only: importing the encoder takes seconds."""
     try:
         tried = candidates(settings.search_model, download=settings.model_download)
     except NoModel as none:
@@ -77,7 +77,7 @@ def _encoder(settings: Settings) -> Check:
 
 
 def _ruff() -> Check:
-    """Without it everything works, and a source has fewer remarks."""
+    """Ruff is optional: without it a source has fewer remarks."""
     found = ruff_path()
     if found is None:
         return _row("ruff", True, "not found: sources get no remarks of ruff's", "Beside Repertoire: pip install ruff")

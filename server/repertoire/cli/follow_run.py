@@ -1,4 +1,7 @@
-"""A run from the terminal: its events shown, its questions asked where somebody is there, until it has ended or nobody can answer."""
+"""Follow a run: `RunFollower` shows a run's events and asks its questions at the terminal; used by runs.py.
+
+It follows until the run has ended, or asks a question that nobody at this terminal answers.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,18 @@ import anyio
 import typer
 
 from ..errors import RepertoireError
+from ..model.lifecycle import FINAL
 from . import output
 from .control_client import ControlError
-from .home_client import Calls
+from .home_client import HomeClient
 from .prompt import EndOfInput, Keyboard, someone_is_there
 from .run_tree import questions
 
-_ENDED = ("completed", "failed", "cancelled")
 
+class RunFollower:
+    """`stream`: print each event as a line of JSON. Otherwise a bar on stderr shows progress."""
 
-class Conduct:
-    """`stream`: each event is printed as a line of JSON; otherwise a bar on stderr follows them."""
-
-    def __init__(self, title: str, calls: Calls, *, stream: bool) -> None:
+    def __init__(self, title: str, calls: HomeClient, *, stream: bool) -> None:
         self._title = title
         self._calls = calls
         self._stream = stream
@@ -30,9 +32,9 @@ class Conduct:
         self._last = 0
 
     async def carry(self, verb: str, args: dict[str, Any]) -> dict[str, Any]:
-        """Begin with this verb; the envelope at the end, or that of a run whose question nobody here answers."""
+        """Carry out this verb. Returns the envelope of the ended run, or of a run whose question nobody here answers."""
         answer = await self._watch(verb, args)
-        while answer["status"] not in _ENDED and someone_is_there():
+        while answer["status"] not in FINAL and someone_is_there():
             after = await self._ask(answer)
             if after is None:
                 break
@@ -54,7 +56,7 @@ class Conduct:
             self._bar.take(event)
 
     async def _ask(self, asking: dict[str, Any]) -> dict[str, Any] | None:
-        """Ask the person here while the run is watched: somebody elsewhere may be faster. None: nobody answers."""
+        """Ask the person here, and watch the run meanwhile: another person may answer first. None: nobody answers."""
         asked = {question["id"] for question in asking["questions"]}
         gave_up = False
         answer: dict[str, Any] | None = None
@@ -92,7 +94,7 @@ class Conduct:
 
 
 def print_end(answer: dict[str, Any], *, stream: bool, as_json: bool) -> None:
-    """The result on stdout; anything but a completed run is told on stderr and exits with 1."""
+    """Print the result to stdout. For a run that is not completed, print why to stderr and exit with 1."""
     if stream:
         output.print_line(answer)
     elif as_json:
@@ -101,7 +103,7 @@ def print_end(answer: dict[str, Any], *, stream: bool, as_json: bool) -> None:
         if not stream and not as_json:
             _print_result(answer)
         return
-    if answer["status"] not in _ENDED:
+    if answer["status"] not in FINAL:
         tell_how_to_answer(answer)
         raise typer.Exit(1)
     error = answer.get("error") or {}

@@ -1,4 +1,9 @@
-"""The command line's way to a home: the process that owns it, over its socket, or the home itself when nobody does."""
+"""Home client: carries out a command's verbs in the process that owns the home, or in this process when nobody owns it.
+
+1. If a process owns the home, the verbs go over its socket.
+2. Else this process becomes the owner and opens the home for the length of the command.
+3. If a run would go on after the command, or a dead owner left unfinished runs, a daemon is started first: runs belong to a daemon.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +18,9 @@ import anyio
 import msgspec
 
 from .. import home as homes
+from ..daemon.greeting import Hello
 from ..daemon.home_lock import HomeInUse, Owner
-from ..daemon.server import Hello, serve_home
+from ..daemon.server import serve_home
 from ..errors import cause_of
 from ..front import daemon_program
 from ..front.connect import CannotConnect, Dial
@@ -24,7 +30,7 @@ from ..version import VERSION
 from .control_client import NoDaemon, control_client
 
 _PATIENCE_S = 30.0
-"""How long a command waits for a home that somebody owns but nobody answers for."""
+"""How long a command waits for a home whose owner does not answer."""
 
 _LOOK_S = 0.05
 
@@ -32,10 +38,10 @@ OnEvent = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class WorkLeft(Exception):
-    """Raised where this process would become the owner of a home with unfinished runs: they belong to a daemon."""
+    """Raised when this process would become the owner of a home with unfinished runs: these belong to a daemon."""
 
 
-class Calls(Protocol):
+class HomeClient(Protocol):
     """`call` carries out one verb; events on the way go to `on_event`. Raises RepertoireError or ControlError."""
 
     async def call(self, verb: str, args: dict[str, Any], on_event: OnEvent | None = None) -> Any: ...
@@ -44,25 +50,31 @@ class Calls(Protocol):
 @asynccontextmanager
 async def connect(
     settings: Settings, session: str = "default", lasting: bool = False, leaves_work: bool = False
-) -> AsyncIterator[Calls]:
-    """`lasting`: the work may take long, so others are let in meanwhile. `leaves_work`: a run goes on after it.
+) -> AsyncIterator[HomeClient]:
+    """`lasting`: the work may take long, so other clients are served meanwhile. `leaves_work`: a run goes on after it.
 
     The one-shot commands also read ./workflows; `serve` never does. Raises WorkLeft.
     """
     here = os.path.abspath("workflows")
     roots = settings.roots or ((here,) if os.path.isdir(here) else ())
     hello = Hello(
-        mode="control", version=VERSION, session=session, roots=tuple(map(os.path.realpath, roots)), cwd=os.getcwd(),
+        mode="control",
+        version=VERSION,
+        session=session,
+        roots=tuple(map(os.path.realpath, roots)),
+        cwd=os.getcwd(),
         env=settings.own_env(),
-    )  # fmt: skip
+    )
     async with AsyncExitStack() as stack:
         yield await _enter(stack, settings, hello, lasting, leaves_work)
 
 
-async def _enter(stack: AsyncExitStack, settings: Settings, hello: Hello, lasting: bool, leaves_work: bool) -> Calls:
-    """Own the home or reach its owner; between two owners there are instants in which neither goes.
+async def _enter(
+    stack: AsyncExitStack, settings: Settings, hello: Hello, lasting: bool, leaves_work: bool
+) -> HomeClient:
+    """Own the home or connect to its owner. Between two owners both may fail for a moment, so this tries again.
 
-    An owner that was there a moment ago may have been killed, with runs that would hold up this command, and everybody else with it.
+    The last owner may just have been killed and left runs. Taking these over would delay this command and every other client.
     """
     give_up = time.monotonic() + _PATIENCE_S
     while True:
@@ -82,11 +94,11 @@ async def _enter(stack: AsyncExitStack, settings: Settings, hello: Hello, lastin
 
 
 @asynccontextmanager
-async def _own(settings: Settings, owner: Owner, hello: Hello, lasting: bool) -> AsyncIterator[Calls]:
+async def _own(settings: Settings, owner: Owner, hello: Hello, lasting: bool) -> AsyncIterator[HomeClient]:
     """Open the home in this process.
 
-    A short command lets nobody in: who comes waits in the socket's backlog and opens the home next, where a run that began in here
-    would end with us. A lasting one lets others in and stays until their runs have ended and their commands are answered.
+    While a short command runs, new connections wait in the socket's backlog. We do not serve them, because a run started here would end
+    with this command. A lasting command serves others, and stays until their runs have ended and their commands are answered.
     """
     from ..app import open_app
 
@@ -113,13 +125,16 @@ async def _ignore(event: dict[str, Any]) -> None:
 
 
 def carry_out(
-    settings: Settings, work: Callable[[Calls], Awaitable[Any]], session: str = "default", lasting: bool = False,
+    settings: Settings,
+    work: Callable[[HomeClient], Awaitable[Any]],
+    session: str = "default",
+    lasting: bool = False,
     leaves_work: bool = False,
-) -> Any:  # fmt: skip
-    """Run `work` with a way to the home, from a caller that has no event loop.
+) -> Any:
+    """Run `work` with a client of the home, for a caller without an event loop.
 
-    `leaves_work`: a run goes on after it. A run that a dead owner has left goes on too, and not in a command that somebody waits for:
-    for both a daemon is started where nobody owns the home.
+    `leaves_work`: a run goes on after it. For such a run, and for runs that a dead owner has left, a daemon is started when nobody owns
+    the home: a command that a person waits for must not carry them.
     """
     home = homes.make_home(settings.home)
 
@@ -131,9 +146,9 @@ def carry_out(
         if _wants_daemon(home, leaves_work) and not homes.is_owned(home):
             start_daemon(home)
         try:
-            return unwrapped(lambda: anyio.run(main))
+            return with_one_cause(lambda: anyio.run(main))
         except WorkLeft:
-            continue  # nothing was asked of anybody yet
+            continue  # no verb was sent yet
 
 
 def _wants_daemon(home: str, leaves_work: bool) -> bool:
@@ -141,7 +156,7 @@ def _wants_daemon(home: str, leaves_work: bool) -> bool:
 
 
 def start_daemon(home: str) -> None:
-    """As a front does, with this process's environment. Called before there is an event loop: it forks. Raises NoDaemon."""
+    """Start a daemon as a front does. It forks, so it is called before there is an event loop. Raises NoDaemon."""
     hello = Hello(mode="control", version=VERSION, cwd=os.getcwd())
     try:
         link, _ = Dial(home, msgspec.json.encode(hello) + b"\n", daemon_program()).open()
@@ -150,8 +165,8 @@ def start_daemon(home: str) -> None:
     link.close()
 
 
-def unwrapped(run: Callable[[], Any]) -> Any:
-    """A command line has one cause to tell."""
+def with_one_cause(run: Callable[[], Any]) -> Any:
+    """Call `run`. An error that is wrapped in groups is raised as itself: the command prints one cause."""
     try:
         return run()
     except BaseExceptionGroup as group:

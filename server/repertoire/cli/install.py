@@ -1,7 +1,7 @@
-"""`repertoire install HOST`: this server's entry in an MCP host's own configuration file.
+"""`repertoire install HOST`: writes this server's entry into an MCP host's own configuration file; used by commands.py, which prints.
 
-Nothing else in that file changes. What was there is kept beside it as a backup, the new file appears in one step, and a file that
-cannot be read as JSON is left alone. Below `commands`, which prints; knows nothing of the server.
+Nothing else in that file changes. The old file is kept beside it as a backup. The new file replaces it in one step. A file that cannot be
+read as JSON is not changed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Host(StrEnum):
 
 @dataclass(frozen=True)
 class Plan:
-    """What an install writes, before it is written. `old` is None where there is no file yet."""
+    """An install before it is written. `old` is None where there is no file yet."""
 
     path: Path
     entry: dict[str, Any]
@@ -60,14 +60,14 @@ def plan(host: Host, session: str | None = None, home: str | None = None) -> Pla
     before = servers.get(ENTRY)
     if isinstance(before, dict):  # a user's `env` and the like stay
         entry = {key: value for key, value in before.items() if key not in _OF_ANOTHER_TRANSPORT} | entry
-    if old is not None and before == entry:  # formatted as it may be
+    if old is not None and before == entry:  # the file keeps its own format
         return Plan(path, entry, old, old)
     servers[ENTRY] = entry
     return Plan(path, entry, old, _text(config))
 
 
 def carry_out(planned: Plan) -> Path | None:
-    """Write it; gives the backup's path, or None where there was no file. Raises BadSettings where that is impossible."""
+    """Write the plan. Returns the backup's path, or None where there was no file. Raises BadSettings where that is impossible."""
     path = planned.path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def carry_out(planned: Plan) -> Path | None:
 
 
 def config_file(host: Host, platform: str = sys.platform, environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the host keeps its servers; the file itself, where that place is a link to it."""
+    """The host's configuration file; where that is a symbolic link, the file that it names."""
     return Path(os.path.realpath(_place(host, platform, environ)))
 
 
@@ -101,7 +101,7 @@ def _place(host: Host, platform: str, environ: Mapping[str, str]) -> Path:
 
 
 def own_command() -> list[str]:
-    """How to start the `repertoire` that is running now: hosts have neither its environment nor its folder."""
+    """The command that starts the `repertoire` of this process, with absolute paths: hosts have neither its environment nor its folder."""
     script = Path(sys.executable).parent / "repertoire"
     return [str(script)] if script.is_file() else [sys.executable, "-m", "repertoire"]
 
@@ -125,7 +125,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _object(text: bytes | None, path: Path) -> dict[str, Any]:
-    """An empty file is an empty configuration: some hosts make one."""
+    """The configuration. An empty file is an empty one: some hosts make such a file."""
     if text is None or not text.strip():
         return {}
     try:
@@ -144,7 +144,7 @@ def _unusable(path: Path, why: str) -> BadSettings:
 def _text(config: dict[str, Any]) -> bytes:
     try:
         return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
-    except UnicodeEncodeError:  # half an emoji, as hosts cut their histories; only an escape can write it
+    except UnicodeEncodeError:  # half an emoji, where a host has cut a text: only an escape can write it
         return (json.dumps(config, indent=2) + "\n").encode()
 
 
@@ -156,7 +156,7 @@ def _back_up(path: Path, content: bytes, mode: int) -> Path:
 
 
 def _replace(path: Path, content: bytes, mode: int) -> None:
-    """The whole file or none of it, and readable by nobody else on the way."""
+    """Write the whole file or nothing. The temporary file is readable by this user only."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -1,4 +1,4 @@
-"""What the command line prints for people: tables and lines. Data goes to stdout, everything else to stderr."""
+"""Output: prints tables, findings, errors and events for people; used by every command. Data goes to stdout, the rest to stderr."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""What moves a terminal's cursor, colours or reverses text: a source could hide with it what it does from whoever approves it."""
+"""Characters that move a terminal's cursor, colour or reverse text. A source could use them to hide code from the person who approves
+it."""
 
 
 class _Plain(Console):
-    """Shows control characters as their escapes. Its own styles are put on afterwards."""
+    """A console that shows control characters as escapes. Its own styles are added afterwards."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*(visible(one) if isinstance(one, str) else one for one in objects), **options)
@@ -29,7 +30,7 @@ def visible(text: str) -> str:
 
 out = _Plain(highlight=False, soft_wrap=True, markup=False, emoji=False)
 err = _Plain(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
-"""Verbatim: an id `workflow:package:...` and a source with `:book:` in it hold no emoji, and `[red]` is no colour."""
+"""Both print verbatim: `:book:` in a source or an id is not an emoji, and `[red]` is not a colour."""
 
 
 def print_json(value: Any) -> None:
@@ -56,7 +57,7 @@ def table(columns: dict[str, str], rows: Iterable[dict[str, Any]], empty: str) -
 
 
 def findings(path: str, found: Iterable[dict[str, Any]]) -> None:
-    """A broken file, or a source that has no name yet: where and why."""
+    """Print the findings of a file, or of a source that has no name yet."""
     for finding in found:
         line = f":{finding['line']}" if finding.get("line") else ""
         path = finding.get("file") or path
@@ -73,7 +74,7 @@ def error(message: str, hint: str | None = None) -> None:
 
 
 def event_line(event: dict[str, Any]) -> str:
-    """An event as people read it."""
+    """An event as one line for people."""
     data = event["data"]
     match event["type"]:
         case "log":
@@ -114,7 +115,7 @@ def _outcome(data: dict[str, Any]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Three digits are enough."""
+    """A duration for people, with three digits."""
     if seconds < 1:
         return f"{seconds * 1000:.3g} ms"
     if seconds < 120:
@@ -125,7 +126,7 @@ def duration(seconds: float) -> str:
 
 
 class RunProgress:
-    """A bar on stderr that follows a run's events; nothing where stderr is not a terminal."""
+    """A bar on stderr that follows a run's events; prints nothing when stderr is not a terminal."""
 
     def __init__(self, name: str) -> None:
         columns = (

@@ -1,4 +1,4 @@
-"""What the commands share: the program they belong to, their common options, and one verb carried out."""
+"""Program: the typer application, the options that commands share, and `call_verb`; used by every module with commands."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from ..settings import Settings, load
 from .home_client import carry_out
 
 app = typer.Typer(
-    name="repertoire", help="Keeps your agent's Python: every function becomes a typed, durable MCP tool.", no_args_is_help=True,
-    add_completion=False, pretty_exceptions_enable=False,
-)  # fmt: skip
+    name="repertoire",
+    help="Keeps your agent's Python: every function becomes a typed, durable MCP tool.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 Home = Annotated[
     str | None, typer.Option("--home", help="Where the data lives. Default: the platform's user data folder.")

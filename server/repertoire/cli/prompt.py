@@ -1,4 +1,7 @@
-"""Questions of a run, asked at the terminal: shown on stderr, read from stdin, and checked by whoever asked."""
+"""Prompt: asks a run's questions at the terminal; used by follow_run.py and runs.py. It does not check answers: the server does.
+
+Questions go to stderr, answers come from stdin.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,16 @@ _YES, _NO = ("y", "yes", "true"), ("n", "no", "false")
 
 
 def someone_is_there() -> bool:
-    """Whether a person sits at this terminal: both what we ask and what they type go through one."""
+    """Whether a person can answer here: stdin and stderr are both a terminal."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 class EndOfInput(Exception):
-    """The person has left: nothing more will be typed."""
+    """Raised at the end of stdin: the person has left."""
 
 
 class Keyboard:
-    """Lines from stdin, waited for in the event loop: somebody else's answer may end the waiting."""
+    """Reads lines from stdin in the event loop, so that an answer from elsewhere can end the wait."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -43,7 +46,7 @@ class Keyboard:
         return line.decode(errors="replace").strip()
 
     async def answer(self, question: str, schema: dict[str, Any]) -> Any:
-        """A value for the schema; asked again while what is typed cannot be one. Raises EndOfInput."""
+        """A value for the schema. Asks again while the typed text cannot be one. Raises EndOfInput."""
         output.err.print(question, markup=False)
         if schema.get("type") != "object" or not schema.get("properties"):
             return await self._value(schema, "> ")
@@ -68,7 +71,7 @@ class Keyboard:
 
 
 def read_answer(text: str, schema: dict[str, Any]) -> Any:
-    """What somebody typed, as the value that the schema wants. Raises ValueError with a sentence."""
+    """The typed text as a value for the schema. Raises ValueError with a sentence."""
     kind = schema.get("type")
     if kind == "string":
         return text

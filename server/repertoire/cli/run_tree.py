@@ -1,4 +1,4 @@
-"""A run with its calls, as people read it: what it is, what it asks and waits for, and under it the calls with their times."""
+"""Run tree: prints a run with its calls, their times, its questions and its error; used by `show` and follow_run.py."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 from rich.text import Text
 from rich.tree import Tree
 
+from ..model.lifecycle import COMPLETED_OR_FAILED
 from . import output
 
 _STYLES = {"failed": "red", "cancelled": "yellow", "working": "cyan", "input_required": "cyan"}
 _NO_WIDTH = 100_000
-"""Off a terminal nothing is folded."""
+"""The width when stdout is not a terminal: no line is wrapped."""
 
 
 def print_run(run: dict[str, Any]) -> None:
@@ -37,7 +38,7 @@ def _run_label(run: dict[str, Any]) -> Text:
 
 
 def _add_calls(tree: Tree, run: dict[str, Any]) -> None:
-    """In the order in which they ended; what was done within a step stands below it."""
+    """Add the calls in the order in which they ended. Calls inside a step stand below it."""
     calls = run["calls"]
     steps = [call["path"] for call in calls if call["op"] == "step"]
     below: dict[str, list[dict[str, Any]]] = {}
@@ -75,7 +76,7 @@ def _call_label(call: dict[str, Any]) -> Text:
     if "run" in call:
         inner = call["run"]
         label.append(f"  {inner['run_id']}")
-        if inner["status"] not in ("completed", "failed"):  # the call itself says these
+        if inner["status"] not in COMPLETED_OR_FAILED:  # the call itself says these
             label.append(f" {inner['status']}", style=_STYLES.get(inner["status"], ""))
     return label
 
@@ -97,7 +98,7 @@ def _remarks(run: dict[str, Any]) -> Iterator[str]:
 
 
 def questions(run: dict[str, Any]) -> Iterator[str]:
-    """What a run asks, and how to answer."""
+    """Lines with a run's questions, and the commands that answer them."""
     several = len(run["questions"]) > 1
     for question in run["questions"]:
         yield f"asks: {question['question']}"
@@ -107,7 +108,7 @@ def questions(run: dict[str, Any]) -> Iterator[str]:
 
 
 def _example(schema: dict[str, Any]) -> str:
-    """An answer that fits, as it is typed."""
+    """An answer that fits the schema, as a person types it."""
     if "enum" in schema:
         first = schema["enum"][0]
         return first if isinstance(first, str) else json.dumps(first)

@@ -1,4 +1,4 @@
-"""The commands about runs: begin, watch, answer, go on with, list and delete them."""
+"""Commands for runs: run, rerun, resume, answer, runs, logs, cancel and gc."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import typer
 
 from ..errors import BadArguments
 from . import output
-from .follow_run import Conduct, print_end
-from .home_client import Calls, carry_out
+from .follow_run import RunFollower, print_end
+from .home_client import HomeClient, carry_out
 from .program import Folders, Home, Json, Session, app, call_verb, settings_of
 from .prompt import read_answer
 
@@ -35,8 +35,8 @@ def run(
     """Run a workflow and print its result; with --json the whole answer. What it asks is asked here, if this is a terminal."""
     args = {"name": name, "arguments": read_payload(payload)}
 
-    async def work(calls: Calls) -> dict[str, Any]:
-        return await Conduct(name, calls, stream=stream).carry("run", args)
+    async def work(calls: HomeClient) -> dict[str, Any]:
+        return await RunFollower(name, calls, stream=stream).carry("run", args)
 
     answer = carry_out(settings_of(home, workflows), work, session, lasting=True)
     print_end(answer, stream=stream, as_json=as_json)
@@ -57,8 +57,8 @@ def rerun(
     """Begin a new run with the arguments of an old one, which takes the answers that are recorded there."""
     args = {"run_id": run_id, "before": before, "source": None if source is None else read_text(source)}
 
-    async def work(calls: Calls) -> dict[str, Any]:
-        return await Conduct(run_id.split(":")[1], calls, stream=stream).carry("rerun", args)
+    async def work(calls: HomeClient) -> dict[str, Any]:
+        return await RunFollower(run_id.split(":")[1], calls, stream=stream).carry("rerun", args)
 
     if not run_id.startswith("workflow:"):
         raise BadArguments(f"{run_id!r} is no run's id.", "`repertoire runs` shows them.")
@@ -85,10 +85,10 @@ def answer(
 ) -> None:
     """Answer what a run asks; it goes on in the background."""
 
-    async def work(calls: Calls) -> dict[str, Any]:
+    async def work(calls: HomeClient) -> dict[str, Any]:
         asking = await calls.call("get", {"run_id": run_id})
         schema = _schema_of(asking, question)
-        args = {"run_id": run_id, "answer": _typed(answer, schema), "question_id": question}
+        args = {"run_id": run_id, "answer": _parse_answer(answer, schema), "question_id": question}
         after: dict[str, Any] = await calls.call("answer", args)
         return after
 
@@ -98,10 +98,10 @@ def answer(
 
 def _schema_of(run: dict[str, Any], question: str | None) -> dict[str, Any]:
     asked = [one for one in run.get("questions", ()) if question in (None, one["id"])]
-    return asked[0]["schema"] if len(asked) == 1 else {}  # otherwise the service says what is wrong
+    return asked[0]["schema"] if len(asked) == 1 else {}  # else the service says what is wrong
 
 
-def _typed(text: str, schema: dict[str, Any]) -> Any:
+def _parse_answer(text: str, schema: dict[str, Any]) -> Any:
     try:
         return read_answer(text, schema)
     except ValueError as error:
@@ -131,11 +131,11 @@ def runs(
     columns = {"run_id": "RUN", "status": "STATUS", "created_at": "CREATED", "duration_s": "SECONDS"}
     if any(row.get("message") for row in rows):
         columns["message"] = "WAITS"
-    output.table(columns, list(_nested(rows)), "No runs yet." if not filters else "No such runs.")
+    output.table(columns, list(_nest(rows)), "No runs yet." if not filters else "No such runs.")
 
 
-def _nested(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Runs below runs stand under them; where that one is not in the list, they are marked."""
+def _nest(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows with child runs below their parents. A run whose parent is not in the list is marked with its parent."""
     listed = {row["run_id"] for row in rows}
     below: dict[str, list[dict[str, Any]]] = {}
     for row in reversed(rows):
@@ -162,7 +162,7 @@ def _nested(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _time(text: str | None) -> str | None:
-    """`2h` is two hours ago; anything else is read as a time by the service."""
+    """`2h` is two hours ago. The service reads anything else as a time."""
     units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
     if text is None or not (found := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)):
         return text
@@ -215,7 +215,7 @@ def gc(
     if (keep_days is not None and keep_days <= 0) or (keep is not None and keep <= 0):
         raise BadArguments("--keep-days and --keep must be more than 0.")
     keep_s = None if keep_days is None else keep_days * 86_400
-    if keep_s is not None or keep is not None:  # what is not named is no bound then, whatever the settings say
+    if keep_s is not None or keep is not None:  # an option that is left out is no bound then, whatever the settings say
         keep_s, keep = keep_s or 0, keep or 0
     gone = call_verb(home, None, "gc", keep_s=keep_s, keep=keep, dry_run=dry_run)
     if as_json:
@@ -227,7 +227,7 @@ def gc(
 
 
 def read_payload(text: str) -> dict[str, Any]:
-    """JSON, or @FILE with JSON in it. Raises BadArguments with the place of what is wrong."""
+    """JSON, or @FILE with JSON in it. Raises BadArguments with the place of the error."""
     try:
         value = json.loads(read_text(text[1:]) if text.startswith("@") else text)
     except UnicodeDecodeError as error:

@@ -1,15 +1,15 @@
-"""`repertoire search`: what fits and why, and how far the first indexing of a large library is."""
+"""`repertoire search`: prints the matches and why they fit, and the progress of a first indexing; used by commands.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from . import output
-from .home_client import Calls
+from .home_client import HomeClient
 
 
-async def find(calls: Calls, args: dict[str, Any]) -> dict[str, Any]:
-    """The answer; while texts are being indexed, a terminal sees how many are done."""
+async def find(calls: HomeClient, args: dict[str, Any]) -> dict[str, Any]:
+    """The answer. While texts are being indexed, a terminal shows how many are done."""
     shown = False
 
     async def show(event: dict[str, Any]) -> None:
@@ -27,7 +27,7 @@ async def find(calls: Calls, args: dict[str, Any]) -> dict[str, Any]:
 
 
 def show(answer: dict[str, Any]) -> None:
-    """A row for each match: its score, and the cosine and the words that speak for it."""
+    """Print a row for each match: its score, and the similarity and the words that it matched by."""
     rows = [{**match, "score": f"{match['score']:.2f}", "why": _why(match["why"])} for match in answer["matches"]]
     columns = {"score": "SCORE", "name": "NAME", "why": "WHY", "description": "DESCRIPTION"}
     output.table(columns, rows, answer.get("hint", "Nothing fits."))

@@ -1,4 +1,4 @@
-"""Long-lived processes of the command line: stdio in this process, HTTP in the foreground; and asking a daemon how it is."""
+"""Serving: MCP over stdio in this process, HTTP in the foreground, and a daemon's status and stop; used by commands.py and demo.py."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import anyio
 
 from .. import home as homes
+from ..daemon.greeting import Hello
 from ..daemon.home_lock import HomeInUse, Owner
-from ..daemon.server import End, Hello
+from ..daemon.lifetime import End
 from ..model.session import Caller
 from ..settings import Settings
 from ..version import VERSION
@@ -18,11 +19,11 @@ from . import output
 from .control_client import NoDaemon, control_client
 
 _TAKEOVER_S = 30.0
-"""How long a takeover waits for the daemon before to let go of the home."""
+"""How long a takeover waits until the old daemon releases the home."""
 
 
 def serve_embedded(settings: Settings, session: str) -> int:
-    """MCP on this process's own stdin and stdout, without a daemon. The exit code."""
+    """Serve MCP on this process's own stdin and stdout, without a daemon. Returns the exit code."""
     from ..app import check_home, open_app
 
     async def main() -> None:
@@ -46,7 +47,7 @@ def serve_embedded(settings: Settings, session: str) -> int:
 
 
 def serve_http_door(settings: Settings, address: str, takeover: bool) -> int:
-    """HTTP in the foreground; the process is the home's daemon as well. The exit code."""
+    """Serve HTTP in the foreground; the process is the home's daemon too. Returns the exit code."""
     from ..surfaces.http import build_app, build_http_server, parse_address, serve_http
 
     host, port = parse_address(address)
@@ -81,7 +82,7 @@ def _owning(settings: Settings, run: Any, hint: str) -> int:
 
 
 async def daemon_status(home: str) -> dict[str, Any]:
-    """{running: false}, or what the owner says of itself."""
+    """{running: false}, or the owner's own status."""
     try:
         async with control_client(homes.make_home(home), _hello()) as client:
             return {"running": True, **await client.call("status")}

@@ -1,4 +1,4 @@
-"""Commands about one workflow: show it, create, publish, pin and delete it."""
+"""Commands for one workflow: show, create, publish, pin, unpin and delete it."""
 
 from __future__ import annotations
 

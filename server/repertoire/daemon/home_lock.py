@@ -1,6 +1,6 @@
-"""Who owns a home: one process at a time, whether daemon, `serve --embedded`, `serve --http` or a one-shot command.
+"""Home lock: `Owner` holds a home for one process at a time; used by the daemon, `serve --embedded`, `serve --http` and commands.
 
-The lock is the truth; the socket and `daemon.json` only follow it. Not the accept loop: that is serve.py.
+The lock alone decides. The socket and `daemon.json` only follow it. Not the accept loop: that is server.py.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from repertoire.store.file_identity import is_same
 Kind = Literal["daemon", "embedded", "http", "command"]
 
 _LOCK_PATIENCE_S = 0.25
-"""A front that asks whether the home is owned holds the lock for an instant; an owner must not give up over that."""
+"""A front that asks whether the home is owned holds the lock for an instant. An owner must not give up because of that."""
 
 _BACKLOG = 128
-"""Connections that wait while the app is still being built; beyond it a front's connect waits too."""
+"""Connections that wait while the app is being built. Beyond this number a front's connect waits too."""
 
 
 class HomeInUse(Exception):
-    """Another process owns this home. `pid` and `kind` are what its daemon.json says, None when it says nothing."""
+    """Raised when another process owns this home. `pid` and `kind` come from its daemon.json; None when that says nothing."""
 
     def __init__(self, home: str, pid: int | None, kind: str | None) -> None:
         self.home, self.pid, self.kind = home, pid, kind
@@ -36,7 +36,7 @@ class HomeInUse(Exception):
 
 
 def read_info(home: str) -> dict[str, Any] | None:
-    """What `daemon.json` says, or None. A killed owner leaves it behind: `repertoire.home.is_owned` tells."""
+    """The content of `daemon.json`, or None. A killed owner leaves the file behind: ask `repertoire.home.is_owned`."""
     try:
         with open(homes.info_path(home), encoding="utf-8") as file:
             info = json.load(file)
@@ -82,14 +82,14 @@ class Owner:
         self._release()
 
     def lost_file(self) -> str | None:
-        """The lock's path, where the home was deleted or moved: the lock that is held here then keeps nobody out."""
+        """The lock's path when the home was deleted or moved: the lock that is held here then keeps no other process out."""
         path = homes.lock_path(self.home)
         return None if self._lock < 0 or is_same(path, os.fstat(self._lock)) else path
 
     def withdraw(self) -> None:
-        """Take the socket and daemon.json away, so that nobody comes any more; the home stays owned.
+        """Remove the socket and daemon.json, so that no front connects any more. The home stays owned.
 
-        Where it was deleted, what is there now is somebody else's.
+        Removes nothing when the home was deleted: the files that are there now belong to another owner.
         """
         if self._listener is None or self.lost_file() is not None:
             return
@@ -97,7 +97,7 @@ class Owner:
             _unlink(path)
 
     def close(self) -> None:
-        """Withdraw and stop listening. Who still waits in the backlog sees the end and tries again."""
+        """Withdraw and stop listening. Clients that wait in the backlog see the end and try again."""
         self.withdraw()
         if self._listener is not None:
             self._listener.close()
@@ -127,7 +127,7 @@ class Owner:
         homes.make_socket_folder(self.home)
         _unlink(self.socket_path)  # only the holder of the lock comes here, so what is left is stale
         listener = socket.socket(socket.AF_UNIX)
-        before = os.umask(0o177)  # from its first instant the socket is ours alone
+        before = os.umask(0o177)  # no other user may connect, not even before a chmod
         try:
             listener.bind(self.socket_path)
         except BaseException:

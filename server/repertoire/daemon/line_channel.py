@@ -1,6 +1,7 @@
-"""Lines over one connection of the daemon's socket: read, written and bounded. Knows nothing of what a line says.
+"""Line channel: reads and writes the lines of one connection to the daemon, within bounds; used by both ends of it.
 
-An `asyncio.Protocol` and not streams: a line costs one callback and one wake-up.
+`LineChannel` is an `asyncio.Protocol` and not a pair of streams: a line costs one callback and one wake-up.
+It does not parse lines.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 """A longer line ends the connection: it bounds what one client can make the daemon hold in memory."""
 
 MAX_HELLO_BYTES: Final = 64 * 1024
-"""The first line comes from someone who has not said who they are yet."""
+"""The limit of the first line: the client is not known yet."""
 
 _QUEUE_BYTES: Final = 1024 * 1024
-"""Lines read but not yet taken; above it reading pauses and the client's writes fill its socket."""
+"""Lines that are read and not yet taken. Above it reading pauses, and the client's writes fill its socket."""
 
 _WRITE_BYTES: Final = 256 * 1024
-"""Bytes written but not yet read by the client; above it `send` waits."""
+"""Bytes that are written and not yet read by the client. Above it `send` waits."""
 
 _CLOSE_S: Final = 2.0
 """How long a closing connection waits for its last bytes to be read."""
@@ -34,7 +35,7 @@ class LineTooLong(Exception):
 
 
 class LineChannel(asyncio.Protocol):
-    """One reader, any number of writers. Made by the event loop, one per connection."""
+    """One reader, any number of writers. The event loop makes one for each connection."""
 
     def __init__(self) -> None:
         self.too_long = False
@@ -53,7 +54,7 @@ class LineChannel(asyncio.Protocol):
     async def receive(self) -> bytes | None:
         """The next line without its newline; blank lines are skipped. None at the end. Raises LineTooLong.
 
-        A client that does not read its answers is not read either: each of its lines could cost us another answer.
+        While the client does not read its answers, its lines are not read either: each could cost us another answer.
         """
         if not self._writable.is_set():
             await self._writable.wait()
@@ -79,7 +80,7 @@ class LineChannel(asyncio.Protocol):
                 raise anyio.BrokenResourceError
 
     def write(self, line: bytes) -> None:
-        """Write one line without waiting: for a last word."""
+        """Write one line without waiting: the last one of a connection. Raises BrokenResourceError when the client has gone."""
         if self._transport is None or self._lost.is_set():
             raise anyio.BrokenResourceError
         self._transport.write(line + b"\n")
@@ -88,12 +89,12 @@ class LineChannel(asyncio.Protocol):
         await self.send(msgspec.json.encode(value))
 
     def note_open(self, request_id: str | int, run_id: str) -> None:
-        """Tell the front which run a request began, in case we die under it; the front keeps the line for itself."""
+        """Tell the front which run a request began, in case we die before it ends. The front does not pass this line on."""
         with contextlib.suppress(anyio.BrokenResourceError):
             self.write(b"#" + msgspec.json.encode({"id": request_id, "run": run_id}))
 
     async def aclose(self) -> None:
-        """Close when the client has read what was written, or after two seconds; safe to call while being cancelled."""
+        """Close when the client has read everything, or after two seconds. Safe to call while being cancelled."""
         if self._transport is None:
             return
         self._transport.close()
@@ -101,7 +102,7 @@ class LineChannel(asyncio.Protocol):
             await self._lost.wait()
         self._transport.abort()
 
-    # What the event loop calls.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -113,7 +114,7 @@ class LineChannel(asyncio.Protocol):
             return
         if self._tail:
             self._tail += data
-            if b"\n" not in data:  # only the new part is searched: a long line costs what it weighs
+            if b"\n" not in data:  # only the new part is searched: else a long line would cost the square of its length
                 self._check(len(self._tail))
                 return
             data = bytes(self._tail)
@@ -136,7 +137,7 @@ class LineChannel(asyncio.Protocol):
     def eof_received(self) -> bool:
         self._ended = True
         self._wake()
-        return True  # the client may have ended its half only and still read our answers
+        return True  # the client may have closed only its sending half, and still read our answers
 
     def connection_lost(self, error: Exception | None) -> None:
         self._ended = True
@@ -169,3 +170,10 @@ class LineChannel(asyncio.Protocol):
         self._paused = False
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether this error says only that the client has gone, also inside a task group's error."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_gone(inner) for inner in error.exceptions)
+    return isinstance(error, (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, ConnectionError))

@@ -1,8 +1,7 @@
-"""The way from a front to its home's daemon: connect, say hello, and start a daemon where none is up.
+"""Connect: `Dial` connects a front to its home's daemon, says hello, and starts a daemon where none runs; used by the front.
 
-Part of the front, so standard library only and little of it. Not the protocol after the hello: that is front.py.
-
-Which daemon is started: the newest version that this home has seen (newest.py), so that an old host never brings the old one back.
+Part of the front, so standard library only and little of it. Not the protocol after the hello: that is `Front`.
+It starts the newest version that this home has seen (installed_version.py). So an old host never brings the old version back.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ if TYPE_CHECKING:
 
 _READ_BYTES = 256 * 1024
 _START_S = 30.0
-"""How long a daemon may take to start, or another owner to let us in."""
+"""How long a daemon may take to start, or another owner to answer us."""
 _POLL_S = 0.01
 _SUCCESSOR_S = 5.0
-"""An older front that does not know how to start the newer version leaves the newer front this long to do it."""
+"""An older front that cannot start the newer version gives the newer front this long to do it."""
 _MAX_KILLS = 3
-"""A daemon that is killed while it starts is started again; after so many kills whoever kills it means it."""
+"""A daemon that is killed while it starts is started again. After so many kills we take them as intended."""
 _LOG_BYTES = 1024 * 1024
-"""A longer log is put aside, once, when the next daemon starts."""
+"""A longer log is renamed to daemon.log.1 when the next daemon starts."""
 _PAUSE_S = 0.1
-"""Before a daemon that was killed is started again; longer each time."""
+"""The pause before a killed daemon is started again; longer each time."""
 _TEMPFAIL = 75
 """The daemon's exit status for "somebody else owns the home"."""
 _NO_PROGRAM = 127
@@ -39,11 +38,11 @@ _NO_PROGRAM = 127
 
 
 class CannotConnect(Exception):
-    """No daemon answers and none can be started; the message says why."""
+    """Raised when no daemon answers and none can be started; the message says why."""
 
 
 class Dial:
-    """The way to the home's daemon: connect, and start one if none is up; ten at once start one daemon."""
+    """Connects to the home's daemon, and starts one if none runs. Ten fronts at once start one daemon."""
 
     def __init__(self, home: str, hello: bytes, program: list[str], options: list[str] | None = None) -> None:
         """`program`: what starts a daemon of this version; `options` come after its `--home`."""
@@ -51,7 +50,7 @@ class Dial:
         self._own = Program(VERSION, program, os.environ.get("PYTHONPATH", ""))
         self._options = options or []
         self._started = self._own
-        self._distrusts = False  # the newer version cannot be started any more
+        self._is_newer_gone = False  # the newer version cannot be started any more
         self._kills = 0
         self._report = -1  # where the daemon tells why it cannot start
         self.log_path = homes.log_path(home)
@@ -79,12 +78,12 @@ class Dial:
                 if lock < 0:
                     lock = self._take_start_lock()
                     if lock >= 0:
-                        continue  # whoever held it before us has probably started one
+                        continue  # the front that held it before us has probably started one
                 elif not self._child and time.monotonic() >= self._spawn_at and not homes.is_owned(self.home):
                     self._spawn()
                 time.sleep(_POLL_S)
         except OSError as error:
-            raise CannotConnect(homes.told(error)) from error
+            raise CannotConnect(homes.message_of(error)) from error
         finally:
             if lock >= 0:
                 os.close(lock)
@@ -92,7 +91,7 @@ class Dial:
             self._close_report()
 
     def _greet(self, give_up: float) -> tuple[socket.socket, bytes] | None:
-        """None: nobody is there, or is just ending. One that is still starting keeps us waiting for its answer."""
+        """None: no daemon listens, or it is just ending. A daemon that is still starting answers later, and we wait for it."""
         link = socket.socket(socket.AF_UNIX)
         link.settimeout(max(0.1, give_up - time.monotonic()))
         answer = b""
@@ -115,7 +114,7 @@ class Dial:
                 return None
             link.setblocking(False)
             if as_numbers(str(said.get("version"))) < as_numbers(VERSION):
-                record_program(self.home, self._own)  # it ends for our sake: whoever comes next is to start ours
+                record_program(self.home, self._own)  # it ends because of us: the next front must start our version
             return link, rest
         link.close()
         if said.get("retry"):
@@ -126,11 +125,11 @@ class Dial:
         raise CannotConnect(f"what answers at {path} is not Repertoire; end the process that has it open")
 
     def _tell_environment(self, link: socket.socket, wanted: Any) -> bool:
-        """The variables that the daemon's settings let bodies see, as this host has them: no host's serve another. False: it has gone."""
+        """Send the environment variables that bodies may see, with this host's values. False: the daemon has gone."""
         if wanted:
-            told = {name: os.environ[name] for name in wanted if name in os.environ}
+            values = {name: os.environ[name] for name in wanted if name in os.environ}
             try:
-                link.sendall(json.dumps(told).encode() + b"\n")
+                link.sendall(json.dumps(values).encode() + b"\n")
             except (ConnectionError, TimeoutError):
                 return False
         return True
@@ -149,13 +148,13 @@ class Dial:
         return fd
 
     def _spawn(self) -> None:
-        """Fork and exec in a session of its own. By hand: importing subprocess costs more than all of this module."""
+        """Fork and exec in a session of its own. By hand: importing subprocess costs more than this whole module."""
         import signal
 
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         log = self._open_log()
         self._log_start = os.fstat(log).st_size
-        self._started = (None if self._distrusts else newer_program(self.home, VERSION)) or self._own
+        self._started = (None if self._is_newer_gone else newer_program(self.home, VERSION)) or self._own
         if self._started is self._own:
             record_program(self.home, self._own)
         self._close_report()
@@ -188,7 +187,7 @@ class Dial:
         except OSError as error:
             os.write(2, f"{self._started.command[0]}: {error}\n".encode())
         finally:
-            os._exit(127)
+            os._exit(_NO_PROGRAM)
 
     def _check_child(self) -> None:
         if not self._child:
@@ -200,18 +199,18 @@ class Dial:
         code = os.waitstatus_to_exitcode(status)
         if code == _TEMPFAIL or homes.is_owned(self.home):
             return
-        said = self._reported() or self._log_tail()
+        said = self._read_report() or self._log_tail()
         if code < 0 and (kills := self._kills + 1) < _MAX_KILLS:
             self._kills = kills
-            self._again(f"the daemon was killed by signal {-code} while it started", _PAUSE_S * kills)
+            self._start_again(f"the daemon was killed by signal {-code} while it started", _PAUSE_S * kills)
         elif self._started is not self._own and (code == _NO_PROGRAM or "No module named" in said):
-            self._distrusts = True
-            self._again(f"version {self._started.version} cannot be started here any more", 0.0)
+            self._is_newer_gone = True
+            self._start_again(f"version {self._started.version} cannot be started here any more", 0.0)
         else:
             raise CannotConnect(f"the daemon ended with status {code} while starting. {said}")
 
-    def _again(self, why: str, pause_s: float) -> None:
-        """Start one once more, and say so in the log, where whoever looks for the cause looks first."""
+    def _start_again(self, why: str, pause_s: float) -> None:
+        """Start a daemon once more, and say so in the log: it is the first place to look for the cause."""
         log = self._open_log()
         try:
             os.write(log, f"repertoire.front: {why}; it is started again\n".encode())
@@ -220,8 +219,8 @@ class Dial:
         os.close(log)
         self._spawn_at = time.monotonic() + pause_s
 
-    def _reported(self) -> str:
-        """What the daemon has told of its end; "" where it told nothing."""
+    def _read_report(self) -> str:
+        """The reason that the daemon reported before it ended; "" where it reported none."""
         try:
             return os.read(self._report, _READ_BYTES).decode(errors="replace")
         except OSError:
@@ -240,7 +239,7 @@ class Dial:
         return "\n".join([f"{path} says:" if lines else f"{path} says nothing.", *lines])
 
     def _disown(self) -> None:
-        """The daemon is our child but not our business: let the kernel bury it."""
+        """The daemon is our child, but we do not wait for it: the kernel reaps it."""
         if self._child:
             import signal
 
@@ -249,7 +248,7 @@ class Dial:
 
 
 def _object(text: bytes) -> dict[str, Any]:
-    """A JSON object; an empty one where it is something else."""
+    """The JSON object; an empty one where the text is something else."""
     try:
         said = json.loads(text)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Which Repertoire serves a home: the newest version that has, and how a front starts it, remembered in HOME/newest.json.
+"""Installed version: HOME/newest.json, the newest version that has served a home, and how a front starts it; used by connect.py.
 
-Part of the front, so standard library only. Hosts are upgraded one by one, and each has a front of its own version: without this, an
-old host's next call would bring back the old daemon after it has handed over to a newer one.
+Part of the front, so standard library only. Hosts are upgraded one by one, and each has a front of its own version. Without this file,
+an old host's next call would bring back the old daemon after it has handed over to a newer one.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from repertoire.version import as_numbers
 
 
 class Program:
-    """How a daemon of one version is started: its words before `--home`, and the PYTHONPATH that it needs."""
+    """How a daemon of one version is started: the command before `--home`, and the PYTHONPATH that it needs."""
 
     __slots__ = ("command", "pythonpath", "version")
 
     def __init__(self, version: str, command: list[str], pythonpath: str) -> None:
         self.version, self.command = version, command
-        # Relative ones would change their meaning with the folder.
+        # A relative path would mean something else in another working folder.
         self.pythonpath = os.pathsep.join(os.path.abspath(path) for path in pythonpath.split(os.pathsep) if path)
 
     def environment(self) -> dict[str, str]:
-        """Of this process, but with the daemon's own way to its modules."""
+        """The environment of this process, with the daemon's own PYTHONPATH."""
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         return {**kept, "PYTHONPATH": self.pythonpath} if self.pythonpath else kept
 
@@ -33,7 +33,7 @@ class Program:
 
 
 def newer_program(home: str, than: str) -> Program | None:
-    """The newest that this home has seen, where that is newer than ours and is still installed."""
+    """The newest program that this home has seen, where that is newer than `than` and still installed."""
     found = _read(home)
     if found is None or as_numbers(found.version) <= as_numbers(than) or not os.access(found.command[0], os.X_OK):
         return None
@@ -41,7 +41,7 @@ def newer_program(home: str, than: str) -> Program | None:
 
 
 def record_program(home: str, ours: Program) -> None:
-    """Remember ours, unless a newer one that is still installed is known. Where it cannot be stored, each front starts its own."""
+    """Store ours, unless a newer program is known and still installed. Where it cannot be stored, each front starts its own."""
     if newer_program(home, ours.version) is not None:
         return
     path = homes.newest_path(home)
@@ -66,7 +66,7 @@ def _read(home: str) -> Program | None:
 
 
 def _text(path: str) -> str:
-    """ "" where there is none; the home is this user's alone, and so is what it says to start."""
+    """The file's text; "" where there is none. Only this user can write to the home, so the command in it can be trusted."""
     try:
         with open(path, encoding="utf-8") as file:
             return file.read()

@@ -1,6 +1,10 @@
-"""What a front must know of MCP to survive its daemon: which requests are open, and how the connection began.
+"""Open requests: `Pending` remembers a connection's open requests and its beginning; used by the front when a daemon is lost.
 
-Part of the front, so standard library only. No input or output here: lines come in, lines come out.
+Part of the front, so standard library only. It reads and writes no descriptor: lines come in, lines come out.
+
+1. A request that only reads is repeated to the next daemon. A `tools/call` that may have an effect is answered with an error (`LOST`).
+2. A new daemon first hears the host's `initialize` again, then its log level and subscriptions, then the repeated requests.
+3. A request under which `_MAX_LOSSES` daemons died is answered with an error. Else one bad request would kill daemons for ever.
 """
 
 from __future__ import annotations
@@ -14,9 +18,9 @@ if TYPE_CHECKING:
     from typing import Any, TypeGuard
 
 _MAX_LOSSES = 3
-"""A request under which the daemon died as often is answered with an error, or a poisonous one would never end."""
+"""A request under which the daemon died this often is answered with an error."""
 _CALM_S = 60.0
-"""A daemon that lived this long after it got a request did not die of it: a listener may outlive many daemons."""
+"""A daemon that lived this long after a request did not die of it: a listener may outlive many daemons."""
 
 LOST = -31000
 """The error code of a call that was open when the daemon ended."""
@@ -25,18 +29,18 @@ NO_DAEMON = -31001
 """The error code of a request for which no daemon could be started."""
 
 LISTEN = "subscriptions/listen"
-"""Open for as long as the host lives; nobody waits for its answer."""
+"""This request is open for as long as the host lives; nobody waits for its answer."""
 
 _REPEATABLE_TOOLS = frozenset(("get_run", "get_workflow", "list_runs", "list_workflows", "search_workflows"))
-"""Calls that only read; their names are reserved, so no workflow can be meant."""
+"""Tools that only read. Their names are reserved, so no workflow has one of them."""
 
 _ANSWER = re.compile(rb'\{"jsonrpc":"2\.0","id":(-?\d+|"[^"\\]*"),"(?:result|error)":')
-"""An answer as the daemon writes it: its id is read without parsing what may be a megabyte of result."""
+"""An answer as the daemon writes it. Its id is read without parsing the result, which may be a megabyte."""
 _NO_ANSWER = b'{"jsonrpc":"2.0","method":'
 
 
 class Request:
-    """One that the host waits for. `line` is empty where repeating it could do something twice."""
+    """A request that the host waits for. `line` is empty where repeating it could do something twice."""
 
     __slots__ = ("line", "losses", "method", "run", "since")
 
@@ -47,7 +51,7 @@ class Request:
 
 
 class Pending:
-    """What a lost daemon leaves us with: the open requests, and what a new daemon must hear first."""
+    """The open requests, and the messages that a new daemon must hear first."""
 
     def __init__(self) -> None:
         self.open: dict[str | int, Request] = {}
@@ -57,7 +61,7 @@ class Pending:
         self._ours: set[str] = set()
         self._count = 0
 
-    def host_said(self, line: bytes) -> None:
+    def take_from_host(self, line: bytes) -> None:
         for message in _messages(line):
             method, number = message.get("method"), message.get("id")
             if not isinstance(method, str):
@@ -84,9 +88,9 @@ class Pending:
         elif method == "resources/unsubscribe":
             self._standing.pop(f"resource {params.get('uri')}", None)
 
-    def daemon_said(self, line: bytes) -> bool:
+    def take_from_daemon(self, line: bytes) -> bool:
         """Whether the line is for the host; False for the answer to a request of our own."""
-        number = _answered(line) if self.open or self._ours else None
+        number = _answered_id(line) if self.open or self._ours else None
         if number in self._ours:
             self._ours.discard(str(number))
             return False
@@ -94,7 +98,7 @@ class Pending:
             self.open.pop(number, None)
         return True
 
-    def noted(self, request: object, run: str) -> None:
+    def note_run(self, request: object, run: str) -> None:
         if _is_id(request) and request in self.open:
             self.open[request].run = run
 
@@ -105,7 +109,7 @@ class Pending:
         return self._again(self._initialize)
 
     def rest(self) -> bytes:
-        """What follows when the daemon has answered the greeting: the standing wishes and the open requests."""
+        """The lines after the answered greeting: log level, subscriptions and open requests."""
         lines = [self._initialized + b"\n"] if self._initialized else []
         lines += [self._again(message) for message in self._standing.values()]
         for request in self.open.values():
@@ -120,7 +124,7 @@ class Pending:
         return json.dumps({**message, "id": own}).encode() + b"\n"
 
     def lose(self) -> list[bytes]:
-        """The daemon is gone: the answers to those requests that must not be repeated."""
+        """The daemon is gone: the errors for requests that must not be repeated."""
         self._ours.clear()
         now = time.monotonic()
         for request in self.open.values():
@@ -132,7 +136,7 @@ class Pending:
         return [_lost(number, request, why) for number, request in gone.items()]
 
     def leave(self) -> list[bytes]:
-        """The host ended its input and we go: a word for the calls that are still open; their runs go on."""
+        """The host ended its input and we exit: errors for the calls that are still open. Their runs go on."""
         why = "The input ended before this call did."
         return [_lost(number, request, why) for number, request in self.open.items() if not request.line]
 
@@ -141,14 +145,14 @@ class Pending:
         return any(request.method != LISTEN for request in self.open.values())
 
     def refuse(self, message: str) -> list[bytes]:
-        """No daemon is there for now: an error for every open request, but for those that only listen."""
+        """No daemon runs for now: an error for every open request, except for those that only listen."""
         gone = [number for number, request in self.open.items() if request.method != LISTEN]
         for number in gone:
             del self.open[number]
         return [failure(number, NO_DAEMON, message) for number in gone]
 
     def give_up(self, message: str) -> list[bytes]:
-        """No daemon will come: an error for every open request."""
+        """No daemon can be started: an error for every open request."""
         gone, self.open = self.open, {}
         return [failure(number, NO_DAEMON, message) for number in gone]
 
@@ -174,12 +178,12 @@ def _lost(number: str | int, request: Request, why: str) -> bytes:
 
 
 def _is_id(value: object) -> TypeGuard[str | int]:
-    """`true` is none, although Python finds it in a dictionary under 1."""
+    """`true` is not an id, although Python finds it in a dictionary under 1."""
     return isinstance(value, (str, int)) and not isinstance(value, bool)
 
 
 def _messages(line: bytes) -> list[dict[str, Any]]:
-    """The messages of a line, several in a batch of an early client; none where it is no JSON: the daemon says so."""
+    """The messages of a line: several in a batch of an early client, none where it is not JSON. The daemon answers that."""
     try:
         said = json.loads(line)
     except (ValueError, RecursionError):
@@ -187,8 +191,8 @@ def _messages(line: bytes) -> list[dict[str, Any]]:
     return [message for message in (said if isinstance(said, list) else [said]) if isinstance(message, dict)]
 
 
-def _answered(line: bytes) -> str | int | None:
-    """The id that a line of the daemon answers, if it is an answer."""
+def _answered_id(line: bytes) -> str | int | None:
+    """The id of the request that this line of the daemon answers; None: it is not an answer."""
     if line.startswith(_NO_ANSWER):
         return None
     if found := _ANSWER.match(line):

@@ -1,4 +1,4 @@
-"""Example: what a workflow is to give for some arguments. It is published only when its examples hold."""
+"""Example: arguments of a workflow with the expected result; used by publishing. A workflow is published only when its examples hold."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Match = Literal["exact", "subset", "schema", "approx"]
 
 
 class Mock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a call out of the body gives in an example instead of being made. `call` is the name of a workflow, or `ask`,
-    `workflows.search` and the like; without `arguments` it stands for every such call."""
+    """The answer to a call of the body in an example: the call is not made. `call` is the name of a workflow, or `ask`,
+    `workflows.search` and the like. Without `arguments` it answers every such call."""
 
     call: str
     arguments: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
@@ -23,7 +23,7 @@ class Mock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Without `expect` and `expect_error` the run has to complete, whatever it gives. `expect_error` is part of the error's type, code
+    """One example. Without `expect` and `expect_error` the run must complete, with any result. `expect_error` is part of the error's type, code
     or message. `tolerance` is relative, and for values near zero absolute."""
 
     arguments: dict[str, Any] = {}
@@ -35,7 +35,7 @@ class Example(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """The examples of a version, and what came of them when they were last run."""
+    """The examples of a version, and their outcome when they were last run."""
 
     examples: tuple[Example, ...] = ()
     passed: int = 0
@@ -47,7 +47,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         return self.passed == len(self.examples)
 
     def summary(self) -> dict[str, int]:
-        """{passed, failed}, or {not_run} where nobody was allowed to run them yet."""
+        """{passed, failed}, or {not_run} while the server may not run them yet."""
         if self.examples and not self.at:
             return {"not_run": len(self.examples)}
         return {"passed": self.passed, "failed": len(self.examples) - self.passed}

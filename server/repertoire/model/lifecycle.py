@@ -1,6 +1,7 @@
-"""Which status may follow which: the five words of the MCP tasks extension, as a table.
+"""Lifecycle: a table of the statuses of runs, and which may follow which; used by the store, the engine and every surface.
 
-Whoever adds a status adds its row here; the Store's writes name the statuses they may leave, so an illegal move changes nothing.
+The five statuses are those of the MCP tasks extension. A new status needs a row in `NEXT`. The store's writes name the statuses that
+they may leave (`before`), so an illegal move changes nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ NEXT: Final[dict[Status, frozenset[Status]]] = {
 
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 FINAL: Final[frozenset[Status]] = frozenset(status for status, following in NEXT.items() if not following)
+UNFINISHED: Final[tuple[Status, ...]] = tuple(status for status, following in NEXT.items() if following)
+COMPLETED_OR_FAILED: Final[frozenset[Status]] = FINAL - {"cancelled"}
+"""The ends that nobody asked for: the run was not cancelled."""
 
 
 def before(status: Status) -> tuple[Status, ...]:

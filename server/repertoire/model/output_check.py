@@ -1,7 +1,7 @@
-"""Whether a result fits the output schema that its tool lists: a listed schema compiled into functions; used before each answer.
+"""Output check: `fitting` compiles a listed output schema into a function that checks results; used before each answer.
 
-Clients throw an answer away that does not fit. A schema that `portable_output` has made holds few keywords, so checking one costs about a
-microsecond a value, and no pattern in it can take long. It errs towards refusal where readers of JSON Schema differ.
+Clients discard an answer that does not fit. A schema from `portable_output` has few keywords, so a check costs about a microsecond a
+value, and no pattern in it can take long. Where readers of JSON Schema differ, it refuses.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any, Final
 from .portable_pattern import matcher
 
 Check = Callable[[Any], str | None]
-"""Gives the way to what does not fit, None where all fits."""
+"""Returns the place of a value that does not fit; None: everything fits."""
 
 _KINDS: Final[dict[str, frozenset[type]]] = {
     "object": frozenset({dict}), "array": frozenset({list}), "string": frozenset({str}), "boolean": frozenset({bool}),
     "null": frozenset({type(None)}), "number": frozenset({int, float}), "integer": frozenset({int}),
 }  # fmt: skip
-"""Values come from a JSON parser, so their types are exactly these."""
+"""Values come from a JSON parser, so they have exactly these types."""
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I | re.A)
 _IPV4: Final = re.compile(r"[0-9.]+")
 
@@ -39,7 +39,7 @@ def fitting(schema: dict[str, Any]) -> Check:
 
 
 def _check(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check:
-    """Every keyword is one check; those for another kind of value pass it."""
+    """One check for each keyword, or group of keywords. A check for another type of value passes."""
     makers = [make for keyword, make in _SINGLE.items() if keyword in schema]
     makers += [make for make, keywords in _GROUPS.items() if any(keyword in schema for keyword in keywords)]
     checks = [make(schema, reference) for make in makers]
@@ -79,7 +79,7 @@ def _enum(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check:
 
 
 def _key(value: Any) -> str:
-    """Equal for what JSON holds to be equal: 1 and 1.0, not 1 and true."""
+    """A text that is equal for values that are equal in JSON: 1 and 1.0, not 1 and true."""
     return json.dumps(_whole(value), sort_keys=True)
 
 
@@ -98,10 +98,11 @@ def _numbers(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check
     def fits(value: Any) -> bool:
         if not isinstance(value, int | float) or isinstance(value, bool):
             return True
-        return (
-            (low is None or value >= low) and (high is None or value <= high) and (above is None or value > above)
-            and (below is None or value < below) and (step is None or value % step == 0)
-        )  # fmt: skip
+        if (low is not None and value < low) or (high is not None and value > high):
+            return False
+        if (above is not None and value <= above) or (below is not None and value >= below):
+            return False
+        return step is None or value % step == 0
 
     return _verdict(fits)
 
@@ -113,10 +114,9 @@ def _texts(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check:
     def fits(value: Any) -> bool:
         if not isinstance(value, str):
             return True
-        return (
-            len(value) >= low and (high is None or len(value) <= high)
-            and (fits_pattern is None or fits_pattern(value))
-        )  # fmt: skip
+        if len(value) < low or (high is not None and len(value) > high):
+            return False
+        return fits_pattern is None or fits_pattern(value)
 
     return _verdict(fits)
 
@@ -205,7 +205,7 @@ def _objects(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check
 
 
 def _any_of(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check:
-    if all(one.keys() == {"type"} for one in schema["anyOf"]):  # the most usual: a number, or null
+    if all(one.keys() == {"type"} for one in schema["anyOf"]):  # the most common: a number or null
         kinds = [one["type"] for one in schema["anyOf"]]
         return _type({"type": [kind for one in kinds for kind in ([one] if isinstance(one, str) else one)]}, reference)
     branches = [_check(one, reference) for one in schema["anyOf"]]

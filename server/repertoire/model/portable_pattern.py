@@ -1,7 +1,7 @@
-"""Patterns that mean one thing to every host: read by a strict grammar, refused where engines differ; used by portable and fitting.
+"""Portable pattern: `matcher` compiles a regular expression that means the same to every host; used by portable_schema and output_check.
 
-ECMA-262 with the `u` flag (TypeScript hosts), Python's `re` (Python hosts) and the linear engines of Rust and Go have a common part.
-Look-around, backreferences, named groups, `\\A`, `\\Z`, `\\B`, inline flags and `\\p{...}` are outside of it.
+It accepts the common part of ECMA-262 with the `u` flag (TypeScript hosts), Python's `re` (Python hosts) and the linear engines of Rust
+and Go. Look-around, backreferences, named groups, `\\A`, `\\Z`, `\\B`, inline flags and `\\p{...}` are outside of it, and refused.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _UNICODE: Final = {name: f"\\{name}" for name in _JAVASCRIPT}
 
 
 class NotPortable(ValueError):
-    """Raised with what it is that engines disagree about."""
+    """Raised for a pattern that engines read differently; the message names the part."""
 
 
 class _Reader:
-    """Writes a pattern anew for Rust's engine, with the meaning that these classes, this dot and this boundary have."""
+    """Rewrites a pattern for Rust's engine, with the given meaning of classes, dot and word boundary."""
 
     def __init__(self, text: str, classes: dict[str, str], dot: str, boundary: str) -> None:
         self._text = text
@@ -175,11 +175,11 @@ def matcher(pattern: str) -> Callable[[str], bool]:
         raise NotPortable(f"more than {_MAX_CHARS} characters")
     javascript = _Reader(pattern, _JAVASCRIPT, r"[^\n\r\u{2028}\u{2029}]", r"(?-u:\b)").whole()
     unicode = _Reader(pattern, _UNICODE, r"[^\n]", r"\b").whole()
-    found = _compiled(javascript), _compiled(unicode)
+    found = _compile(javascript), _compile(unicode)
     return lambda text: all(one(text) for one in found)
 
 
-def _compiled(pattern: str) -> Callable[[str], bool]:
+def _compile(pattern: str) -> Callable[[str], bool]:
     from pydantic_core import SchemaError, SchemaValidator
 
     try:

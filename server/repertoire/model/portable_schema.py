@@ -1,9 +1,13 @@
-"""A JSON Schema as it is listed: only what every host compiles and every model provider takes, with what was left out of it.
+"""Portable schema: turns a JSON Schema into one that every host compiles and every model provider accepts; used by tool_listings.py.
 
-`portable_input` and `portable_output` are pure. What they give is valid under the 2020-12 meta-schema, and means the same to a reader of
-draft 7: keywords are copied by a table, each with a check of its value, so nothing unknown gets in. An input schema may become wider:
-the worker checks every argument by the types themselves. An output schema is widened where JSON differs from Python: any number may be
-null (NaN), a time may have no time zone; `model/output_check.py` holds each answer against it.
+`portable_input` and `portable_output` are pure functions.
+
+1. The result is valid under the 2020-12 meta-schema, and means the same to a reader of draft 7.
+2. Keywords are copied by a table (schema_keywords.py), each with a check of its value. So no unknown keyword gets in.
+3. An input schema may become wider: the worker checks every argument by the types themselves.
+4. An output schema is widened where JSON differs from Python: a number may be null (NaN), a time may have no time zone.
+   `model/output_check.py` checks each answer against it.
+5. `left_out` names each keyword that was not copied, and why.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from ..text import cut
 from .schema_keywords import COPIED, UNSUPPORTED, WRONG, pattern_problem, value_problem
 
 PROPERTY: Final = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
-"""The names of properties that the largest provider accepts; another one costs the whole request."""
+"""Property names that the largest provider accepts. Another name makes it refuse the whole request."""
 DESCRIPTION_UNITS: Final = 1024
 _TITLE_UNITS: Final = 200
 _MAX_DEPTH: Final = 40
@@ -31,19 +35,19 @@ _FORMATS: Final = frozenset(
     {"date-time", "date", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uri", "uri-reference", "uuid", "json-pointer"}
 )  # fmt: skip
 FORMATS_GIVEN: Final = frozenset({"date", "uuid", "ipv4"})
-"""Formats of results that hosts and Python understand alike."""
+"""Formats of results that mean the same to hosts and Python."""
 _SAID: Final = {
     "date-time": "ISO 8601 date and time, without an offset where it has no time zone.",
     "time": "ISO 8601 time of day, without an offset where it has no time zone.",
     "duration": "ISO 8601 duration.",
 }
-"""A result's format that hosts check more strictly than Python writes it: said in words instead."""
+"""Formats that hosts check more strictly than Python writes them: described in words instead."""
 _WITHIN_ROOT: Final = ("anyOf", "oneOf", "allOf", "not", "if", "then", "else", "enum", "const")
 """Refused by providers in the root of a tool's input."""
 
 
 class LeftOut(msgspec.Struct, frozen=True):
-    """A keyword that is not listed. `place` is the way to it in the schema, `why` a part of a sentence."""
+    """A keyword that is not listed. `place` is its path in the schema, `why` a part of a sentence."""
 
     place: str
     keyword: str
@@ -51,7 +55,7 @@ class LeftOut(msgspec.Struct, frozen=True):
 
 
 class Portable(msgspec.Struct, frozen=True):
-    """`aliases` are the names under which parameters are listed, each with its own name."""
+    """A listed schema. `aliases` maps a listed name to the parameter's own name."""
 
     schema: dict[str, Any]
     left_out: tuple[LeftOut, ...] = ()
@@ -59,7 +63,7 @@ class Portable(msgspec.Struct, frozen=True):
 
 
 def portable_input(schema: Mapping[str, Any], taken: Iterable[str] = ()) -> Portable:
-    """An object schema; no parameter is listed under a name of `taken`."""
+    """The schema of a tool's arguments. No parameter gets a name in `taken`."""
     names = _aliases(schema.get("properties"), taken)
     root = {key: value for key, value in schema.items() if key not in _WITHIN_ROOT}
     converted = _Conversion(schema, is_output=False)
@@ -67,7 +71,7 @@ def portable_input(schema: Mapping[str, Any], taken: Iterable[str] = ()) -> Port
         if key in _WITHIN_ROOT:
             converted.leave_out("", key, "providers take no such keyword in the root")
     if names:
-        root = _renamed(root, names)
+        root = _rename(root, names)
     listed = {"type": "object", "properties": {}, **converted.schema({**root, "type": "object"}, "", 0)}
     return Portable(
         converted.with_definitions(listed), tuple(converted.left_out), {alias: name for name, alias in names.items()}
@@ -75,14 +79,14 @@ def portable_input(schema: Mapping[str, Any], taken: Iterable[str] = ()) -> Port
 
 
 def portable_output(schema: Mapping[str, Any]) -> Portable:
-    """Any schema; an empty one stays empty."""
+    """The schema of a result. An empty schema stays empty."""
     converted = _Conversion(schema, is_output=True)
     listed = converted.schema(dict(schema), "", 0)
     return Portable(converted.with_definitions(listed), tuple(converted.left_out))
 
 
 class _Conversion:
-    """One schema on its way to the listing. `root` is where its references point into."""
+    """The conversion of one schema. Its references point into `root`."""
 
     def __init__(self, root: Mapping[str, Any], *, is_output: bool) -> None:
         self._root = root
@@ -95,7 +99,7 @@ class _Conversion:
         self.left_out.append(LeftOut(place, keyword, why))
 
     def with_definitions(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """With the definitions that are referred to; converting one may bring further ones."""
+        """The schema with the definitions that it refers to. Converting one may add further ones."""
         definitions: dict[str, Any] = {}
         while self._waiting:
             name, source = self._waiting.pop()
@@ -113,10 +117,10 @@ class _Conversion:
             self._copy(listed, keyword, value, place, depth)
         self._array(listed, source, place, depth)
         self._object(listed, source, place, depth)
-        return self._widened(listed) if self._is_output else listed
+        return self._widen(listed) if self._is_output else listed
 
     def _copy(self, listed: dict[str, Any], keyword: str, value: Any, place: str, depth: int) -> None:
-        """A keyword that depends on no other."""
+        """Copy a keyword that depends on no other."""
         if keyword in COPIED:
             if (why := COPIED[keyword](value)) is None:
                 listed[keyword] = value
@@ -149,13 +153,13 @@ class _Conversion:
             listed.setdefault("description", _SAID[value])
 
     def _reference(self, listed: dict[str, Any], value: Any, place: str) -> None:
-        found = self._found(value) if isinstance(value, str) else None
+        found = self._definition_name(value) if isinstance(value, str) else None
         if found is None:
             self.leave_out(place, "$ref", "it does not point into this schema")
         else:
             listed["$ref"] = f"#/$defs/{found}"
 
-    def _found(self, reference: str) -> str | None:
+    def _definition_name(self, reference: str) -> str | None:
         """The name of the definition that a reference becomes; None where it points to nothing."""
         if reference in self._names:
             return self._names[reference]
@@ -187,7 +191,7 @@ class _Conversion:
             keyword = "anyOf"  # wider branches may overlap
         if keyword == "anyOf":
             branches = _flat(branches)
-        if keyword in listed:  # both anyOf and oneOf were there
+        if keyword in listed:  # the source has both anyOf and oneOf
             listed["allOf"] = [*listed.get("allOf", []), {keyword: branches}]
         elif keyword == "allOf" and "allOf" in listed:
             listed["allOf"] += branches
@@ -195,7 +199,7 @@ class _Conversion:
             listed[keyword] = branches
 
     def _array(self, listed: dict[str, Any], source: dict[str, Any], place: str, depth: int) -> None:
-        """`items` beside `prefixItems`: some hosts refuse an array without it, and readers of draft 7 apply it to every item."""
+        """Add `items` beside `prefixItems`: some hosts refuse an array without it, and readers of draft 7 apply it to every item."""
         kinds = listed.get("type")
         tuple_like = source.get("prefixItems", source["items"] if isinstance(source.get("items"), list) else None)
         rest = source.get("additionalItems") if isinstance(source.get("items"), list) else source.get("items")
@@ -239,7 +243,7 @@ class _Conversion:
             listed["description"] = cut(said.strip(), DESCRIPTION_UNITS, _MORE)
 
     def _properties(self, properties: Any, hidden: list[str], place: str, depth: int) -> dict[str, Any]:
-        """Those that have portable names; the others' names are added to `hidden`."""
+        """The properties that have portable names. The names of the others are added to `hidden`."""
         if not isinstance(properties, dict):
             self.leave_out(place, "properties", WRONG)
             return {}
@@ -253,7 +257,7 @@ class _Conversion:
         return listed
 
     def _patterns(self, listed: dict[str, Any], patterns: Any, place: str, depth: int) -> bool:
-        """False: some are left out."""
+        """Copy the patterns. False: some are left out."""
         if not isinstance(patterns, dict):
             self.leave_out(place, "patternProperties", WRONG)
             return False
@@ -267,10 +271,10 @@ class _Conversion:
             listed["patternProperties"] = kept
         return len(kept) == len(patterns)
 
-    def _widened(self, listed: dict[str, Any]) -> dict[str, Any]:
-        """For a result: JSON has no NaN and no infinities, they come as null."""
+    def _widen(self, listed: dict[str, Any]) -> dict[str, Any]:
+        """Widen the schema of a result: JSON has no NaN and no infinities, so they become null."""
         kinds = listed.get("type")
-        if (listed.get("multipleOf") or 1) % 1:  # computed by division, which decimal fractions do not survive
+        if (listed.get("multipleOf") or 1) % 1:  # hosts divide floats, and 0.3 % 0.1 is not 0
             del listed["multipleOf"]
         if "enum" in listed or "const" in listed:
             return listed
@@ -285,7 +289,7 @@ class _Conversion:
 
 
 def _flat(branches: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each once, without an anyOf in an anyOf."""
+    """Each branch once, with the branches of an inner anyOf."""
     flat: list[dict[str, Any]] = []
     for branch in branches:
         for one in branch["anyOf"] if branch.keys() == {"anyOf"} else [branch]:
@@ -312,7 +316,7 @@ def _aliases(properties: Any, taken: Iterable[str]) -> dict[str, str]:
 
 
 def _plain_name(name: str, used: set[str], fallback: str) -> str:
-    """The name in ASCII, as near as can be, and not one of `used`."""
+    """The nearest ASCII name that is not in `used`."""
     if PROPERTY.fullmatch(name) and name not in used:
         return name
     letters = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
@@ -322,11 +326,11 @@ def _plain_name(name: str, used: set[str], fallback: str) -> str:
     return next(one for one in candidates if one not in used)
 
 
-def _renamed(schema: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    """The root with portable names of its properties; each says its own name."""
+def _rename(schema: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """The root with portable names of its properties. Each description has the own name."""
     renamed = dict(schema)
     renamed["properties"] = {
-        names.get(name, name): _own_name_said(name, one) if name in names else one
+        names.get(name, name): _with_own_name(name, one) if name in names else one
         for name, one in schema["properties"].items()
     }
     if isinstance(schema.get("required"), list):
@@ -334,7 +338,7 @@ def _renamed(schema: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     return renamed
 
 
-def _own_name_said(name: str, schema: Any) -> Any:
+def _with_own_name(name: str, schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     said = schema.get("description")

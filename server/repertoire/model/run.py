@@ -1,4 +1,4 @@
-"""Run and RunEvent: one execution, what everybody can see of it, and the one answer shape that every client gets."""
+"""Run: one execution of a workflow, its events and questions, and the envelope that every client gets; used everywhere."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RunEvent(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What a run asks of people. `schema` is a JSON Schema of the answer; times are seconds since the epoch."""
+    """A question of a run to people. `schema` is the JSON Schema of the answer; times are seconds since the epoch."""
 
     id: str
     run_id: str
@@ -39,9 +39,12 @@ class Question(msgspec.Struct, frozen=True):
 
     def public(self) -> dict[str, Any]:
         return {
-            "id": self.id, "question": self.question, "schema": self.schema, "asked_at": iso(self.asked_at),
+            "id": self.id,
+            "question": self.question,
+            "schema": self.schema,
+            "asked_at": iso(self.asked_at),
             "expires_at": iso(self.expires_at),
-        }  # fmt: skip
+        }
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,14 +73,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     depth: int = 0
     rerun_of: str | None = None
     roots: tuple[str, ...] = ()
+    """The workflow folders of its caller, best first. Workflows that it calls by name are looked up there, also after a resume."""
     cwd: str | None = None
-    """The caller's working folder, which is the body's in trusted code."""
-    """The workflow folders of its caller, best first: what it calls by name is looked up there, after a resume as well."""
+    """The caller's working folder. Trusted code runs in it."""
     is_example: bool = False
-    """Made to check what a workflow does: shown to nobody who does not ask for it by its id."""
+    """A run that checks an example: it is listed nowhere, and found only by its id."""
     questions: tuple[Question, ...] = ()
     claim: int = 1
-    """The number of the body that goes on, or went on last. A write that names an earlier one is refused."""
+    """The number of the current or last body. A write with an earlier number is refused."""
 
     @property
     def is_final(self) -> bool:
@@ -85,7 +88,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_settled(self) -> bool:
-        """Whether it goes no further by itself: it has ended, or somebody is asked."""
+        """Whether it has ended or waits for an answer: it does not go on by itself."""
         return self.status != "working"
 
     @property
@@ -123,14 +126,14 @@ def iso(at: float | None) -> str | None:
 
 
 def public_error(fault: Fault) -> dict[str, Any]:
-    """What a caller sees of a fault: not the traceback, which is the operator's."""
+    """A fault as callers see it, without the traceback, which is for the operator."""
     return {"code": fault.code, "type": fault.type, "message": fault.message, "line": fault.line, "hint": fault.hint}
 
 
 def envelope(run: Run, inline_chars: int, *, without_result: bool = False) -> dict[str, Any]:
-    """{run_id, session_id, status, result}, always all four; `error` when failed; a long result as a preview and `parts`.
+    """{run_id, session_id, status, result}, always all four. `error` when failed. A long result is null, with a preview and `parts`.
 
-    `without_result`: a short one like that too.
+    `without_result`: give a short result in the same way.
     """
     answer: dict[str, Any] = {"run_id": run.id, "session_id": run.session_id, "status": run.status, "result": None}
     if run.status == "completed" and run.result is not None:
@@ -140,7 +143,7 @@ def envelope(run: Run, inline_chars: int, *, without_result: bool = False) -> di
             parts = -(-len(run.result) // inline_chars)
             answer["result_preview"] = run.result if parts == 1 else run.result[:2000]
             answer["parts"] = parts
-    elif run.result is not None:  # what a cancelled run had given so far
+    elif run.result is not None:  # the output of a cancelled run so far
         answer["result_preview"] = run.result[:2000]
         answer["parts"] = -(-len(run.result) // inline_chars)
     if run.error is not None:

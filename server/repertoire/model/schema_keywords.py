@@ -1,4 +1,7 @@
-"""Keywords of JSON Schema with the check of each one's value: what may be copied into a listing as it is; used by portable."""
+"""Schema keywords: a table of the JSON Schema keywords that may be copied into a listing, each with a check of its value.
+
+Used by portable_schema.py.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _BOUNDS: Final = ("maximum", "minimum", "exclusiveMaximum", "exclusiveMinimum")
 _COUNTS: Final = ("maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties")
 WRONG: Final = "its value is not what JSON Schema allows"
 
-# Each gives None, or why it cannot be listed.
+# Each check returns None, or why the keyword cannot be listed.
 
 
 def _type_problem(value: Any) -> str | None:
@@ -105,9 +108,9 @@ COPIED: Final[dict[str, Callable[[Any], str | None]]] = {
 }  # fmt: skip
 UNSUPPORTED: Final = frozenset(
     {
-        "not", "if", "then", "else",
-        "contains", "minContains", "maxContains", "propertyNames", "dependentSchemas", "dependencies", "unevaluatedItems",
+        "not", "if", "then", "else", "contains", "minContains", "maxContains", "propertyNames", "dependentSchemas", "dependencies",
+        "unevaluatedItems",
         "unevaluatedProperties", "$dynamicRef", "$recursiveRef", "contentSchema",
     }
 )  # fmt: skip
-"""What constrains, but not the same way for every reader, or so that a wider part of it would make the whole narrower."""
+"""Keywords that hosts read differently, or that would make the whole narrower when a part of them is widened."""

@@ -1,4 +1,4 @@
-"""Principal and Session: who calls, and that caller's persisted, named state."""
+"""Session and Caller: a named state that is stored for a principal, and the caller of a request; used everywhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LOCAL = "local"
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """An opaque handle owned by a principal. `name` is set for default sessions, which are looked up by it. Times: epoch seconds."""
+    """A session, owned by a principal. `name` is set for default sessions, which are found by it. Times are seconds since the epoch."""
 
     id: str
     principal: str
@@ -19,23 +19,23 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who makes a call and what they see. `session_name` names the default session; None: each call without one mints its own."""
+    """The caller of a request. `session_name` names the default session; None: each call without a session gets a new one."""
 
     principal: str = LOCAL
     session_name: str | None = "default"
     roots: tuple[str, ...] = ()
     env: dict[str, str] = {}
-    """Of the caller's own environment, the variables that bodies may see (`worker_env`): one host's keys serve no other host."""
+    """The caller's environment variables that bodies may see (`worker_env`): one host's keys are not used for another host."""
 
     cwd: str | None = None
-    """The folder in which the caller works: relative paths in its calls mean files there. None over HTTP, where nobody knows it."""
+    """The caller's working folder: relative paths in its calls mean files there. None over HTTP, where it is unknown."""
     lane: str = ""
-    """Who takes turns with others where calls have to wait: a connection, or a session of HTTP. "": the command line."""
+    """The name of its queue where calls wait for their turn: a connection, or a session of HTTP. "": the command line."""
     client: str = ""
-    """What the program calls itself through which the call came."""
+    """The own name of the client program."""
 
     call: tuple[str, str] | None = None
-    """Where a body calls: its run and the call's path. What the call changes is changed once, however often it is made again."""
+    """For a call of a body: its run and the call's path. A repeated call changes nothing a second time."""
 
     def __repr__(self) -> str:
         return f"Caller({self.principal!r}, session_name={self.session_name!r})"  # env may hold keys: not for a log

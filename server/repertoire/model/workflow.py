@@ -1,4 +1,4 @@
-"""Workflow and WorkflowVersion: a named, typed piece of Python, and one immutable text of it."""
+"""Workflow versions: one immutable source of a named workflow, with its options, schemas and findings; used everywhere."""
 
 from __future__ import annotations
 
@@ -15,18 +15,27 @@ from ..names import snake_case
 from ..wire import Code, DataFile, Module
 
 Origin = Literal["operator", "tool"]
-"""Who wrote it: the operator's files and command line, or a client through a tool."""
+"""The origin of a source: the operator's files and command line, or a client through a tool."""
 
 FIXED_TOOLS: Final = (
-    "search_workflows", "list_workflows", "get_workflow", "create_workflow", "delete_workflow", "run_workflow", "get_run", "list_runs",
-    "cancel_run", "answer_run", "publish_workflow",
-)  # fmt: skip
+    "search_workflows",
+    "list_workflows",
+    "get_workflow",
+    "create_workflow",
+    "delete_workflow",
+    "run_workflow",
+    "get_run",
+    "list_runs",
+    "cancel_run",
+    "answer_run",
+    "publish_workflow",
+)
 """In the order in which they are listed."""
 
 RESERVED_NAMES: Final = frozenset(
     (*FIXED_TOOLS, "pin_workflow", "approve_workflow") + ("list", "search", "get", "invoke", "create", "delete")
 )
-"""The fixed tools', those of coming releases, and the names of the `workflows` namespace that bodies use."""
+"""Names of fixed tools, of tools in coming releases, and of the `workflows` namespace in bodies."""
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -41,16 +50,16 @@ class Finding(msgspec.Struct, frozen=True):
     column: int | None = None
     hint: str | None = None
     file: str | None = None
-    """Where it is, when that is not the workflow's own file but one that it imports."""
+    """The file, when it is not the workflow's own but one that it imports."""
 
     def public(self) -> dict[str, Any]:
-        """As callers see it; `file` only where there is one to name."""
+        """The finding as callers see it; `file` only when it is set."""
         shown: dict[str, Any] = msgspec.to_builtins(self)
         return shown if self.file else {key: value for key, value in shown.items() if key != "file"}
 
 
 class BudgetOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a run with all that are below it may use: calls through doors, model tokens, calls at once, runs above each other."""
+    """The budget of a run and all runs below it: calls through doors, model tokens, calls at once, depth of the tree."""
 
     calls: Annotated[int, msgspec.Meta(ge=0)] | None = None
     tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
@@ -59,7 +68,7 @@ class BudgetOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a module may say of itself in a literal `__workflow__ = {...}`."""
+    """The options that a module may declare in a literal `__workflow__ = {...}`."""
 
     title: str | None = None
     tags: tuple[str, ...] = ()
@@ -69,11 +78,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     disconnect: Literal["cancel", "detach"] = "cancel"
     budget: BudgetOptions | None = None
     fresh: bool = False
-    """Its process is not used again: it changes in a library what no comparison sees."""
+    """Its process is not used again: it changes a library in a way that no comparison detects."""
 
 
 class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """One immutable text with what was read from it. `root` is the folder it was found in ("" for created ones), `path` the file."""
+    """One immutable source, and the facts read from it. `root` is its workflow folder ("" for created ones), `path` the file."""
 
     hash: str
     name: str
@@ -84,7 +93,7 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
     modules: tuple[Module, ...] = ()
     files: tuple[DataFile, ...] = ()
     package: str = ""
-    """Of the file itself, where it lies below its workflow folder: `from . import x` is meant from there."""
+    """The package of the file, when it lies below its workflow folder: `from . import x` is resolved there."""
     input_schema: dict[str, Any]
     output_schema: dict[str, Any]
     findings: tuple[Finding, ...] = ()
@@ -96,7 +105,7 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
     author: str = ""
     created_at: float = 0.0
     is_loaded: bool = True
-    """Created where a person has to agree first, nothing of it has run yet: there are no schemas."""
+    """False: it waits for a person's approval. Nothing of it has run yet, so there are no schemas."""
 
     @property
     def short(self) -> str:
@@ -109,18 +118,18 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def filename(self) -> str:
-        """What tracebacks call the source."""
+        """The file name in tracebacks."""
         return self.path or f"workflow:{self.name}@{self.short}"
 
     def answers_to(self, name: str) -> bool:
-        """By its own name, or by that of its class or its file."""
+        """Whether `name` is its own name, or that of its class or its file."""
         if name in (self.name, self.entry) or name_of_file(name) == self.name:
             return True
         return self.path is not None and name == os.path.relpath(self.path, self.root or None).removesuffix(".py")
 
     @property
     def key(self) -> str:
-        """Of its code in a worker. The same text in two folders is one version, but finds other things beside it."""
+        """The key of its code in a worker. The same source in two folders is one version, but it has other files beside it."""
         return self.hash if self.path is None else f"{self.hash}@{self.path}"
 
     def code(self) -> Code:
@@ -128,7 +137,7 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BrokenFile(msgspec.Struct, frozen=True):
-    """A file in a workflow folder that is not published, and why."""
+    """A file in a workflow folder that could not be published, and why."""
 
     path: str
     root: str
@@ -137,9 +146,14 @@ class BrokenFile(msgspec.Struct, frozen=True):
 
 
 def version_hash(
-    name: str, source: str, description: str, options: Options, modules: tuple[Module, ...], files: tuple[DataFile, ...] = ()
-) -> str:  # fmt: skip
-    """sha256 of canonical JSON, without time or author: the same text is the same version everywhere."""
+    name: str,
+    source: str,
+    description: str,
+    options: Options,
+    modules: tuple[Module, ...],
+    files: tuple[DataFile, ...] = (),
+) -> str:
+    """sha256 of canonical JSON, without time or author: the same source is the same version everywhere."""
     content: dict[str, Any] = {
         "name": name,
         "source": source,
@@ -166,5 +180,5 @@ def name_problem(name: str) -> str | None:
 
 
 def name_of_file(relative: str) -> str:
-    """`a/b.py`, `draft-email.py`, `FetchJson.py` → `a_b`, `draft_email`, `fetch_json`. May still be a bad name."""
+    """`a/b.py`, `draft-email.py`, `FetchJson.py` → `a_b`, `draft_email`, `fetch_json`. The result may still be a bad name."""
     return re.sub(r"[^a-z0-9_]+", "_", snake_case(relative.removesuffix(".py").replace("\\", "/")))

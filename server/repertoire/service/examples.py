@@ -14,6 +14,7 @@ from ..engine.doors import CallFailed, Door, DoorCall, DoorResult
 from ..engine.runner import Runner
 from ..errors import Refused
 from ..model.example import Checked, Example, Mock
+from ..model.lifecycle import COMPLETED_OR_FAILED
 from ..model.run import Run
 from ..model.session import Caller
 from ..model.workflow import Finding, WorkflowVersion
@@ -177,7 +178,7 @@ class Rehearsal:
 async def example_of(store: Store, doors: Collection[str], run: Run) -> Example:
     """What a run has shown, as an example: its arguments, its end, and what its calls through `doors` gave. Raises Refused for one that
     was cancelled or goes on. Its own steps are not taken over: they are what an example is there to check."""
-    if run.status not in ("completed", "failed"):
+    if run.status not in COMPLETED_OR_FAILED:
         raise Refused(
             f"{run.id} is {run.status}: only a completed or failed run can be an example.",
             "get_run(run_id, wait_s) waits for its end.", code="bad_example",

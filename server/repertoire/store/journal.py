@@ -23,7 +23,7 @@ from .kept_states import RESULT, loaded_state, record_state
 from .open_questions import close_wait
 from .runs import NewEvent, Place, check_owner, claim_place, insert_events, last_event, release_place, run_of
 from .sessions import load_state, save_state
-from .unfinished import NEWS
+from .unfinished import IS_UNFINISHED, NEWS
 from .writer import OnCommitted
 
 _LAST: Final = "(SELECT coalesce(max(n), 0) FROM call WHERE call.run_id = run.id)"
@@ -196,7 +196,7 @@ class JournalFacts(Facts):
         def fact(db: sqlite3.Connection) -> tuple[Run, ResumePoint] | None:
             changed = db.execute(
                 "UPDATE run SET claim = claim + 1, is_claimed = 1 WHERE id = ? AND epoch = ? AND is_claimed = 0 "
-                "AND status IN ('working', 'input_required')",
+                f"AND {IS_UNFINISHED}",
                 (run_id, self.epoch),
             ).rowcount
             if not changed:
@@ -216,7 +216,7 @@ class JournalFacts(Facts):
         call this."""
 
         def fact(db: sqlite3.Connection) -> list[Unfinished]:
-            where = "status IN ('working', 'input_required') AND epoch < ?"
+            where = f"{IS_UNFINISHED} AND epoch < ?"
             held = "parked IS NULL AND held_in = epoch AND epoch IN (SELECT epoch FROM owner WHERE ended_at IS NULL)"
             db.execute(
                 f"UPDATE run SET server_deaths = CASE WHEN died_at = {_LAST} THEN server_deaths + 1 ELSE 1 END, "
@@ -225,13 +225,11 @@ class JournalFacts(Facts):
             )
             db.execute(f"UPDATE run SET epoch = ?, is_claimed = 0 WHERE {where}", (self.epoch, self.epoch))
             _end_examples(db)
-            db.execute(
-                "DELETE FROM place WHERE run_id NOT IN (SELECT id FROM run WHERE status IN ('working', 'input_required'))"
-            )
+            db.execute(f"DELETE FROM place WHERE run_id NOT IN (SELECT id FROM run WHERE {IS_UNFINISHED})")
             rows = db.execute(
                 f"SELECT id, parent, parked IS NOT NULL AND NOT ({NEWS}), wake_at, status = 'input_required', session_id || ' ' || workflow, "
                 f"CASE WHEN parked IS NULL AND died_at = {_LAST} THEN server_deaths ELSE 0 END "
-                "FROM run WHERE status IN ('working', 'input_required') ORDER BY created_at DESC"
+                f"FROM run WHERE {IS_UNFINISHED} ORDER BY created_at DESC"
             )
             return [
                 Unfinished(id, parent, bool(parked), wake_at, bool(asks), state, deaths)
@@ -261,7 +259,7 @@ class JournalFacts(Facts):
                 release_place(db, run.id, run.session_id, run.workflow)
             changed = db.execute(
                 "UPDATE run SET parked = ?, wake_at = ?, last_event = ?, held_s = ?, held_in = NULL, is_claimed = 0 "
-                "WHERE id = ? AND status IN ('working', 'input_required')",
+                f"WHERE id = ? AND {IS_UNFINISHED}",
                 (parked, wake_at, run.last_event, held_s, run.id),
             ).rowcount
             if not changed:
@@ -295,7 +293,7 @@ class JournalFacts(Facts):
 
     async def unfinished_below(self, run_id: str) -> list[str]:
         """Ids of unfinished runs directly below this one."""
-        statement = "SELECT id FROM run WHERE parent = ? AND status IN ('working', 'input_required')"
+        statement = f"SELECT id FROM run WHERE parent = ? AND {IS_UNFINISHED}"
         return [id for (id,) in await self.read_behind(lambda db: db.execute(statement, (run_id,)).fetchall())]
 
     async def child(self, parent: str, path: str) -> Run | None:

@@ -12,6 +12,10 @@ import time
 from pathlib import Path
 from typing import Final
 
+from ..model.lifecycle import UNFINISHED
+
+IS_UNFINISHED: Final = f"status IN ({', '.join(repr(status) for status in UNFINISHED)})"
+"""SQL: the run has not ended."""
 NEWS: Final = (
     "EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id AND kind = 'ask' AND answer IS NOT NULL AND NOT EXISTS "
     "(SELECT 1 FROM call WHERE call.run_id = run.id AND call.path = wait.path)) OR "
@@ -27,7 +31,7 @@ def has_work_left(path: str) -> bool:
     """False also if the file cannot be read, has an older schema, or is another program's. Opening it as a Store reports that."""
     if not os.path.isfile(path) or not os.access(path, os.W_OK) or os.path.getsize(path) == 0:
         return False  # reading it would leave a log beside it
-    unfinished = "SELECT 1 FROM run WHERE status IN ('working', 'input_required')"
+    unfinished = f"SELECT 1 FROM run WHERE {IS_UNFINISHED}"
     statement = f"{unfinished} AND (parked IS NULL OR wake_at <= ? OR {NEWS}) LIMIT 1"
     with contextlib.suppress(sqlite3.Error):
         uri = Path(path).absolute().as_uri() + "?mode=ro"

@@ -1,4 +1,7 @@
-"""The command line's door: verbs as JSON over the daemon's socket, or called in the same process where no daemon runs."""
+"""Control: the verbs of the command line, by name; called through the daemon's socket, or in this process where no daemon runs.
+
+`control` carries out one verb. Events on the way go to `emit`. Not the framing: that is daemon/control_connection.py.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _CATCH_UP_S = 2.0
 
 
 async def _run(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """Run until it has ended or asks somebody; events are emitted on the way."""
+    """Run a workflow until it has ended or asks a question. Events are emitted on the way."""
     live = await service.run(caller, args["name"], args.get("arguments") or {}, args.get("session_id"))
     await _watch(service, caller, live.run.id, emit)
     run = await service.wait(live, None)  # of a run whose start could not be stored, only its handle knows
@@ -31,14 +34,14 @@ async def _run(service: Service, caller: Caller, args: dict[str, Any], emit: Emi
 
 
 async def _rerun(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """The same for a new run that takes the answers of an old one."""
+    """The same for a new run that takes the recorded answers of an old one."""
     live = await service.rerun(caller, args["run_id"], args.get("before"), args.get("source"))
     await _watch(service, caller, live.run.id, emit)
     return service.envelope(await service.wait(live, None))
 
 
 async def _attend(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """Go on watching a run that had asked the questions `asked`, from the event after `after` on."""
+    """Keep watching a run that had asked the questions `asked`, from the event after `after`."""
     run = await service.own_run(caller, args["run_id"])
     await _watch(service, caller, run.id, emit, int(args.get("after", 0)), frozenset(args.get("asked", ())))
     return service.envelope(await service.own_run(caller, run.id))
@@ -47,8 +50,8 @@ async def _attend(service: Service, caller: Caller, args: dict[str, Any], emit: 
 async def _watch(
     service: Service, caller: Caller, run_id: str, emit: Emit, after: int = 0, asked: Collection[str] = ()
 ) -> None:
-    """Emit a run's events until it has ended or asks something new. Who breaks this off cancels the run, but not one that only waits
-    for an answer."""
+    """Emit a run's events until it has ended or asks something new. A cancelled watch cancels the run, unless it only waits for an
+    answer."""
     told = after
 
     async def tell() -> None:
@@ -61,7 +64,7 @@ async def _watch(
         await emit({"type": "run", "run_id": run_id})
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(tell)
-            run = await _ended_or_asking(service, caller, run_id, asked)
+            run = await _wait_for_news(service, caller, run_id, asked)
             if run is not None and not run.is_final:
                 with anyio.move_on_after(_CATCH_UP_S):  # a number may have been given to an event that was not needed
                     while told < run.last_event:
@@ -79,8 +82,8 @@ async def _stop_working(service: Service, caller: Caller, run_id: str) -> None:
             await service.cancel(caller, run_id)
 
 
-async def _ended_or_asking(service: Service, caller: Caller, run_id: str, asked: Collection[str]) -> Run | None:
-    """None: it is gone, because its start could not be stored."""
+async def _wait_for_news(service: Service, caller: Caller, run_id: str, asked: Collection[str]) -> Run | None:
+    """The run when it has ended or asks a question. None: it is gone, because its start could not be stored."""
     try:
         return await service.news(caller, run_id, asked)
     except UnknownRun:
@@ -88,7 +91,7 @@ async def _ended_or_asking(service: Service, caller: Caller, run_id: str, asked:
 
 
 async def _logs(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """Emit a run's events from after `after` on, with `follow` until its end; then the envelope, and the traceback of a failure."""
+    """Emit a run's events after `after`, with `follow` until its end. Then the envelope, and the traceback of a failure."""
     run = await service.own_run(caller, args["run_id"])
     after, follow = int(args.get("after", 0)), bool(args.get("follow"))
     if follow or after < run.last_event:
@@ -101,7 +104,7 @@ async def _logs(service: Service, caller: Caller, args: dict[str, Any], emit: Em
 
 
 async def _search(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """While texts are being indexed, emit how many are: the first time may take minutes."""
+    """While texts are being indexed, emit how many are done: the first time may take minutes."""
 
     async def tell() -> None:
         told = None
@@ -128,7 +131,7 @@ async def _list(service: Service, caller: Caller, args: dict[str, Any], emit: Em
 
 
 async def _show(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """A workflow; a run with its calls, where `name` is the id of one."""
+    """A workflow; or a run with its calls, when `name` is the id of a run."""
     name = args["name"]
     if name.startswith("workflow:"):
         return await service.tree(caller, name)
@@ -147,7 +150,7 @@ async def _create(service: Service, caller: Caller, args: dict[str, Any], emit: 
 
 
 async def _publish(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """Whoever sits at the command line is a person: this is the approval that a server may demand."""
+    """A person sits at the command line, so this is the approval that a server may demand."""
     force = bool(args.get("force"))
     return await service.publish(caller, args["name"], args["version"], force, approved=True)
 
@@ -169,7 +172,7 @@ async def _delete(service: Service, caller: Caller, args: dict[str, Any], emit: 
 
 
 async def _runs(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
-    """`session` may be the name of one."""
+    """`session` may be a name or an id."""
     filters = dict(args)
     if (session := filters.pop("session", None)) is not None:
         named = {row["name"]: row["session_id"] for row in await service.sessions(caller)}
@@ -178,7 +181,7 @@ async def _runs(service: Service, caller: Caller, args: dict[str, Any], emit: Em
 
 
 async def _get(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """A run's envelope, with what it asks."""
+    """A run's envelope, with its questions."""
     return service.envelope(await service.own_run(caller, args["run_id"]))
 
 

@@ -1,6 +1,7 @@
-"""The HTTP door: Streamable HTTP at /mcp, legacy SSE at /sse, /healthz. Loopback only until there are tokens.
+"""HTTP: Streamable HTTP at /mcp, legacy SSE at /sse, and /healthz; used by `serve --http`. Loopback only until there are tokens.
 
-Host and Origin are checked whatever address is bound: the SDK alone would drop the check off loopback.
+`build_app` makes the ASGI app, `serve_http` serves it. Host and Origin are checked for every bound address: the SDK alone checks them
+only on loopback.
 """
 
 from __future__ import annotations
@@ -40,16 +41,16 @@ from .shutdown import Ending
 logger = logging.getLogger(__name__)
 
 _EXPOSED = ["Mcp-Session-Id", "MCP-Protocol-Version", "WWW-Authenticate", "Retry-After"]
-"""Headers of answers that a browser's client may read."""
+"""Headers of answers that a client in a browser may read."""
 _PREFLIGHT_S = 600
 _STREAMS_S = 1
-"""Open calls are answered before the door closes; what is open then are streams on which nothing more comes."""
+"""Open calls are answered before the server closes. The streams that are still open then carry nothing more."""
 _KEEP_ALIVE_S = 75
-"""uvicorn's 5 s cuts clients off that open hundreds of connections."""
+"""uvicorn's default of 5 s cuts off clients that open hundreds of connections."""
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """HOST:PORT, [IPV6]:PORT or :PORT. Raises BadSettings, also for an address that others could reach."""
+    """HOST:PORT, [IPV6]:PORT or :PORT. Raises BadSettings, also for an address that other machines could reach."""
     host, _, port = text.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
     if not port.isdigit() or int(port) > 65535:
@@ -65,7 +66,7 @@ def parse_address(text: str) -> tuple[str, int]:
 def build_http_server(
     service: Service, limits: Limits, changes: Changes, state_key: bytes | None = None, ending: Ending | None = None
 ) -> Server[Any]:
-    """The MCP server behind this door: one for all who come in."""
+    """The MCP server behind HTTP: one for all clients."""
     return build_server(service, limits, changes, lambda ctx: _caller(service, ctx), state_key=state_key, ending=ending)
 
 
@@ -97,14 +98,18 @@ def build_app(server: Server[Any], host: str, max_sessions: int = Limits().max_h
     app.add_middleware(ReadableBodies)
     app.add_middleware(SlashEnds)
     app.add_middleware(
-        CORSMiddleware, allow_origin_regex=_origins(host), allow_methods=["GET", "POST", "DELETE"], allow_headers=["*"],
-        expose_headers=_EXPOSED, max_age=_PREFLIGHT_S,
-    )  # fmt: skip
+        CORSMiddleware,
+        allow_origin_regex=_origins(host),
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=_EXPOSED,
+        max_age=_PREFLIGHT_S,
+    )
     return app
 
 
 class SlashEnds:
-    """`/mcp/` is `/mcp`: a redirect would lose the body at some clients, and browsers follow none after a preflight."""
+    """Serves `/mcp/` as `/mcp`: some clients lose the body at a redirect, and browsers follow none after a preflight."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -117,13 +122,13 @@ class SlashEnds:
 
 
 def _origins(host: str) -> str:
-    """The origins that `_security` lets in, at any port, as a pattern."""
+    """A pattern for the origins that `_security` allows, at any port."""
     return f"https?://({'|'.join(map(re.escape, _names(host)))})(:[0-9]+)?"
 
 
 @asynccontextmanager
 async def serve_http(app: Starlette, host: str, port: int) -> AsyncIterator[int]:
-    """Serve while the block runs; gives the port (another than asked for when that was 0). Raises BadSettings when it is taken."""
+    """Serve while the block runs; yields the bound port (`port` may be 0). Raises BadSettings when the port is taken."""
     sock = _bind(host, port)
     config = uvicorn.Config(
         app,
@@ -182,7 +187,7 @@ def _security(host: str) -> TransportSecuritySettings:
 
 
 def _names(host: str) -> list[str]:
-    """What this machine may be called by those who come in."""
+    """The host names under which clients may reach this server."""
     names = ["127.0.0.1", "localhost", "[::1]"]
     return names if host in ("127.0.0.1", "localhost", "::1") else [*names, f"[{host}]" if ":" in host else host]
 

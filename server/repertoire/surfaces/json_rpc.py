@@ -1,7 +1,7 @@
-"""One JSON-RPC message as clients write it: what is harmless is read, anything else is refused with a sentence; used by every door.
+"""JSON-RPC messages as clients write them: `read` repairs harmless oddities and refuses the rest; used by every transport.
 
 Harmless are a byte order mark, half an emoji, `arguments: []`, `arguments` as text, `params: []`, an id of 1.0, and a progress token that
-is neither text nor integer: then there is no progress. Not the check of a method's own parameters, which is the SDK's.
+is neither text nor integer: then there is no progress. It does not check a method's own parameters: the SDK does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SHOWN: Final = 100
 
 
 class Unreadable(Exception):
-    """Raised for a message that means nothing that we know. `number` is its id, where one can be read."""
+    """Raised for a message that cannot be read. `number` is its id, where there is one."""
 
     def __init__(self, code: int, message: str, number: str | int | None = None) -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class Unreadable(Exception):
 
 
 def is_plain(said: Any) -> bool:
-    """Whether a message needs no second look. Nearly all are so."""
+    """Whether a message needs no repair. Nearly all need none."""
     if type(said) is not dict or type(said.get("id", 0)) is float:
         return False
     return not ("params" in said and has_odd_params(said["params"]))
@@ -46,7 +46,7 @@ def has_odd_params(params: Any) -> bool:
 
 
 def read(line: bytes) -> Any:
-    """The message as it is meant. Raises Unreadable, and ValueError for what is no JSON."""
+    """The repaired message. Raises Unreadable, and ValueError for a line that is not JSON."""
     try:
         text = line.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -63,10 +63,10 @@ def read(line: bytes) -> Any:
         raise
     except RecursionError:
         raise Unreadable(PARSE_ERROR, "this message is nested too deeply") from None
-    return _mended(said) if isinstance(said, dict) else said
+    return _repair(said) if isinstance(said, dict) else said
 
 
-def _mended(said: dict[str, Any]) -> dict[str, Any]:
+def _repair(said: dict[str, Any]) -> dict[str, Any]:
     number = said.get("id")
     if type(number) is float and number.is_integer():
         said["id"] = number = int(number)
@@ -75,18 +75,18 @@ def _mended(said: dict[str, Any]) -> dict[str, Any]:
         if params is None or params == []:
             del said["params"]
         elif isinstance(params, dict):
-            _mend(params, number if type(number) in (str, int) else None)
+            _repair_params(params, number if type(number) in (str, int) else None)
     return said
 
 
-def _mend(params: dict[str, Any], number: str | int | None) -> None:
+def _repair_params(params: dict[str, Any], number: str | int | None) -> None:
     if "_meta" in params:
-        _mend_meta(params)
+        _repair_meta(params)
     if "arguments" not in params:
         return
     given = params["arguments"]
     if isinstance(given, str):
-        given = _decoded(given)
+        given = _decode(given)
     if given is None or given == [] or given == "":
         del params["arguments"]
     elif isinstance(given, dict):
@@ -100,7 +100,7 @@ def _mend(params: dict[str, Any], number: str | int | None) -> None:
         )
 
 
-def _mend_meta(params: dict[str, Any]) -> None:
+def _repair_meta(params: dict[str, Any]) -> None:
     meta = params["_meta"]
     if not isinstance(meta, dict):
         del params["_meta"]
@@ -112,7 +112,7 @@ def _mend_meta(params: dict[str, Any]) -> None:
         del meta["progressToken"]
 
 
-def _decoded(text: str) -> Any:
+def _decode(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,7 @@
-"""Bodies of HTTP requests, read as lines of the other doors are (messages.py): before the SDK, whose errors would say nothing."""
+"""Request bodies: an ASGI middleware that repairs JSON-RPC bodies of HTTP requests; used by http.py.
+
+It reads them by the rules of json_rpc.py, as the other transports read their lines. It runs before the SDK, whose errors say nothing.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from .json_rpc import Unreadable, is_plain, read
 
 
 class ReadableBodies:
-    """ASGI middleware for the doors that take messages. A body over the limit passes as it comes: the SDK refuses it."""
+    """The middleware for the paths that take messages. A body over the limit passes unchanged: the SDK refuses it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -32,7 +35,7 @@ class ReadableBodies:
         except Unreadable as error:
             await JSONResponse(error.answer(), status_code=400)(scope, receive, send)
             return
-        except ValueError:  # no JSON at all: the SDK says so
+        except ValueError:  # not JSON at all: the SDK answers that
             await self._app(scope, _replay(came, receive), send)
             return
         headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
@@ -41,7 +44,7 @@ class ReadableBodies:
 
 
 async def _body(receive: Receive) -> tuple[list[Message], bytes | None]:
-    """What has come, and the whole body; None: it is too long, or its client has gone."""
+    """The received messages, and the whole body; None: it is too long, or the client has gone."""
     came: list[Message] = []
     size = 0
     while True:

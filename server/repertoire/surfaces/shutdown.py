@@ -1,7 +1,10 @@
-"""Ending: sees that every open tools/call gets an answer before the server goes; made by the app, used by the MCP surface.
+"""Shutdown: `Ending` gives every open tools/call an answer before the server ends; made by the app, used by the MCP surface.
 
-A call whose run goes on is answered as at its inline deadline: `working`, with the run's id. What only reads is answered as it stands.
-Not imported from the SDK's side of the house, so that a short command does not load it.
+1. A call whose run goes on is answered as at its inline deadline: `working`, with the run's id. A call that only reads gets its answer.
+2. A call that changes something has `FINISH_S` to finish. Then it is answered with `server_ends`.
+3. `close` returns when all answers are written, or after `_ANSWERS_S`.
+
+It does not import the SDK, so that a short command does not load it.
 """
 
 from __future__ import annotations
@@ -14,13 +17,13 @@ import anyio
 from ..errors import RepertoireError, StorageError
 
 _ANSWERS_S: Final = 1.5
-"""For so long the last answers may take to be written: the SDKs kill a server after two seconds."""
+"""Writing the last answers may take this long: the SDKs kill a server after two seconds."""
 FINISH_S: Final = 0.5
-"""A call that changes something has this long to finish, before it is said that nobody knows."""
+"""A call that changes something has this long to finish. Then its caller is told that it may or may not have had its effect."""
 
 
 class ServerEnds(RepertoireError):
-    """The server ends before the call was finished; it may or may not have had its effect."""
+    """The server ended before the call was finished; the call may or may not have had its effect."""
 
     code = "server_ends"
 
@@ -61,21 +64,21 @@ class Ending:
         self.has_begun = False
         self.why = ""
         self.fault: StorageError | None = None
-        """Set where nothing that could be answered is true any more."""
+        """Set when the home is lost: no answer would be true any more."""
         self.connections: set[Unanswered] = set()
         self._scopes: dict[anyio.CancelScope, float] = {}
         self._changed = asyncio.Event()
 
     def scope(self, finish_s: float = 0.0) -> Scope:
-        """Cancelled `finish_s` after the end has begun; then its `cancelled_caught` is true."""
+        """A scope that is cancelled `finish_s` after the end has begun; then its `cancelled_caught` is true."""
         return Scope(self, finish_s)
 
     def unanswered(self) -> Unanswered:
-        """For a connection whose answers are to be written before it is closed."""
+        """The open calls of a connection whose answers must be written before it is closed."""
         return Unanswered(self)
 
     async def close(self, why: str, fault: StorageError | None = None) -> None:
-        """Returns when every call is answered and its answer written, or after a moment."""
+        """End all open calls. Returns when every answer is written, or after a moment."""
         self.has_begun, self.why, self.fault = True, why, fault
         now = anyio.current_time()
         for scope, finish_s in self._scopes.items():
@@ -86,7 +89,7 @@ class Ending:
                 await self._changed.wait()
 
     def check(self) -> None:
-        """Raises StorageError where what could be answered is not true."""
+        """Raises StorageError when the home is lost."""
         if self.fault is not None:
             raise self.fault
 
@@ -105,7 +108,7 @@ class Ending:
 
 
 class Scope:
-    """A cancel scope that the ending knows of."""
+    """A cancel scope that `Ending` can cancel."""
 
     __slots__ = ("_ending", "_finish_s", "_scope")
 
@@ -123,4 +126,4 @@ class Scope:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> bool | None:
         self._ending.leave(self._scope)
-        return self._scope.__exit__(kind, error, at)  # type: ignore[arg-type]  # a traceback, which is only handed on
+        return self._scope.__exit__(kind, error, at)  # type: ignore[arg-type]  # a traceback, which is only passed on

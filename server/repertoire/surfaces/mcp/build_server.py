@@ -1,4 +1,7 @@
-"""The SDK's lowlevel Server for callers of one kind: one for each connection of the daemon's socket, one for all of HTTP."""
+"""Build server: makes the SDK's lowlevel Server for callers of one kind, and answers tools/list; used by the app and http.py.
+
+There is one server for each connection of the daemon's socket, and one for all of HTTP.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,16 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
 from ...model.session import Caller
+from ...model.workflow import FIXED_TOOLS
 from ...service import Service
 from ...settings import Limits
 from ...version import VERSION
 from ..shutdown import Ending
-from .call_tool import Calls, NoteOpen
-from .fixed_tools import FIXED
-from .resources import Reading
-from .sdk_adapter import Cancellations, Changes, Context, new_state_key, promise_what_is_kept, seal_request_state, watch
-from .task_notifications import Listening
+from .call_tool import NoteOpen, ToolCalls
+from .fixed_tools import fixed_tools
+from .resources import Resources
+from .sdk_adapter import Cancellations, Changes, Context, correct_capabilities, new_state_key, seal_request_state, watch
+from .task_notifications import TaskSubscriptions
 from .tasks import Tasks
 from .tool_listings import Listings
 
@@ -40,69 +44,76 @@ def build_server(
     state_key: bytes | None = None,
     ending: Ending | None = None,
 ) -> Server[Any]:
-    """`caller_of(ctx)` says who makes a request; `changes` is shared by all servers of the app. `state_key` seals what clients bring
-    back with the answers to a question: without one, no such state survives this server. `ending` hears when the app closes."""
+    """`caller_of(ctx)` gives the caller of a request. `changes` is shared by all servers of the app. `state_key` seals the state that
+    clients return with the answers to a question: without it, no such state is valid after this server. `ending` closes with the app."""
     cancellations = Cancellations()
-    reading = Reading(service, caller_of)
+    resources = Resources(service, caller_of)
     listings = Listings(service)
-    tools = Tools(service, limits, caller_of, listings)
+    fixed = fixed_tools(limits)
+    tools = ToolList(service, limits.page_size, caller_of, listings, fixed)
     tasks = Tasks(service, caller_of, listings)
-    calls = Calls(service, caller_of, cancellations, tasks, listings, limits.inline_deadline_s, note_open, ending)
+    calls = ToolCalls(
+        service, caller_of, cancellations, tasks, listings, fixed, limits.inline_deadline_s, note_open, ending
+    )
     server: Server[Any] = Server(
         "repertoire",
         version=VERSION,
         title="Repertoire",
         instructions=_INSTRUCTIONS,
         get_tool_input_schema=tools.input_schema,
-        on_list_tools=tools.list,  # type: ignore[arg-type]  # a handler may give its result in wire form
+        on_list_tools=tools.list,  # type: ignore[arg-type]  # a handler may return its result in wire form
         on_call_tool=calls,  # type: ignore[arg-type]  # as above
-        on_list_resources=reading.list_resources,
-        on_list_resource_templates=reading.list_templates,
-        on_read_resource=reading.read,
-        on_list_prompts=reading.list_prompts,
-        on_get_prompt=reading.get_prompt,
-        on_subscriptions_listen=Listening(service, tasks, changes, caller_of),
+        on_list_resources=resources.list_resources,
+        on_list_resource_templates=resources.list_templates,
+        on_read_resource=resources.read,
+        on_list_prompts=resources.list_prompts,
+        on_get_prompt=resources.get_prompt,
+        on_subscriptions_listen=TaskSubscriptions(service, tasks, changes, caller_of),
     )
     tasks.serve(server)
-    promise_what_is_kept(server)
+    correct_capabilities(server)
     seal_request_state(server, state_key or new_state_key(), lambda ctx: caller_of(ctx).principal)
     watch(server, changes.remember)
     watch(server, cancellations.remember)
     return server
 
 
-class Tools:
-    """tools/list: the fixed tools first, then workflows in alphabetical order; the cursor is the last name of the page before."""
+class ToolList:
+    """Answers tools/list: the fixed tools first, then workflows in alphabetical order. The cursor is the last name of the page before."""
 
-    def __init__(self, service: Service, limits: Limits, caller_of: CallerOf, listings: Listings) -> None:
+    def __init__(
+        self,
+        service: Service,
+        page_size: int,
+        caller_of: CallerOf,
+        listings: Listings,
+        fixed: Mapping[str, types.Tool],
+    ) -> None:
         self._service = service
-        self._limits = limits
+        self._page_size = page_size
         self._caller_of = caller_of
         self._listings = listings
-        self._fixed = [_wire(tool) for tool in FIXED.values()]
+        self._schemas = {name: tool.input_schema for name, tool in fixed.items()}
+        self._fixed = [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in fixed.values()]
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> dict[str, Any]:
-        """As the wire has it: dumping each model anew would be a third of the work."""
+        """The page in wire form: dumping each model anew would be a third of the work."""
         cursor = params.cursor if params else None
-        versions = await self._service.listed(self._caller_of(ctx), len(FIXED))
+        versions = await self._service.listed(self._caller_of(ctx), len(FIXED_TOOLS))
         page = [] if cursor else list(self._fixed)
         rest = [version for version in versions if cursor is None or version.name > cursor]
         if cursor is not None and not rest and all(version.name != cursor for version in versions):
             raise MCPError(
                 code=types.INVALID_PARAMS, message="That cursor is not one of tools/list; begin without one."
             )
-        places = self._limits.page_size - len(page)
+        places = self._page_size - len(page)
         page += [self._listings.of(version).tool for version in rest[:places]]
         answer = {"resultType": "complete", "tools": page, "ttlMs": 0, "cacheScope": "private"}
         return {**answer, "nextCursor": page[-1]["name"]} if len(rest) > places else answer
 
     def input_schema(self, name: str) -> Mapping[str, Any] | None:
         """For the SDK's check of header parameters; without it every HTTP call would list all tools first."""
-        if name in FIXED:
-            return FIXED[name].input_schema
+        if name in self._schemas:
+            return self._schemas[name]
         version = self._service.view(Caller(roots=self._service.own_roots)).find(name)
         return None if version is None else self._listings.of(version).input_schema
-
-
-def _wire(tool: types.Tool) -> dict[str, Any]:
-    return tool.model_dump(by_alias=True, mode="json", exclude_none=True)

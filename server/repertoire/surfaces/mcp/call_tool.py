@@ -1,11 +1,17 @@
-"""tools/call: fixed tools and workflows, each translated into one verb of the service and its answer back."""
+"""Call tool: answers tools/call for fixed tools and workflows; used by build_server.py.
+
+1. A fixed tool is one call of the service. `run_workflow` and a workflow's own tool begin a run, and the request waits for it.
+2. The request waits until the run has ended or asks, or its deadline is over. Then it is answered; the run may go on.
+3. While it waits, the client gets progress (progress.py), and the person gets the run's questions (questions.py).
+4. A request that is cancelled cancels its run only when the client wants that, and the workflow does not declare `disconnect: detach`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,51 +23,51 @@ from mcp.shared.exceptions import MCPError
 from ...errors import BadArguments, RepertoireError, UnknownWorkflow, cause_of
 from ...model.run import Run
 from ...model.session import Caller
+from ...model.workflow import FIXED_TOOLS
 from ...service import Service
 from ..shutdown import FINISH_S, Ending, ServerEnds
-from .call_results import Answer, answer_of_run, answer_with, refusal, what_to_do
-from .fixed_tools import FIXED
+from .call_results import ToolResult, answer_of_run, answer_with, refusal, what_to_do
 from .progress import Progress
 from .questions import Questions
 from .sdk_adapter import Cancellations, Context, client_name, is_modern, wants_progress
 from .tasks import GRACE_S, Tasks, declares_tasks
-from .tool_arguments import checked, without_host_arguments
+from .tool_arguments import read_arguments, without_host_arguments
 from .tool_listings import Listing, Listings
 
 logger = logging.getLogger(__name__)
 
 NoteOpen = Callable[[Any, str], None]
 _LAST_EVENTS_S = 1.0
-"""The events that were stored with a run's end are still to be read when it has ended; that takes a millisecond."""
+"""Events that were stored with a run's end may be unread when it has ended. Reading them takes a millisecond."""
 _NOTE_AFTER_S = 0.002
-"""Most runs of files have ended by then, and a note costs their answer a wake-up of the front. Of a created workflow's run the front
-hears at once: beside its own process the note costs nothing."""
+"""Most runs of files have ended by then, and a note costs their answer a wake-up of the front. The run of a created workflow is noted at
+once: its own process costs far more than the note."""
 _LISTED = 20
-"""Runs in an answer of list_runs, unless the caller wants more."""
+"""Runs in an answer of list_runs, unless the caller gives a limit."""
 _TOGETHER_S = 0.05
-"""Questions that a body asks at once come within this, and a person is asked for all of them; it is nothing beside a person's time."""
+"""A body that asks several questions at once asks them within this time, and the person gets all of them together."""
 Wait = Callable[[float], Awaitable[Run]]
 
 
 class Stake(NamedTuple):
-    """What a request has in a run while it waits for it."""
+    """A request that waits for a run."""
 
     run_id: str
     wait: Wait
     is_stopped: bool
-    """Whether the run is stopped with the request."""
+    """Whether the run is cancelled with the request."""
     seen: int = 0
-    """The event up to which earlier requests have told of it."""
+    """The last event whose progress an earlier request has sent."""
     at_once: bool = False
-    """Whether the front hears of it as soon as it is recorded."""
+    """Whether the front is told the run's id as soon as its start is stored."""
     recorded: asyncio.Future[Any] | None = None
     """Done when the run's start is stored; None: it was stored before."""
     listing: Listing | None = None
-    """That of the tool that was called, where it is the workflow's own."""
+    """The listing of the called tool, when it is the workflow's own."""
 
 
-class Note:
-    """Tells the front which run a request has begun, when that is stored: a run that never was must not be asked for."""
+class FrontNote:
+    """Tells the front which run a request has begun, once its start is stored: the front must not ask for a run that does not exist."""
 
     def __init__(self, tell: Callable[[], None], stake: Stake) -> None:
         self._tell = tell
@@ -82,39 +88,48 @@ class Note:
         if self._recorded is None:
             self._tell()
         else:
-            self._recorded.add_done_callback(self._heard)
+            self._recorded.add_done_callback(self._on_recorded)
 
-    def _heard(self, recorded: asyncio.Future[Any]) -> None:
+    def _on_recorded(self, recorded: asyncio.Future[Any]) -> None:
         if not self._cancelled and not recorded.cancelled() and recorded.exception() is None:
             self._tell()
 
 
-class Calls:
-    """Answers tools/call for callers of one kind. `note_open` hears which run a request began, unless it is answered at once."""
+class ToolCalls:
+    """Answers tools/call for callers of one kind. `note_open` gets the run that a request began, unless it is answered at once."""
 
     def __init__(
-        self, service: Service, caller_of: Callable[[Context], Caller], cancellations: Cancellations, tasks: Tasks,
-        listings: Listings, deadline_s: float, note_open: NoteOpen | None = None, ending: Ending | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        service: Service,
+        caller_of: Callable[[Context], Caller],
+        cancellations: Cancellations,
+        tasks: Tasks,
+        listings: Listings,
+        fixed: Mapping[str, types.Tool],
+        deadline_s: float,
+        note_open: NoteOpen | None = None,
+        ending: Ending | None = None,
+    ) -> None:
         self._ending = ending or Ending()
         self._service = service
         self._caller_of = caller_of
         self._cancellations = cancellations
         self._tasks = tasks
         self._listings = listings
+        self._schemas = {name: tool.input_schema for name, tool in fixed.items()}
         self._questions = Questions(service)
         self._deadline_s = deadline_s
         self._note_open = note_open
 
-    async def __call__(self, ctx: Context, params: types.CallToolRequestParams) -> Answer:
+    async def __call__(self, ctx: Context, params: types.CallToolRequestParams) -> ToolResult:
         caller = msgspec.structs.replace(self._caller_of(ctx), client=client_name(ctx))
         arguments = dict(params.arguments or {})
         try:
-            if params.name in FIXED and params.name != "run_workflow":
+            if params.name in FIXED_TOOLS and params.name != "run_workflow":
                 return await self._fixed_or_ending(caller, params.name, self._checked(params.name, arguments))
             return await self._run(ctx, caller, params, arguments)
         except UnknownWorkflow as error:
-            if params.name in FIXED:
+            if params.name in FIXED_TOOLS:
                 return refusal(params.name, error)
             raise MCPError(
                 code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:100]}. {error.hint or ''}".strip()
@@ -130,11 +145,11 @@ class Calls:
             )
 
     def _checked(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Arguments of a fixed tool."""
-        schema = FIXED[name].input_schema
-        return checked(name, without_host_arguments(arguments, schema, self._service.dropped_arguments))
+        """The arguments of a fixed tool, read and read_arguments."""
+        schema = self._schemas[name]
+        return read_arguments(schema, without_host_arguments(arguments, schema, self._service.dropped_arguments))
 
-    async def _fixed_or_ending(self, caller: Caller, name: str, arguments: dict[str, Any]) -> Answer:
+    async def _fixed_or_ending(self, caller: Caller, name: str, arguments: dict[str, Any]) -> ToolResult:
         reads = name == "get_run"
         with self._ending.scope(0.0 if reads else FINISH_S) as scope:
             return await self._fixed(caller, name, arguments)
@@ -147,7 +162,7 @@ class Calls:
             "It may or may not have had its effect: look, and make the same call again.",
         )
 
-    async def _fixed(self, caller: Caller, name: str, arguments: dict[str, Any]) -> Answer:
+    async def _fixed(self, caller: Caller, name: str, arguments: dict[str, Any]) -> ToolResult:
         service = self._service
         match name:
             case "search_workflows":
@@ -173,12 +188,12 @@ class Calls:
 
     async def _run(
         self, ctx: Context, caller: Caller, params: types.CallToolRequestParams, arguments: dict[str, Any]
-    ) -> Answer:
-        """A workflow by its own tool or by run_workflow: begun, or gone on with where the client brings answers to its questions."""
+    ) -> ToolResult:
+        """Starts a run, or resumes it when the client sends answers to its questions."""
         if params.request_state is not None and is_modern(ctx):
-            return await self._go_on(ctx, caller, params)
+            return await self._resume(ctx, caller, params)
         name = params.name
-        if name in FIXED:
+        if name in FIXED_TOOLS:
             options = self._checked(name, arguments)
             name, arguments = options.pop("name"), options.pop("arguments", {})
             listing = self._listings.under(caller, name)
@@ -195,33 +210,33 @@ class Calls:
         is_stopped = live.version.options.disconnect == "cancel"
         stake = Stake(
             live.run.id, partial(self._service.wait, live), is_stopped, at_once=live.version.origin == "tool",
-            recorded=live.recorded, listing=None if params.name in FIXED else listing,
+            recorded=live.recorded, listing=None if params.name in FIXED_TOOLS else listing,
         )  # fmt: skip
         return await self._attend(ctx, caller, stake)
 
-    async def _go_on(self, ctx: Context, caller: Caller, params: types.CallToolRequestParams) -> Answer:
-        """The same run again, with what its questions were answered."""
+    async def _resume(self, ctx: Context, caller: Caller, params: types.CallToolRequestParams) -> ToolResult:
+        """Resume the run of an earlier request with the client's answers."""
         run_id, responses = params.request_state or "", params.input_responses or {}
-        listing = None if params.name in FIXED else self._listings.under(caller, params.name)
+        listing = None if params.name in FIXED_TOOLS else self._listings.under(caller, params.name)
         run = await self._service.own_run(caller, run_id)
-        waits, complaint = await self._questions.answered(caller, run, responses)
+        waits, complaint = await self._questions.store_answers(caller, run, responses)
         run = await self._service.own_run(caller, run_id)
-        if complaint is not None and (asked := self._questions.requested(ctx, run, complaint)):
+        if complaint is not None and (asked := self._questions.input_required(ctx, run, complaint)):
             return asked
         if not waits:
             return answer_of_run(self._service, run, listing)
         is_stopped = self._service.find(caller, run.workflow).options.disconnect == "cancel"
-        stake = Stake(run_id, self._later(caller, run_id), is_stopped, run.last_event, listing=listing)
+        stake = Stake(run_id, self._wait_for(caller, run_id), is_stopped, run.last_event, listing=listing)
         return await self._attend(ctx, caller, stake)
 
-    async def _attend(self, ctx: Context, caller: Caller, stake: Stake) -> Answer:
-        """Wait for a run on behalf of a request, for as long as the two belong together."""
+    async def _attend(self, ctx: Context, caller: Caller, stake: Stake) -> ToolResult:
+        """Wait for a run on behalf of a request, and answer it."""
         note = self._note_soon(ctx, stake)
         try:
             with self._ending.scope() as scope:
-                run, asked = await self._watched(ctx, caller, stake)
+                run, asked = await self._wait_with_progress(ctx, caller, stake)
             if scope.cancelled_caught:
-                return await self._goes_on(caller, stake)
+                return await self._answer_at_shutdown(caller, stake)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 if stake.is_stopped and not self._ending.has_begun and await self._cancellations.wants_stop(ctx):
@@ -235,30 +250,30 @@ class Calls:
         if asked is not None:
             return asked
         if run.status == "working" and declares_tasks(ctx):
-            return await self._tasks.created(caller, run)
+            return await self._tasks.result_of(caller, run)
         return answer_of_run(self._service, run, stake.listing)
 
-    async def _goes_on(self, caller: Caller, stake: Stake) -> Answer:
-        """The answer while the server ends: the run as it stands. It goes on with the next server."""
+    async def _answer_at_shutdown(self, caller: Caller, stake: Stake) -> ToolResult:
+        """The answer while the server ends: the run as it stands. The run goes on with the next server."""
         self._ending.check()
         run = await self._service.own_run(caller, stake.run_id)
         note = f"The server ends ({self._ending.why}); the run goes on with the next one."
         return answer_of_run(self._service, run, note=note)
 
-    def _note_soon(self, ctx: Context, stake: Stake) -> Note | None:
+    def _note_soon(self, ctx: Context, stake: Stake) -> FrontNote | None:
         if self._note_open is None:
             return None
-        return Note(partial(self._note_open, ctx.request_id, stake.run_id), stake)
+        return FrontNote(partial(self._note_open, ctx.request_id, stake.run_id), stake)
 
-    async def _watched(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, Answer | None]:
-        """With progress where the client wants it. A task has none: what it would say is the task's statusMessage."""
+    async def _wait_with_progress(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, ToolResult | None]:
+        """Wait for the run, with progress when the client wants it. A task has none: its statusMessage shows the same."""
         if declares_tasks(ctx) or not wants_progress(ctx):
-            return await self._converse(ctx, caller, stake)
+            return await self._wait_and_ask(ctx, caller, stake)
         progress = Progress(ctx.session.report_progress)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(progress.watch, self._service.follow(stake.run_id, stake.seen, nested=True))
-                run, asked = await self._converse(ctx, caller, stake)
+                run, asked = await self._wait_and_ask(ctx, caller, stake)
                 if run.is_final:
                     with anyio.move_on_after(_LAST_EVENTS_S):
                         await progress.seen.wait()
@@ -268,8 +283,8 @@ class Calls:
         await progress.settle()
         return run, asked
 
-    async def _converse(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, Answer | None]:
-        """The run when it has ended or its time is over, or what it asks of this client. A person's time is not counted."""
+    async def _wait_and_ask(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, ToolResult | None]:
+        """The run when it has ended or the deadline is over, or the questions for this client. A person's time is not counted."""
         left, wait = GRACE_S if declares_tasks(ctx) else self._deadline_s, stake.wait
         while True:
             begun = time.monotonic()
@@ -280,16 +295,16 @@ class Calls:
             await anyio.sleep(_TOGETHER_S)
             run = await self._service.own_run(caller, stake.run_id)
             if run.status != "input_required":  # it was answered meanwhile
-                wait = self._later(caller, stake.run_id)
+                wait = self._wait_for(caller, stake.run_id)
                 continue
             if is_modern(ctx):
-                return run, self._questions.requested(ctx, run)
+                return run, self._questions.input_required(ctx, run)
             if not await self._questions.elicit(ctx, caller, run):
                 return await self._service.own_run(caller, stake.run_id), None
-            wait = self._later(caller, stake.run_id)
+            wait = self._wait_for(caller, stake.run_id)
 
-    def _later(self, caller: Caller, run_id: str) -> Wait:
-        """How to wait for a run that this request did not begin, or that has been parked since."""
+    def _wait_for(self, caller: Caller, run_id: str) -> Wait:
+        """A wait for a run that this request did not begin, or that was parked since."""
 
         async def wait(seconds: float) -> Run:
             await self._service.get_run(caller, run_id, wait_s=seconds)

@@ -1,7 +1,7 @@
-"""A question as an elicitation form: the JSON Schema of its answer turned into what MCP allows there, or nothing where that is impossible.
+"""Elicitation forms: `form_of` turns the JSON Schema of a question's answer into a form that MCP allows; used by questions.py.
 
 A form is a flat object whose fields are strings, numbers, booleans or choices (one or several). A scalar answer becomes a form of one
-field. What a form cannot say (`pattern`, `multipleOf` ...) is left out: the answer is checked against the whole schema afterwards.
+field. Keywords that a form cannot have (`pattern`, `multipleOf` ...) are left out: the answer is checked against the whole schema later.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _FORMATS: Final = frozenset({"email", "uri", "date", "date-time"})
 
 
 class Form(NamedTuple):
-    """`schema` is what elicitation takes as its requestedSchema."""
+    """`schema` is the requestedSchema of the elicitation."""
 
     schema: dict[str, Any]
     is_scalar: bool
 
     def answer(self, content: dict[str, Any] | None) -> Any:
-        """What the form's content means as an answer; what is missing there is missing here."""
+        """The form's content as the answer. Fields that are missing in the content are missing in the answer."""
         content = content or {}
         return content.get(_FIELD) if self.is_scalar else content
 
@@ -36,9 +36,9 @@ class Form(NamedTuple):
 def form_of(schema: dict[str, Any]) -> Form | None:
     """None: an answer of this kind does not fit into a form."""
     definitions = schema.get("$defs", {})
-    schema = _resolved(schema, definitions)
+    schema = _resolve(schema, definitions)
     if not _SHAPES & schema.keys():
-        schema = {"type": "string", **schema}  # anything will do, so words will
+        schema = {"type": "string", **schema}  # any answer is allowed, so text is
     if schema.get("type") != "object":
         field = _field(schema, definitions)
         return None if field is None else Form(_object({_FIELD: field}, [_FIELD]), is_scalar=True)
@@ -55,8 +55,8 @@ def _object(fields: dict[str, Any], required: list[str]) -> dict[str, Any]:
     return {"type": "object", "properties": fields, "required": required}
 
 
-def _resolved(schema: Any, definitions: dict[str, Any]) -> dict[str, Any]:
-    """Without a reference to $defs and without a `null` beside one other kind: what a form does not mention is null."""
+def _resolve(schema: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema without its reference to $defs, and without a `null` beside one other type: an empty field means null."""
     if not isinstance(schema, dict):
         return {}
     kinds = schema.get("type")
@@ -66,25 +66,25 @@ def _resolved(schema: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     branches = [branch for branch in schema.get("anyOf", []) if branch != {"type": "null"}]
     if len(branches) == 1:
         rest = {key: value for key, value in schema.items() if key != "anyOf" and (key, value) != ("default", None)}
-        schema = {**_resolved(branches[0], definitions), **rest}
+        schema = {**_resolve(branches[0], definitions), **rest}
     reference = schema.get("$ref", "")
     if reference.startswith("#/$defs/"):
         rest = {key: value for key, value in schema.items() if key != "$ref"}
-        return {**_resolved(definitions.get(reference.removeprefix("#/$defs/"), {}), {}), **rest}
+        return {**_resolve(definitions.get(reference.removeprefix("#/$defs/"), {}), {}), **rest}
     return {**schema}
 
 
 def _field(schema: Any, definitions: dict[str, Any]) -> dict[str, Any] | None:
-    schema = _resolved(schema, definitions)
+    schema = _resolve(schema, definitions)
     said = {key: schema[key] for key in _SAID if key in schema}
     if (choices := _choices(schema, "oneOf")) is not None:
         return {"type": "string", **said, **choices}
     kind = schema.get("type")
     if kind == "array":
-        choices = _choices(_resolved(schema.get("items"), definitions), "anyOf")
+        choices = _choices(_resolve(schema.get("items"), definitions), "anyOf")
         bounds = {key: schema[key] for key in ("minItems", "maxItems") if key in schema}
         return None if choices is None else {"type": "array", "items": {"type": "string", **choices}, **said, **bounds}
-    if kind not in _KEPT or "enum" in schema or "const" in schema:  # a choice among numbers is no form
+    if kind not in _KEPT or "enum" in schema or "const" in schema:  # a form has no choice among numbers
         return None
     kept = {key: value for key, value in schema.items() if key in _KEPT[kind]}
     if schema.get("format") in _FORMATS:
@@ -93,7 +93,7 @@ def _field(schema: Any, definitions: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _choices(schema: dict[str, Any], titled: str) -> dict[str, Any] | None:
-    """A choice among texts, plain or with titles; `titled` is the keyword that MCP wants for the latter at this place."""
+    """A choice among texts, plain or with titles. `titled` is the keyword that MCP wants for titles at this place."""
     plain = schema.get("enum") or ([schema["const"]] if "const" in schema else None)
     if plain and all(isinstance(value, str) for value in plain):
         return {"enum": list(plain)}

@@ -1,13 +1,19 @@
-"""Tools as data: the fixed ones, and the envelope as the output schema of each tool that runs something."""
+"""Fixed tools: a table of the tools that every client has, and the envelope's schema; used by tools/list and tools/call.
+
+`fixed_tools(limits)` fills in the numbers of this server. `envelope_schema` is the output schema of each tool that runs something.
+Not the tools that workflows become: tool_listings.py.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import mcp_types as types
 
 from ...model.lifecycle import STATUSES
 from ...model.workflow import FIXED_TOOLS
+from ...settings import Limits
 
 
 def _or_null(kind: str) -> dict[str, Any]:
@@ -18,11 +24,6 @@ def _or_null(kind: str) -> dict[str, Any]:
 _NAME: Final = {"type": "string", "description": "The workflow's name."}
 _RUN_ID: Final = {"type": "string", "description": "The run_id that a call returned."}
 _ARGUMENTS: Final = {"type": "object", "description": "The workflow's arguments; its input_schema says which."}
-_SESSION_ID: Final = {
-    "type": "string",
-    "description": 'Whose state to use: a session_id that an earlier call returned, or "new" for a fresh one. '
-    "Left out: this client's own session. A session unused for 90 days expires.",
-}
 WHOSE_STATE: Final = {
     "type": "string",
     "description": 'Whose state to use. Left out: this client\'s own; "new": a fresh one.',
@@ -36,7 +37,7 @@ _KINDS: Final[dict[str, dict[str, Any]]] = {
     "null": {},
 }
 _ANY_JSON: Final = [{"type": kind, **more} for kind, more in _KINDS.items()]
-"""Some hosts refuse a tool with an array of nobody knows what, so it has `items`."""
+"""Some hosts refuse a tool whose schema has an array without `items`."""
 _ID: Final = {"type": ["string", "null"]}
 _TIME: Final = "ISO 8601, for example 2026-11-21T08:00:00Z."
 _ERROR: Final = {
@@ -90,6 +91,10 @@ _EXAMPLE: Final = {
         },
     },
 }
+_LIMITED: Final[dict[str, Any]] = {}
+"""Stands for a schema that depends on the limits: `_OF_LIMITS` has it."""
+_LEAST_WAIT_S: Final = 45
+"""`wait_s` may be this long even where calls are answered sooner: the service shortens it."""
 _STRINGS: Final = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]}
 
 
@@ -171,7 +176,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
         _object(
             ["name"],
             name={"type": "string", "description": "Lower-case letters, digits and underscores, at most 40, a letter first."},
-            source={**_or_null("string"), "description": "The module's Python source, at most 256 KiB."},
+            source=_LIMITED,
             description={**_or_null("string"), "description": "Left out: the first paragraph of the docstring."},
             replace={"type": "boolean", "default": False, "description": "Make a new version of one that was created before."},
             examples={
@@ -201,11 +206,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
         ("Run any workflow by name, a just created one too. A run that takes long is answered with status `working` and goes on: "
         "fetch it with get_run(run_id, wait_s). One that asks something is answered with `input_required` and its questions."),
         _object(
-            ["name"], name=_NAME, arguments=_ARGUMENTS, session_id=_SESSION_ID,
-            idempotency_key={
-                **_or_null("string"),
-                "description": "Any text of your own: the same key within 24 hours gives back the same run instead of starting another.",
-            },
+            ["name"], name=_NAME, arguments=_ARGUMENTS, session_id=_LIMITED, idempotency_key=_LIMITED,
         ),
         types.ToolAnnotations(read_only_hint=False),
         envelope_schema({}),
@@ -217,7 +218,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
         _object(
             ["run_id"],
             run_id=_RUN_ID,
-            wait_s={"type": "number", "minimum": 0, "maximum": 45, "default": 0},
+            wait_s=_LIMITED,
             after_event={"type": "integer", "minimum": 0, "default": 0},
             part={**_or_null("integer"), "minimum": 1},
         ),
@@ -268,10 +269,60 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     ),
 }  # fmt: skip
 
-FIXED: Final[dict[str, types.Tool]] = {
-    name: types.Tool(
-        name=name, title=_FIXED[name][0], description=_FIXED[name][1], input_schema=_FIXED[name][2], annotations=_FIXED[name][3],
-        output_schema=_FIXED[name][4],
+
+def _source(limits: Limits) -> dict[str, Any]:
+    text = f"The module's Python source, at most {limits.max_source_bytes / 1024:g} KiB."
+    return {**_or_null("string"), "description": text}
+
+
+def _session_id(limits: Limits) -> dict[str, Any]:
+    text = (
+        'Whose state to use: a session_id that an earlier call returned, or "new" for a fresh one. Left out: this client\'s own session. '
+        f"A session unused for {limits.session_ttl_s / 86_400:g} days expires."
     )
-    for name in FIXED_TOOLS
-}  # fmt: skip
+    return {"type": "string", "description": text}
+
+
+def _idempotency_key(limits: Limits) -> dict[str, Any]:
+    within = f"{limits.idempotency_ttl_s / 3600:g} hours"
+    text = f"Any text of your own: the same key within {within} gives back the same run instead of starting another."
+    return {**_or_null("string"), "description": text}
+
+
+def _wait_s(limits: Limits) -> dict[str, Any]:
+    longest = max(_LEAST_WAIT_S, limits.inline_deadline_s)
+    return {
+        "type": "number",
+        "minimum": 0,
+        "maximum": int(longest) if longest == int(longest) else longest,
+        "default": 0,
+    }
+
+
+_OF_LIMITS: Final[dict[tuple[str, str], Callable[[Limits], dict[str, Any]]]] = {
+    ("create_workflow", "source"): _source,
+    ("run_workflow", "session_id"): _session_id,
+    ("run_workflow", "idempotency_key"): _idempotency_key,
+    ("get_run", "wait_s"): _wait_s,
+}
+
+
+def fixed_tools(limits: Limits) -> dict[str, types.Tool]:
+    """The fixed tools by name, in the order in which they are listed."""
+    return {name: _tool(name, limits) for name in FIXED_TOOLS}
+
+
+def _tool(name: str, limits: Limits) -> types.Tool:
+    title, description, schema, annotations, output = _FIXED[name]
+    properties = {
+        argument: _OF_LIMITS[name, argument](limits) if (name, argument) in _OF_LIMITS else known
+        for argument, known in schema["properties"].items()
+    }
+    return types.Tool(
+        name=name,
+        title=title,
+        description=description,
+        input_schema={**schema, "properties": properties},
+        annotations=annotations,
+        output_schema=output,
+    )

@@ -1,8 +1,9 @@
-"""A run's events as progress notifications of the call that waits for it.
+"""Progress: sends a run's events as progress notifications of the call that waits for it; used by call_tool.py.
 
-Numbered and strictly increasing, at most ten a second, messages of at most 200 characters (Claude Code cuts there), a heartbeat
-every ten seconds (it resets clients' idle timers). After the last one the result waits 20 ms: TypeScript clients lose progress
-that arrives in the same read as the result.
+1. Values increase strictly. At most ten notifications a second are sent.
+2. A message has at most 200 characters: Claude Code cuts there.
+3. A heartbeat every ten seconds resets clients' idle timers.
+4. After the last notification the result waits 20 ms: TypeScript clients lose progress that arrives in the same read as the result.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Send = Callable[[float, float | None, str | None], Awaitable[None]]
 
 
 class Progress:
-    """Follow a run with `watch` in a task; when the run has ended, wait for `seen`, cancel that task and await `settle`."""
+    """Run `watch` in a task. When the run has ended, wait for `seen`, cancel the task and await `settle`."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -35,7 +36,7 @@ class Progress:
         self._message: str | None = None
         self._text = ""
         self._news = anyio.Event()
-        self._taken = self._told = 0
+        self._taken = self._sent = 0
         self.seen = anyio.Event()
         self._times: deque[float] = deque(maxlen=_PER_SECOND)
 
@@ -48,21 +49,21 @@ class Progress:
             tasks.cancel_scope.cancel()
 
     async def settle(self) -> None:
-        """Send what is unsent, then leave the client the time to see it before the result."""
-        if self._told < self._taken:
+        """Send the unsent rest, then give the client time to read it before the result."""
+        if self._sent < self._taken:
             await self._flush()
         if self._times:
             await anyio.sleep(max(0.0, self._times[-1] + _SETTLE_S - time.monotonic()))
 
     def _take(self, event: RunEvent) -> None:
-        if "run_id" in event.data:  # of a run below this one: its words, not its numbers
+        if "run_id" in event.data:  # of a run below this one: its message counts, its numbers do not
             if (message := event.data.get("message")) is None:
                 return
             self._message = str(message)
         elif event.type == "progress":
             self._done, self._total = event.data.get("done"), event.data.get("total")
             self._message = event.data.get("message") or self._message
-        elif event.type == "text":  # pieces of one text: its latest part
+        elif event.type == "text":  # pieces of one text: show the end of it
             self._message = self._text = (self._text + str(event.data.get("text", "")))[-_MESSAGE_CHARS:]
         elif event.type in ("log", "item"):
             self._message = _text(event)
@@ -81,16 +82,16 @@ class Progress:
 
     async def _flush(self) -> None:
         self._news = anyio.Event()
-        told = self._taken
+        sent = self._taken
         self._value = self._next_value()
         message = self._message
         self._times.append(time.monotonic())
         await self._send(self._value, self._total, None if message is None else message[:_MESSAGE_CHARS])
         self._times[-1] = time.monotonic()
-        self._told = told  # not before: a send that is cancelled has told nothing
+        self._sent = sent  # only now: a cancelled send has sent nothing
 
     def _next_value(self) -> float:
-        """What the body said, or a little more than before: the protocol wants it to increase."""
+        """The body's own number, or a little more than the last value: the protocol wants it to increase."""
         if self._done is not None and self._done > self._value:
             return float(self._done)
         return self._value + (1.0 if self._done is None else 1e-6 * (self._total or 1.0))

@@ -1,8 +1,9 @@
-"""What a run asks, put to the person behind the client while a call waits for it.
+"""Questions: puts a run's questions to the person behind the client, while a call waits for the run; used by call_tool.py.
 
 2025-11-25: an `elicitation/create` request for each open question, while the call stays open. 2026-07-28: the call is answered with
-InputRequiredResult, and repeated by the client with the answers and the state that says which run it was. The SDK seals that state
-(sdk.py), so the run's id in it is ours, and the caller's. A client that can do neither gets the envelope and calls answer_run.
+InputRequiredResult. The client repeats it with the answers, and with the state that names the run. The SDK seals that state
+(sdk_adapter.py), so the run's id in it comes from us, and belongs to this caller. A client that can do neither gets the envelope and
+calls answer_run.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ from ...errors import BadArguments
 from ...model.run import Question, Run
 from ...model.session import Caller
 from ...service import Service
-from .call_results import Answer
+from .call_results import ToolResult
 from .elicitation_forms import Form, form_of
 from .sdk_adapter import Context, can_fill_forms
 
 logger = logging.getLogger(__name__)
 
 _TRIES: Final = 3
-"""How often one question is put to the person when the answer does not fit what a form cannot say."""
+"""How often one question is asked when the answer breaks a rule that a form cannot express."""
 
 InputRequests = dict[str, dict[str, Any]]
 
 
 def input_requests(run: Run, complaint: str | None = None) -> InputRequests:
-    """The open questions that fit into a form, as requests by their id; `complaint` says why they are asked again."""
+    """Elicitation requests for the open questions that fit into a form, by id. `complaint` says why they are asked again."""
     forms = {question.id: (question, form_of(question.schema)) for question in run.questions}
     return {
         number: {
@@ -46,7 +47,7 @@ def input_requests(run: Run, complaint: str | None = None) -> InputRequests:
 
 
 def given_answers(run: Run, responses: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Answers by question, and whether the person did not want to give one. What nobody asks (any more) is left out."""
+    """Answers by question, and whether the person declined to give one. Answers to questions that are not open are left out."""
     answers: dict[str, Any] = {}
     declined = False
     for question in run.questions:
@@ -64,13 +65,13 @@ class Questions:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    def requested(self, ctx: Context, run: Run, complaint: str | None = None) -> Answer | None:
-        """The InputRequiredResult of 2026-07-28 for what is open; None where this client cannot be asked that."""
+    def input_required(self, ctx: Context, run: Run, complaint: str | None = None) -> ToolResult | None:
+        """The InputRequiredResult of 2026-07-28 for the open questions; None when this client cannot show them."""
         requests = input_requests(run, complaint) if can_fill_forms(ctx) else None
         return {"resultType": "input_required", "inputRequests": requests, "requestState": run.id} if requests else None
 
-    async def answered(self, caller: Caller, run: Run, responses: dict[str, Any]) -> tuple[bool, str | None]:
-        """Hand on what came with a repeated call: whether to wait on, and why an answer was refused."""
+    async def store_answers(self, caller: Caller, run: Run, responses: dict[str, Any]) -> tuple[bool, str | None]:
+        """Store the answers of a repeated call. Returns whether to keep waiting for the run, and why an answer was refused."""
         answers, declined = given_answers(run, responses)
         try:
             if answers:
@@ -80,7 +81,7 @@ class Questions:
         return not declined, None
 
     async def elicit(self, ctx: Context, caller: Caller, run: Run) -> bool:
-        """Ask a 2025-11-25 client for each open question. False: the person does not answer, or cannot be asked that."""
+        """Ask a 2025-11-25 client each open question. False: the person does not answer, or the client cannot show it."""
         if not can_fill_forms(ctx):
             return False
         asked = False
@@ -110,7 +111,7 @@ class Questions:
     async def _dialog(
         self, ctx: Context, caller: Caller, run: Run, question: Question, form: Form, complaint: str | None
     ) -> types.ElicitResult | None:
-        """None: the client could not show it, or the question was closed meanwhile: answered elsewhere, expired, cancelled."""
+        """None: the client could not show it, or the question was closed: answered elsewhere, expired or cancelled."""
         response: types.ElicitResult | None = None
 
         async def watch() -> None:

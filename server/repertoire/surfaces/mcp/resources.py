@@ -1,4 +1,4 @@
-"""Resources (each workflow's source, each run) and the prompt that teaches a model to write a good workflow."""
+"""Resources and prompts: each workflow's source and each run as resources, and the prompt `write_workflow`; used by build_server.py."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ otherwise its findings say what to correct. Or publish it first, try it with run
 create_workflow(name, from_run=run_id, replace=true), which makes an example of that run.'''
 
 
-class Reading:
+class Resources:
+    """Answers the requests for resources and prompts for callers of one kind."""
+
     def __init__(self, service: Service, caller_of: Callable[[Context], Caller]) -> None:
         self._service = service
         self._caller_of = caller_of
@@ -61,16 +63,18 @@ class Reading:
     async def list_resources(
         self, ctx: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
-        """Workflows, a page at a time. Runs are not enumerated: the template says how to name one."""
+        """A page of workflows. Runs are not listed: the template shows how to name one."""
         page = await self._service.list_workflows(self._caller_of(ctx), params.cursor if params else None, _PAGE)
         resources = [
             types.Resource(
-                uri=f"workflow:///{quote(item['name'])}", name=item["name"], title=item["title"],
+                uri=f"workflow:///{quote(item['name'])}",
+                name=item["name"],
+                title=item["title"],
                 description=cut(item["description"], DESCRIPTION_UNITS, "…"),
                 mime_type="text/x-python",
             )
             for item in page["workflows"]
-        ]  # fmt: skip
+        ]
         return types.ListResourcesResult(
             resources=resources, next_cursor=page["next_cursor"], ttl_ms=0, cache_scope="private"
         )

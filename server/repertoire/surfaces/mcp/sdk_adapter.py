@@ -1,13 +1,14 @@
-"""Every contact with what the MCP SDK keeps private or has no name for, so that an upgrade is mended here.
+"""SDK adapter: every use of the MCP SDK's private parts, and helpers that it lacks; used by the MCP surface and http.py.
 
-- legacy connections: the SDK keeps no registry of them, and tools/list_changed must reach each (2026-07-28 ones listen on the bus);
-- whether a caller wants progress, which in memory has no token to see it by;
-- whether a handler was cancelled by its client, and with which reason, or because the connection is gone;
-- capabilities that promise on both eras what is kept, and nothing else: the SDK derives them from which handlers there are;
-- what the tasks extension needs and the SDK has not: the check of its routing header, a notification of its own, and its part of a
-  subscription's acknowledgement;
-- how many sessions of earlier revisions are kept over HTTP, and which go first;
-- the sealing of the state that a client brings back with the answers to a question.
+An upgrade of the SDK is adapted here only. It holds:
+
+- legacy connections: the SDK has no registry of them, and tools/list_changed must reach each (2026-07-28 clients listen on the bus);
+- whether a caller wants progress: in memory there is no token that shows it;
+- whether a client cancelled a handler, and its reason, or the connection is gone;
+- capabilities that promise only what we keep, in both revisions: the SDK derives them from the handlers;
+- parts of the tasks extension: the check of its routing header, its notification, its part of a subscription's acknowledgement;
+- the bound on HTTP sessions of earlier revisions, and which of them is closed first;
+- the sealing of the state that a client returns with the answers to a question.
 """
 
 from __future__ import annotations
@@ -36,16 +37,16 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 Context = ServerRequestContext[Any, Any]
 
 _REASON_WAIT_S = 0.05
-"""The dispatcher cancels the handler first and shows the notification, with its reason, right after."""
+"""The dispatcher cancels the handler first. Right after it shows the notification, which has the reason."""
 
 _REASONS_KEPT = 100
 _STATE_TTL_S = 24 * 3600.0
-"""How long a client may take to bring back the answers to a question. What the state opens is no more than answer_run does."""
+"""A client may take this long to return the answers to a question. The state allows no more than answer_run does."""
 KEY_BYTES = 32
 
 
 class Changes:
-    """Tells every client of both eras that the workflows have changed. One for the whole app."""
+    """Notifies every client of both revisions that the workflows have changed. One for the whole app."""
 
     def __init__(self) -> None:
         self._bus = InMemorySubscriptionBus()
@@ -57,7 +58,7 @@ class Changes:
             self._legacy.add(_connection(ctx))
 
     async def announce(self) -> None:
-        """Each workflow is a tool and a resource, so both lists have changed."""
+        """Notify all clients. Each workflow is a tool and a resource, so both lists have changed."""
         await self._bus.publish(ToolsListChanged())
         await self._bus.publish(ResourcesListChanged())
         async with anyio.create_task_group() as tasks:
@@ -66,7 +67,7 @@ class Changes:
 
 
 class Cancellations:
-    """Why clients cancelled, kept for the moment in which the cancelled handler asks."""
+    """Clients' reasons for cancelling, kept until the cancelled handler asks."""
 
     def __init__(self) -> None:
         self._legacy: weakref.WeakKeyDictionary[Connection, dict[Any, str]] = weakref.WeakKeyDictionary()
@@ -85,8 +86,8 @@ class Cancellations:
             self._arrived = anyio.Event()
 
     async def wants_stop(self, ctx: Context) -> bool:
-        """Ask from a cancelled handler, shielded: does the client want the work to stop? A lost legacy connection or a client's
-        own time-out does not mean that; a closed stream on 2026-07-28 HTTP does."""
+        """Whether the client wants the work to stop; asked by a cancelled handler in a shielded scope. A lost legacy connection or a
+        client's own timeout does not mean that; a closed stream on 2026-07-28 HTTP does."""
         if not _cancelled_by_client(ctx):
             return is_modern(ctx) and ctx.request is not None
         reason = await self._reason(ctx)
@@ -99,8 +100,8 @@ class Cancellations:
         return self._reasons(ctx).pop(ctx.request_id, "")
 
     def _reasons(self, ctx: Context) -> dict[Any, str]:
-        """By request number. On 2026-07-28 every message has a Connection of its own, and only streams, which have a server each,
-        carry this notification."""
+        """The reasons by request number. On 2026-07-28 every message has a Connection of its own. Only streams carry this notification,
+        and each stream has its own server."""
         return self._modern if is_modern(ctx) else self._legacy.setdefault(_connection(ctx), {})
 
 
@@ -118,13 +119,13 @@ def wants_progress(ctx: Context) -> bool:
 
 
 def declares(ctx: Context, extension: str) -> bool:
-    """Whether the client supports an extension; on 2026-07-28 each request says so for itself."""
+    """Whether the client supports an extension; on 2026-07-28 each request declares it."""
     can = ctx.session.client_capabilities
     return can is not None and extension in (can.extensions or {})
 
 
 def client_name(ctx: Context) -> str:
-    """What the client calls itself, with its version; "" where it does not say."""
+    """The client's own name and version; "" where it sends none."""
     said = ctx.session.client_params
     info = None if said is None else said.client_info
     return "" if info is None else f"{info.name} {info.version}".strip()[:200]
@@ -138,7 +139,7 @@ def can_fill_forms(ctx: Context) -> bool:
 
 
 def check_name_header(ctx: Context, name: str) -> None:
-    """Raises MCPError where the `Mcp-Name` of an HTTP request is not the name in its body: the SDK knows its own methods only."""
+    """Raises MCPError when the `Mcp-Name` header of an HTTP request differs from its body: the SDK checks only its own methods."""
     if ctx.request is not None and decode_header_value(ctx.request.headers.get(MCP_NAME_HEADER)) != name:
         raise MCPError(
             code=HEADER_MISMATCH,
@@ -152,7 +153,7 @@ def new_state_key() -> bytes:
 
 
 def seal_request_state(server: Server[Any], key: bytes, principal_of: Callable[[Context], str]) -> None:
-    """Encrypt what InputRequiredResult gives the client to bring back; bound to principal, tool and arguments, for a day."""
+    """Encrypt the state that InputRequiredResult gives to the client. It is bound to principal, tool and arguments, for a day."""
     security = RequestStateSecurity(keys=[key], ttl=_STATE_TTL_S, bind_principal=principal_of)
     server.middleware.append(RequestStateBoundary(security, default_audience="repertoire"))
 
@@ -165,20 +166,20 @@ class TaskStatusNotification(types.Notification[dict[str, Any], Literal["notific
 
 
 async def tell_of_task(ctx: Context, task: dict[str, Any]) -> None:
-    """One notifications/tasks on the stream of the subscription that `ctx` is the request of."""
+    """Send one notifications/tasks on the stream of the subscription whose request is `ctx`."""
     params = {**task, "_meta": {SUBSCRIPTION_ID_META_KEY: ctx.request_id}}
     notification = TaskStatusNotification(params=params)
     await ctx.session.send_notification(notification, ctx.request_id)  # type: ignore[arg-type]  # not in the SDK's union
 
 
-def listened(params: types.SubscriptionsListenRequestParams, kind: str) -> list[str]:
-    """What a subscription's filter names under an extension's key."""
+def subscribed_names(params: types.SubscriptionsListenRequestParams, kind: str) -> list[str]:
+    """The names in a subscription's filter under an extension's key."""
     named = (params.notifications.model_extra or {}).get(kind)
     return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
 
 
 class Acknowledging(ServerSession):
-    """A session whose acknowledgement of a subscription also names what an extension will tell of."""
+    """A session whose acknowledgement of a subscription also names an extension's objects."""
 
     def __init__(self, session: ServerSession, kinds: dict[str, list[str]]) -> None:
         self.__dict__.update(session.__dict__)
@@ -207,7 +208,7 @@ def legacy_session(ctx: Context) -> str | None:
 
 
 def peer(ctx: Context) -> str:
-    """Whose turn it is where callers take turns: an HTTP client by its session, or by the connection that it keeps."""
+    """The client, for taking turns with others: its HTTP session, or the connection that it keeps."""
     if (session := legacy_session(ctx)) is not None:
         return session
     client = None if ctx.request is None else ctx.request.client
@@ -215,9 +216,9 @@ def peer(ctx: Context) -> str:
 
 
 def bound_sessions(server: Server[Any], most: int) -> None:
-    """Let the session that was idle for longest go when another is opened beyond `most`. Call it after `streamable_http_app`.
+    """Close the session that was idle for longest when another is opened beyond `most`. Call it after `streamable_http_app`.
 
-    The SDK refuses the new client instead, until half an hour after its last request each abandoned session has expired.
+    The SDK refuses the new client instead. An abandoned session expires half an hour after its last request.
     """
     manager = server.session_manager
     admit, manager.max_sessions = manager._admit_session, most
@@ -234,7 +235,7 @@ def bound_sessions(server: Server[Any], most: int) -> None:
 
 
 def _longest_idle(manager: StreamableHTTPSessionManager) -> str | None:
-    """The session whose time would be over first; none that serves a request or has a stream open."""
+    """The session that would expire first; a session that serves a request or has an open stream never does."""
     ends = (
         (t.idle_scope.deadline, number) for number, t in manager._server_instances.items() if t.idle_scope is not None
     )
@@ -242,7 +243,7 @@ def _longest_idle(manager: StreamableHTTPSessionManager) -> str | None:
 
 
 def watch(server: Server[Any], observe: Callable[[Context], None]) -> None:
-    """Let `observe` see every request and notification before it is handled."""
+    """Call `observe` with every request and notification before it is handled."""
 
     async def middleware(ctx: Context, call_next: CallNext) -> HandlerResult:
         observe(ctx)
@@ -251,9 +252,9 @@ def watch(server: Server[Any], observe: Callable[[Context], None]) -> None:
     server.middleware.append(middleware)
 
 
-def promise_what_is_kept(server: Server[Any]) -> None:
-    """Tools and resources tell of changes, in both eras. The prompts never change, and a single resource cannot be subscribed to
-    unless somebody serves that: the SDK would promise both on 2026-07-28, because list changes can be listened to."""
+def correct_capabilities(server: Server[Any]) -> None:
+    """Promise notifications for the lists of tools and resources, in both revisions. The prompts never change, and a single resource
+    can be subscribed to only with a handler for it. The SDK would promise both on 2026-07-28, because list changes can be listened to."""
     derived = server.get_capabilities
 
     def capabilities(*args: Any, **named: Any) -> types.ServerCapabilities:
@@ -271,7 +272,7 @@ def promise_what_is_kept(server: Server[Any]) -> None:
 
 
 async def _tell(connection: Connection) -> None:
-    with anyio.move_on_after(1):  # a client that does not read must not hold up the others
+    with anyio.move_on_after(1):  # a client that does not read must not delay the others
         await connection.send_tool_list_changed()
         await connection.send_resource_list_changed()
 

@@ -1,4 +1,7 @@
-"""The key of a home that seals what clients bring back with the answers to a question; kept, so that a restart loses none of them."""
+"""State key: the home's key that seals the state which clients return with the answers to a question; used by the app.
+
+It is stored in the home, so that these answers are still valid after a restart.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from .sdk_adapter import KEY_BYTES, new_state_key
 
 
 def state_key(home: str) -> bytes:
-    """Read it from HOME/request-state.key, or make it. Only the home's owner may call this: nobody else makes one meanwhile."""
+    """Read it from HOME/request-state.key, or make it. Only the home's owner may call this, so that two keys are never made at once."""
     path = os.path.join(home, "request-state.key")
     try:
         with open(path, "rb") as file:

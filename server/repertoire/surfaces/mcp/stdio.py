@@ -1,4 +1,4 @@
-"""This process's own stdin and stdout as the lines of one connection: what `serve --embedded` serves instead of a socket."""
+"""Stdio: this process's own stdin and stdout as the lines of one connection; used by `serve --embedded` instead of a socket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...daemon.line_channel import MAX_LINE_BYTES
 
 
 class StdioLines:
-    """Made by `stdio_lines`. As bounded as the daemon's socket, but the connection stays: here nobody could connect again."""
+    """Made by `stdio_lines`. Its bounds are the daemon socket's, but a line that is too long does not end it: no host could reconnect."""
 
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
         self._incoming, self._outgoing = incoming, outgoing
@@ -35,7 +35,7 @@ class StdioLines:
             await anyio.to_thread.run_sync(self._write, line + b"\n")
 
     def _read(self) -> bytes | None:
-        """The next line without its newline; of one that is too long only as much as shows that it is."""
+        """The next line without its newline. A line that is too long is cut just above the limit."""
         line = rest = self._incoming.readline(MAX_LINE_BYTES + 1)
         while len(line) > MAX_LINE_BYTES and rest and not rest.endswith(b"\n"):
             rest = self._incoming.readline(MAX_LINE_BYTES)
@@ -51,7 +51,7 @@ class StdioLines:
 
 @contextmanager
 def stdio_lines() -> Iterator[StdioLines]:
-    """Take both descriptors for the protocol: what is printed meanwhile goes to stderr, what reads stdin finds its end."""
+    """Take both descriptors for the protocol. Until the block ends, prints go to stderr, and reads of stdin find its end."""
     kept = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

@@ -1,6 +1,7 @@
-"""One MCP connection over lines that somebody else frames: the daemon's socket, without the SDK's memory streams between.
+"""Stdio framing: `serve_lines` serves one MCP connection whose messages are lines; used by the app for the socket and for stdio.
 
-The SDK reads from and writes to anything of two small protocols, so a message costs it no task and no turn of the loop here.
+It takes the place of the SDK's memory streams. The SDK reads from and writes to any object with two small protocols, so a message
+costs no extra task and no extra turn of the event loop.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ class Lines(Protocol):
 async def serve_lines(
     server: Server[Any], lines: Lines, ending: Ending | None = None, *, to_front: bool = False
 ) -> None:
-    """Serve one connection whose messages are lines; returns at the end of input. `ending` waits for the answers to its calls.
+    """Serve one connection; returns at the end of input. `ending` waits for the answers to its calls.
 
-    `to_front`: the other end knows which requests are open. Where the server breaks off, it asks the next one, or says what is known.
+    `to_front`: the other end is a front, which knows the open requests. When this server ends, the front repeats or answers them.
     """
     with (ending or Ending()).unanswered() as calls:
         answers = _Answers(lines, calls, keeps_quiet=to_front)
@@ -43,7 +44,7 @@ async def serve_lines(
 
 
 class _Stream:
-    """Closing is the business of whoever owns the lines."""
+    """A stream for the SDK. It closes nothing: the owner of the lines does."""
 
     def __init__(self, lines: Lines, calls: Unanswered) -> None:
         self._lines = lines
@@ -63,7 +64,7 @@ class _Stream:
 
 class _Requests(_Stream):
     async def receive(self) -> SessionMessage | Exception:
-        """The next message; a line that is none is answered here, since the SDK would only log it."""
+        """The next message. A line that is not a message is answered here: the SDK would only log it."""
         while (line := await self._lines.receive()) is not None:
             try:
                 message = _message_of(line)
@@ -100,13 +101,13 @@ class _Answers(_Stream):
 
     async def send(self, item: SessionMessage, /) -> None:
         if not (self._keeps_quiet and _says_closed(item.message)):
-            await self._lines.send(_written(item.message))
+            await self._lines.send(_encode(item.message))
         if isinstance(item.message, types.JSONRPCResponse | types.JSONRPCError):
             self._calls.discard(item.message.id)
 
 
 def _says_closed(message: types.JSONRPCMessage) -> bool:
-    """Whether it is what the SDK answers to a request that it breaks off."""
+    """Whether this is the SDK's answer to a request that it breaks off."""
     return isinstance(message, types.JSONRPCError) and message.error.code == types.CONNECTION_CLOSED
 
 
@@ -127,7 +128,7 @@ def _message_of(line: bytes) -> types.JSONRPCMessage:
     return message
 
 
-def _written(message: types.JSONRPCMessage) -> bytes:
+def _encode(message: types.JSONRPCMessage) -> bytes:
     if isinstance(
         message, types.JSONRPCResponse
     ):  # its result has passed the SDK's own checks and is plain data by now
@@ -139,7 +140,7 @@ def _written(message: types.JSONRPCMessage) -> bytes:
 
 
 def _refusal(line: bytes) -> bytes:
-    """The answer to a line that is no JSON-RPC message, with the request's id where one can be read."""
+    """The answer to a line that is not a JSON-RPC message, with the request's id where one can be read."""
     number: str | int | None = None
     try:
         said = json.loads(line)

@@ -1,7 +1,7 @@
-"""notifications/tasks: a client's `subscriptions/listen` names tasks, and hears of each as often as it changes.
+"""Task notifications: sends notifications/tasks to clients whose `subscriptions/listen` names tasks; used by build_server.py.
 
-Each notification is what tasks/get would say at that moment. List changes ride the same stream; the SDK serves those, and its
-acknowledgement, the stream's first frame, is completed here with the tasks that will be told of.
+Each notification holds the answer that tasks/get would give at that moment. List changes use the same stream: the SDK serves those.
+The stream's first frame is the SDK's acknowledgement. The accepted task ids are added to it here.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from ...errors import RepertoireError
+from ...model.lifecycle import FINAL
 from ...model.session import Caller
 from ...service import Service
-from .sdk_adapter import Acknowledging, Changes, Context, listened, tell_of_task
+from .sdk_adapter import Acknowledging, Changes, Context, subscribed_names, tell_of_task
 from .tasks import Tasks, require_tasks
 
 _APART_S: Final = 0.2
-"""Between two notifications of one task: what happens meanwhile is told with the next."""
+"""The time between two notifications of one task: changes meanwhile come with the next one."""
 _AT_LEAST_S: Final = 1.0
-"""How often a task is looked at when its log says nothing: a status can change without an event."""
+"""How often a task is read when it has no new events: a status can change without an event."""
 _MAX_TASKS: Final = 100
 
 
-class Listening:
+class TaskSubscriptions:
     """Serves subscriptions/listen for callers of one kind."""
 
     def __init__(
@@ -41,12 +42,12 @@ class Listening:
     async def __call__(
         self, ctx: Context, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
-        wanted = listened(params, "taskIds")
+        wanted = subscribed_names(params, "taskIds")
         if not wanted:
             return await self._changes.listen(ctx, params)
         require_tasks(ctx)
         caller = self._caller_of(ctx)
-        known = await self._known(caller, wanted)
+        known = await self._find_tasks(caller, wanted)
         session = Acknowledging(ctx.session, {"taskIds": known})
         async with anyio.create_task_group() as group:
             for run_id in known:
@@ -55,8 +56,8 @@ class Listening:
             group.cancel_scope.cancel()
         return result
 
-    async def _known(self, caller: Caller, wanted: list[str]) -> list[str]:
-        """Those that there are: the acknowledgement leaves out the others, unknown and foreign alike."""
+    async def _find_tasks(self, caller: Caller, wanted: list[str]) -> list[str]:
+        """The tasks that exist and belong to the caller: the acknowledgement leaves out the others."""
         if len(wanted) > _MAX_TASKS:
             raise MCPError(code=types.INVALID_PARAMS, message=f"At most {_MAX_TASKS} taskIds in one subscription.")
         known = []
@@ -68,7 +69,7 @@ class Listening:
         return known
 
     async def _tell(self, ctx: Context, caller: Caller, run_id: str, acknowledged: anyio.Event) -> None:
-        """First how it stands, because it may have changed before the client listened; then every change."""
+        """Send the task as it stands, because it may have changed before the client subscribed_names. Then send every change."""
         await acknowledged.wait()
         news = anyio.Event()
 
@@ -85,11 +86,11 @@ class Listening:
             told: dict[str, Any] = {}
             while True:
                 last = ended.is_set()
-                task = await self._tasks.detailed(ctx, caller, run_id)
+                task = await self._tasks.details(ctx, caller, run_id)
                 if _visible(task) != _visible(told):
                     await tell_of_task(ctx, task)
                     told = task
-                if last or task["status"] in ("completed", "cancelled"):
+                if last or task["status"] in FINAL:
                     group.cancel_scope.cancel()
                     return
                 await anyio.sleep(_APART_S)

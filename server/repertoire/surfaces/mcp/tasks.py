@@ -1,8 +1,8 @@
-"""The tasks extension of 2026-07-28: a run that takes longer than a moment is a task, and the task's id is the run's id.
+"""Tasks: the tasks extension of 2026-07-28. A run that takes longer than a moment is a task with the run's id; used by call_tool.py.
 
-A task says what the call would have said: a run that failed is a *completed* task whose result is an error, because `failed` is kept
-for calls that would have been answered with a JSON-RPC error, and a run's failure never is. So the other four words are the run's own.
-Nothing is kept here; who may see a task is who may see the run.
+A task carries the answer that the call would have had. So a failed run is a *completed* task whose result is an error: the status
+`failed` is for calls whose answer would be a JSON-RPC error, and a run's failure never is one. The other four statuses are the run's.
+Nothing is stored here. A caller who may see the run may see the task.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from ...errors import BadArguments, RepertoireError
 from ...model.run import Run, iso
 from ...model.session import Caller
 from ...service import Service
-from .call_results import Answer, answer_of_run
+from .call_results import ToolResult, answer_of_run
 from .questions import given_answers, input_requests
 from .sdk_adapter import Context, can_fill_forms, check_name_header, declares, is_modern
 from .tool_listings import Listings
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
 GRACE_S: Final = 0.5
-"""A run that ends (or asks) within this is answered as without the extension: the client's first poll would come later than that.
-Longer would only hold the call; the official suite expects a task of what takes a second."""
+"""A run that ends (or asks) within this time is answered directly: the client's first poll would come later. A longer time would only
+hold the call, and the official suite expects a task for a call of one second."""
 _FIRST_POLL_MS: Final = 500
 _LAST_POLL_MS: Final = 5000
 _POLLS_PER_AGE: Final = 10
-"""A task is asked for in intervals of a tenth of its age, so that a short one is seen soon and a long one costs little."""
+"""Clients poll in intervals of a tenth of the task's age: a short task is seen soon, and a long one costs little."""
 _LOOK_BACK: Final = 50
-"""How many of the latest events are searched for a progress message."""
+"""This many of the latest events are searched for a progress message."""
 _MESSAGE_CHARS: Final = 200
-_ACKNOWLEDGED: Final[Answer] = {"resultType": "complete"}
+_ACKNOWLEDGED: Final[ToolResult] = {"resultType": "complete"}
 
 
 class TaskParams(types.RequestParams):
@@ -61,12 +61,12 @@ class Tasks:
         server.add_request_handler("tasks/update", UpdateParams, self.update)
         server.add_request_handler("tasks/cancel", TaskParams, self.cancel)
 
-    async def created(self, caller: Caller, run: Run) -> Answer:
+    async def result_of(self, caller: Caller, run: Run) -> ToolResult:
         """The CreateTaskResult of a run that goes on."""
         return {"resultType": "task", **_task(*await self._look(caller, run.id))}
 
-    async def detailed(self, ctx: Context, caller: Caller, run_id: str) -> dict[str, Any]:
-        """The task with what its status brings: the call's result, or what it asks. Raises RepertoireError."""
+    async def details(self, ctx: Context, caller: Caller, run_id: str) -> dict[str, Any]:
+        """The task with the call's result or the run's questions, by its status. Raises RepertoireError."""
         run, events = await self._look(caller, run_id)
         task = _task(run, events)
         if run.status == "input_required":
@@ -78,16 +78,16 @@ class Tasks:
             }
         return task
 
-    async def get(self, ctx: Context, params: TaskParams) -> Answer:
-        caller = self._admitted(ctx, params)
+    async def get(self, ctx: Context, params: TaskParams) -> ToolResult:
+        caller = self._check_request(ctx, params)
         try:
-            return {"resultType": "complete", **await self.detailed(ctx, caller, params.task_id)}
+            return {"resultType": "complete", **await self.details(ctx, caller, params.task_id)}
         except RepertoireError as error:
             raise _unknown(error) from error
 
-    async def update(self, ctx: Context, params: UpdateParams) -> Answer:
-        """Answers to what is open; anything else is passed over, a refusal too: the question stays open."""
-        caller = self._admitted(ctx, params)
+    async def update(self, ctx: Context, params: UpdateParams) -> ToolResult:
+        """Store answers to open questions. Anything else is ignored, also a refusal: the question stays open."""
+        caller = self._check_request(ctx, params)
         try:
             run = await self._service.own_run(caller, params.task_id)
             answers, _ = given_answers(run, {key: _response(value) for key, value in params.input_responses.items()})
@@ -99,15 +99,15 @@ class Tasks:
             raise _unknown(error) from error
         return _ACKNOWLEDGED
 
-    async def cancel(self, ctx: Context, params: TaskParams) -> Answer:
-        caller = self._admitted(ctx, params)
+    async def cancel(self, ctx: Context, params: TaskParams) -> ToolResult:
+        caller = self._check_request(ctx, params)
         try:
             await self._service.cancel(caller, params.task_id)
         except RepertoireError as error:
             raise _unknown(error) from error
         return _ACKNOWLEDGED
 
-    def _admitted(self, ctx: Context, params: TaskParams) -> Caller:
+    def _check_request(self, ctx: Context, params: TaskParams) -> Caller:
         if not is_modern(ctx):
             raise MCPError(code=types.METHOD_NOT_FOUND, message="Method not found", data=ctx.method)
         check_name_header(ctx, params.task_id)
@@ -115,7 +115,7 @@ class Tasks:
         return self._caller_of(ctx)
 
     async def _look(self, caller: Caller, run_id: str) -> tuple[Run, list[dict[str, Any]]]:
-        """The run, and its latest events as the store has them."""
+        """The run and its latest stored events."""
         run = await self._service.own_run(caller, run_id)
         seen = await self._service.get_run(caller, run_id, after_event=max(0, run.last_event - _LOOK_BACK))
         if seen["status"] != run.status:  # it has moved on between the two
@@ -161,11 +161,11 @@ def _status_message(run: Run, events: list[dict[str, Any]]) -> str | None:
         return None
     if run.waiting_for is not None:
         return f"waiting for {run.waiting_for}"
-    return next((text for event in reversed(events) if (text := _told(event["type"], event["data"]))), None)
+    return next((text for event in reversed(events) if (text := _event_message(event["type"], event["data"]))), None)
 
 
-def _told(kind: str, data: dict[str, Any]) -> str | None:
-    """What an event says to whoever waits."""
+def _event_message(kind: str, data: dict[str, Any]) -> str | None:
+    """An event as a status message."""
     message = str(data.get("message") or "")
     if kind == "log":
         return message or None
@@ -176,8 +176,8 @@ def _told(kind: str, data: dict[str, Any]) -> str | None:
     return f"{message} ({count})" if message else count
 
 
-def _bare(answer: Answer) -> dict[str, Any]:
-    """As part of a task it is no result of a request, so it has no resultType."""
+def _bare(answer: ToolResult) -> dict[str, Any]:
+    """The result without resultType: inside a task it is not the result of a request."""
     return {key: value for key, value in answer.items() if key != "resultType"}
 
 
@@ -189,5 +189,5 @@ def _response(value: Any) -> types.ElicitResult | None:
 
 
 def _unknown(error: RepertoireError) -> MCPError:
-    """A task that does not exist and one of somebody else are not told apart."""
+    """The same error for a task that does not exist and for a task of another user."""
     return MCPError(code=types.INVALID_PARAMS, message=f"Unknown task. {error.message}")

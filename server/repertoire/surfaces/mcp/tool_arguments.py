@@ -1,7 +1,7 @@
-"""The fixed tools' arguments, held against their own schemas, which are small: a JSON Schema validator would cost more than it finds.
+"""Tool arguments: `read_arguments` reads a fixed tool's arguments and checks them against its small schema; used by call_tool.py.
 
-They are read by the rule of workflows (signature/lenient_arguments.py): text as JSON where it can be no text, null for what may be left
-out, `[]` for an empty object; numbers and booleans by pydantic itself.
+They are read by the rules of workflows (signature/lenient_arguments.py): text is read as JSON where no text is allowed, null means left
+out, `[]` means an empty object, and pydantic reads numbers and booleans. A full JSON Schema validator would cost more than it finds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any, Final
 from pydantic_core import SchemaValidator, ValidationError
 
 from ...errors import BadArguments
-from .fixed_tools import FIXED
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "object": (dict,), "array": (list,),
@@ -27,9 +26,8 @@ _SCALARS: Final = {
 _SHOWN_CHARS: Final = 100
 
 
-def checked(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What the fixed tool was given, without what is null. Raises BadArguments naming each problem."""
-    schema = FIXED[name].input_schema
+def read_arguments(schema: Mapping[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments, read as the fixed tool's schema means them, without nulls. Raises BadArguments naming each problem."""
     properties: dict[str, Any] = schema["properties"]
     arguments = {key: _read(value, properties.get(key, {})) for key, value in arguments.items()}
     problems = [f"`{key}`: missing" for key in schema["required"] if key not in arguments]
@@ -50,7 +48,7 @@ def checked(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
 def without_host_arguments(
     arguments: dict[str, Any], schema: Mapping[str, Any], dropped: Collection[str]
 ) -> dict[str, Any]:
-    """Without what a host has added: only what the tool would refuse as unknown is dropped."""
+    """The arguments without those that a host has added. Only arguments that the tool would refuse as unknown are dropped."""
     if schema.get("additionalProperties") is not False:
         return arguments
     known = schema.get("properties", {})
@@ -63,11 +61,11 @@ def _branches(schema: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _read(value: Any, schema: dict[str, Any]) -> Any:
-    """The value as its schema means it, also inside of it; as it came where that says nothing."""
+    """The value as its schema means it, with its parts; unchanged where the schema does not say."""
     branches = _branches(schema)
     wanted = {branch.get("type", "string") for branch in branches}
     if isinstance(value, str) and "string" not in wanted:
-        value = _decoded(value)
+        value = _decode(value)
     if value == [] and "object" in wanted and "array" not in wanted:
         value = {}
     if isinstance(value, dict):
@@ -106,7 +104,7 @@ def _takes_null(schema: dict[str, Any]) -> bool:
     return any(branch.get("type") == "null" for branch in _branches(schema))
 
 
-def _decoded(text: str) -> Any:
+def _decode(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

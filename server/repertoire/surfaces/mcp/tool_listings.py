@@ -1,6 +1,7 @@
-"""Listings: each workflow as the tool that clients are shown, with what is needed to keep to it; used by tools/list and by answers.
+"""Tool listings: each workflow as a tool of its own, with its listed schemas; used by tools/list, tools/call and tasks.
 
-What is listed is portable (model/portable_schema.py). So an argument may come under another name than the parameter's, and a result may not fit.
+A listed schema is portable (model/portable_schema.py). So an argument may have another name than its parameter, and a result may not
+fit the listed schema.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ...text import cut
 from .fixed_tools import WHOSE_STATE, envelope_schema
 
 _MOST_KEPT: Final = 20_000
-"""Versions come and go; the newest are made again in a millisecond."""
+"""Beyond this number all listings are dropped: making one again takes a millisecond."""
 
 
 class Listing:
@@ -52,11 +53,11 @@ class Listing:
 
     @cached_property
     def misfit(self) -> Check:
-        """Where in a result that is not null something does not fit what is listed; None: it fits."""
+        """Gives the place in a result (not null) that does not fit the listed schema; None: it fits."""
         return fitting(self._output)
 
     def own_names(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Arguments under the names that the workflow itself has for them."""
+        """The arguments under the workflow's own names for its parameters."""
         aliases = self._input.aliases
         if not aliases:
             return arguments
@@ -83,7 +84,7 @@ class Listings:
         return listing
 
     def under(self, caller: Caller, name: str) -> Listing | None:
-        """What the caller is shown under this name now; None: there is no such workflow, or no longer."""
+        """The tool that this caller sees under the name now; None: there is no such workflow, or no longer."""
         try:
             return self.of(self._service.find(caller, name))
         except UnknownWorkflow:
