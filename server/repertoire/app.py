@@ -37,8 +37,18 @@ from .model.session import Caller
 from .registry.catalog import Catalog
 from .registry.embedding_index import Meaning
 from .registry.search import Finder
-from .service import Parts, Service
+from .service import Service
 from .service.body_doors import WorkflowDoors
+from .service.call_graph import CallGraph
+from .service.examples import Examples
+from .service.history import History
+from .service.library import Library
+from .service.own_files import OwnFiles
+from .service.pre_publish_checks import PrePublishChecks
+from .service.publishing import Publishing
+from .service.runs import Runs
+from .service.sessions import Sessions
+from .service.versions import Versions
 from .settings import Settings, load
 from .store import Store, open_store
 from .store.file_identity import lost_home
@@ -102,7 +112,7 @@ class App:
             gc.freeze()
             gc.set_threshold(20_000, 20, 20)
             self._changes = Changes()
-            self.service.on_change(self._changes.announce)
+            self.service.library.on_change(self._changes.announce)
         return self._changes
 
     @cached_property
@@ -114,7 +124,7 @@ class App:
 
     async def settled(self, caller: Caller) -> None:
         """Wait a moment for the caller's folders, where they were never read before."""
-        await self.service.settled(caller, _FIRST_SCAN_S)
+        await self.service.library.wait_until_settled(caller, _FIRST_SCAN_S)
 
     async def serve_mcp(self, hello: Hello, lines: LineChannel) -> None:
         """One MCP connection of a front; returns at its end of input. Runs that are going on then go on."""
@@ -198,8 +208,11 @@ async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | Non
                     download=settings.model_download,
                 )
                 tasks.start_soon(meaning.keep, name="encoder")
-                service = Service(Parts(settings, store, catalog, runner, waits, retention, Finder(store, meaning)))
-                runner.doors |= waits.doors | WorkflowDoors(service, Children(runner, store), store).doors
+                library = Library(store, catalog, Finder(store, meaning), settings.limits)
+                service = build_service(settings, store, catalog, library, runner, waits, retention)
+                children = Children(runner, store)
+                body_doors = WorkflowDoors(library, service.versions, service.publishing, children, store)
+                runner.doors |= waits.doors | body_doors.doors
                 if watch:
                     tasks.start_soon(retention.every_hour, name="retention")
                 limit = settings.limits.max_server_deaths
@@ -213,6 +226,29 @@ async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | Non
             if pool is not None:
                 with anyio.CancelScope(shield=True):
                     await pool.close()
+
+
+def build_service(
+    settings: Settings,
+    store: Store,
+    catalog: Catalog,
+    library: Library,
+    runner: Runner,
+    waits: Waits,
+    retention: Retention,
+) -> Service:
+    """The parts of the service, each with its collaborators."""
+    limits = settings.limits
+    call_graph = CallGraph(catalog, limits)
+    versions = Versions(store, library, call_graph)
+    checks = PrePublishChecks(library, runner, limits)
+    examples = Examples(store, runner, library, limits)
+    publishing = Publishing(settings, store, catalog, library, versions, checks, examples, call_graph)
+    own_files = OwnFiles(settings.home, store, catalog, library, checks, examples, call_graph, publishing)
+    sessions = Sessions(store, limits)
+    runs = Runs(store, library, sessions, runner, waits, limits)
+    history = History(store, runs, checks, runner, retention)
+    return Service(settings, library, versions, publishing, own_files, sessions, runs, history)
 
 
 def caller_of(hello: Hello) -> Caller:

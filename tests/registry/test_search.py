@@ -206,7 +206,7 @@ async def test_through_mcp_the_answer_says_why_it_is_lexical(tmp_path: Path) -> 
     )
     async with open_app(settings) as app:
         for name, text in KITCHEN.items():
-            await app.service.create(Caller(), name, f'"""{text}"""\ndef run() -> int:\n    return 1\n')
+            await app.service.publishing.create(Caller(), name, f'"""{text}"""\ndef run() -> int:\n    return 1\n')
         server = build_server(app.service, settings.limits, app.changes, lambda ctx: Caller())
         async with Client(server) as client:
 
@@ -236,7 +236,7 @@ async def test_list_workflows_comes_in_pages_that_hold_each_name_once(tmp_path: 
     )
     async with open_app(settings) as app:
         for name in KITCHEN:
-            await app.service.create(Caller(), name, "def run() -> int:\n    return 1\n")
+            await app.service.publishing.create(Caller(), name, "def run() -> int:\n    return 1\n")
         server = build_server(app.service, settings.limits, app.changes, lambda ctx: Caller())
         async with Client(server) as client:
             pages: list[int] = []

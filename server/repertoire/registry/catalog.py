@@ -73,7 +73,7 @@ class Catalog:
         self.open(roots)
         return all(self._ready[root].is_set() for root in (*roots, *self._always))
 
-    async def settled(self, roots: tuple[str, ...], seconds: float) -> bool:
+    async def wait_until_settled(self, roots: tuple[str, ...], seconds: float) -> bool:
         """Wait until each folder has been read once. False: it takes longer than `seconds`."""
         if self.has_settled(roots):
             return True

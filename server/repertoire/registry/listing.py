@@ -8,7 +8,7 @@ _JUST_CREATED = 5
 """Last created workflows that are always listed: whoever created them wants to see them."""
 
 
-def listed(view: View, places: int, pins: list[str], newest: list[str], usage: dict[str, int]) -> list[str]:
+def choose_listed(view: View, places: int, pins: list[str], newest: list[str], usage: dict[str, int]) -> list[str]:
     """At most `places` names in alphabetical order: all of them, or the pinned ones, the just created and the most used."""
     if len(view.names) <= places:
         return list(view.names)

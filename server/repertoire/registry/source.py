@@ -71,7 +71,11 @@ def read_source(path: str, max_bytes: int) -> str:
 
 def analyse(source: str, *, max_bytes: int, description: str | None = None) -> Analysis:
     """Read a workflow's source without running it. Raises Refused: too large, does not parse, no `run`, bad `__workflow__`."""
-    tree = parse(source, max_bytes)
+    return analyse_tree(parse(source, max_bytes), description)
+
+
+def analyse_tree(tree: ast.Module, description: str | None = None) -> Analysis:
+    """The same for a source that is parsed already. Raises Refused: no `run`, bad `__workflow__`."""
     run, bound = _find_run(tree)
     classes = () if bound else class_workflows(tree)
     if not bound and not classes:

@@ -84,7 +84,7 @@ class Tools:
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> dict[str, Any]:
         """As the wire has it: dumping each model anew would be a third of the work."""
         cursor = params.cursor if params else None
-        versions = await self._service.listed(self._caller_of(ctx), len(FIXED))
+        versions = await self._service.library.listed_tools(self._caller_of(ctx), len(FIXED))
         page = [] if cursor else list(self._fixed)
         rest = [version for version in versions if cursor is None or version.name > cursor]
         if cursor is not None and not rest and all(version.name != cursor for version in versions):
@@ -100,7 +100,7 @@ class Tools:
         """For the SDK's check of header parameters; without it every HTTP call would list all tools first."""
         if name in FIXED:
             return FIXED[name].input_schema
-        version = self._service.view(Caller(roots=self._service.own_roots)).find(name)
+        version = self._service.library.view(Caller(roots=self._service.settings.roots)).find(name)
         return None if version is None else self._listings.of(version).input_schema
 
 

@@ -33,13 +33,16 @@ def answer_of_run(service: Service, run: Run, listing: Listing | None = None, no
     `listing` is that of the workflow's own tool, where that was called: clients throw away what does not fit its output schema.
     `note`: why a run that goes on is told of already.
     """
-    envelope = service.envelope(run)
+    envelope = service.runs.envelope(run)
     if (
         listing is not None
         and envelope["result"] is not None
         and (place := _misfit(listing, envelope["result"])) is not None
     ):
-        envelope = {**service.envelope(run, without_result=True), "message": _NOT_AS_LISTED.format(place=place[:200])}
+        envelope = {
+            **service.runs.envelope(run, without_result=True),
+            "message": _NOT_AS_LISTED.format(place=place[:200]),
+        }
     envelope = what_to_do(envelope)
     if note and run.status == "working":
         envelope = {**envelope, "message": f"{note} Ask get_run(run_id, wait_s) for its result."}

@@ -132,7 +132,7 @@ class Calls:
     def _checked(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Arguments of a fixed tool."""
         schema = FIXED[name].input_schema
-        return checked(name, without_host_arguments(arguments, schema, self._service.dropped_arguments))
+        return checked(name, without_host_arguments(arguments, schema, self._service.settings.dropped_arguments))
 
     async def _fixed_or_ending(self, caller: Caller, name: str, arguments: dict[str, Any]) -> Answer:
         reads = name == "get_run"
@@ -151,25 +151,25 @@ class Calls:
         service = self._service
         match name:
             case "search_workflows":
-                return answer_with(await service.search(caller, **arguments))
+                return answer_with(await service.library.search(caller, **arguments))
             case "list_workflows":
-                return answer_with(await service.list_workflows(caller, **arguments))
+                return answer_with(await service.library.list_workflows(caller, **arguments))
             case "get_workflow":
-                return answer_with(await service.get(caller, **arguments))
+                return answer_with(await service.versions.get(caller, **arguments))
             case "create_workflow":
-                return answer_with(await service.create(caller, **arguments))
+                return answer_with(await service.publishing.create(caller, **arguments))
             case "delete_workflow":
-                return answer_with({"deleted": await service.delete(caller, **arguments)})
+                return answer_with({"deleted": await service.publishing.delete(caller, **arguments)})
             case "publish_workflow":
-                return answer_with(await service.publish(caller, **arguments))
+                return answer_with(await service.publishing.publish(caller, **arguments))
             case "get_run":
-                return answer_with(what_to_do(await service.get_run(caller, **arguments)))
+                return answer_with(what_to_do(await service.runs.get(caller, **arguments)))
             case "list_runs":
-                return answer_with({"runs": await service.runs(caller, **{"limit": _LISTED, **arguments})})
+                return answer_with({"runs": await service.runs.list_runs(caller, **{"limit": _LISTED, **arguments})})
             case "answer_run":
-                return answer_with(what_to_do(await service.answer(caller, **arguments)))
+                return answer_with(what_to_do(await service.runs.answer(caller, **arguments)))
             case _:
-                return answer_with(await service.cancel(caller, **arguments))
+                return answer_with(await service.runs.cancel(caller, **arguments))
 
     async def _run(
         self, ctx: Context, caller: Caller, params: types.CallToolRequestParams, arguments: dict[str, Any]
@@ -188,13 +188,13 @@ class Calls:
             raise BadArguments("`session_id` must be a string.")
         if listing is not None and isinstance(arguments, dict):
             arguments = listing.own_names(arguments)
-        if not self._service.dropped_arguments.isdisjoint(arguments):
-            schema = self._service.find(caller, name).input_schema
-            arguments = without_host_arguments(arguments, schema, self._service.dropped_arguments)
-        live = await self._service.run(caller, name, arguments, **options)
+        if not arguments.keys().isdisjoint(self._service.settings.dropped_arguments):
+            schema = self._service.library.find(caller, name).input_schema
+            arguments = without_host_arguments(arguments, schema, self._service.settings.dropped_arguments)
+        live = await self._service.runs.start(caller, name, arguments, **options)
         is_stopped = live.version.options.disconnect == "cancel"
         stake = Stake(
-            live.run.id, partial(self._service.wait, live), is_stopped, at_once=live.version.origin == "tool",
+            live.run.id, partial(self._service.runs.wait, live), is_stopped, at_once=live.version.origin == "tool",
             recorded=live.recorded, listing=None if params.name in FIXED else listing,
         )  # fmt: skip
         return await self._attend(ctx, caller, stake)
@@ -203,14 +203,14 @@ class Calls:
         """The same run again, with what its questions were answered."""
         run_id, responses = params.request_state or "", params.input_responses or {}
         listing = None if params.name in FIXED else self._listings.under(caller, params.name)
-        run = await self._service.own_run(caller, run_id)
+        run = await self._service.runs.find(caller, run_id)
         waits, complaint = await self._questions.answered(caller, run, responses)
-        run = await self._service.own_run(caller, run_id)
+        run = await self._service.runs.find(caller, run_id)
         if complaint is not None and (asked := self._questions.requested(ctx, run, complaint)):
             return asked
         if not waits:
             return answer_of_run(self._service, run, listing)
-        is_stopped = self._service.find(caller, run.workflow).options.disconnect == "cancel"
+        is_stopped = self._service.library.find(caller, run.workflow).options.disconnect == "cancel"
         stake = Stake(run_id, self._later(caller, run_id), is_stopped, run.last_event, listing=listing)
         return await self._attend(ctx, caller, stake)
 
@@ -225,9 +225,9 @@ class Calls:
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 if stake.is_stopped and not self._ending.has_begun and await self._cancellations.wants_stop(ctx):
-                    await self._service.cancel(caller, stake.run_id)
+                    await self._service.runs.cancel(caller, stake.run_id)
                 else:
-                    self._service.undelivered(stake.run_id)
+                    self._service.runs.note_undelivered(stake.run_id)
             raise
         finally:
             if note is not None:
@@ -241,7 +241,7 @@ class Calls:
     async def _goes_on(self, caller: Caller, stake: Stake) -> Answer:
         """The answer while the server ends: the run as it stands. It goes on with the next server."""
         self._ending.check()
-        run = await self._service.own_run(caller, stake.run_id)
+        run = await self._service.runs.find(caller, stake.run_id)
         note = f"The server ends ({self._ending.why}); the run goes on with the next one."
         return answer_of_run(self._service, run, note=note)
 
@@ -257,7 +257,7 @@ class Calls:
         progress = Progress(ctx.session.report_progress)
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(progress.watch, self._service.follow(stake.run_id, stake.seen, nested=True))
+                tasks.start_soon(progress.watch, self._service.runs.follow(stake.run_id, stake.seen, nested=True))
                 run, asked = await self._converse(ctx, caller, stake)
                 if run.is_final:
                     with anyio.move_on_after(_LAST_EVENTS_S):
@@ -278,21 +278,21 @@ class Calls:
             if run.status != "input_required":
                 return run, None
             await anyio.sleep(_TOGETHER_S)
-            run = await self._service.own_run(caller, stake.run_id)
+            run = await self._service.runs.find(caller, stake.run_id)
             if run.status != "input_required":  # it was answered meanwhile
                 wait = self._later(caller, stake.run_id)
                 continue
             if is_modern(ctx):
                 return run, self._questions.requested(ctx, run)
             if not await self._questions.elicit(ctx, caller, run):
-                return await self._service.own_run(caller, stake.run_id), None
+                return await self._service.runs.find(caller, stake.run_id), None
             wait = self._later(caller, stake.run_id)
 
     def _later(self, caller: Caller, run_id: str) -> Wait:
         """How to wait for a run that this request did not begin, or that has been parked since."""
 
         async def wait(seconds: float) -> Run:
-            await self._service.get_run(caller, run_id, wait_s=seconds)
-            return await self._service.own_run(caller, run_id)
+            await self._service.runs.get(caller, run_id, wait_s=seconds)
+            return await self._service.runs.find(caller, run_id)
 
         return wait

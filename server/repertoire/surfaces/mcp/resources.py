@@ -62,7 +62,9 @@ class Reading:
         self, ctx: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
         """Workflows, a page at a time. Runs are not enumerated: the template says how to name one."""
-        page = await self._service.list_workflows(self._caller_of(ctx), params.cursor if params else None, _PAGE)
+        page = await self._service.library.list_workflows(
+            self._caller_of(ctx), params.cursor if params else None, _PAGE
+        )
         resources = [
             types.Resource(
                 uri=f"workflow:///{quote(item['name'])}", name=item["name"], title=item["title"],
@@ -100,10 +102,10 @@ class Reading:
         caller, name = self._caller_of(ctx), unquote(rest)
         try:
             if scheme == "workflow":
-                text, mime = self._service.find(caller, name).source, "text/x-python"
+                text, mime = self._service.library.find(caller, name).source, "text/x-python"
             elif scheme == "run":
                 text, mime = (
-                    json.dumps(await self._service.get_run(caller, name), ensure_ascii=False),
+                    json.dumps(await self._service.runs.get(caller, name), ensure_ascii=False),
                     "application/json",
                 )
             else:

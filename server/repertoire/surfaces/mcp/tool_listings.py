@@ -85,7 +85,7 @@ class Listings:
     def under(self, caller: Caller, name: str) -> Listing | None:
         """What the caller is shown under this name now; None: there is no such workflow, or no longer."""
         try:
-            return self.of(self._service.find(caller, name))
+            return self.of(self._service.library.find(caller, name))
         except UnknownWorkflow:
             return None
 
