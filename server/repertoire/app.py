@@ -35,7 +35,7 @@ from .engine.scratch_folders import Scratch
 from .engine.wall_clock import Clock
 from .model.session import Caller
 from .registry.catalog import Catalog
-from .registry.embedding_index import Meaning
+from .registry.embedding_index import EmbeddingIndex
 from .registry.search import Finder
 from .service import Service
 from .service.body_doors import WorkflowDoors
@@ -200,15 +200,15 @@ async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | Non
                 waits = Waits(runner, store, settings.limits, clock := clock or Clock())
                 retention = Retention(store, settings.limits)
                 choose = partial(candidates, settings.search_model, download=settings.model_download)
-                meaning = Meaning(
+                embedding_index = EmbeddingIndex(
                     store,
                     choose,
                     scratch.folder,
                     idle_s=settings.limits.encoder_idle_s,
                     download=settings.model_download,
                 )
-                tasks.start_soon(meaning.keep, name="encoder")
-                library = Library(store, catalog, Finder(store, meaning), settings.limits)
+                tasks.start_soon(embedding_index.keep, name="encoder")
+                library = Library(store, catalog, Finder(store, embedding_index), settings.limits)
                 service = build_service(settings, store, catalog, library, runner, waits, retention)
                 children = Children(runner, store)
                 body_doors = WorkflowDoors(library, service.versions, service.publishing, children, store)

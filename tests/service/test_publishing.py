@@ -181,7 +181,7 @@ async def test_a_create_that_is_given_up_while_it_is_stored_leaves_no_doubt(
         tasks.start_soon(app.service.publishing.create, ME, "double", DOUBLE)
         await reached.wait()
         tasks.cancel_scope.cancel()
-    assert catalog.created("double") is not None, "it is stored, so it is known"
+    assert catalog.find_created("double") is not None, "it is stored, so it is known"
 
 
 async def test_what_is_refused_for_others_is_kept_as_a_draft(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from repertoire.encoder.models import NoModel, candidates
 from repertoire.encoder.score_weights import Recipe
 from repertoire.model.workflow import Options, WorkflowVersion, version_hash
 from repertoire.registry.caller_view import View
-from repertoire.registry.embedding_index import Meaning
+from repertoire.registry.embedding_index import EmbeddingIndex
 from repertoire.registry.search import Answer, Finder
 from repertoire.store import open_store
 from support.required import require
@@ -65,7 +65,7 @@ def need_numpy() -> None:
 class Seeker:
     """A finder, and the one view it looks through."""
 
-    def __init__(self, finder: Finder, meaning: Meaning, view: View) -> None:
+    def __init__(self, finder: Finder, meaning: EmbeddingIndex, view: View) -> None:
         self.finder = finder
         self.meaning = meaning
         self.view = view
@@ -86,7 +86,7 @@ async def seeking(
         for version in view.names.values():
             await store.keep_version(version)
         choose = partial(candidates, model, download=False)
-        meaning = Meaning(store, choose, str(folder), idle_s=idle_s, recipe=recipe)
+        meaning = EmbeddingIndex(store, choose, str(folder), idle_s=idle_s, recipe=recipe)
         tasks.start_soon(meaning.keep)
         yield Seeker(Finder(store, meaning), meaning, view)
         tasks.cancel_scope.cancel()

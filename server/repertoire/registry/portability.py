@@ -1,4 +1,7 @@
-"""What of a workflow's schemas is not listed, as findings: hosts and model providers would refuse it; used when a version is made."""
+"""Findings on parts of a schema that are not listed, because hosts or model providers refuse them; used by `folder.with_schemas`.
+
+The rules are in `model.portable_schema`.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ _MOST: Final = 10
 _INSTEAD: Final = "The workflow itself still checks it. docs/workflows.md says what hosts are shown."
 
 
-def not_listed(takes: dict[str, Any], gives: dict[str, Any]) -> tuple[Finding, ...]:
-    """Remarks that stop nothing."""
+def unlisted_parts(takes: dict[str, Any], gives: dict[str, Any]) -> tuple[Finding, ...]:
+    """At most ten remarks; none of them stops publishing."""
     given, given_back = portable_input(takes, taken=("session_id",)), portable_output(gives)
     found = [_renamed(name, alias) for alias, name in given.aliases.items()]
     found += [_left_out("parameter", one) for one in given.left_out]

@@ -1,4 +1,7 @@
-"""What a source uses of other files: its imports as they are written, and whether it reads data or changes `sys.path`."""
+"""Uses: the imports of a source as they are written, and whether it reads data files or changes `sys.path`; used by `Bundle`.
+
+Read from the syntax tree. `Bundle` decides which files the imports may mean.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ _OF_DATA: Final = frozenset(
 
 
 class Uses(msgspec.Struct, frozen=True):
-    """`imports` are dotted names, `from a import b` as both `a` and `a.b`, relative ones with their dots; the standard library's and ours are
-    left out. `a.*` is a module of `a`, and `*` any module, that is named at run time only."""
+    """`imports` are dotted names. `from a import b` gives both `a` and `a.b`; relative imports keep their dots. `a.*` is some module of `a`,
+    and `*` any module, whose name is known only at run time. Imports of the standard library and of repertoire are left out."""
 
     imports: tuple[str, ...] = ()
     reads_data: bool = False
@@ -37,7 +40,7 @@ def uses_of(tree: ast.Module) -> Uses:
 
 
 def _may_be_a_file(name: str) -> bool:
-    """Not the standard library's or ours, and nothing that would lead elsewhere: a text may hold anything."""
+    """Not of the standard library or repertoire, and a valid dotted name: a string given to `import_module` may hold anything."""
     first = name.partition(".")[0]
     if first == "repertoire" or first in sys.stdlib_module_names:
         return False

@@ -144,9 +144,14 @@ class WorkflowDoors:
             return known
         args = call.args
         created = await self._publishing.create(
-            _caller(call), str(args.get("name", "")), str(args.get("source", "")), args.get("description") or None,
-            bool(args.get("replace")), args.get("examples"), _strings(args.get("tags")),
-        )  # fmt: skip
+            _caller(call),
+            str(args.get("name", "")),
+            str(args.get("source", "")),
+            args.get("description") or None,
+            bool(args.get("replace")),
+            args.get("examples"),
+            _strings(args.get("tags")),
+        )
         return Done(created)
 
     async def _delete(self, call: DoorCall) -> Done:

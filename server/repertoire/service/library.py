@@ -81,7 +81,7 @@ class Library:
     @property
     def indexing(self) -> tuple[int, int] | None:
         """Progress of the encoder, as (workflows indexed, workflows new); None while it has nothing to index."""
-        return self._finder.meaning.progress if self._finder.meaning is not None else None
+        return index.progress if (index := self._finder.embedding_index) is not None else None
 
     async def list_workflows(self, caller: Caller, cursor: str | None = None, limit: int = 50) -> dict[str, Any]:
         """A page of all workflows in alphabetical order; `cursor` is the last name of the page before."""

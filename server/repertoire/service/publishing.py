@@ -85,7 +85,7 @@ class Publishing:
         """
         self._check_authoring()
         self._check_name(name, replace or not publish)
-        chosen = await self._examples.choose(self._catalog.created(name), examples)
+        chosen = await self._examples.choose(self._catalog.find_created(name), examples)
         if from_run is not None:
             shown, ran = await self._examples.from_run(caller, from_run)
             chosen = await read_examples(msgspec.to_builtins((*(one for one in chosen if one != shown), shown)))
@@ -142,7 +142,7 @@ class Publishing:
         Raises NotDeletable for a file's workflow, and Refused where other workflows call it.
         """
         self._check_authoring()
-        if self._catalog.created(name) is None:
+        if self._catalog.find_created(name) is None:
             version = self._library.view(caller).find(name)
             if version is not None:
                 raise NotDeletable(
@@ -204,14 +204,14 @@ class Publishing:
         """`answer`: the answer for a body that publishes."""
         async with self._lock:
             self._check_name(version.name, replace)  # another call may have taken it meanwhile
-            if not force and (before := self._catalog.created(version.name)) is not None:
+            if not force and (before := self._catalog.find_created(version.name)) is not None:
                 await self._call_graph.check_callers_fit(before, version)
             await self._catalog.publish(version, _by(caller, answer), checked)
 
     async def _consequence_of_failure(self, version: WorkflowVersion) -> str:
         if await self._store.was_published(version.hash):
             return "This text was published before, and keeps the examples that it had then."
-        if self._catalog.created(version.name) is not None:
+        if self._catalog.find_created(version.name) is not None:
             return "What is published stays as it is, and this is kept as a draft."
         return "It is kept as a draft."
 
@@ -233,7 +233,7 @@ class Publishing:
             raise Refused(problem, "Choose another name.", code="bad_name")
         if path := self._catalog.file_of(name):
             raise Refused(f"The name {name!r} belongs to the file {path}.", "Choose another name.", code="name_taken")
-        if self._catalog.created(name) is not None and not replace:
+        if self._catalog.find_created(name) is not None and not replace:
             raise Refused(
                 f"A workflow {name!r} exists already.",
                 "Choose another name, or create it again with replace=true.",

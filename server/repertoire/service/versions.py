@@ -16,7 +16,7 @@ from ..errors import BadArguments, UnknownWorkflow
 from ..model.run import iso
 from ..model.session import Caller
 from ..model.workflow import NAME, WorkflowVersion
-from ..registry.subprocess_check import LOOK_S, TooLong, apart
+from ..registry.subprocess_check import CHECK_S, TooLong, run_in_subprocess
 from ..store import Store
 from ..store.publications import Publication
 from .call_graph import CallGraph
@@ -69,9 +69,9 @@ class Versions:
         if diff is not None:
             before = await self.find(caller, name, diff)
             try:
-                answer["diff"] = await apart(_diff, before.source, shown.source, before.short, shown.short)
+                answer["diff"] = await run_in_subprocess(_diff, before.source, shown.source, before.short, shown.short)
             except TooLong:
-                answer["diff"] = f"The two texts are too different to be compared: it took more than {LOOK_S} s."
+                answer["diff"] = f"The two texts are too different to be compared: it took more than {CHECK_S} s."
         return answer
 
     async def list_drafts(self) -> list[dict[str, Any]]:

@@ -7,5 +7,14 @@ from .remarks import review
 from .ruff import lint, ruff_path
 
 __all__ = [
-    "Reference", "References", "distinct", "lint", "merge", "missing", "narrowed", "references", "review", "ruff_path",
-]  # fmt: skip
+    "Reference",
+    "References",
+    "distinct",
+    "lint",
+    "merge",
+    "missing",
+    "narrowed",
+    "references",
+    "review",
+    "ruff_path",
+]

@@ -57,9 +57,12 @@ def narrowed(before: Schema, after: Schema, uses: Reference) -> str | None:
 def _unknown(one: Reference, known: Mapping[str, Schema], broken: Mapping[str, str]) -> Finding:
     if (file := broken.get(one.name)) is not None:
         return Finding(
-            "unknown_workflow", "warning", f"The workflow `{one.name}` cannot be run: its file {file} is broken.", one.line,
+            "unknown_workflow",
+            "warning",
+            f"The workflow `{one.name}` cannot be run: its file {file} is broken.",
+            one.line,
             hint="list_workflows says under `broken` what is wrong with it.",
-        )  # fmt: skip
+        )
     near = (name for name in known if name[:1] in one.name[:3] and abs(len(name) - len(one.name)) <= 4)
     hint = _close(one.name, near) or "Publish that workflow first, or look for another with search_workflows."
     return Finding("unknown_workflow", "warning", f"There is no workflow `{one.name[:100]}`.", one.line, hint=hint)
@@ -71,17 +74,23 @@ def _unfit(one: Reference, schema: Schema) -> Iterator[Finding]:
     if strange:
         takes = f"It takes {listed(taken)}." if taken else "It takes no arguments."
         yield Finding(
-            "unknown_argument", "warning", f"`{one.name}` has no parameter {listed(strange)}.", one.line,
+            "unknown_argument",
+            "warning",
+            f"`{one.name}` has no parameter {listed(strange)}.",
+            one.line,
             hint=f"{_close(strange[0], iter(taken))} {takes}".strip(),
-        )  # fmt: skip
+        )
     lacking = [] if one.open else [name for name in _required(schema) if name not in one.keywords]
     if lacking:
         given = [name for name in one.keywords if name in taken]
         call = ", ".join(f"{name}=..." for name in [*given, *lacking][:_MOST_SHOWN])
         yield Finding(
-            "missing_argument", "warning", f"`{one.name}` needs {listed(lacking)}, which this call does not give.", one.line,
+            "missing_argument",
+            "warning",
+            f"`{one.name}` needs {listed(lacking)}, which this call does not give.",
+            one.line,
             hint=f"workflows.invoke({one.name!r}, {call})",
-        )  # fmt: skip
+        )
 
 
 def _close(name: str, names: Iterator[str]) -> str:

@@ -46,16 +46,19 @@ def shape(entry: Entry, tree: ast.Module) -> Iterator[Finding]:
     function = entry.function
     if (call := _wrapped(function, tree)) is not None:
         yield finding(
-            function, "only_a_wrapper",
+            function,
+            "only_a_wrapper",
             f"`{function.name}` only calls `{call}` with what it is given: whoever runs it can call that directly.",
             "Give it a job of its own: check the arguments, combine calls, shape the result. Or do without it.",
-        )  # fmt: skip
+        )
     length = (function.end_lineno or function.lineno) - function.lineno
     if length > _LONG_BODY:
         yield finding(
-            function, "long_body", f"`{function.name}` has {length} lines: more than one job, most likely.",
+            function,
+            "long_body",
+            f"`{function.name}` has {length} lines: more than one job, most likely.",
             "Move its parts into functions with names of their own, or into workflows that others can use too.",
-        )  # fmt: skip
+        )
 
 
 def _given(function: Function, has_first: bool) -> tuple[ast.arg, ...]:

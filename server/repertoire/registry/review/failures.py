@@ -32,16 +32,20 @@ def failures(places: list[Place], entries: Collection[ast.AST]) -> Iterator[Find
                 yield from _handler(node, raises=node in raising)
             case ast.Call(args=args) if last_name(node) == "suppress" and any(last_name(one) in _BROAD for one in args):
                 yield finding(
-                    node, "hidden_failure", "Every failure in this block is hidden, also those that nobody thought of.",
+                    node,
+                    "hidden_failure",
+                    "Every failure in this block is hidden, also those that nobody thought of.",
                     "with suppress(FileNotFoundError):  # only what may safely be ignored",
-                )  # fmt: skip
+                )
             case ast.Return(value=ast.expr() as value) if handler is not None and _is_error(value, handler.name):
                 error = handler.name or "error"
                 yield finding(
-                    node, "error_as_result",
+                    node,
+                    "error_as_result",
                     "An error is returned as if it were a result: the run counts as completed, and nobody retries or reports it.",
-                    f'raise RuntimeError(f"What could not be done: {{{error}}}") from {error}', is_minor=function not in entries,
-                )  # fmt: skip
+                    f'raise RuntimeError(f"What could not be done: {{{error}}}") from {error}',
+                    is_minor=function not in entries,
+                )
 
 
 def _handler(handler: ast.ExceptHandler, *, raises: bool) -> Iterator[Finding]:
@@ -49,15 +53,19 @@ def _handler(handler: ast.ExceptHandler, *, raises: bool) -> Iterator[Finding]:
     if all(map(_is_silent, handler.body)):
         if any(kind is None or last_name(kind) in _BROAD for kind in kinds):
             yield finding(
-                handler, "hidden_failure", "Every failure is hidden here: the run goes on as if nothing had happened.",
+                handler,
+                "hidden_failure",
+                "Every failure is hidden here: the run goes on as if nothing had happened.",
                 "except ValueError as error:  # only what is expected\n"
                 '    raise RuntimeError(f"What could not be done: {error}") from error',
-            )  # fmt: skip
+            )
     elif handler.type is None and not raises:
         yield finding(
-            handler, "bare_except", "A bare `except` catches everything, even a cancelled run and a misspelt name.",
+            handler,
+            "bare_except",
+            "A bare `except` catches everything, even a cancelled run and a misspelt name.",
             "except (OSError, ValueError) as error:  # what can go wrong here, by name",
-        )  # fmt: skip
+        )
 
 
 def _is_silent(node: ast.stmt) -> bool:

@@ -22,13 +22,22 @@ RULES: Final[dict[str, Severity]] = {
 
 MOST_FINDINGS: Final = 20
 _MOST_NAMES: Final = 8
-_OURS: Final = {"ruff:E722": ("bare_except", "hidden_failure"), "ruff:S110": ("hidden_failure",), "ruff:S112": ("hidden_failure",)}  # fmt: skip
+_OURS: Final = {
+    "ruff:E722": ("bare_except", "hidden_failure"),
+    "ruff:S110": ("hidden_failure",),
+    "ruff:S112": ("hidden_failure",),
+}
 """What our own rules say with a better form."""
 
 
 def finding(
-    node: ast.stmt | ast.expr | ast.arg | ast.ExceptHandler | ast.keyword, rule: str, message: str, hint: str, *, is_minor: bool = False
-) -> Finding:  # fmt: skip
+    node: ast.stmt | ast.expr | ast.arg | ast.ExceptHandler | ast.keyword,
+    rule: str,
+    message: str,
+    hint: str,
+    *,
+    is_minor: bool = False,
+) -> Finding:
     """Its column is the parser's, a byte offset. `is_minor`: it weighs less here than elsewhere."""
     return Finding(rule, "info" if is_minor else RULES[rule], message, node.lineno, node.col_offset, hint)
 

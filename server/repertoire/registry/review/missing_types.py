@@ -19,21 +19,25 @@ def signature(entry: Entry, inside: list[ast.AST]) -> Iterator[Finding]:
     untyped = [one.arg for one in entry.parameters if one.annotation is None]
     if untyped:
         yield finding(
-            function, "untyped_parameter",
+            function,
+            "untyped_parameter",
             f"{listed(untyped)} of `{function.name}` {'has' if len(untyped) == 1 else 'have'} no type: callers are not told what to give.",
             _better(entry, inside),
-        )  # fmt: skip
+        )
     if function.returns is None and entry.of_class is None:  # a class's result is what its responses hold
         yield finding(
-            function, "untyped_result",
-            f"`{function.name}` does not say what it returns: the tool has no output schema.", _better(entry, inside),
-        )  # fmt: skip
+            function,
+            "untyped_result",
+            f"`{function.name}` does not say what it returns: the tool has no output schema.",
+            _better(entry, inside),
+        )
     if function.args.kwarg is not None and not entry.parameters:
         yield finding(
-            function, "unnamed_arguments",
+            function,
+            "unnamed_arguments",
             f"`**{function.args.kwarg.arg}` is all that callers are told of: they cannot know what to give.",
             f"Name each argument: `{header(function)}(text: str, most: int = 10)`.",
-        )  # fmt: skip
+        )
 
 
 def _better(entry: Entry, inside: list[ast.AST]) -> str:

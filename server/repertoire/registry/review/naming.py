@@ -44,49 +44,61 @@ def names_of_entry(entry: Entry, tree: ast.Module) -> Iterator[Finding]:
     kinds = {one.arg: written(one.annotation).partition("[")[0] for one in entry.parameters}
     if silent := _silent(list(kinds), _LETTERS):
         yield finding(
-            entry.function, "unclear_name", f"The name {listed(silent)} tells a caller nothing.",
+            entry.function,
+            "unclear_name",
+            f"The name {listed(silent)} tells a caller nothing.",
             f"Say what it is, such as `{_BY_TYPE.get(kinds[silent[0]], 'text')}` instead of `{silent[0]}`.",
-        )  # fmt: skip
+        )
     if entry.of_class is not None and _NO_CLASS.fullmatch(entry.of_class.name):
         yield finding(
-            entry.of_class, "unclear_name",
+            entry.of_class,
+            "unclear_name",
             f"The class name `{entry.of_class.name}` does not say what the workflow does, and is its name.",
             "Name it by what it does: `class SummariseReport(Workflow):`.",
-        )  # fmt: skip
+        )
     cut = [name for name in kinds if any(part in _LONGER and part not in _FAMILIAR for part in name.split("_"))]
     if cut:
         longer = {name: "_".join(_LONGER.get(part, part) for part in name.split("_")) for name in kinds}
         changed = [f"`{name}` → `{new}`" for name, new in longer.items() if name != new][:_MOST_SHOWN]
         yield finding(
-            entry.function, "abbreviated_name", f"{listed(cut)}: an abbreviation that callers have to guess.",
+            entry.function,
+            "abbreviated_name",
+            f"{listed(cut)}: an abbreviation that callers have to guess.",
             f"Write it out: {', '.join(changed)}.",
-        )  # fmt: skip
+        )
     told: list[ast.arg | ast.AnnAssign] = [*entry.parameters, *_fields(entry.payload, tree)]
     for field in told:
         name = field.arg if isinstance(field, ast.arg) else last_name(field.target)
         if name in _SWALLOWED:
             kind = f": {written(field.annotation)}" if field.annotation is not None else ""
             yield finding(
-                field, "swallowed_parameter",
+                field,
+                "swallowed_parameter",
                 f"LangChain keeps arguments called `{name}` to itself: its agents cannot give it.",
                 f"Rename it: `{_SWALLOWED[name]}{kind}`.",
-            )  # fmt: skip
+            )
 
 
 def names_of_function(node: Function) -> Iterator[Finding]:
     """Of a function within the source."""
     if _NO_ACTION.fullmatch(node.name) or _NOTHING_SAID.fullmatch(node.name):
         yield finding(
-            node, "unclear_name", f"The name `{node.name}` does not say what the function does.",
-            f"Name it by what it does: `{header(node, 'count_words')}(...)`.", is_minor=True,
-        )  # fmt: skip
+            node,
+            "unclear_name",
+            f"The name `{node.name}` does not say what the function does.",
+            f"Name it by what it does: `{header(node, 'count_words')}(...)`.",
+            is_minor=True,
+        )
     if node.name.startswith("__") or len(node.body) < 3:  # in a short one the use of a letter is in sight
         return
     if silent := _silent([one.arg for one, _ in parameters(node.args)], _SHORT_PARAMETERS):
         yield finding(
-            node, "unclear_name", f"The parameter {listed(silent)} of `{node.name}` says nothing.",
-            f"Say what it is: `{header(node)}(text, ...)`.", is_minor=True,
-        )  # fmt: skip
+            node,
+            "unclear_name",
+            f"The parameter {listed(silent)} of `{node.name}` says nothing.",
+            f"Say what it is: `{header(node)}(text, ...)`.",
+            is_minor=True,
+        )
 
 
 def local_names(inside: list[ast.AST]) -> Iterator[Finding]:
@@ -100,9 +112,12 @@ def local_names(inside: list[ast.AST]) -> Iterator[Finding]:
             if name not in seen and _silent([name], _SHORT_LOCALS):
                 seen.add(name)
                 yield finding(
-                    node, "unclear_name", f"The name `{name}` does not say what it holds.",
-                    f"Name it by what it holds, such as `{_by_value(node.value)} = ...`.", is_minor=True,
-                )  # fmt: skip
+                    node,
+                    "unclear_name",
+                    f"The name `{name}` does not say what it holds.",
+                    f"Name it by what it holds, such as `{_by_value(node.value)} = ...`.",
+                    is_minor=True,
+                )
 
 
 def _silent(names: list[str], letters: frozenset[str]) -> list[str]:

@@ -94,10 +94,24 @@ def ruff_path() -> str | None:
 
 def _arguments() -> list[str]:
     return [
-        "check", "--isolated", "--no-cache", "--quiet", "--output-format", "json-lines", "--stdin-filename", "workflow.py",
-        "--target-version", f"py3{min(sys.version_info.minor, _NEWEST_PYTHON)}", "--config", f"builtins={json.dumps(GLOBALS)}",
-        "--select", ",".join(_SELECT), "--ignore", ",".join(_IGNORE), "-",
-    ]  # fmt: skip
+        "check",
+        "--isolated",
+        "--no-cache",
+        "--quiet",
+        "--output-format",
+        "json-lines",
+        "--stdin-filename",
+        "workflow.py",
+        "--target-version",
+        f"py3{min(sys.version_info.minor, _NEWEST_PYTHON)}",
+        "--config",
+        f"builtins={json.dumps(GLOBALS)}",
+        "--select",
+        ",".join(_SELECT),
+        "--ignore",
+        ",".join(_IGNORE),
+        "-",
+    ]
 
 
 async def _output(command: list[str], source: bytes) -> bytes:

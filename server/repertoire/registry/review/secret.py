@@ -33,10 +33,11 @@ def secrets(node: ast.AST) -> Iterator[Finding]:
         if given is not None and _is_secret(name, literal(given) or ""):
             variable = re.sub(r"\W+", "_", name).strip("_").upper() or "API_KEY"
             yield finding(
-                given, "secret_in_source",
+                given,
+                "secret_in_source",
                 f"{f'`{name}`' if name else 'This text'} looks like a secret: it would be stored with every version and shown by get_workflow.",
                 f'os.environ["{variable}"], with {variable} in the setting worker_env',
-            )  # fmt: skip
+            )
 
 
 def _named(node: ast.AST) -> list[tuple[str, ast.expr | None]]:

@@ -59,11 +59,12 @@ def lost_changes(places: list[Place], inside: dict[ast.AST, list[ast.AST]]) -> I
 def _lost(change: _Change, label: str) -> Finding:
     name = ".".join(change.path[:2] if change.path[0] in ("self", "cls") else change.path[:1])
     return finding(
-        change.node, "lost_change",
+        change.node,
+        "lost_change",
         f"The step `{label}` changes `{name}`. A run that is begun again answers the step from its record and does not run it, so "
         f"this change is lost.",
         f"Let the step return what is new, and change `{name}` in the body: `new = step({label}, ...)`.",
-    )  # fmt: skip
+    )
 
 
 def _changes(node: ast.AST) -> Iterator[_Change]:
