@@ -5,6 +5,7 @@ In a real home with real workers.
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -214,3 +215,15 @@ def test_a_source_cannot_hide_from_whoever_looks_at_it() -> None:
     from repertoire.cli.output import visible
 
     assert visible("a\x1b[8mhidden\x1b[0m\tb\nc \u202e d\x9b") == "a\\x1b[8mhidden\\x1b[0m\tb\nc \\u202e d\\x9b"
+
+
+async def test_a_source_is_parsed_once_for_a_create(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The description, the remarks and the calls come from one syntax tree: parsing is most of the time that a large source costs."""
+    parsed, parse = [], ast.parse
+    async with opened(tmp_path, **OFF) as app:
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                ast, "parse", lambda source, *rest, **more: parsed.append(source) or parse(source, *rest, **more)
+            )
+            await app.service.publishing.create(ME, "double", DOUBLE, examples=[{"arguments": {"n": 2}, "expect": 4}])
+    assert parsed.count(DOUBLE) == 1

@@ -1,6 +1,6 @@
 """ClassWorkflow: a class of a source that is a workflow, with its name and description; found in the syntax tree, without running it.
 
-Used by `source`, and by the review for the bodies of the classes. `worker.source.entry` decides the same for the loaded module.
+Used by `source`, and by the review for the bodies of the classes. The worker looks at the loaded class again: `worker.source.entry`.
 """
 
 from __future__ import annotations

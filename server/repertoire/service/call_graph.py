@@ -13,7 +13,7 @@ from ..errors import Refused
 from ..model.workflow import WorkflowVersion
 from ..registry.caller_view import View
 from ..registry.catalog import Catalog
-from ..registry.review import Reference, References, narrowed, references
+from ..registry.review import Reference, References, change_problem, references
 from ..registry.source import parse
 from ..settings import Limits
 
@@ -66,7 +66,7 @@ class CallGraph:
         problems = [
             (caller.name, problem)
             for caller, call in await self.callers_of(after.name)
-            if (problem := narrowed(before.input_schema, after.input_schema, call))
+            if (problem := change_problem(before.input_schema, after.input_schema, call))
         ]
         if problems:
             shown = "; ".join(f"{name}: {problem.rstrip('.')}" for name, problem in problems[:_MOST_PROBLEMS])

@@ -19,7 +19,7 @@ from ..model.session import Caller
 from ..model.workflow import Finding, Origin, WorkflowVersion, version_hash
 from ..registry.class_finder import ClassWorkflow
 from ..registry.folder import with_schemas
-from ..registry.review import References, distinct, lint, merge, missing, references, review
+from ..registry.review import References, distinct, lint, merge, references, review, unfit_calls
 from ..registry.source import Analysis, analyse_tree, parse
 from ..settings import Limits
 from ..store.workflow_versions import record_problem
@@ -112,7 +112,7 @@ class PrePublishChecks:
 
         def look() -> list[Finding]:
             found = references(parse(version.source, self._limits.max_source_bytes)) if calls is None else calls
-            return missing(found, known, broken)
+            return unfit_calls(found, known, broken)
 
         return await anyio.to_thread.run_sync(_advice, look, [])
 

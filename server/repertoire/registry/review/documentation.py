@@ -1,4 +1,4 @@
-"""What the docstring of a workflow tells: whoever looks for one has nothing else to go by."""
+"""Rules for docstrings: search and callers know a workflow only by its docstring; used by `remarks`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ...model.workflow import Finding
 from ...signature.docstring import parameter_descriptions
 from ..class_finder import last_name
 from .entry_points import Entry
-from .findings import finding, listed
+from .findings import finding, name_list
 from .tree import Function, written
 
 _MOST_CHARS: Final = 10_000
-"""Of a docstring that are read."""
+"""Characters of a docstring that are read."""
 _MOST_SHOWN: Final = 8
 _VAGUE: Final = re.compile(r"(dict|Dict|list|List|tuple|Any|object)(\[.*\b(Any|object|dict|Dict)\b.*)?")
 
@@ -36,13 +36,13 @@ def documentation(entry: Entry, inside: list[ast.AST], tree: ast.Module) -> Iter
         return
     doc = own or module
     described = parameter_descriptions(doc)
-    dark = [one.arg for one in entry.parameters if one.arg not in described and not _describes_itself(one)]
-    if dark:
+    undescribed = [one.arg for one in entry.parameters if one.arg not in described and not _describes_itself(one)]
+    if undescribed:
         yield finding(
             function,
             "undescribed_parameter",
-            f"The docstring says nothing of {listed(dark)}.",
-            _section("Args", dark, "What it is, and what else it may be."),
+            f"The docstring says nothing of {name_list(undescribed)}.",
+            _section("Args", undescribed, "What it is, and what else it may be."),
         )
     result = "" if kind else written(function.returns)
     plain = re.sub(r"\s|typing\.|\|None|^Optional\[|^['\"]|['\"]$", "", result)
@@ -59,7 +59,7 @@ def documentation(entry: Entry, inside: list[ast.AST], tree: ast.Module) -> Iter
         yield finding(
             function,
             "undescribed_error",
-            f"The docstring does not say when {listed(raised)} is raised.",
+            f"The docstring does not say when {name_list(raised)} is raised.",
             _section("Raises", raised, "When, and what to do then."),
         )
 

@@ -1,4 +1,4 @@
-"""Failures that nobody learns of: hidden, or given back as if they were results."""
+"""Rules for failures that callers do not see: errors that are hidden, or returned as if they were results; used by `remarks`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ERROR_TEXT: Final = re.compile(
 _MOST_ITEMS: Final = 50
 
 
-def failures(places: list[Place], entries: Collection[ast.AST]) -> Iterator[Finding]:
+def hidden_failures(places: list[Place], entries: Collection[ast.AST]) -> Iterator[Finding]:
     raising = {handler for node, _, handler in places if isinstance(node, ast.Raise)}
     for node, function, handler in places:
         match node:
@@ -78,17 +78,17 @@ def _is_silent(node: ast.stmt) -> bool:
 
 
 def _is_error(node: ast.expr, error: str | None) -> bool:
-    """A text or a dict that tells of a failure, also within a response or a tuple: what a handler returns where it should raise."""
+    """Whether it is a text or a dict that reports a failure, also inside a response or a tuple. A handler should raise instead."""
     parts = [node]
     match node:
         case ast.Call(args=args, keywords=keywords) if last_name(node) in _RESPONSES:
             parts = [*args[:1], *(one.value for one in keywords if one.arg == "content")]
         case ast.Tuple(elts=elements):
             parts = elements[:5]
-    return any(_tells(one, error) for one in parts)
+    return any(_reports_failure(one, error) for one in parts)
 
 
-def _tells(node: ast.expr, error: str | None) -> bool:
+def _reports_failure(node: ast.expr, error: str | None) -> bool:
     match node:
         case ast.Dict(keys=keys, values=values):
             pairs = zip(map(literal, keys[:_MOST_ITEMS]), values, strict=False)
