@@ -218,12 +218,16 @@ def test_a_source_cannot_hide_from_whoever_looks_at_it() -> None:
 
 
 async def test_a_source_is_parsed_once_for_a_create(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The description, the remarks and the calls come from one syntax tree: parsing is most of the time that a large source costs."""
-    parsed, parse = [], ast.parse
+    """The description, the remarks and the calls come from one syntax tree."""
+    parsed: list[object] = []
+    parse = ast.parse
+
+    def count(source: Any, *rest: Any, **more: Any) -> Any:
+        parsed.append(source)
+        return parse(source, *rest, **more)
+
     async with opened(tmp_path, **OFF) as app:
         with monkeypatch.context() as patch:
-            patch.setattr(
-                ast, "parse", lambda source, *rest, **more: parsed.append(source) or parse(source, *rest, **more)
-            )
+            patch.setattr(ast, "parse", count)
             await app.service.publishing.create(ME, "double", DOUBLE, examples=[{"arguments": {"n": 2}, "expect": 4}])
     assert parsed.count(DOUBLE) == 1

@@ -74,14 +74,10 @@ class Catalog:
                 self._ready[root] = anyio.Event()
                 self._tasks.start_soon(self._keep, root)
 
-    def _is_settled(self, roots: tuple[str, ...]) -> bool:
-        """Whether each of these open folders has been read once."""
-        return all(self._ready[root].is_set() for root in (*roots, *self._always))
-
     async def wait_until_settled(self, roots: tuple[str, ...], seconds: float) -> bool:
         """Open these folders and wait until each has been read once. False: it takes longer than `seconds`."""
         self.open(roots)
-        if self._is_settled(roots):
+        if all(self._ready[root].is_set() for root in (*roots, *self._always)):
             return True
         with anyio.move_on_after(seconds):
             for root in (*roots, *self._always):
@@ -123,29 +119,23 @@ class Catalog:
             at = await self._store.publish(version, by, checked)
             self._created[version.name] = version
             self._published_at[version.name] = at
-            await self._changed()
+            await self._notify()
 
     async def unpublish(self, name: str, by: By) -> bool:
         with anyio.CancelScope(shield=True):
             removed = await self._store.unpublish(name, by)
             if self._created.pop(name, None) is not None:
                 self._published_at.pop(name, None)
-                await self._changed()
+                await self._notify()
         return removed
 
-    async def pin(self, name: str) -> bool:
-        """List it always. False: it was pinned already."""
-        return await self._set_pins(self._store.pin(name))
-
-    async def unpin(self, name: str) -> bool:
-        return await self._set_pins(self._store.unpin(name))
-
-    async def _set_pins(self, change: Awaitable[bool]) -> bool:
+    async def set_pinned(self, name: str, pinned: bool) -> bool:
+        """List it always, or no longer. False: it was so already."""
         with anyio.CancelScope(shield=True):
-            changed = await change
+            changed = await (self._store.pin(name) if pinned else self._store.unpin(name))
             if changed:
                 self.pins = await self._store.pins()
-                await self._changed()
+                await self._notify()
         return changed
 
     def on_change(self, listener: Callable[[], Awaitable[None]]) -> None:
@@ -156,7 +146,7 @@ class Catalog:
         self.open(roots)
         changed = [await self._read(root) for root in dict.fromkeys((*roots, *self._always))]
         if any(changed):
-            await self._changed()
+            await self._notify()
 
     async def _keep(self, root: str) -> None:
         """Read a folder, then again whenever a file in it changes."""
@@ -187,7 +177,7 @@ class Catalog:
             logger.warning("reading %s: %s", root, error)
             return
         if changed or not self._ready[root].is_set():
-            await self._changed()
+            await self._notify()
 
     async def _read(self, root: str) -> bool:
         """Bring one folder up to date. True: something has changed."""
@@ -204,9 +194,9 @@ class Catalog:
         self.generation += 1
         self._views.clear()
         if time.monotonic() - self._announced_at > _ANNOUNCE_S:
-            await self._changed()
+            await self._notify()
 
-    async def _changed(self) -> None:
+    async def _notify(self) -> None:
         self.generation += 1
         self._views.clear()
         self._announced_at = time.monotonic()

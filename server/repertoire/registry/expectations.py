@@ -117,7 +117,7 @@ async def problem_of(example: Example, run: Run) -> str | None:
     return await anyio.to_thread.run_sync(_mismatch, example, run.result or "null")
 
 
-def shown(value: Any) -> str:
+def short_json(value: Any) -> str:
     """The first characters of its JSON. A large value is not written out whole."""
     text = ""
     for piece in _pieces(value):
@@ -144,7 +144,7 @@ def _mismatch(example: Example, text: str) -> str | None:
     try:
         result = big_integers.loads(text)
         if example.expect_error is not None:
-            return f"expected an error with {example.expect_error!r}, got the result {shown(result)}"
+            return f"expected an error with {example.expect_error!r}, got the result {short_json(result)}"
         return None if example.expect is msgspec.UNSET else _difference(example.expect, result, "result", example)
     except RecursionError:
         return "the result is nested too deeply to be compared"
@@ -158,18 +158,18 @@ def _difference(expected: Any, got: Any, at: str, example: Example) -> str | Non
         missing = [key for key in expected if key not in got]
         extra = [key for key in got if key not in expected]
         if missing:
-            return f"{at} lacks {shown(missing[0])}; it is {shown(got)}"
+            return f"{at} lacks {short_json(missing[0])}; it is {short_json(got)}"
         if extra and example.match != "subset":
-            return f"{at} also has {shown(extra[0])}; it is {shown(got)}"
+            return f"{at} also has {short_json(extra[0])}; it is {short_json(got)}"
         return _first(_difference(expected[key], got[key], f"{at}[{key!r}]", example) for key in expected)
     if isinstance(expected, list) and isinstance(got, list):
         if len(expected) != len(got):
-            return f"{at} has {len(got)} elements, expected {len(expected)}: {shown(got)}"
+            return f"{at} has {len(got)} elements, expected {len(expected)}: {short_json(got)}"
         pairs = enumerate(zip(expected, got, strict=True))
         return _first(_difference(one, other, f"{at}[{n}]", example) for n, (one, other) in pairs)
     if _same(expected, got, example):
         return None
-    return f"{at}: expected {shown(expected)}, got {shown(got)}"
+    return f"{at}: expected {short_json(expected)}, got {short_json(got)}"
 
 
 def _first(differences: Iterator[str | None]) -> str | None:

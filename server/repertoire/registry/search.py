@@ -57,7 +57,7 @@ class Finder:
         wait_s: float | None = None,
     ) -> Answer:
         """`wait_s`: how long to wait for a starting encoder and for texts that are not indexed yet."""
-        among = _tagged(view, tags) if tags else view.names
+        among = _with_tags(view, tags) if tags else view.names
         within = among if tags else None
         if not among:
             return Answer(
@@ -88,7 +88,7 @@ class Finder:
         return [Match(name, round(score, 4)) for name, score in found]
 
 
-def _tagged(view: View, tags: tuple[str, ...]) -> dict[str, WorkflowVersion]:
+def _with_tags(view: View, tags: tuple[str, ...]) -> dict[str, WorkflowVersion]:
     """Workflows that have all of the tags."""
     return {name: version for name, version in view.names.items() if set(tags) <= set(version.options.tags)}
 

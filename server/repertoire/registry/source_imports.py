@@ -58,7 +58,7 @@ def _names(tree: ast.Module) -> Iterator[str]:
                 yield base
                 joint = "" if base.endswith(".") else "."
                 yield from (f"{base}{joint}{alias.name}" for alias in node.names)
-            case ast.Call() if _called(node) in _IMPORTERS:
+            case ast.Call() if _function_name(node) in _IMPORTERS:
                 yield from _imported_by(node)
 
 
@@ -68,7 +68,7 @@ def _imported_by(node: ast.Call) -> Iterator[str]:
     package = _text(node.args[1]) if len(node.args) > 1 else None
     match name:
         case ast.Constant(value=str(text)):
-            is_relative = text.startswith(".") and package is not None and _called(node) == "import_module"
+            is_relative = text.startswith(".") and package is not None and _function_name(node) == "import_module"
             yield f"{package}{text}" if is_relative else text
         case (
             ast.JoinedStr(values=[ast.Constant(value=str(begin)), *_]) | ast.BinOp(left=ast.Constant(value=str(begin)))
@@ -80,7 +80,9 @@ def _imported_by(node: ast.Call) -> Iterator[str]:
 
 
 def _packages_of_data(tree: ast.Module) -> list[str]:
-    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) in _OF_DATA and node.args)
+    calls = (
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and _function_name(node) in _OF_DATA and node.args
+    )
     names = (_text(node.args[0]) for node in calls)
     return [name for name in names if name and all(part.isidentifier() for part in name.split("."))]
 
@@ -98,7 +100,7 @@ def _changes_path(tree: ast.Module) -> bool:
     return False
 
 
-def _called(node: ast.Call) -> str:
+def _function_name(node: ast.Call) -> str:
     function = node.func
     return (
         function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""

@@ -27,7 +27,7 @@ class CallGraph:
         self._limits = limits
 
     async def calls_of(self, version: WorkflowVersion) -> References:
-        """What the version's source calls. Parses it, in a thread."""
+        """Calls in the version's source, which is parsed in a thread."""
         return await anyio.to_thread.run_sync(self._references, version)
 
     async def callers_of(self, name: str) -> list[tuple[WorkflowVersion, Reference]]:

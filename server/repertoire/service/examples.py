@@ -23,7 +23,7 @@ from ..model.session import Caller
 from ..model.workflow import Finding, WorkflowVersion
 from ..names import new_session_id
 from ..registry.caller_view import View
-from ..registry.expectations import problem_of, read_examples, shown
+from ..registry.expectations import problem_of, read_examples, short_json
 from ..settings import Limits
 from ..store import Store
 from ..values import big_integers
@@ -72,9 +72,9 @@ class Examples:
             rehearsal = Rehearsal(self._runner.doors, view, version.name, example.mocks)
             problem = await self._problem(caller, version, example, rehearsal, deadline - time.monotonic())
             if problem is not None:
-                problems.append(_finding(n, example, *problem, self._seconds))
+                problems.append(_problem_finding(n, example, *problem, self._seconds))
             elif unused := rehearsal.unused:
-                remarks.append(_unused(n, unused))
+                remarks.append(_unused_finding(n, unused))
         checked = Checked(
             examples=tuple(examples), passed=len(examples) - len(problems), problems=tuple(problems), at=time.time()
         )
@@ -218,7 +218,7 @@ class Rehearsal:
         return name == self._own_name or (version is not None and version.options.read_only is True)
 
 
-def _finding(n: int, example: Example, why: str, run: Run | None, seconds: float) -> Finding:
+def _problem_finding(n: int, example: Example, why: str, run: Run | None, seconds: float) -> Finding:
     error = run.error if run is not None else None
     if run is None or not run.is_final:
         hint = f"All examples together may take {seconds:g} s: smaller arguments, or mocks for what takes long."
@@ -227,11 +227,11 @@ def _finding(n: int, example: Example, why: str, run: Run | None, seconds: float
     if run is not None:
         hint += f" get_run({run.id!r}) shows what it did."
     line = error.line if error is not None else None
-    message = f"Example {n}, arguments {shown(example.arguments)}: {why.rstrip('.')}."
+    message = f"Example {n}, arguments {short_json(example.arguments)}: {why.rstrip('.')}."
     return Finding("example", "error", message, line, hint=hint)
 
 
-def _unused(n: int, unused: Sequence[Mock]) -> Finding:
+def _unused_finding(n: int, unused: Sequence[Mock]) -> Finding:
     calls = ", ".join(dict.fromkeys(mock.call for mock in unused))
     return Finding("unused_mock", "info", f"Example {n} has mocks that no call has taken: {calls}.")
 

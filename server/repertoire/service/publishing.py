@@ -156,12 +156,12 @@ class Publishing:
 
     async def pin(self, caller: Caller, name: str) -> bool:
         """Always list it as a tool of its own, however many others there are. False: it was pinned already."""
-        return await self._catalog.pin(self._library.find(caller, name).name)
+        return await self._catalog.set_pinned(self._library.find(caller, name).name, True)
 
     async def unpin(self, caller: Caller, name: str) -> bool:
         """False: it was not pinned."""
         known = self._library.view(caller).find(name)
-        return await self._catalog.unpin(known.name if known else name)
+        return await self._catalog.set_pinned(known.name if known else name, False)
 
     async def _publish_or_keep(
         self,
@@ -242,6 +242,6 @@ class Publishing:
 
 
 def _by(caller: Caller, answer: Any = None) -> By:
-    """Who makes the change. `answer`: stored with a body's call, so that the call is not made twice after a crash."""
+    """The maker of the change. `answer`: stored with a body's call, so that the call is not made twice after a crash."""
     effect = None if caller.call is None or answer is None else Effect(*caller.call, json.dumps(answer))
     return By(caller.principal, caller.client, effect)

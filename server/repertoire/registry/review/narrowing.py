@@ -55,10 +55,10 @@ def _narrower_kind(one: _Choice, kind: str, takers: list[_Choice], depth: int) -
     if None not in allowed:
         left = [value for values in allowed for value in values or ()]
         if one.values is None:
-            return f"must now be one of {_listed(left)}"
+            return f"must now be one of {_join(left)}"
         known = set(map(repr, left))
         if gone := [value for value in one.values if _kind(value) == kind and repr(value) not in known]:
-            return f"may no longer be {_listed(gone)}"
+            return f"may no longer be {_join(gone)}"
     forms = {str(each.schema.get("format", "")) for each in takers}
     if kind == "string" and one.values is None and not forms & {"", one.schema.get("format", "")}:
         return f"must now be a string in the form {' or '.join(sorted(forms))}"
@@ -110,5 +110,5 @@ def _kind(value: Any) -> str:
     return _KINDS.get(type(value), "null")
 
 
-def _listed(values: list[Any]) -> str:
+def _join(values: list[Any]) -> str:
     return ", ".join(repr(value)[:60] for value in values[:6])

@@ -115,7 +115,7 @@ def _steps(names: _Names) -> Iterator[tuple[ast.AST, str]]:
             if isinstance(node, Function) and any(_is_step(one) for one in node.decorator_list):
                 yield node, node.name
             elif isinstance(node, ast.Call) and dotted(node.func) in _STEPS and node.args:
-                function = _called(node.args[0])
+                function = _function_in(node.args[0])
                 if isinstance(function, ast.Lambda):
                     yield function, "lambda"
                 for one in names.functions.get(_path(function)[-1], ()):
@@ -127,7 +127,7 @@ def _is_step(decorator: ast.expr) -> bool:
     return dotted(decorator.func if isinstance(decorator, ast.Call) else decorator) in _STEPS
 
 
-def _called(node: ast.expr) -> ast.expr:
+def _function_in(node: ast.expr) -> ast.expr:
     """The function inside of `partial(...)`."""
     while isinstance(node, ast.Call) and last_name(node) == "partial" and node.args:
         node = node.args[0]
