@@ -18,7 +18,7 @@ from repertoire.encoder.score_weights import Recipe
 from repertoire.model.workflow import Options, WorkflowVersion, version_hash
 from repertoire.registry.caller_view import View
 from repertoire.registry.embedding_index import EmbeddingIndex
-from repertoire.registry.search import Answer, Finder
+from repertoire.registry.search import Finder, SearchResult
 from repertoire.store import open_store
 from support.required import require
 
@@ -70,7 +70,9 @@ class Seeker:
         self.meaning = meaning
         self.view = view
 
-    async def find(self, query: str, limit: int = 5, tags: tuple[str, ...] = (), wait_s: float = PATIENCE_S) -> Answer:
+    async def find(
+        self, query: str, limit: int = 5, tags: tuple[str, ...] = (), wait_s: float = PATIENCE_S
+    ) -> SearchResult:
         return await self.finder.find((), self.view, query, limit, tags, wait_s=wait_s)
 
     async def names(self, query: str, limit: int = 5, tags: tuple[str, ...] = ()) -> list[str]:

@@ -157,9 +157,8 @@ class Catalog:
         from watchfiles import PythonFilter, awatch  # 35 ms: after the first answer, not before
 
         try:
-            caught_up = (
-                False  # files written between the scan above and the watcher's start would be missed: scan once more
-            )
+            # Files written between the scan above and the watcher's start would be missed, so the folder is scanned once more.
+            caught_up = False
             changes = awatch(
                 root, watch_filter=PythonFilter(), debounce=200, step=50, rust_timeout=500, yield_on_timeout=True
             )

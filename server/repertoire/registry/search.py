@@ -24,7 +24,7 @@ _INDEX_WAIT_S = 1.0
 _NEVER_RUN = Standing()
 
 
-class Match(msgspec.Struct, frozen=True):
+class SearchMatch(msgspec.Struct, frozen=True):
     """`meaning` is the cosine of query and workflow, None for a search by words. `words` are the words of the query that it contains."""
 
     name: str
@@ -33,10 +33,10 @@ class Match(msgspec.Struct, frozen=True):
     words: tuple[str, ...] = ()
 
 
-class Answer(msgspec.Struct, frozen=True):
+class SearchResult(msgspec.Struct, frozen=True):
     """`note` says why the ranking is lexical."""
 
-    matches: list[Match]
+    matches: list[SearchMatch]
     ranking: str
     note: str | None = None
 
@@ -55,37 +55,39 @@ class Finder:
         tags: tuple[str, ...] = (),
         *,
         wait_s: float | None = None,
-    ) -> Answer:
+    ) -> SearchResult:
         """`wait_s`: how long to wait for a starting encoder and for texts that are not indexed yet."""
         among = _with_tags(view, tags) if tags else view.names
         within = among if tags else None
         if not among:
-            return Answer(
+            return SearchResult(
                 [], "semantic" if self.embedding_index is not None and self.embedding_index.pid else "lexical"
             )
         if self.embedding_index is None or not WORD.search(
             query
         ):  # only emoji or punctuation: the encoder cannot place them
-            return Answer(await self._by_words(among, query, limit), "lexical")
+            return SearchResult(await self._by_words(among, query, limit), "lexical")
         if wait_s is None:
             wait_s = _INDEX_WAIT_S if self.embedding_index.pid else 0.0
         found = await self.embedding_index.find(roots, view, query, limit, within, wait_s=wait_s)
         if found is None:
-            return Answer(await self._by_words(among, query, limit), "lexical", self.embedding_index.why_not)
-        return Answer(await self._by_outcome(found, limit, self.embedding_index.recipe.outcome), "semantic")
+            return SearchResult(await self._by_words(among, query, limit), "lexical", self.embedding_index.why_not)
+        return SearchResult(await self._by_outcome(found, limit, self.embedding_index.recipe.outcome), "semantic")
 
-    async def _by_outcome(self, found: list[Ranked], limit: int, weight: float) -> list[Match]:
+    async def _by_outcome(self, found: list[Ranked], limit: int, weight: float) -> list[SearchMatch]:
         """Ordered by meaning plus outcome: success, use and recency decide between near-ties."""
         standings = await self._store.standings([one.name for one in found])
         now = time.time()
         scored = [(one.score + weight * outcome_score(standings.get(one.name, _NEVER_RUN), now), one) for one in found]
         scored.sort(key=lambda row: -row[0])  # stable: equals stay in alphabetical order
-        return [Match(one.name, round(max(score, 0.0), 4), one.meaning, one.words) for score, one in scored[:limit]]
+        return [
+            SearchMatch(one.name, round(max(score, 0.0), 4), one.meaning, one.words) for score, one in scored[:limit]
+        ]
 
-    async def _by_words(self, among: Mapping[str, WorkflowVersion], query: str, limit: int) -> list[Match]:
+    async def _by_words(self, among: Mapping[str, WorkflowVersion], query: str, limit: int) -> list[SearchMatch]:
         by_hash = {version.hash: name for name, version in among.items()}
         found = await search(self._store, by_hash, query, limit)
-        return [Match(name, round(score, 4)) for name, score in found]
+        return [SearchMatch(name, round(score, 4)) for name, score in found]
 
 
 def _with_tags(view: View, tags: tuple[str, ...]) -> dict[str, WorkflowVersion]:

@@ -14,7 +14,7 @@ from ..model.workflow import Finding, WorkflowVersion
 from ..registry.caller_view import View
 from ..registry.catalog import Catalog
 from ..registry.listing import choose_listed
-from ..registry.search import Finder, Match
+from ..registry.search import Finder, SearchMatch
 from ..settings import Limits
 from ..store import Store
 
@@ -140,7 +140,7 @@ def _unknown(name: str, view: View) -> UnknownWorkflow:
     return UnknownWorkflow(f"There is no workflow {name[:100]!r}.", hint)
 
 
-def _match(version: WorkflowVersion, found: Match, include_source: bool) -> dict[str, Any]:
+def _match(version: WorkflowVersion, found: SearchMatch, include_source: bool) -> dict[str, Any]:
     match = {
         "name": version.name,
         "description": version.description,
