@@ -37,10 +37,20 @@ from .engine.scratch_folders import Scratch
 from .engine.wall_clock import Clock
 from .model.session import Caller
 from .registry.catalog import Catalog
-from .registry.embedding_index import Meaning
+from .registry.embedding_index import EmbeddingIndex
 from .registry.search import Finder
-from .service import Parts, Service
+from .service import Service
 from .service.body_doors import WorkflowDoors
+from .service.call_graph import CallGraph
+from .service.examples import Examples
+from .service.history import History
+from .service.library import Library
+from .service.own_files import OwnFiles
+from .service.pre_publish_checks import PrePublishChecks
+from .service.publishing import Publishing
+from .service.runs import Runs
+from .service.sessions import Sessions
+from .service.versions import Versions
 from .settings import Settings, load
 from .store import Store, open_store
 from .store.file_identity import lost_home
@@ -104,7 +114,7 @@ class App:
             gc.freeze()
             gc.set_threshold(20_000, 20, 20)
             self._changes = Changes()
-            self.service.on_change(self._changes.announce)
+            self.service.library.on_change(self._changes.announce)
         return self._changes
 
     @cached_property
@@ -116,7 +126,7 @@ class App:
 
     async def settled(self, caller: Caller) -> None:
         """Wait a moment for the caller's folders, when they were never read before."""
-        await self.service.settled(caller, _FIRST_SCAN_S)
+        await self.service.library.wait_until_settled(caller, _FIRST_SCAN_S)
 
     async def serve_mcp(self, hello: Hello, lines: LineChannel) -> None:
         """Serve one MCP connection of a front; returns at its end of input. Its running runs keep running."""
@@ -201,16 +211,19 @@ async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | Non
                 waits = Waits(runner, store, settings.limits, clock := clock or Clock())
                 retention = Retention(store, settings.limits)
                 choose = partial(candidates, settings.search_model, download=settings.model_download)
-                meaning = Meaning(
+                embedding_index = EmbeddingIndex(
                     store,
                     choose,
                     scratch.folder,
                     idle_s=settings.limits.encoder_idle_s,
                     download=settings.model_download,
                 )
-                tasks.start_soon(meaning.keep, name="encoder")
-                service = Service(Parts(settings, store, catalog, runner, waits, retention, Finder(store, meaning)))
-                runner.doors |= waits.doors | WorkflowDoors(service, Children(runner, store), store).doors
+                tasks.start_soon(embedding_index.keep, name="encoder")
+                library = Library(store, catalog, Finder(store, embedding_index), settings.limits)
+                service = build_service(settings, store, catalog, library, runner, waits, retention)
+                children = Children(runner, store)
+                body_doors = WorkflowDoors(library, service.versions, service.publishing, children, store)
+                runner.doors |= waits.doors | body_doors.doors
                 if watch:
                     tasks.start_soon(retention.every_hour, name="retention")
                 limit = settings.limits.max_server_deaths
@@ -224,6 +237,29 @@ async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | Non
             if pool is not None:
                 with anyio.CancelScope(shield=True):
                     await pool.close()
+
+
+def build_service(
+    settings: Settings,
+    store: Store,
+    catalog: Catalog,
+    library: Library,
+    runner: Runner,
+    waits: Waits,
+    retention: Retention,
+) -> Service:
+    """The parts of the service, each with its collaborators."""
+    limits = settings.limits
+    call_graph = CallGraph(catalog, limits)
+    versions = Versions(store, library, call_graph)
+    checks = PrePublishChecks(library, runner, limits)
+    examples = Examples(store, runner, library, limits)
+    publishing = Publishing(settings, store, catalog, library, versions, checks, examples, call_graph)
+    own_files = OwnFiles(settings.home, store, catalog, library, checks, examples, call_graph, publishing)
+    sessions = Sessions(store, limits)
+    runs = Runs(store, library, sessions, runner, waits, limits)
+    history = History(store, runs, checks, runner, retention)
+    return Service(settings, library, versions, publishing, own_files, sessions, runs, history)
 
 
 def caller_of(hello: Hello) -> Caller:

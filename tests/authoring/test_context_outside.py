@@ -178,5 +178,5 @@ async def test_b36_a_caller_of_the_service_is_shown_allowed_variables_only(
     allowed = load(home=str(tmp_path), environ={"REPERTOIRE_WORKER_ENV": "ALLOWED,UNSET"}).own_env()
     async with opened(tmp_path, worker_env="ALLOWED,UNSET") as app:
         caller = Caller(env=allowed)
-        await app.service.create(caller, "looks", source)
+        await app.service.publishing.create(caller, "looks", source)
         assert (await run(app, caller, "looks"))["result"] == [{"ALLOWED": "yes"}, None]

@@ -49,7 +49,7 @@ def home(tmp_path: Path) -> Memory:
 async def test_b1_b2_sync_and_async_files_that_mention_tools_are_published_alike(tmp_path: Path) -> None:
     async with opened(tmp_path) as app:
         made = [
-            await app.service.create(Caller(), name, ASK.format(define=define))
+            await app.service.publishing.create(Caller(), name, ASK.format(define=define))
             for name, define in (("ask_it", "def"), ("ask_it_later", "async def"))
         ]
         assert made[0]["input_schema"] == made[1]["input_schema"]
@@ -64,7 +64,9 @@ async def test_b1_b2_sync_and_async_files_that_mention_tools_are_published_alike
         }
         assert made[0]["input_schema"]["required"] == ["url"]
         for name in ("ask_it", "ask_it_later"):
-            assert (await app.service.get(Caller(), name))["description"] == "Ask an address and read its answer."
+            assert (await app.service.versions.get(Caller(), name))[
+                "description"
+            ] == "Ask an address and read its answer."
             answer = await run(app, Caller(), name, url="http://nowhere")
             assert answer["error"]["code"] == "not_available" and "tools" in answer["error"]["message"]
             assert answer["error"]["line"] == 11
@@ -73,7 +75,7 @@ async def test_b1_b2_sync_and_async_files_that_mention_tools_are_published_alike
 @pytest.mark.anyio
 async def test_b18_what_a_body_raises_from_something_else_is_told_with_its_line(tmp_path: Path) -> None:
     async with opened(tmp_path) as app:
-        await app.service.create(Caller(), "ask_it", ASK.format(define="def"))
+        await app.service.publishing.create(Caller(), "ask_it", ASK.format(define="def"))
         answer = await run(app, Caller(), "ask_it", url="file", headers=None)
         assert answer["status"] == "failed" and answer["run_id"].startswith("workflow:ask_it:")
         assert answer["error"]["type"] == "RuntimeError" and answer["error"]["line"] == 15
@@ -83,18 +85,18 @@ async def test_b18_what_a_body_raises_from_something_else_is_told_with_its_line(
 @pytest.mark.anyio
 async def test_b3_b9_a_given_description_stays_over_a_restart(tmp_path: Path) -> None:
     async with opened(tmp_path) as app:
-        await app.service.create(Caller(), "greet", GREET, "Say hello to somebody")
+        await app.service.publishing.create(Caller(), "greet", GREET, "Say hello to somebody")
     async with opened(tmp_path) as app:
-        known = await app.service.get(Caller(), "greet")
+        known = await app.service.versions.get(Caller(), "greet")
         assert (known["description"], known["source"]) == ("Say hello to somebody", GREET)
         assert list(known["input_schema"]["properties"]) == ["name"]
-        items = (await app.service.list_workflows(Caller()))["workflows"]
-        found = (await app.service.search(Caller(), "hello somebody"))["matches"]
+        items = (await app.service.library.list_workflows(Caller()))["workflows"]
+        found = (await app.service.library.search(Caller(), "hello somebody"))["matches"]
         for rows in (items, found):
             row = next(row for row in rows if row["name"] == "greet")
             assert row["description"] == "Say hello to somebody"
         with pytest.raises(UnknownWorkflow, match="greet_you") as caught:
-            await app.service.get(Caller(), "greet_you")
+            await app.service.versions.get(Caller(), "greet_you")
         assert "greet" in (caught.value.hint or "")
 
 
@@ -105,7 +107,7 @@ async def test_b5_a_bad_name_leaves_no_file(tmp_path: Path) -> None:
         before = sorted(path for path in tmp_path.rglob("*") if path.suffix == ".py")
         for name in ("a-b", "1x", "", "../../x", "list", "search", "get", "invoke", "create", "delete", "class"):
             with pytest.raises(Refused) as caught:
-                await app.service.create(Caller(), name, GREET)
+                await app.service.publishing.create(Caller(), name, GREET)
             assert caught.value.reason == "bad_name"
             assert ("reserved" in caught.value.message) == name.isalpha() * (name != "class")
         assert sorted(path for path in tmp_path.rglob("*") if path.suffix == ".py") == before
@@ -114,12 +116,12 @@ async def test_b5_a_bad_name_leaves_no_file(tmp_path: Path) -> None:
 @pytest.mark.anyio
 async def test_b7_deleting_and_creating_again_makes_a_version(tmp_path: Path) -> None:
     async with opened(tmp_path) as app:
-        first = await app.service.create(Caller(), "greet", GREET)
+        first = await app.service.publishing.create(Caller(), "greet", GREET)
         with pytest.raises(Refused, match="greet"):
-            await app.service.create(Caller(), "greet", GREET.replace("Hello", "Hi"))
+            await app.service.publishing.create(Caller(), "greet", GREET.replace("Hello", "Hi"))
         assert (await run(app, Caller(), "greet"))["result"] == "Hello, World!"
-        assert await app.service.delete(Caller(), "greet")
-        second = await app.service.create(Caller(), "greet", GREET.replace("Hello", "Hi"))
+        assert await app.service.publishing.delete(Caller(), "greet")
+        second = await app.service.publishing.create(Caller(), "greet", GREET.replace("Hello", "Hi"))
         assert second["version"] != first["version"]
         assert (await run(app, Caller(), "greet"))["result"] == "Hi, World!"
 
@@ -178,7 +180,7 @@ async def test_b38_a_hundred_stored_workflows_cost_neither_start_nor_calls(tmp_p
     source = 'def run(n: int = 1) -> int:\n    """Give a number back."""\n    return n\n'
     async with opened(tmp_path) as app:
         for number in range(100):
-            await app.service.create(Caller(), f"gives_{number:02}", source)
+            await app.service.publishing.create(Caller(), f"gives_{number:02}", source)
     began = time.perf_counter()
     async with opened(tmp_path) as app:
         server = build_server(app.service, app.settings.limits, app.changes, lambda ctx: Caller())

@@ -379,9 +379,9 @@ async def test_a_module_beside_a_file_wins_over_our_stand_in_and_so_do_installed
     async with open_app(load(home=str(tmp_path / "home"), environ=roots)) as app:
         caller = Caller(roots=(str(tmp_path / "beside"), str(tmp_path / "asks")))
         await app.settled(caller)
-        run = await app.service.finish(await app.service.run(caller, "says", {}))
+        run = await app.service.runs.wait_for_end(await app.service.runs.start(caller, "says", {}))
         assert run.result == '"mine"'
-        (broken,) = app.service.broken(caller)
+        (broken,) = app.service.library.list_broken(caller)
         assert "agno.knowledge" in broken["findings"][0]["message"]
 
 

@@ -115,12 +115,12 @@ async def test_one_job_in_three_styles_is_one_record(tmp_path: Path, kind: str, 
 
 async def _told(app: App) -> dict[str, Any]:
     """What a caller sees of the workflow and of three runs, without what differs from run to run."""
-    version = app.service.find(Caller(), "job")
+    version = app.service.library.find(Caller(), "job")
     runs = []
     for arguments in ({"text": "a"}, {"text": "a b c"}, {"words": 3}):
-        live = await app.service.run(Caller(), "job", arguments)
-        await app.service.finish(live)
-        answer = await app.service.get_run(Caller(), live.run.id)
+        live = await app.service.runs.start(Caller(), "job", arguments)
+        await app.service.runs.wait_for_end(live)
+        answer = await app.service.runs.get(Caller(), live.run.id)
         events = [
             {"n": event["n"], "type": event["type"], "data": {k: v for k, v in event["data"].items() if k != "version"}}
             for event in answer["events"]

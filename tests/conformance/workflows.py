@@ -98,16 +98,16 @@ _WORKFLOWS: Final = {
 
 async def publish(service: Service) -> None:
     for name, source in _WORKFLOWS.items():
-        await service.create(Caller(roots=service.own_roots), name=name, source=source)
+        await service.publishing.create(Caller(roots=service.settings.roots), name=name, source=source)
 
 
 def change_tools(service: Service) -> ToolHandler:
     """A tool that changes the tool list for real: a new version of a workflow, so the news goes the product's own way."""
 
     async def call(*_: object) -> ToolAnswer:
-        caller = Caller(roots=service.own_roots)
-        await service.delete(caller, name="test_changing")
-        await service.create(caller, name="test_changing", source=_SIMPLE)
+        caller = Caller(roots=service.settings.roots)
+        await service.publishing.delete(caller, name="test_changing")
+        await service.publishing.create(caller, name="test_changing", source=_SIMPLE)
         return text("The tool list has changed.")
 
     return call

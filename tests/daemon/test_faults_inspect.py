@@ -57,14 +57,14 @@ async def test_a_create_whose_inspection_is_killed_is_tried_again(tmp_path: Path
         await eventually(lambda: len(effects(tmp_path)) == number + 1)
         (tmp_path / "go").touch()
         with anyio.fail_after(20):
-            while app.service.view(ME).find("loads") is None:
+            while app.service.library.view(ME).find("loads") is None:
                 await anyio.sleep(0.01)
-        run = await app.service.finish(await app.service.run(ME, "loads", {}))
+        run = await app.service.runs.wait_for_end(await app.service.runs.start(ME, "loads", {}))
         assert run.result == "1"
 
 
 async def _create(app: App, source: str) -> None:
-    await app.service.create(ME, "loads", source)
+    await app.service.publishing.create(ME, "loads", source)
 
 
 # Case R6
@@ -73,7 +73,7 @@ async def test_a_module_that_kills_its_own_process_is_refused_after_a_few_tries(
     async with opened(tmp_path / "home") as app:
         source = KILLS_ITSELF.replace("@FOLDER@", str(tmp_path)).replace("@SIGNAL@", fatal)
         with pytest.raises(Refused) as refused:
-            await app.service.create(ME, "dies", source)
+            await app.service.publishing.create(ME, "dies", source)
     assert refused.value.reason == "worker_lost" and effects(tmp_path) == ["loaded"] * 3
 
 
@@ -89,7 +89,7 @@ async def test_a_file_whose_inspection_was_killed_is_published(tmp_path: Path) -
 
         tasks.start_soon(kill_once)
         async with opened(tmp_path / "home") as app:
-            assert app.service.view(ME).find("loads") is not None
+            assert app.service.library.view(ME).find("loads") is not None
 
 
 # Case R6

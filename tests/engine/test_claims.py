@@ -156,8 +156,8 @@ async def test_r2_callers_with_one_key_at_once_get_one_run(app: App, traces: Pat
 
     async def call(n: int) -> None:
         caller = Caller(client=f"client {n}")
-        live = await app.service.run(caller, "flow", {"n": 1}, "new", "one key")
-        run = await app.service.finish(live)
+        live = await app.service.runs.start(caller, "flow", {"n": 1}, "new", "one key")
+        run = await app.service.runs.wait_for_end(live)
         answers.append((run.id, run.status, run.result))
 
     async with anyio.create_task_group() as tasks:
@@ -165,20 +165,20 @@ async def test_r2_callers_with_one_key_at_once_get_one_run(app: App, traces: Pat
             tasks.start_soon(call, n)
     assert len(answers) == 30 and set(answers) == {(answers[0][0], "completed", '"done"')}
     assert effects(traces) == ["done"]
-    assert len(await app.service.runs(ME)) == 1 and app.live_runs() == 0
+    assert len(await app.service.runs.list_runs(ME)) == 1 and app.live_runs() == 0
 
 
 async def test_r2_a_run_that_is_cancelled_while_others_ask_for_it_with_its_key_stays_cancelled(
     app: App, traces: Path
 ) -> None:
     await publish(app, traces, flow='def run() -> None:\n    time.sleep(30)\n    step(effect, "too late")\n')
-    first = await app.service.run(ME, "flow", {}, "new", "key")
+    first = await app.service.runs.start(ME, "flow", {}, "new", "key")
     async with anyio.create_task_group() as tasks:
         for _ in range(10):
-            tasks.start_soon(app.service.run, ME, "flow", {}, "new", "key")
-        tasks.start_soon(app.service.cancel, ME, first.run.id)
-    again = await app.service.run(ME, "flow", {}, "new", "key")
-    assert again.run.id == first.run.id and (await app.service.finish(again)).status == "cancelled"
+            tasks.start_soon(app.service.runs.start, ME, "flow", {}, "new", "key")
+        tasks.start_soon(app.service.runs.cancel, ME, first.run.id)
+    again = await app.service.runs.start(ME, "flow", {}, "new", "key")
+    assert again.run.id == first.run.id and (await app.service.runs.wait_for_end(again)).status == "cancelled"
     assert app.live_runs() == 0 and effects(traces) == []
 
 
@@ -202,19 +202,19 @@ async def run() -> list:
 async def test_r10_r19_what_a_run_asks_is_shown_and_answered_at_once_after_a_restart(home: Path, traces: Path) -> None:
     async with opened(home) as app:
         await publish(app, traces, flow=ASKS_BESIDE, idle="def run() -> None:\n    time.sleep(60)\n")
-        live = await app.service.run(ME, "flow", {})
+        live = await app.service.runs.start(ME, "flow", {})
         with anyio.fail_after(20):
-            while (await app.service.get_run(ME, live.run.id))["status"] != "input_required" or not effects(traces):
+            while (await app.service.runs.get(ME, live.run.id))["status"] != "input_required" or not effects(traces):
                 await anyio.sleep(0.01)
-        idle = [await app.service.run(ME, "idle", {}, "new") for _ in range(2)]
+        idle = [await app.service.runs.start(ME, "idle", {}, "new") for _ in range(2)]
     async with opened(home, workers="1") as app:  # and its body may have to wait long for a worker
-        at_once = await app.service.get_run(ME, live.run.id)
+        at_once = await app.service.runs.get(ME, live.run.id)
         assert at_once["status"] == "input_required" and at_once["questions"][0]["question"] == "Well?"
-        assert [row["status"] for row in await app.service.runs(ME, workflow="flow", status="input_required")]
-        told = await app.service.answer(ME, live.run.id, "yes")
+        assert [row["status"] for row in await app.service.runs.list_runs(ME, workflow="flow", status="input_required")]
+        told = await app.service.runs.answer(ME, live.run.id, "yes")
         assert told["status"] == "working"
         for one in idle:
-            await app.service.cancel(ME, one.run.id)
+            await app.service.runs.cancel(ME, one.run.id)
         (traces / "go").touch()
         assert (await ended(app, live.run.id))["result"] == ["long", "yes"]
     assert effects(traces) == ["begun", "long"]
@@ -254,14 +254,14 @@ async def test_r18_what_a_body_creates_and_deletes_is_done_once_although_the_ser
     async with opened(home) as app:
         await publish(app, traces, flow=CREATES)
         monkeypatch.setattr(Store, "record_call", lose)
-        live = await app.service.run(ME, "flow", {})
+        live = await app.service.runs.start(ME, "flow", {})
         with anyio.fail_after(20):
             await stopped.wait()
     monkeypatch.setattr(Store, "record_call", record)
     async with opened(home) as app:
         answer = await ended(app, live.run.id)
         assert answer["status"] == "completed" and answer["result"][0::2] == ["said", True], answer
-        lines = [one.action for one in await app.service._store.history("said")]
+        lines = [one.action for one in await app._store.history("said")]
     assert effects(traces) == ["created published", "deleted True"] and lines == ["deleted", "published"]
 
 
@@ -278,11 +278,11 @@ def run(other: str, file: str) -> list:
         return [getattr(error, "code", repr(error))]
 """
     await publish(app, traces, left=each, right=each)
-    first = await app.service.run(ME, "left", {"other": "right", "file": "left"}, "new")
+    first = await app.service.runs.start(ME, "left", {"other": "right", "file": "left"}, "new")
     await stored(first)
-    second = await app.service.run(ME, "right", {"other": "left", "file": "right"}, first.run.session_id)
+    second = await app.service.runs.start(ME, "right", {"other": "left", "file": "right"}, first.run.session_id)
     with anyio.fail_after(30):
-        results = [(await app.service.finish(live)).result for live in (first, second)]
+        results = [(await app.service.runs.wait_for_end(live)).result for live in (first, second)]
     assert any("deadlock" in str(result) for result in results), results
 
 
@@ -300,10 +300,10 @@ def run(deep: bool, wait: bool) -> int:
     return session_state["n"]
 """
     await publish(app, traces, flow=source)
-    first = await app.service.run(ME, "flow", {"deep": True, "wait": True}, "new")
+    first = await app.service.runs.start(ME, "flow", {"deep": True, "wait": True}, "new")
     await stored(first)
-    second = await app.service.run(ME, "flow", {"deep": False, "wait": False}, first.run.session_id)
+    second = await app.service.runs.start(ME, "flow", {"deep": False, "wait": False}, first.run.session_id)
     with anyio.fail_after(20):
         await second.queued.wait()
         (traces / "go").touch()
-        assert [(await app.service.finish(live)).status for live in (first, second)] == ["completed"] * 2
+        assert [(await app.service.runs.wait_for_end(live)).status for live in (first, second)] == ["completed"] * 2

@@ -60,12 +60,12 @@ def run(seconds: float) -> str:
 
 async def parked(app: App, run_id: str) -> None:
     await eventually(lambda: not app.live_runs())
-    assert (await app.service.get_run(ME, run_id))["status"] in ("working", "input_required")
+    assert (await app.service.runs.get(ME, run_id))["status"] in ("working", "input_required")
 
 
 async def result(app: App, run_id: str) -> Any:
     with anyio.fail_after(20):
-        while (answer := await app.service.get_run(ME, run_id, wait_s=1))["status"] != "completed":
+        while (answer := await app.service.runs.get(ME, run_id, wait_s=1))["status"] != "completed":
             pass
     return answer["result"]
 
@@ -74,7 +74,7 @@ async def test_r9_a_parked_sleep_ends_in_time_though_the_clock_is_set_back(
     app: App, clock: Hands, traces: Path
 ) -> None:
     await publish(app, traces, flow=SLEEPS)
-    live = await app.service.run(ME, "flow", {"seconds": 7})
+    live = await app.service.runs.start(ME, "flow", {"seconds": 7})
     await parked(app, live.run.id)
     clock.ahead = -HOUR
     assert await result(app, live.run.id) == "slept"
@@ -84,7 +84,7 @@ async def test_r9_a_parked_sleep_ends_in_time_though_the_clock_is_set_back(
 async def test_r9_a_parked_sleep_is_over_when_the_clock_jumps_forward(app: App, clock: Hands, traces: Path) -> None:
     """As after a laptop has slept: no timer hears of it."""
     await publish(app, traces, flow=SLEEPS)
-    live = await app.service.run(ME, "flow", {"seconds": HOUR})
+    live = await app.service.runs.start(ME, "flow", {"seconds": HOUR})
     await parked(app, live.run.id)
     clock.ahead = HOUR
     assert await result(app, live.run.id) == "slept"
@@ -95,7 +95,7 @@ async def test_r9_a_sleep_begun_while_the_clock_was_wrong_is_over_by_either_cloc
 ) -> None:
     await publish(app, traces, flow=SLEEPS)
     clock.ahead = -HOUR
-    live = await app.service.run(ME, "flow", {"seconds": HOUR / 2})
+    live = await app.service.runs.start(ME, "flow", {"seconds": HOUR / 2})
     await parked(app, live.run.id)
     clock.ahead = 0.0  # right again: by this clock it is long over
     assert await result(app, live.run.id) == "slept"
@@ -103,7 +103,7 @@ async def test_r9_a_sleep_begun_while_the_clock_was_wrong_is_over_by_either_cloc
 
 async def test_r9_a_question_expires_in_time_though_the_clock_is_set_back(app: App, clock: Hands, traces: Path) -> None:
     await publish(app, traces, flow=ASKS)
-    live = await app.service.run(ME, "flow", {"seconds": 1.5})
+    live = await app.service.runs.start(ME, "flow", {"seconds": 1.5})
     await parked(app, live.run.id)
     clock.ahead = -HOUR
     assert await result(app, live.run.id) == "CallError"
@@ -111,7 +111,7 @@ async def test_r9_a_question_expires_in_time_though_the_clock_is_set_back(app: A
 
 async def test_r9_a_short_sleep_that_keeps_its_worker_hears_of_a_jump(app: App, clock: Hands, traces: Path) -> None:
     await publish(app, traces, flow=SLEEPS)
-    live = await app.service.run(ME, "flow", {"seconds": 4.5})
+    live = await app.service.runs.start(ME, "flow", {"seconds": 4.5})
     await eventually(lambda: effects(traces))
     clock.ahead = HOUR
     assert await result(app, live.run.id) == "slept"
@@ -123,11 +123,11 @@ async def test_r9_a_restart_while_the_clock_is_back_waits_for_the_right_time_aga
     settings = load(home=str(home), environ={})
     async with open_app(settings, watch=False) as app:
         await publish(app, traces, flow=SLEEPS)
-        run_id = (await app.service.run(ME, "flow", {"seconds": 6})).run.id
+        run_id = (await app.service.runs.start(ME, "flow", {"seconds": 6})).run.id
         await parked(app, run_id)
     clock.ahead = -HOUR
     async with open_app(settings, watch=False, clock=clock) as app:
-        assert (await app.service.get_run(ME, run_id))["status"] == "working"
+        assert (await app.service.runs.get(ME, run_id))["status"] == "working"
         clock.ahead = HOUR
         assert await result(app, run_id) == "slept"
 

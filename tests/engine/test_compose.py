@@ -23,12 +23,12 @@ def run(by: int = 1) -> int:
 
 async def made(app: App, **sources: str) -> None:
     for name, source in sources.items():
-        await app.service.create(Caller(), name, source)
+        await app.service.publishing.create(Caller(), name, source)
 
 
 async def outcome(app: App, name: str, **arguments: Any) -> dict[str, Any]:
-    live = await app.service.run(Caller(), name, arguments)
-    return app.service.envelope(await app.service.finish(live))
+    live = await app.service.runs.start(Caller(), name, arguments)
+    return app.service.runs.envelope(await app.service.runs.wait_for_end(live))
 
 
 async def result(app: App, name: str, **arguments: Any) -> Any:
@@ -68,8 +68,8 @@ async def test_b14_b15_a_body_calls_another_workflow(tmp_path: Path, form: str) 
     async with opened(tmp_path) as app:
         await made(app, greet=GREET, caller=BODIES[form])
         assert await result(app, "caller") == ["Hello, World!", "Hello, Ada!"]
-        (top,) = await app.service.runs(Caller(), top=True)
-        below = await app.service.runs(Caller(), parent=top["run_id"])
+        (top,) = await app.service.runs.list_runs(Caller(), top=True)
+        below = await app.service.runs.list_runs(Caller(), parent=top["run_id"])
         assert len(below) == 2 and {run["workflow"] for run in below} == {"greet"}
         assert len({top["session_id"], *(run["session_id"] for run in below)}) == 3, "each with a session of its own"
 
@@ -82,8 +82,8 @@ async def test_b16_an_async_body_invokes_three_deep(tmp_path: Path) -> None:
             second=deeper.format(next="third"), first=deeper.format(next="second"),
         )  # fmt: skip
         assert await result(app, "first", n=5) == 8
-        top = (await app.service.runs(Caller(), workflow="first"))[0]
-        tree = await app.service.tree(Caller(), top["run_id"])
+        top = (await app.service.runs.list_runs(Caller(), workflow="first"))[0]
+        tree = await app.service.history.tree(Caller(), top["run_id"])
         names = []
         while tree["calls"]:
             tree = tree["calls"][0]["run"]
@@ -101,7 +101,7 @@ async def test_b20_an_unknown_name_names_close_ones_and_recursion_has_an_end(tmp
         assert "gret" in error["message"] and "greet" in error["hint"] and error["line"] == 3
         error = (await outcome(app, "endless"))["error"]
         assert "at most 16 are allowed" in error["message"] and "recursion" in error["hint"]
-        assert len(await app.service.runs(Caller(), workflow="endless", limit=100)) == 17
+        assert len(await app.service.runs.list_runs(Caller(), workflow="endless", limit=100)) == 17
 
 
 async def test_what_a_workflow_raises_reaches_its_caller_as_an_exception(tmp_path: Path) -> None:
@@ -174,13 +174,15 @@ async def test_the_same_key_is_the_same_run(tmp_path: Path) -> None:
     async with opened(tmp_path) as app:
         await made(app, count=COUNT)
         service, caller = app.service, Caller()
-        first = await service.run(caller, "count", {"by": 2}, None, "order-7")
-        done = await service.finish(first)
-        again = await service.run(caller, "count", {"by": 2}, None, "order-7")
-        assert again.run.id == done.id and (await service.finish(again)).result == done.result == json.dumps(2)
+        first = await service.runs.start(caller, "count", {"by": 2}, None, "order-7")
+        done = await service.runs.wait_for_end(first)
+        again = await service.runs.start(caller, "count", {"by": 2}, None, "order-7")
+        assert again.run.id == done.id and (await service.runs.wait_for_end(again)).result == done.result == json.dumps(
+            2
+        )
         with pytest.raises(Exception, match="had other arguments"):
-            await service.run(caller, "count", {"by": 3}, None, "order-7")
-        other = await service.finish(await service.run(caller, "count", {"by": 2}, None, "order-8"))
+            await service.runs.start(caller, "count", {"by": 3}, None, "order-7")
+        other = await service.runs.wait_for_end(await service.runs.start(caller, "count", {"by": 2}, None, "order-8"))
         assert other.id != done.id and other.result == json.dumps(4)
 
 
@@ -201,9 +203,15 @@ async def test_a_cached_function_is_called_once_for_each_session_and_arguments(t
     async with opened(tmp_path) as app:
         await made(app, looks=source)
         for looked_up in (["looked up ab", "looked up c"], []):
-            live = await app.service.run(Caller(), "looks", {})
-            assert json.loads((await app.service.finish(live)).result or "") == [["a", "b"], ["a", "b"], ["c"]]
-            logs = [event.data["message"] async for event in app.service.follow(live.run.id) if event.type == "log"]
+            live = await app.service.runs.start(Caller(), "looks", {})
+            assert json.loads((await app.service.runs.wait_for_end(live)).result or "") == [
+                ["a", "b"],
+                ["a", "b"],
+                ["c"],
+            ]
+            logs = [
+                event.data["message"] async for event in app.service.runs.follow(live.run.id) if event.type == "log"
+            ]
             assert logs == looked_up
 
 
@@ -214,14 +222,14 @@ async def test_who_watches_a_run_hears_of_those_below_it(tmp_path: Path) -> None
     )
     async with opened(tmp_path) as app:
         await made(app, speaks=speaks, calls=calls)
-        live = await app.service.run(Caller(), "calls", {})
-        heard = [event async for event in app.service.follow(live.run.id, nested=True)]
-        (below,) = await app.service.runs(Caller(), workflow="speaks")
+        live = await app.service.runs.start(Caller(), "calls", {})
+        heard = [event async for event in app.service.runs.follow(live.run.id, nested=True)]
+        (below,) = await app.service.runs.list_runs(Caller(), workflow="speaks")
         nested = [
             (event.type, event.data.get("message")) for event in heard if event.data.get("run_id") == below["run_id"]
         ]
         assert nested[:3] == [("call_start", None), ("run_start", None), ("progress", "says hello")]
-        own = [event.n async for event in app.service.follow(live.run.id)]
+        own = [event.n async for event in app.service.runs.follow(live.run.id)]
         assert own == list(range(1, 6)), "and its own log is its own"
 
 
@@ -239,8 +247,8 @@ async def inner(): return step(key, 4)
 '''
     async with opened(tmp_path) as app:
         await made(app, keys=source)
-        live = await app.service.run(Caller(), "keys", {})
-        found = json.loads((await app.service.finish(live)).result or "")
+        live = await app.service.runs.start(Caller(), "keys", {})
+        found = json.loads((await app.service.runs.wait_for_end(live)).result or "")
         name = live.run.id
         assert found == [
             "",
@@ -268,10 +276,10 @@ async def test_a_call_that_is_made_again_after_its_connection_broke_is_answered_
     async with opened(tmp_path) as app:
         await made(app, count=COUNT)
         service, caller = app.service, Caller()
-        lost = await service.run(caller, "count", {"by": 2})
-        service.undelivered(lost.run.id)
-        other = await service.finish(await service.run(caller, "count", {"by": 3}))
-        again = await service.finish(await service.run(caller, "count", {"by": 2}))
-        once_more = await service.finish(await service.run(caller, "count", {"by": 2}))
+        lost = await service.runs.start(caller, "count", {"by": 2})
+        service.runs.note_undelivered(lost.run.id)
+        other = await service.runs.wait_for_end(await service.runs.start(caller, "count", {"by": 3}))
+        again = await service.runs.wait_for_end(await service.runs.start(caller, "count", {"by": 2}))
+        once_more = await service.runs.wait_for_end(await service.runs.start(caller, "count", {"by": 2}))
         assert again.id == lost.run.id and len({again.id, other.id, once_more.id}) == 3
         assert [run.result for run in (again, other, once_more)] == ["2", "5", "7"]

@@ -44,7 +44,7 @@ async def test_r3_runs_outlive_the_process_that_forks_their_workers(app: App, tr
     """Killed twice, while runs have workers, wait for a fork, and wait for a place."""
     # promise: infrastructure
     await publish(app, traces, flow=FLOW)
-    lives = [await app.service.run(ME, "flow", {"n": n}, "new") for n in range(12)]
+    lives = [await app.service.runs.start(ME, "flow", {"n": n}, "new") for n in range(12)]
     for done in (1, 6):
         await eventually(partial(lambda least: len(effects(traces)) >= least, done))
         kill(pool_of(app)._zygote)
@@ -58,7 +58,7 @@ async def test_r3_a_file_outlives_the_process_that_forks_its_workers(home: Path,
     (home / "workflows" / "who.py").write_text(
         '"""Say who runs."""\nimport os\n\ndef run() -> int:\n    return os.getpid()\n'
     )
-    await app.service._catalog.rescan(ME.roots)
+    await app.service.library._catalog.rescan(ME.roots)
     for _ in range(3):
         assert (await run(app, "who"))["status"] == "completed"
         kill(pool_of(app)._trusted)
@@ -73,7 +73,7 @@ async def test_r4_runs_wait_for_descriptors_and_say_so(
     used = len(os.listdir("/proc/self/fd"))
     resource.setrlimit(resource.RLIMIT_NOFILE, (used, hard))
     try:
-        lives = [await app.service.run(ME, "flow", {"n": n}, "new") for n in range(10)]
+        lives = [await app.service.runs.start(ME, "flow", {"n": n}, "new") for n in range(10)]
         waits: list[Any] = []
 
         def waited() -> bool:

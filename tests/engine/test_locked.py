@@ -67,7 +67,7 @@ async def run():
     return step(effect, "three")
 """
     await publish(app, traces, flow=source)
-    live = await app.service.run(ME, "flow", {})
+    live = await app.service.runs.start(ME, "flow", {})
     await until(lambda: worker_at(traces, "here") > 0)
     with locked(home):
         (traces / "go-here").touch()
@@ -100,17 +100,17 @@ async def test_a_child_whose_start_waits_to_be_stored_is_cancelled(
     app: App, home: Path, traces: Path, who: str
 ) -> None:
     await publish(app, traces, child=WAIT + 'def run():\n    wait("child")\n', parent=WAIT + CALLS)
-    live = await app.service.run(ME, "parent", {})
+    live = await app.service.runs.start(ME, "parent", {})
     await until(lambda: worker_at(traces, "parent") > 0)
     async with anyio.create_task_group() as tasks:
         with locked(home):
             (traces / "go-parent").touch()
             await anyio.sleep(0.1)
             if who == "caller":
-                tasks.start_soon(app.service.cancel, ME, live.run.id)
+                tasks.start_soon(app.service.runs.cancel, ME, live.run.id)
             await anyio.sleep(1)
     await ended(app, live.run.id)
-    (child,) = [row for row in await app.service.runs(ME) if row["workflow"] == "child"]
+    (child,) = [row for row in await app.service.runs.list_runs(ME) if row["workflow"] == "child"]
     assert (await ended(app, child["run_id"]))["status"] == "cancelled"
 
 
@@ -119,8 +119,8 @@ async def test_nobody_is_told_of_a_run_before_its_start_is_stored(app: App, home
     told = []
 
     async def call(tell: bool) -> None:
-        live = await app.service.run(ME, "slow", {}, "new")
-        run = await app.service.wait(live, 0.1) if tell else await app.service.own_run(ME, live.run.id)
+        live = await app.service.runs.start(ME, "slow", {}, "new")
+        run = await app.service.runs.wait(live, 0.1) if tell else await app.service.runs.find(ME, live.run.id)
         told.append((run.status, recorded(home, run.id)))
 
     async with anyio.create_task_group() as tasks:
@@ -136,9 +136,9 @@ async def test_nobody_is_told_of_a_run_before_its_start_is_stored(app: App, home
 async def test_a_run_that_is_refused_has_done_nothing(app: App, home: Path, traces: Path) -> None:
     await publish(app, traces, flow='def run():\n    effect("bare")\n    return step(effect, "in a step")\n')
     with locked(home):
-        live = await app.service.run(ME, "flow", {}, "new")
+        live = await app.service.runs.start(ME, "flow", {}, "new")
         with pytest.raises(StorageError, match="was not begun"):
-            await app.service.wait(live, None)
+            await app.service.runs.wait(live, None)
     await anyio.sleep(0.3)
     assert effects(traces) == []
-    assert await app.service.runs(ME) == []
+    assert await app.service.runs.list_runs(ME) == []

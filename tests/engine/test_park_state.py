@@ -111,8 +111,8 @@ def everywhere(*numbers: int) -> list[Any]:
 async def until_parked(app: App, run_id: str) -> dict[str, Any]:
     with anyio.fail_after(20):
         while True:
-            known = await app.service.get_run(ME, run_id)
-            kept = await app.service._store.run(run_id)
+            known = await app.service.runs.get(ME, run_id)
+            kept = await app._store.run(run_id)
             if kept is not None and (kept.waiting_for is not None or kept.is_final):
                 return known
             await anyio.sleep(0.01)
@@ -120,14 +120,14 @@ async def until_parked(app: App, run_id: str) -> dict[str, Any]:
 
 async def answered(app: App, run_id: str) -> dict[str, Any]:
     await until_parked(app, run_id)
-    await app.service.answer(ME, run_id, "on")
+    await app.service.runs.answer(ME, run_id, "on")
     return await ended(app, run_id)
 
 
 @pytest.mark.parametrize("style", STYLES)
 async def test_w1_what_a_body_holds_stays_the_states_over_a_question(style: str, app: App, traces: Path) -> None:
     await publish(app, traces, flow=KINDS + STYLES[style].replace("PARK", 'ask("On?")'))
-    first = await app.service.run(ME, "flow", {"n": 1})
+    first = await app.service.runs.start(ME, "flow", {"n": 1})
     answer = await answered(app, first.run.id)
     assert answer["result"] == everywhere(1), answer
     again = await run(app, "flow", first.run.session_id, n=2, waits=False)
@@ -139,7 +139,7 @@ async def test_w1_what_others_have_changed_is_in_the_objects_that_a_body_holds(
     style: str, app: App, traces: Path
 ) -> None:
     await publish(app, traces, flow=KINDS + STYLES[style].replace("PARK", 'ask("On?")'))
-    first = await app.service.run(ME, "flow", {"n": 1})
+    first = await app.service.runs.start(ME, "flow", {"n": 1})
     await until_parked(app, first.run.id)
     other = await run(app, "flow", first.run.session_id, n=2, waits=False)
     assert other["result"] == everywhere(2), other
@@ -153,7 +153,7 @@ async def test_w1_the_same_over_a_sleep(app: App, traces: Path, monkeypatch: pyt
     await publish(app, traces, flow=KINDS + FUNCTION.replace("PARK", "sleep(0.2); sleep(0.2)"))
     answer = await run(app, "flow", n=1)
     assert answer["result"] == everywhere(1), answer
-    tree = await app.service.tree(ME, answer["run_id"])
+    tree = await app.service.history.tree(ME, answer["run_id"])
     assert [call["op"] for call in tree["calls"]] == ["sleep", "sleep"]
     assert (await run(app, "flow", answer["session_id"], n=2))["result"] == everywhere(1, 2)
 
@@ -170,7 +170,7 @@ def run(n: int) -> list:
     return [session_state["seen"], session_state["counts"]["of"], SEEN is session_state["seen"]]
 """
     await publish(app, traces, flow=source)
-    first = await app.service.run(ME, "flow", {"n": 1})
+    first = await app.service.runs.start(ME, "flow", {"n": 1})
     assert (await answered(app, first.run.id))["result"] == [[1], [1], True]
-    second = await app.service.run(ME, "flow", {"n": 2}, first.run.session_id)
+    second = await app.service.runs.start(ME, "flow", {"n": 2}, first.run.session_id)
     assert (await answered(app, second.run.id))["result"] == [[1, 2], [1, 2], True]

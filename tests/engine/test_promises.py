@@ -46,11 +46,11 @@ async def answered(app: App, run_id: str, *answers: Any) -> dict[str, Any]:
     """The envelope at the end of a run whose questions are answered so."""
     asked: set[str] = set()
     for answer in answers:
-        asking = await app.service.news(ME, run_id, asked)
+        asking = await app.service.runs.wait_for_news(ME, run_id, asked)
         assert asking.status == "input_required", asking
         asked |= {question.id for question in asking.questions}
-        await app.service.answer(ME, run_id, answer)
-    return app.service.envelope(await app.service.news(ME, run_id, asked))
+        await app.service.runs.answer(ME, run_id, answer)
+    return app.service.runs.envelope(await app.service.runs.wait_for_news(ME, run_id, asked))
 
 
 async def parked(app: App) -> None:
@@ -83,8 +83,8 @@ def examples() -> list[str]:
 async def test_every_example_runs(tmp_path: Path, source: str) -> None:
     ((_, arguments, answers, result),) = [example for example in EXAMPLES if f'"""{example[0]}' in source]
     async with opened(tmp_path, ready_workflows="true") as app:
-        await app.service.create(ME, "example", source)
-        live = await app.service.run(ME, "example", arguments)
+        await app.service.publishing.create(ME, "example", source)
+        live = await app.service.runs.start(ME, "example", arguments)
         answer = await answered(app, live.run.id, *answers)
         assert (answer["status"], answer["result"]) == ("completed", result), answer.get("error")
 
@@ -94,7 +94,7 @@ async def test_a_step_under_way_at_a_crash_is_done_again_and_a_recorded_one_is_n
     """promise: in-flight promise: committed-once promise: worker-death"""
     source = "def run() -> None:\n    step(effect, 'one')\n    step(two)\n\ndef two() -> None:\n    effect('two')\n    die()\n"
     async with opened(tmp_path / "home") as app:
-        await app.service.create(ME, "flow", body(tmp_path, source))
+        await app.service.publishing.create(ME, "flow", body(tmp_path, source))
         assert (await run(app, "flow"))["status"] == "completed"
     assert effects(tmp_path) == ["one", "two", "two"]
 
@@ -116,7 +116,7 @@ def two(chance, at):
     return f"{chance} {at}"
 """
     async with opened(tmp_path / "home") as app:
-        await app.service.create(ME, "flow", body(tmp_path, source))
+        await app.service.publishing.create(ME, "flow", body(tmp_path, source))
         answer = await run(app, "flow")
     _, first, second = effects(tmp_path)
     assert first.split()[:2] == second.split()[:2] and first.split()[2] != second.split()[2]
@@ -136,29 +136,31 @@ async def test_a_sub_workflow_under_way_is_not_begun_twice(tmp_path: Path) -> No
         "def run() -> str:\n    threading.Thread(target=kill, daemon=True).start()\n    return workflows.inner()\n"
     )
     async with opened(tmp_path / "home") as app:
-        await app.service.create(ME, "inner", body(tmp_path, inner))
-        await app.service.create(ME, "outer", body(tmp_path, outer))
+        await app.service.publishing.create(ME, "inner", body(tmp_path, inner))
+        await app.service.publishing.create(ME, "outer", body(tmp_path, outer))
         assert (await run(app, "outer"))["result"] == "seen"
-        assert effects(tmp_path) == ["begun"] and len(await app.service.runs(ME, workflow="inner")) == 1
+        assert effects(tmp_path) == ["begun"] and len(await app.service.runs.list_runs(ME, workflow="inner")) == 1
 
 
 @pytest.mark.anyio
 async def test_a_run_that_asks_holds_no_worker_keeps_its_text_and_survives_a_restart(tmp_path: Path) -> None:
     """promise: ask-parks promise: pinned promise: ask-checked promise: pinned-child"""
     async with opened(tmp_path, workers="1") as app:
-        await app.service.create(ME, "inner", '"""Say."""\n\ndef run() -> str:\n    return "old"\n')
+        await app.service.publishing.create(ME, "inner", '"""Say."""\n\ndef run() -> str:\n    return "old"\n')
         calls = '[workflows.inner(), ask("Well?", {"enum": [1, 2]}), workflows.inner()]'
         outer = f'"""Ask."""\n\ndef run() -> list:\n    return {calls}\n'
-        await app.service.create(ME, "outer", outer)
-        live = await app.service.run(ME, "outer", {})
-        assert (await app.service.news(ME, live.run.id)).status == "input_required"
+        await app.service.publishing.create(ME, "outer", outer)
+        live = await app.service.runs.start(ME, "outer", {})
+        assert (await app.service.runs.wait_for_news(ME, live.run.id)).status == "input_required"
         await parked(app)
         assert (await run(app, "inner"))["result"] == "old"  # the one worker is free
-        await app.service.create(ME, "inner", '"""Say."""\n\ndef run() -> str:\n    return "new"\n', replace=True)
-        await app.service.delete(ME, "outer")
+        await app.service.publishing.create(
+            ME, "inner", '"""Say."""\n\ndef run() -> str:\n    return "new"\n', replace=True
+        )
+        await app.service.publishing.delete(ME, "outer")
     async with opened(tmp_path, workers="1") as app:
         with pytest.raises(BadArguments, match="does not fit"):
-            await app.service.answer(ME, live.run.id, 3)
+            await app.service.runs.answer(ME, live.run.id, 3)
         assert (await answered(app, live.run.id, 2))["result"] == ["old", 2, "old"]
         assert (await run(app, "inner"))["result"] == "new"
 
@@ -169,9 +171,9 @@ async def test_a_question_expires(tmp_path: Path) -> None:
     attempt = '    try:\n        return ask("Well?", expires_s=0.5)\n    except Exception as error:\n'
     source = f'"""Ask."""\n\ndef run() -> str:\n{attempt}        return f"{{type(error).__name__}} {{error.code}}"\n'
     async with opened(tmp_path) as app:
-        await app.service.create(ME, "flow", source)
-        live = await app.service.run(ME, "flow", {})
-        assert (await app.service.finish(live)).result == '"CallError expired"'
+        await app.service.publishing.create(ME, "flow", source)
+        live = await app.service.runs.start(ME, "flow", {})
+        assert (await app.service.runs.wait_for_end(live)).result == '"CallError expired"'
 
 
 @pytest.mark.anyio
@@ -182,34 +184,34 @@ async def test_a_long_sleep_holds_no_worker_and_survives_a_restart(
     monkeypatch.setattr(long_waits, "_PARK_S", 0.2)
     source = '"""Sleep."""\n\ndef run(seconds: float) -> str:\n    sleep(seconds)\n    return "awake"\n'
     async with opened(tmp_path, workers="1") as app:
-        await app.service.create(ME, "flow", source)
-        live = await app.service.run(ME, "flow", {"seconds": 2})
+        await app.service.publishing.create(ME, "flow", source)
+        live = await app.service.runs.start(ME, "flow", {"seconds": 2})
         with anyio.fail_after(30):
-            while "end of its sleep" not in str(await app.service.runs(ME)):
+            while "end of its sleep" not in str(await app.service.runs.list_runs(ME)):
                 await anyio.sleep(0.01)
         assert (await run(app, "flow", seconds=0.0))["result"] == "awake"
     async with opened(tmp_path, workers="1") as app:
-        assert app.service.envelope(await app.service.news(ME, live.run.id))["result"] == "awake"
+        assert app.service.runs.envelope(await app.service.runs.wait_for_news(ME, live.run.id))["result"] == "awake"
 
 
 @pytest.mark.anyio
 async def test_a_run_recorded_under_another_python_waits_for_a_word(tmp_path: Path) -> None:
     """promise: fingerprint"""
     async with opened(tmp_path) as app:
-        await app.service.create(ME, "flow", ASK)
-        live = await app.service.run(ME, "flow", {})
-        await app.service.news(ME, live.run.id)
+        await app.service.publishing.create(ME, "flow", ASK)
+        live = await app.service.runs.start(ME, "flow", {})
+        await app.service.runs.wait_for_news(ME, live.run.id)
         await parked(app)
     with sqlite3.connect(tmp_path / "repertoire.db") as db:
         db.execute("UPDATE run SET fingerprint = 'journal 2, Python 3.1'")
     db.close()
     async with opened(tmp_path) as app:
-        await app.service.answer(ME, live.run.id, "yes")
+        await app.service.runs.answer(ME, live.run.id, "yes")
         with anyio.fail_after(30):
-            while "Python 3.1," not in str(await app.service.runs(ME)):
+            while "Python 3.1," not in str(await app.service.runs.list_runs(ME)):
                 await anyio.sleep(0.01)
-        await app.service.resume(ME, live.run.id)
-        ended = await app.service.news(ME, live.run.id, {live.run.id})
+        await app.service.history.resume(ME, live.run.id)
+        ended = await app.service.runs.wait_for_news(ME, live.run.id, {live.run.id})
         assert ended.status == "completed" and ended.result == '"yes"'
 
 
@@ -236,9 +238,9 @@ async def test_a_run_that_uses_more_than_its_budget_fails_and_says_by_what(
 ) -> None:
     """promise: budget promise: budget-shared"""
     async with opened(tmp_path) as app:
-        await app.service.create(ME, "inner", '"""Step."""\n\ndef run() -> str:\n    return step(str, 1)\n')
+        await app.service.publishing.create(ME, "inner", '"""Step."""\n\ndef run() -> str:\n    return step(str, 1)\n')
         text = f'"""Spend."""\n\n__workflow__ = {{"budget": {budget}}}\n\n{source}'
-        await app.service.create(ME, "flow", text)
+        await app.service.publishing.create(ME, "flow", text)
         answer = await run(app, "flow")
         assert answer["status"] == "failed" and re.search(said, answer["error"]["message"]), answer["error"]
 
@@ -247,27 +249,29 @@ async def test_a_run_that_uses_more_than_its_budget_fails_and_says_by_what(
 async def test_the_same_key_is_the_same_run(tmp_path: Path) -> None:
     """promise: idempotency"""
     async with opened(tmp_path) as app:
-        await app.service.create(
+        await app.service.publishing.create(
             ME, "double", '"""Double."""\n\ndef run(number: int = 1) -> int:\n    return 2 * number\n'
         )
-        first = await app.service.run(ME, "double", {}, idempotency_key="k")
-        await app.service.wait(first, 30)
-        again = await app.service.run(ME, "double", {}, idempotency_key="k")
-        assert again.run.id == first.run.id and len(await app.service.runs(ME)) == 1
+        first = await app.service.runs.start(ME, "double", {}, idempotency_key="k")
+        await app.service.runs.wait(first, 30)
+        again = await app.service.runs.start(ME, "double", {}, idempotency_key="k")
+        assert again.run.id == first.run.id and len(await app.service.runs.list_runs(ME)) == 1
         with pytest.raises(BadArguments, match="other arguments"):
-            await app.service.run(ME, "double", {"number": 2}, idempotency_key="k")
+            await app.service.runs.start(ME, "double", {"number": 2}, idempotency_key="k")
 
 
 @pytest.mark.anyio
 async def test_cancelling_a_run_cancels_all_below_it(tmp_path: Path) -> None:
     """promise: cancel-tree"""
     async with opened(tmp_path) as app:
-        await app.service.create(ME, "inner", ASK)
-        await app.service.create(ME, "outer", '"""Call."""\n\ndef run() -> str:\n    return workflows.inner()\n')
-        live = await app.service.run(ME, "outer", {})
-        await app.service.news(ME, live.run.id)
-        assert (await app.service.cancel(ME, live.run.id))["status"] == "cancelled"
-        assert [row["status"] for row in await app.service.runs(ME)] == ["cancelled", "cancelled"]
+        await app.service.publishing.create(ME, "inner", ASK)
+        await app.service.publishing.create(
+            ME, "outer", '"""Call."""\n\ndef run() -> str:\n    return workflows.inner()\n'
+        )
+        live = await app.service.runs.start(ME, "outer", {})
+        await app.service.runs.wait_for_news(ME, live.run.id)
+        assert (await app.service.runs.cancel(ME, live.run.id))["status"] == "cancelled"
+        assert [row["status"] for row in await app.service.runs.list_runs(ME)] == ["cancelled", "cancelled"]
 
 
 @pytest.mark.anyio
@@ -276,6 +280,6 @@ async def test_wall_time_goes_on_counting_after_a_resume(tmp_path: Path) -> None
     steps = "    step(effect, 'one', 1.5)\n    die()\n    step(effect, 'two', 1.5)\n"
     source = f'__workflow__ = {{"timeout_s": 2}}\n\ndef run() -> None:\n{steps}'
     async with opened(tmp_path / "home") as app:
-        await app.service.create(ME, "flow", body(tmp_path, source))
+        await app.service.publishing.create(ME, "flow", body(tmp_path, source))
         answer = await run(app, "flow")
         assert answer["status"] == "failed" and answer["error"]["code"] == "timeout", answer

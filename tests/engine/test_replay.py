@@ -319,7 +319,7 @@ async def run() -> list:
 """
     answer = await survived(app, traces, source)
     assert answer["result"] == ["cancelled", "too late", "after"] and effects(traces) == ["quick", "after"]
-    calls = (await app.service.tree(ME, answer["run_id"]))["calls"]
+    calls = (await app.service.history.tree(ME, answer["run_id"]))["calls"]
     assert [call["cancelled"] for call in calls] == [False, True, True, False]
 
 

@@ -39,9 +39,9 @@ def run() -> str:
 
 async def answered(app: App, run_id: str, answer: Any) -> None:
     with anyio.fail_after(20):
-        while not (await app.service.get_run(ME, run_id)).get("questions"):
+        while not (await app.service.runs.get(ME, run_id)).get("questions"):
             await anyio.sleep(0.01)
-    await app.service.answer(ME, run_id, answer)
+    await app.service.runs.answer(ME, run_id, answer)
 
 
 async def parked(store: Store, run_id: str) -> bool:
@@ -61,15 +61,15 @@ async def test_a_parent_that_is_being_parked_while_its_child_ends_is_not_forgott
         if run.workflow == "parent" and not held.is_set():
             held.set()
             await eventually(lambda: "child yes" in effects(traces))
-            while (await app.service.runs(ME, workflow="child"))[0]["status"] != "completed":
+            while (await app.service.runs.list_runs(ME, workflow="child"))[0]["status"] != "completed":
                 await anyio.sleep(0.01)
         return await park(store, run, parked, **more)
 
     monkeypatch.setattr(Store, "park", slow)
-    live = await app.service.run(ME, "parent", {})
+    live = await app.service.runs.start(ME, "parent", {})
     with anyio.fail_after(20):
         await held.wait()
-    (child,) = await app.service.runs(ME, workflow="child")
+    (child,) = await app.service.runs.list_runs(ME, workflow="child")
     await answered(app, child["run_id"], "yes")
     answer = await ended(app, live.run.id)
     assert answer["result"] == "parent of child yes" and effects(traces) == ["child yes", "parent of child yes"]
@@ -89,7 +89,7 @@ async def test_an_answer_that_comes_while_its_run_is_being_parked_is_heard(
         return await park(store, run, parked, **more)
 
     monkeypatch.setattr(Store, "park", slow)
-    live = await app.service.run(ME, "child", {})
+    live = await app.service.runs.start(ME, "child", {})
     answer = await ended(app, live.run.id)
     assert answer["result"] == "child yes" and given.is_set()
 
@@ -107,9 +107,9 @@ def run(asks: bool) -> list:
     return seen
 """
     await publish(app, traces, flow=source)
-    first = await app.service.run(ME, "flow", {"asks": True})
+    first = await app.service.runs.start(ME, "flow", {"asks": True})
     with anyio.fail_after(20):
-        while (await app.service.get_run(ME, first.run.id))["status"] != "input_required":
+        while (await app.service.runs.get(ME, first.run.id))["status"] != "input_required":
             await anyio.sleep(0.01)
     second = await run(app, "flow", first.run.session_id, asks=False)
     assert second["result"] == [2], "the one that waits has given its place up"
@@ -125,7 +125,7 @@ def run() -> list:
     return [first, ask("What?"), os.environ.get("TOKEN")]
 """
     await publish(app, traces, flow=source)
-    live = await app.service.run(Caller(env={"TOKEN": "mine"}), "flow", {})
+    live = await app.service.runs.start(Caller(env={"TOKEN": "mine"}), "flow", {})
     await answered(app, live.run.id, "yes")
     assert (await ended(app, live.run.id))["result"] == ["mine", "yes", "mine"]
 
@@ -144,7 +144,7 @@ async def test_a_run_that_cannot_be_parked_is_begun_again(
         return await park(store, run, parked, **more)
 
     monkeypatch.setattr(Store, "park", full)
-    live = await app.service.run(ME, "child", {})
+    live = await app.service.runs.start(ME, "child", {})
     await eventually(lambda: failed)
     await answered(app, live.run.id, "yes")
     assert (await ended(app, live.run.id))["result"] == "child yes" and failed == [live.run.id]
@@ -160,9 +160,9 @@ def run() -> str:
 """
     async with opened(home) as app:
         await publish(app, traces, flow="from repertoire.authoring.durable import CallError\n" + source)
-        live = await app.service.run(ME, "flow", {})
+        live = await app.service.runs.start(ME, "flow", {})
         with anyio.fail_after(20):
-            while (await app.service.get_run(ME, live.run.id))["status"] != "input_required":
+            while (await app.service.runs.get(ME, live.run.id))["status"] != "input_required":
                 await anyio.sleep(0.01)
     async with opened(home) as app:
         assert (await ended(app, live.run.id))["result"] == "expired"
@@ -199,7 +199,7 @@ def run() -> None:
     monkeypatch.setattr(writer, "_in_transaction", full)
     answer = await run(app, "flow")  # its events are checked: no gap
     assert refused == 3 and answer["status"] == "completed", answer
-    assert [call["n"] for call in (await app.service.tree(ME, answer["run_id"]))["calls"]] == [1, 2, 3, 4]
+    assert [call["n"] for call in (await app.service.history.tree(ME, answer["run_id"]))["calls"]] == [1, 2, 3, 4]
     assert effects(traces) == ["0", "1", "2", "3"] and said(answer) == [f"before {n}" for n in range(4)]
 
 

@@ -329,7 +329,7 @@ async def test_an_end_by_the_body_or_by_a_limit_is_final(app: App, traces: Path,
 
 async def test_a_cancel_is_final(app: App, traces: Path) -> None:
     await publish(app, traces, flow='def run() -> None:\n    step(effect, "once")\n    step(effect, "never", 60)\n')
-    live = await app.service.run(ME, "flow", {})
+    live = await app.service.runs.start(ME, "flow", {})
     await eventually(lambda: effects(traces))
-    assert (await app.service.cancel(ME, live.run.id))["status"] == "cancelled"
+    assert (await app.service.runs.cancel(ME, live.run.id))["status"] == "cancelled"
     assert effects(traces) == ["once"]

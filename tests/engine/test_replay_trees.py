@@ -40,14 +40,14 @@ async def run() -> list:
 """
     async with opened(home) as app:
         await publish(app, traces, child=WAITS, parent=parent)
-        live = await app.service.run(ME, "parent", {})
+        live = await app.service.runs.start(ME, "parent", {})
         await eventually(lambda: len(effects(traces)) == 3 and _steps_recorded(home) == 3)
-        children = {row["run_id"] for row in await app.service.runs(ME, parent=live.run.id)}
+        children = {row["run_id"] for row in await app.service.runs.list_runs(ME, parent=live.run.id)}
     (traces / "go").touch()
     async with opened(home) as app:
         answer = await ended(app, live.run.id)
         assert answer["status"] == "completed" and answer["result"] == ["a done", "b done", "beside"]
-        assert {row["run_id"] for row in await app.service.runs(ME, parent=live.run.id)} == children
+        assert {row["run_id"] for row in await app.service.runs.list_runs(ME, parent=live.run.id)} == children
     assert sorted(effects(traces)) == ["a begun", "a done", "b begun", "b done", "beside"]
 
 
@@ -59,13 +59,13 @@ def run() -> str:
     return workflows.child()
 """
     await publish(app, traces, child=WAITS, parent=parent)
-    live = await app.service.run(ME, "parent", {})
+    live = await app.service.runs.start(ME, "parent", {})
     await eventually((traces / "died").exists)
     (traces / "go").touch()
     answer = await ended(app, live.run.id)
     assert answer["status"] == "completed" and answer["result"] == "child done"
     assert effects(traces) == ["child begun", "child done"]
-    assert len(await app.service.runs(ME, parent=live.run.id)) == 1
+    assert len(await app.service.runs.list_runs(ME, parent=live.run.id)) == 1
 
 
 async def test_a_cancel_reaches_everything_below_whoever_lives(home: Path, traces: Path) -> None:
@@ -79,14 +79,14 @@ async def run(depth: int = 2) -> None:
 """
     async with opened(home) as app:
         await publish(app, traces, parent=parent)
-        live = await app.service.run(ME, "parent", {})
+        live = await app.service.runs.start(ME, "parent", {})
         await eventually(lambda: len(effects(traces)) == 7)
     async with opened(home) as app:
-        assert (await app.service.cancel(ME, live.run.id))["status"] == "cancelled"
+        assert (await app.service.runs.cancel(ME, live.run.id))["status"] == "cancelled"
         assert await statuses(app) == {"cancelled": 7}
-        for row in await app.service.runs(ME, limit=100):
+        for row in await app.service.runs.list_runs(ME, limit=100):
             await events(app, row["run_id"])
-            assert (await app.service.get_run(ME, row["run_id"])).get("questions", []) == []
+            assert (await app.service.runs.get(ME, row["run_id"])).get("questions", []) == []
 
 
 async def test_a_child_whose_call_the_body_has_cancelled_is_cancelled(app: App, traces: Path) -> None:
@@ -102,7 +102,7 @@ async def run() -> str:
     await publish(app, traces, child=WAITS, parent=parent)
     answer = await run(app, "parent")
     assert answer["status"] == "completed" and effects(traces) == ["child begun", "gave up"]
-    (child,) = await app.service.runs(ME, parent=answer["run_id"])
+    (child,) = await app.service.runs.list_runs(ME, parent=answer["run_id"])
     assert (await ended(app, child["run_id"]))["status"] == "cancelled"
 
 
@@ -123,7 +123,7 @@ def run() -> str:
     return {calls[what]}
 """
     await publish(app, traces, child=WAITS, other=WAITS, parent=parent)
-    live = await app.service.run(ME, "parent", {})
+    live = await app.service.runs.start(ME, "parent", {})
     await eventually((traces / "died").exists)
     answer = await ended(app, live.run.id)
     assert answer["status"] == "failed" and answer["error"]["type"] == "NonDeterminism", answer
@@ -176,15 +176,15 @@ async def run(depth: int = 0) -> list:
 """
     async with opened(home) as app:
         await publish(app, traces, shares=source)
-        live = await app.service.run(ME, "shares", {"depth": 2})
+        live = await app.service.runs.start(ME, "shares", {"depth": 2})
         await eventually(
             lambda: len(effects(traces)) == 3 and _steps_recorded(home) == 3
         )  # one under way may be done again
     (traces / "go").touch()
     async with opened(home) as app:
         assert (await ended(app, live.run.id))["result"] == [1, 2, 3]
-        again = await app.service.run(ME, "shares", {}, live.run.session_id)
-        assert (await app.service.finish(again)).status == "completed", "the place is free"
+        again = await app.service.runs.start(ME, "shares", {}, live.run.session_id)
+        assert (await app.service.runs.wait_for_end(again)).status == "completed", "the place is free"
     assert effects(traces)[:3] == ["2", "1", "0"] and len(effects(traces)) == 4
 
 
@@ -247,7 +247,7 @@ def run() -> str:
 """
     async with opened(home) as app:
         await publish(app, traces, child=child, parent=parent)
-        live = await app.service.run(ME, "parent", {})
+        live = await app.service.runs.start(ME, "parent", {})
         await eventually(lambda: "child begun" in effects(traces))
     (traces / "go").touch()
     async with opened(home) as app:
@@ -293,13 +293,13 @@ def run() -> list:
     (traces / "go").touch()
     async with opened(home) as app:
         await publish(app, traces, child=WAITS, parent=parent)
-        live = await app.service.run(ME, "parent", {})
+        live = await app.service.runs.start(ME, "parent", {})
         await eventually(lambda: "one done" in effects(traces))
         await publish(app, traces, child=other, parent=other)
         assert (await run(app, "child"))["result"] == "new"
-        assert await app.service.delete(ME, "parent")
+        assert await app.service.publishing.delete(ME, "parent")
     async with opened(home) as app:
-        assert await app.service.delete(ME, "child")
+        assert await app.service.publishing.delete(ME, "child")
         (traces / "on").touch()
         answer = await ended(app, live.run.id)
         assert answer["result"] == ["old", "one done", "two done"], answer
@@ -321,7 +321,7 @@ def run() -> list:
     (folder / "flow.py").write_text(body(traces, text))
     (folder / "gone.py").write_text(body(traces, text))
     async with opened(home) as app:
-        lives = [await app.service.run(ME, name, {}) for name in ("flow", "gone")]
+        lives = [await app.service.runs.start(ME, name, {}) for name in ("flow", "gone")]
         await eventually(lambda: effects(traces).count("file begun") == 2)
     (folder / "helper.py").write_text("def what():\n    return 'new help'\n")
     (folder / "flow.py").write_text("def run() -> str:\n    return 'new'\n")
@@ -350,9 +350,9 @@ async def test_many_that_wait_for_one_state_go_on_one_after_the_other(home: Path
     """More of them than may go on at once, and the one that holds the place is the oldest."""
     async with opened(home, workers="2") as app:
         await publish(app, traces, flow=COUNT)
-        session = (await app.service.run(ME, "flow", {})).run.session_id
+        session = (await app.service.runs.start(ME, "flow", {})).run.session_id
         await eventually(lambda: effects(traces))
-        lives = [await app.service.run(ME, "flow", {}, session) for _ in range(7)]
+        lives = [await app.service.runs.start(ME, "flow", {}, session) for _ in range(7)]
         await anyio.wait_all_tasks_blocked()
     (traces / "go").touch()
     async with opened(home, workers="2") as app:
@@ -364,7 +364,7 @@ async def test_many_that_wait_for_one_state_go_on_one_after_the_other(home: Path
 async def test_new_work_gets_a_worker_while_old_work_goes_on(home: Path, traces: Path) -> None:
     async with opened(home, workers="2") as app:
         await publish(app, traces, old=WAITS, new='def run() -> str:\n    return "new"\n')
-        lives = [await app.service.run(ME, "old", {"name": str(n)}, "new") for n in range(6)]
+        lives = [await app.service.runs.start(ME, "old", {"name": str(n)}, "new") for n in range(6)]
         await eventually(lambda: len(effects(traces)) == 2)
     async with opened(home, workers="2") as app:
         with anyio.fail_after(10):

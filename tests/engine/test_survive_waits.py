@@ -47,9 +47,9 @@ def open_waits(home: Path) -> list[str]:
 async def answered(app: App, run_id: str, answer: Any) -> None:
     """Give it as soon as anything is asked."""
     with anyio.fail_after(20):
-        while not (await app.service.get_run(ME, run_id)).get("questions"):
+        while not (await app.service.runs.get(ME, run_id)).get("questions"):
             await anyio.sleep(0.01)
-    await app.service.answer(ME, run_id, answer)
+    await app.service.runs.answer(ME, run_id, answer)
 
 
 # Answers, parking, expiry
@@ -80,11 +80,11 @@ async def run() -> list:
 
     monkeypatch.setattr(Store, "park", noted)
     monkeypatch.setattr(Store, "record_call", slow)
-    live = await app.service.run(ME, "flow", {})
+    live = await app.service.runs.start(ME, "flow", {})
     await answered(app, live.run.id, "this")
     with anyio.fail_after(20):
         await recorded.wait()
-        assert json.loads((await app.service.finish(live)).result or "") == ["this", "beside"]
+        assert json.loads((await app.service.runs.wait_for_end(live)).result or "") == ["this", "beside"]
     assert parked == []
 
 
@@ -96,7 +96,7 @@ async def run() -> list:
     return [first, ask("Second?")]
 """
     await publish(app, traces, flow=source)
-    live = await app.service.run(ME, "flow", {})
+    live = await app.service.runs.start(ME, "flow", {})
     await answered(app, live.run.id, "1")  # a worker is held for the step
     await eventually(lambda: not app.live_runs())
     await anyio.sleep(0.3)  # for a body that would be begun again for nothing
@@ -123,9 +123,9 @@ async def test_an_answer_in_the_instant_in_which_its_question_expires_counts(
         return await close(store, run, path)
 
     monkeypatch.setattr(Store, "close_wait", late)
-    live = await app.service.run(ME, "flow", {})
+    live = await app.service.runs.start(ME, "flow", {})
     with anyio.fail_after(20):
-        while "Sure?" not in str(await app.service.get_run(ME, live.run.id)):
+        while "Sure?" not in str(await app.service.runs.get(ME, live.run.id)):
             await anyio.sleep(0.01)
     await answered(app, live.run.id, "really")
     assert (await ended(app, live.run.id))["result"] == ["yes", "really"]
@@ -133,12 +133,12 @@ async def test_an_answer_in_the_instant_in_which_its_question_expires_counts(
 
 async def test_of_two_answers_at_once_one_counts_and_the_other_is_refused(app: App, traces: Path) -> None:
     await publish(app, traces, flow=ASKS)
-    live = await app.service.run(ME, "flow", {})
+    live = await app.service.runs.start(ME, "flow", {})
     with anyio.fail_after(20):
-        while not (asking := await app.service.get_run(ME, live.run.id)).get("questions"):
+        while not (asking := await app.service.runs.get(ME, live.run.id)).get("questions"):
             await anyio.sleep(0.01)
     question = asking["questions"][0]["id"]
-    answers = [app.service.answer(ME, live.run.id, str(n), question) for n in range(8)]
+    answers = [app.service.runs.answer(ME, live.run.id, str(n), question) for n in range(8)]
     outcomes = await asyncio.gather(*answers, return_exceptions=True)
     (taken,) = [n for n, outcome in enumerate(outcomes) if not isinstance(outcome, Exception)]
     assert all(isinstance(one, BadArguments) for one in outcomes if isinstance(one, Exception)), outcomes
@@ -170,20 +170,20 @@ async def run(first: bool) -> None:
 """
     async with opened(home) as app:
         await publish(app, traces, flow=source)
-        live = await app.service.run(ME, "flow", {"first": bool(again)})
+        live = await app.service.runs.start(ME, "flow", {"first": bool(again)})
         await eventually(lambda: open_waits(home))
         if again:
             await eventually(lambda: not app.live_runs())
     async with opened(home) as app:
         if again:
-            questions = (await app.service.get_run(ME, live.run.id))["questions"]
+            questions = (await app.service.runs.get(ME, live.run.id))["questions"]
             for question in questions[: None if end == "completed" else 2]:
-                await app.service.answer(ME, live.run.id, "1", question["id"])
+                await app.service.runs.answer(ME, live.run.id, "1", question["id"])
         await eventually(lambda: "beside" in effects(traces))
         if end == "cancelled":
-            await app.service.cancel(ME, live.run.id)
+            await app.service.runs.cancel(ME, live.run.id)
         await ended(app, live.run.id)
-        run = await app.service.own_run(ME, live.run.id)
+        run = await app.service.runs.find(ME, live.run.id)
         assert run.status == (end if end in ("completed", "cancelled") else "failed"), run
         assert open_waits(home) == [] and run.questions == ()
 
@@ -201,7 +201,7 @@ async def run() -> None:
 """
     async with opened(home) as app:
         await publish(app, traces, flow=source)
-        live = await app.service.run(ME, "flow", {})
+        live = await app.service.runs.start(ME, "flow", {})
         await eventually(lambda: open_waits(home))
     (traces / "bad").touch()
     async with opened(home) as app:
@@ -220,13 +220,13 @@ async def run() -> list:
     return [ask("At leisure?")]
 """
     await publish(app, traces, flow=source)
-    live = await app.service.run(ME, "flow", {})
+    live = await app.service.runs.start(ME, "flow", {})
     await eventually(lambda: effects(traces))
     await eventually(lambda: not app.live_runs())
-    asking = await app.service.get_run(ME, live.run.id)
+    asking = await app.service.runs.get(ME, live.run.id)
     assert [question["question"] for question in asking["questions"]] == ["At leisure?"]
     assert open_waits(home) == ["At leisure?"]
-    await app.service.answer(ME, live.run.id, "yes")
+    await app.service.runs.answer(ME, live.run.id, "yes")
     assert (await ended(app, live.run.id))["result"] == ["yes"]
 
 
@@ -238,7 +238,7 @@ async def test_an_answer_that_nobody_lived_to_hear_is_work_for_the_next_command(
     file = database_path(str(home))
     async with opened(home) as app:
         await publish(app, traces, flow=ASKS)
-        live = await app.service.run(ME, "flow", {})
+        live = await app.service.runs.start(ME, "flow", {})
         await eventually(lambda: not app.live_runs())
     assert not has_work_left(file)
     with contextlib.closing(sqlite3.connect(file)) as db, db:
@@ -257,13 +257,13 @@ async def test_what_a_child_asks_after_it_was_parked_is_seen_at_the_top(app: App
     child = 'def run() -> str:\n    sleep(6)\n    return ask("Awake?")\n'
     await publish(app, traces, child=child, parent="def run() -> str:\n    return workflows.child()\n")
     await publish(app, traces, top="def run() -> str:\n    return workflows.parent()\n")
-    live = await app.service.run(ME, "top", {})
+    live = await app.service.runs.start(ME, "top", {})
     await eventually(lambda: not app.live_runs())
-    assert (await app.service.get_run(ME, live.run.id))["status"] == "working"
+    assert (await app.service.runs.get(ME, live.run.id))["status"] == "working"
     with anyio.fail_after(20):
-        asking = await app.service.wait(live, None)
+        asking = await app.service.runs.wait(live, None)
     assert asking.status == "input_required" and [one.question for one in asking.questions] == ["Awake?"]
-    await app.service.answer(ME, live.run.id, "yes")
+    await app.service.runs.answer(ME, live.run.id, "yes")
     assert (await ended(app, live.run.id))["result"] == "yes"
 
 
@@ -275,24 +275,24 @@ async def run() -> list:
     middle = "def run() -> str:\n    return workflows.low()\n"
     low = 'def run() -> str:\n    return ask("First?") + step(effect, "low", 1)\n'
     await publish(app, traces, top=top, middle=middle, low=low)
-    live = await app.service.run(ME, "top", {})
+    live = await app.service.runs.start(ME, "top", {})
     with anyio.fail_after(20):
-        while app.live_runs() != 1 or not (await app.service.own_run(ME, live.run.id)).questions:
+        while app.live_runs() != 1 or not (await app.service.runs.find(ME, live.run.id)).questions:
             await anyio.sleep(0.01)
-    await app.service.answer(ME, live.run.id, "yes ")
-    assert (await app.service.own_run(ME, live.run.id)).questions == ()
+    await app.service.runs.answer(ME, live.run.id, "yes ")
+    assert (await app.service.runs.find(ME, live.run.id)).questions == ()
     assert (await ended(app, live.run.id))["result"] == ["yes low", "beside"]
 
 
 async def test_cancelling_a_parked_parent_ends_its_parked_children(app: App, home: Path, traces: Path) -> None:
     parent = "async def run() -> list:\n    return await asyncio.gather(*(workflows.child() for n in range(3)))\n"
     await publish(app, traces, child=ASKS, parent=parent)
-    live = await app.service.run(ME, "parent", {})
+    live = await app.service.runs.start(ME, "parent", {})
     await eventually(lambda: len(open_waits(home)) == 3 and not app.live_runs())
-    assert len((await app.service.own_run(ME, live.run.id)).questions) == 3
-    for row in await app.service.runs(ME, workflow="child"):
-        (own,) = (await app.service.own_run(ME, row["run_id"])).questions
+    assert len((await app.service.runs.find(ME, live.run.id)).questions) == 3
+    for row in await app.service.runs.list_runs(ME, workflow="child"):
+        (own,) = (await app.service.runs.find(ME, row["run_id"])).questions
         assert own.run_id == row["run_id"], "not those of its siblings"
-    await app.service.cancel(ME, live.run.id)
+    await app.service.runs.cancel(ME, live.run.id)
     assert await statuses(app) == {"cancelled": 4} and open_waits(home) == []
     assert effects(traces) == [] and not app.live_runs()

@@ -54,7 +54,7 @@ async def test_how_a_result_is_held_against_what_is_expected(
     source = '"""Give it."""\n\ndef run() -> dict:\n    return {"a": 1, "b": [1, 2.5, None]}\n'
     async with opened(tmp_path, **OFF) as app:
         if why is None:
-            answer = await app.service.create(ME, "gives", source, examples=[{"arguments": {}, **example}])
+            answer = await app.service.publishing.create(ME, "gives", source, examples=[{"arguments": {}, **example}])
             assert answer["examples"] == {"passed": 1, "failed": 0}
         else:
             error = await refused(app, "gives", source, examples=[{"arguments": {}, **example}])
@@ -82,7 +82,7 @@ async def test_examples_that_are_none_are_refused_before_anything_runs(
 ) -> None:
     async with opened(tmp_path, **OFF) as app:
         assert what in (await refused(app, "double", DOUBLE, examples=examples)).message
-        assert await app.service._store.versions_of("double") == []
+        assert await app._store.versions_of("double") == []
 
 
 async def test_examples_that_never_end_and_patterns_that_never_do(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ async def test_examples_that_never_end_and_patterns_that_never_do(tmp_path: Path
             and "did not end in time" in error.message
             and "1.5 s" in (error.hint or "")
         )
-        rows = await app.service._store.runs("local", parent=None)
+        rows = await app._store.runs("local", parent=None)
         assert rows == [] and app.live_runs() == 0, "what did not end was stopped"
         words = '"""Say."""\n\ndef run() -> str:\n    return "a" * 40 + "!"\n'
         examples = [{"arguments": {}, "expect": {"pattern": "^(a+)+$"}, "match": "schema"}]
@@ -184,7 +184,7 @@ async def test_a_large_expectation_holds_up_nobody(tmp_path: Path) -> None:
         tasks.start_soon(look)
         assert "bytes of JSON" in (await refused(app, "double", DOUBLE, examples=[example] * 20)).message
         with contextlib.suppress(Refused):  # on a busy machine it takes longer than it may
-            await app.service.create(ME, "double", DOUBLE, examples=[example] * 5)
+            await app.service.publishing.create(ME, "double", DOUBLE, examples=[example] * 5)
         tasks.cancel_scope.cancel()
     took = time.monotonic() - begun
     assert len(gaps) > 3 and max(gaps) < took / 3, "the loop went on turning meanwhile"

@@ -43,8 +43,8 @@ def folder(path: Path, **files: str) -> Caller:
 
 
 async def outcome(app: App, caller: Caller, name: str, **arguments: Any) -> dict[str, Any]:
-    live = await app.service.run(caller, name, arguments)
-    return app.service.envelope(await app.service.finish(live))
+    live = await app.service.runs.start(caller, name, arguments)
+    return app.service.runs.envelope(await app.service.runs.wait_for_end(live))
 
 
 async def result(app: App, caller: Caller, name: str, n: int = 1) -> Any:
@@ -55,8 +55,8 @@ async def result(app: App, caller: Caller, name: str, n: int = 1) -> Any:
 
 async def asked(app: App, caller: Caller, name: str) -> str:
     """A run that asks, parked."""
-    live = await app.service.run(caller, name, {"n": 1})
-    run = await app.service.wait(live, 20)
+    live = await app.service.runs.start(caller, name, {"n": 1})
+    run = await app.service.runs.wait(live, 20)
     assert run.status == "input_required", run
     with anyio.fail_after(20):
         await live.done.wait()
@@ -65,11 +65,11 @@ async def asked(app: App, caller: Caller, name: str) -> str:
 
 async def answered(app: App, run_id: str) -> Any:
     """By somebody who has no folder at all."""
-    await app.service.answer(Caller(), run_id, True)
+    await app.service.runs.answer(Caller(), run_id, True)
     with anyio.fail_after(20):
-        async for _ in app.service.follow(run_id):
+        async for _ in app.service.runs.follow(run_id):
             pass
-    answer = await app.service.get_run(Caller(), run_id)
+    answer = await app.service.runs.get(Caller(), run_id)
     assert answer["status"] == "completed", answer
     return answer["result"]
 
@@ -77,10 +77,10 @@ async def answered(app: App, run_id: str) -> Any:
 async def test_a_created_workflow_calls_files_of_its_caller_two_deep(tmp_path: Path) -> None:
     caller = folder(tmp_path / "files", double=DOUBLE, middle=calling("double", " + 1"))
     async with opened(tmp_path / "home") as app:
-        await app.service.settled(caller, 60)
-        await app.service.create(caller, "top", calling("middle"))
+        await app.service.library.wait_until_settled(caller, 60)
+        await app.service.publishing.create(caller, "top", calling("middle"))
         assert await result(app, caller, "top", 5) == 11
-        await app.service.create(caller, "above", calling("top"))
+        await app.service.publishing.create(caller, "above", calling("top"))
         assert await result(app, caller, "above", 5) == 11, "and by way of another created one"
 
 
@@ -91,7 +91,7 @@ async def test_a_file_calls_a_file_of_another_folder_and_the_first_folder_wins(t
     async with opened(tmp_path / "home") as app:
         for roots, expected in ((two.roots, 2), (three.roots, 3), (two.roots + three.roots, 2)):
             caller = Caller(roots=one.roots + roots)
-            await app.service.settled(caller, 60)
+            await app.service.library.wait_until_settled(caller, 60)
             assert await result(app, caller, "top") == expected
 
 
@@ -105,29 +105,29 @@ def run(n: int) -> list:
 '''
     async with opened(tmp_path / "home") as app:
         for caller in (mine, theirs):
-            await app.service.settled(caller, 60)
-        await app.service.create(mine, "looks", looks)
+            await app.service.library.wait_until_settled(caller, 60)
+        await app.service.publishing.create(mine, "looks", looks)
         assert await result(app, mine, "looks") == [2, False, False]
         assert await result(app, theirs, "looks") == [3, True, True]
-        await app.service.create(mine, "asks", calling("secret"))
+        await app.service.publishing.create(mine, "asks", calling("secret"))
         with pytest.raises(UnknownWorkflow):
-            app.service.find(mine, "secret")
+            app.service.library.find(mine, "secret")
         error = (await outcome(app, mine, "asks", n=1))["error"]
         assert "no workflow 'secret'" in error["message"] and "theirs" not in str(error)
         assert await result(app, theirs, "asks") == 2
         (tmp_path / "theirs" / "caller.py").write_text(calling("looks"))
-        await app.service.refresh(theirs)
-        assert (await app.service.get(mine, "looks"))["called_by"] == []
-        assert (await app.service.get(theirs, "looks"))["called_by"] == ["caller"]
+        await app.service.library.refresh(theirs)
+        assert (await app.service.versions.get(mine, "looks"))["called_by"] == []
+        assert (await app.service.versions.get(theirs, "looks"))["called_by"] == ["caller"]
 
 
 async def test_a_resumed_run_sees_its_callers_folders_though_nobody_has_opened_them_yet(tmp_path: Path) -> None:
     caller = folder(tmp_path / "files", double=DOUBLE, middle=calling("double", " + 1"))
     later = 'def run(n: int) -> int:\n    """L."""\n    ask("Go on?", bool)\n    return workflows.middle(n=n)\n'
     async with opened(tmp_path / "home") as app:
-        await app.service.settled(caller, 60)
-        await app.service.create(caller, "top", calling("later"))
-        await app.service.create(caller, "later", later)
+        await app.service.library.wait_until_settled(caller, 60)
+        await app.service.publishing.create(caller, "top", calling("later"))
+        await app.service.publishing.create(caller, "later", later)
         run_id = await asked(app, caller, "top")
     async with opened(tmp_path / "home", workers="1") as app:
         assert await answered(app, run_id) == 3
@@ -139,8 +139,8 @@ async def test_a_file_that_the_new_server_has_not_read_yet_is_waited_for_without
     caller = folder(tmp_path / "files")
     source = 'def run(n: int) -> int:\n    """L."""\n    ask("Go on?", bool)\n    return workflows.double(n=n)\n'
     async with opened(tmp_path / "home") as app:
-        await app.service.settled(caller, 60)
-        await app.service.create(caller, "later", source)
+        await app.service.library.wait_until_settled(caller, 60)
+        await app.service.publishing.create(caller, "later", source)
         run_id = await asked(app, caller, "later")
     folder(tmp_path / "files", double="import time\ntime.sleep(1)\n" + DOUBLE)
     async with opened(tmp_path / "home", workers="1") as app:
@@ -151,7 +151,7 @@ async def test_a_file_that_the_new_server_has_not_read_yet_is_waited_for_without
 async def test_what_a_run_has_called_once_stays_the_same_after_a_resume(tmp_path: Path, change: str) -> None:
     caller = folder(tmp_path / "files", double=DOUBLE, asking=ASKING)
     async with opened(tmp_path / "home") as app:
-        await app.service.settled(caller, 60)
+        await app.service.library.wait_until_settled(caller, 60)
         run_id = await asked(app, caller, "asking")
     if change == "edited":
         (tmp_path / "files" / "double.py").write_text(TRIPLE)
@@ -170,7 +170,7 @@ async def test_a_call_by_the_files_name_stays_what_it_was_though_its_class_was_r
         tmp_path / "files", sums=held.format(name="Doubling", by=2), asking=ASKING.replace('"double"', '"sums"')
     )
     async with opened(tmp_path / "home") as app:
-        await app.service.settled(caller, 60)
+        await app.service.library.wait_until_settled(caller, 60)
         run_id = await asked(app, caller, "asking")
     (tmp_path / "files" / "sums.py").write_text(held.format(name="Tripling", by=3))
     async with opened(tmp_path / "home") as app:
@@ -186,10 +186,10 @@ async def run(n: int) -> list:
     return await asyncio.gather(*[workflows.invoke("double", n=n) for _ in range(4)])
 '''
     async with opened(tmp_path / "home") as app:
-        await app.service.settled(caller, 60)
-        await app.service.create(caller, "together", together)
+        await app.service.library.wait_until_settled(caller, 60)
+        await app.service.publishing.create(caller, "together", together)
         assert await result(app, caller, "together") == [2] * 4
-        below = await app.service.runs(caller, workflow="double")
+        below = await app.service.runs.list_runs(caller, workflow="double")
         assert len(below) == 4 and len({row["version"] for row in below}) == 1
 
 
@@ -197,12 +197,12 @@ async def test_a_rerun_sees_the_folders_of_the_run_that_it_repeats(tmp_path: Pat
     mine, theirs = folder(tmp_path / "mine", double=DOUBLE), folder(tmp_path / "theirs", double=TRIPLE)
     async with opened(tmp_path / "home") as app:
         for caller in (mine, theirs):
-            await app.service.settled(caller, 60)
-        await app.service.create(mine, "top", calling("double"))
+            await app.service.library.wait_until_settled(caller, 60)
+        await app.service.publishing.create(mine, "top", calling("double"))
         first = await outcome(app, mine, "top", n=1)
-        (call,) = (await app.service.tree(mine, first["run_id"]))["calls"]
-        again = await app.service.rerun(theirs, first["run_id"], before=call["path"])
-        assert app.service.envelope(await app.service.finish(again))["result"] == 2
+        (call,) = (await app.service.history.tree(mine, first["run_id"]))["calls"]
+        again = await app.service.history.rerun(theirs, first["run_id"], before=call["path"])
+        assert app.service.runs.envelope(await app.service.runs.wait_for_end(again))["result"] == 2
 
 
 async def test_examples_and_what_a_body_creates_see_them_too(tmp_path: Path) -> None:
@@ -215,13 +215,13 @@ def run(n: int) -> str:
 ''')  # fmt: skip
     examples = [{"arguments": {"n": 2}, "expect": 4}]
     async with opened(tmp_path / "home") as app:
-        await app.service.settled(caller, 60)
-        answer = await app.service.create(caller, "top", calling("double"), examples=examples)
+        await app.service.library.wait_until_settled(caller, 60)
+        answer = await app.service.publishing.create(caller, "top", calling("double"), examples=examples)
         assert answer["examples"]["passed"] == 1 and "unknown_workflow" not in rules(answer)
         assert "unknown_workflow" not in await result(app, caller, "maker")
         assert await result(app, caller, "made", 3) == 6
         with pytest.raises(Refused, match="not done in an example"):  # it is no workflow of theirs that only reads
-            await app.service.create(Caller(), "elsewhere", calling("double"), examples=examples)
+            await app.service.publishing.create(Caller(), "elsewhere", calling("double"), examples=examples)
 
 
 async def test_a_run_of_before_folders_were_stored_sees_that_of_its_file(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ async def test_a_run_of_before_folders_were_stored_sees_that_of_its_file(tmp_pat
         tmp_path / "files", asking=ASKING.replace('first = workflows.invoke("double", n=n)', "first = 0"), double=DOUBLE
     )
     async with opened(tmp_path / "home") as app:
-        await app.service.settled(caller, 60)
+        await app.service.library.wait_until_settled(caller, 60)
         run_id = await asked(app, caller, "asking")
     with sqlite3.connect(tmp_path / "home" / "repertoire.db") as db:
         db.execute("UPDATE run SET roots = NULL")
@@ -246,9 +246,9 @@ async def test_http_callers_and_those_of_an_embedded_server_have_the_servers_fol
         environ={f"REPERTOIRE_{k.upper()}": v for k, v in OFF.items()},
     )
     async with open_app(settings) as app:
-        caller = Caller(roots=app.service.own_roots, env=app.service.own_env)
-        await app.service.settled(caller, 60)
-        await app.service.create(caller, "top", calling("double"))
+        caller = Caller(roots=app.service.settings.roots, env=app.service.settings.own_env())
+        await app.service.library.wait_until_settled(caller, 60)
+        await app.service.publishing.create(caller, "top", calling("double"))
         assert await result(app, caller, "top", 4) == 8
 
 
@@ -261,7 +261,7 @@ async def test_publishing_tells_of_a_callee_that_its_creator_does_not_see(tmp_pa
             ("double", None), ("sums", None), ("Doubling", None), ("doubel", "Is it `double`"), ("theirs", "Publish that workflow first"),
             ("bad", "list_workflows says under `broken`"),
         ):  # fmt: skip
-            answer = await app.service.create(caller, "caller", calling(callee), replace=True)
+            answer = await app.service.publishing.create(caller, "caller", calling(callee), replace=True)
             hints = [one["hint"] for one in answer["findings"] if one["rule"] == "unknown_workflow"]
             assert len(hints) == (expected is not None), (callee, hints)
             assert not hints or hints[0].startswith(str(expected)), hints

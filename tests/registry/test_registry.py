@@ -15,7 +15,7 @@ from repertoire.model.workflow import Options, WorkflowVersion, version_hash
 from repertoire.registry.bundle import Bundle
 from repertoire.registry.caller_view import View
 from repertoire.registry.class_finder import class_workflows
-from repertoire.registry.listing import listed
+from repertoire.registry.listing import choose_listed
 from repertoire.registry.search import match_expression
 from repertoire.registry.source import analyse
 from repertoire.registry.source_imports import Uses
@@ -98,18 +98,18 @@ def test_words_that_say_nothing_match_nothing() -> None:
 
 def test_just_created_and_most_used_ones_are_listed() -> None:
     view = View([], {name: version(name) for name in "abcdefghij"})
-    assert listed(view, 20, [], [], {}) == list("abcdefghij")
+    assert choose_listed(view, 20, [], [], {}) == list("abcdefghij")
     newest = list("jihgfedcba")
-    assert listed(view, 6, [], newest, {"a": 3, "b": 9}) == ["b", "f", "g", "h", "i", "j"]
-    assert listed(view, 3, [], newest, {}) == ["h", "i", "j"]
-    assert listed(view, 0, [], newest, {}) == []
+    assert choose_listed(view, 6, [], newest, {"a": 3, "b": 9}) == ["b", "f", "g", "h", "i", "j"]
+    assert choose_listed(view, 3, [], newest, {}) == ["h", "i", "j"]
+    assert choose_listed(view, 0, [], newest, {}) == []
 
 
 def test_pinned_ones_are_listed_before_all_others() -> None:
     view = View([], {name: version(name) for name in "abcdefghij"})
-    assert listed(view, 4, ["e", "gone", "a"], list("jih"), {"c": 9}) == ["a", "e", "i", "j"]
-    assert listed(view, 1, ["e", "a"], list("jih"), {}) == ["e"]
-    assert listed(view, 7, ["e", "a"], list("jih"), {"c": 9, "b": 1}) == ["a", "b", "c", "e", "h", "i", "j"]
+    assert choose_listed(view, 4, ["e", "gone", "a"], list("jih"), {"c": 9}) == ["a", "e", "i", "j"]
+    assert choose_listed(view, 1, ["e", "a"], list("jih"), {}) == ["e"]
+    assert choose_listed(view, 7, ["e", "a"], list("jih"), {"c": 9, "b": 1}) == ["a", "b", "c", "e", "h", "i", "j"]
 
 
 def test_flags_win_over_variables_and_those_over_the_file(tmp_path: Path) -> None:

@@ -18,15 +18,15 @@ import pytest
 from repertoire.model.workflow import Finding
 from repertoire.registry.review import (
     Reference,
+    change_problem,
     distinct,
     lint,
     merge,
-    missing,
-    narrowed,
     references,
     review,
     ruff,
     ruff_path,
+    unfit_calls,
 )
 from repertoire.registry.review.findings import RULES
 from repertoire.registry.review.ruff import GLOBALS
@@ -591,7 +591,7 @@ KNOWN = {"fetch_json": schema(fetch), "open_fetch": schema(open_fetch), "nothing
     ],
 )
 def test_calls_that_cannot_succeed_are_told_with_what_was_meant(call: str, rule: str, hint: str) -> None:
-    (found,) = missing(references(ast.parse("\n" + call)), KNOWN)
+    (found,) = unfit_calls(references(ast.parse("\n" + call)), KNOWN)
     assert (found.rule, found.severity, found.line) == (rule, "warning", 2)
     assert str(found.hint).startswith(hint)
 
@@ -611,11 +611,11 @@ def test_calls_that_cannot_succeed_are_told_with_what_was_meant(call: str, rule:
     ],
 )
 def test_calls_that_may_succeed_are_left_alone(call: str) -> None:
-    assert missing(references(ast.parse(call)), KNOWN) == []
+    assert unfit_calls(references(ast.parse(call)), KNOWN) == []
 
 
 def test_missing_findings_are_few() -> None:
-    found = missing(references(ast.parse("workflows.gone(); workflows.lost()\n" * 50)), KNOWN)
+    found = unfit_calls(references(ast.parse("workflows.gone(); workflows.lost()\n" * 50)), KNOWN)
     assert len(found) == len({one.line for one in found}) == 20
 
 
@@ -650,7 +650,7 @@ GIVEN = Reference("count", 7, ("value",))
     ],
 )  # fmt: skip
 def test_a_type_that_takes_less_is_narrower(before: Any, after: Any, ends: str | None) -> None:
-    why = narrowed(one(before), one(after), GIVEN)
+    why = change_problem(one(before), one(after), GIVEN)
     assert why == (None if ends is None else f"The call of `count` in line 7 {ends}")
 
 
@@ -672,22 +672,27 @@ def _schema_of(**value: Any) -> dict[str, Any]:
     ],
 )
 def test_choices_and_forms_may_be_narrower_too(before: Any, after: Any, said: str | None) -> None:
-    why = narrowed(_schema_of(**before), _schema_of(**after), GIVEN)
+    why = change_problem(_schema_of(**before), _schema_of(**after), GIVEN)
     assert why is None if said is None else said in str(why)
 
 
 def test_parameters_that_go_or_come_break_callers() -> None:
     plain, both = schema(fetch), one(str)
     uses = Reference("fetch", 3, ("url",))
-    assert narrowed(plain, both, uses) == "The call of `fetch` in line 3 gives `url`, which is no longer a parameter."
-    assert narrowed({**plain, "required": []}, plain, Reference("fetch", 3)) == (
+    assert (
+        change_problem(plain, both, uses)
+        == "The call of `fetch` in line 3 gives `url`, which is no longer a parameter."
+    )
+    assert change_problem({**plain, "required": []}, plain, Reference("fetch", 3)) == (
         "The call of `fetch` in line 3 does not give `url`, which is now required."
     )
-    assert narrowed({**plain, "required": []}, plain, Reference("fetch", 3, open=True)) is None
-    assert narrowed(plain, plain, Reference("fetch", 3)) is None, "it was broken before"
-    assert narrowed(plain, schema(open_fetch), uses) is None
-    assert narrowed(plain, {**plain, "required": ["url", "most"]}, Reference("fetch", 3, ("url", "most"))) is None
-    assert "no longer a parameter" in str(narrowed(schema(open_fetch), plain, Reference("fetch", 3, ("url", "other"))))
+    assert change_problem({**plain, "required": []}, plain, Reference("fetch", 3, open=True)) is None
+    assert change_problem(plain, plain, Reference("fetch", 3)) is None, "it was broken before"
+    assert change_problem(plain, schema(open_fetch), uses) is None
+    assert change_problem(plain, {**plain, "required": ["url", "most"]}, Reference("fetch", 3, ("url", "most"))) is None
+    assert "no longer a parameter" in str(
+        change_problem(schema(open_fetch), plain, Reference("fetch", 3, ("url", "other")))
+    )
 
 
 def test_schemas_that_refer_to_themselves_are_compared_to_a_depth() -> None:
@@ -695,10 +700,10 @@ def test_schemas_that_refer_to_themselves_are_compared_to_a_depth() -> None:
         node = {"anyOf": [{"type": leaf}, {"type": "array", "items": {"$ref": "#/$defs/N"}}]}
         return {"$defs": {"N": node, "L": {"$ref": "#/$defs/L"}}, **_schema_of(**{"$ref": "#/$defs/N"})}
 
-    assert narrowed(tree("string"), tree("string"), GIVEN) is None
-    assert "may no longer be a string" in str(narrowed(tree("string"), tree("integer"), GIVEN))
+    assert change_problem(tree("string"), tree("string"), GIVEN) is None
+    assert "may no longer be a string" in str(change_problem(tree("string"), tree("integer"), GIVEN))
     circle = {"$defs": {"L": {"$ref": "#/$defs/L"}}, **_schema_of(**{"$ref": "#/$defs/L"})}
-    assert narrowed(circle, circle, GIVEN) is None
+    assert change_problem(circle, circle, GIVEN) is None
 
 
 # Sources made to be slow or deep

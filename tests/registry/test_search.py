@@ -27,7 +27,7 @@ from repertoire.names import new_run_id
 from repertoire.registry.caller_view import View
 from repertoire.registry.embedding_index import Ranked, pause_after
 from repertoire.registry.encoder_client import _environment as child_environment
-from repertoire.registry.ranking import worth
+from repertoire.registry.ranking import outcome_score
 from repertoire.registry.search import Finder
 from repertoire.registry.search_texts import texts_of
 from repertoire.settings import load
@@ -118,9 +118,12 @@ async def test_outcome_orders_near_ties_and_nothing_else(tmp_path: Path) -> None
 def test_the_worth_of_an_outcome_is_bounded_and_grows_with_success() -> None:
     now = 1e9
     known = [Standing(), Standing(1, 0, now), Standing(50, 0, now), Standing(10**6, 0, now)]
-    assert [worth(one, now) for one in known] == sorted(worth(one, now) for one in known)
-    assert 0 <= worth(Standing(0, 10**6, now), now) < worth(Standing(), now) and worth(known[-1], now) <= 1
-    assert worth(Standing(5, 0, now - 90 * 86400), now) < worth(Standing(5, 0, now), now)
+    assert [outcome_score(one, now) for one in known] == sorted(outcome_score(one, now) for one in known)
+    assert (
+        0 <= outcome_score(Standing(0, 10**6, now), now) < outcome_score(Standing(), now)
+        and outcome_score(known[-1], now) <= 1
+    )
+    assert outcome_score(Standing(5, 0, now - 90 * 86400), now) < outcome_score(Standing(5, 0, now), now)
 
 
 def test_a_larger_library_asks_for_a_nearer_match_within_bounds() -> None:
@@ -206,7 +209,7 @@ async def test_through_mcp_the_answer_says_why_it_is_lexical(tmp_path: Path) -> 
     )
     async with open_app(settings) as app:
         for name, text in KITCHEN.items():
-            await app.service.create(Caller(), name, f'"""{text}"""\ndef run() -> int:\n    return 1\n')
+            await app.service.publishing.create(Caller(), name, f'"""{text}"""\ndef run() -> int:\n    return 1\n')
         server = build_server(app.service, settings.limits, app.changes, lambda ctx: Caller())
         async with Client(server) as client:
 
@@ -236,7 +239,7 @@ async def test_list_workflows_comes_in_pages_that_hold_each_name_once(tmp_path: 
     )
     async with open_app(settings) as app:
         for name in KITCHEN:
-            await app.service.create(Caller(), name, "def run() -> int:\n    return 1\n")
+            await app.service.publishing.create(Caller(), name, "def run() -> int:\n    return 1\n")
         server = build_server(app.service, settings.limits, app.changes, lambda ctx: Caller())
         async with Client(server) as client:
             pages: list[int] = []

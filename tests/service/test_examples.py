@@ -41,7 +41,7 @@ def run(n: int) -> dict:
 
 async def test_what_an_example_calls_is_mocked_or_refused(tmp_path: Path) -> None:
     async with opened(tmp_path, **OFF) as app:
-        await app.service.create(ME, "double", DOUBLE)
+        await app.service.publishing.create(ME, "double", DOUBLE)
         example = {"arguments": {"n": 2}, "expect": {"doubled": 4, "more": 6, "name": "Ada", "found": True}}
         error = await refused(app, "asks_around", CALLS, examples=[example])
         assert "it calls ask, which is not done in an example" in error.message and '"call": "ask"' in error.message
@@ -49,53 +49,57 @@ async def test_what_an_example_calls_is_mocked_or_refused(tmp_path: Path) -> Non
         error = await refused(app, "asks_around", CALLS, examples=[{**example, "mocks": mocks}])
         assert "calls the workflow 'double'" in error.message
         mocks += [{"call": "double", "arguments": {"n": 3}, "result": 6}, {"call": "double", "result": 4}]
-        answer = await app.service.create(ME, "asks_around", CALLS, examples=[{**example, "mocks": mocks}])
+        answer = await app.service.publishing.create(ME, "asks_around", CALLS, examples=[{**example, "mocks": mocks}])
         assert answer["examples"] == {"passed": 1, "failed": 0}
-        rows = await app.service._store.read(lambda db: db.execute("SELECT count(*) FROM state").fetchone())
+        rows = await app._store.read(lambda db: db.execute("SELECT count(*) FROM state").fetchone())
         assert rows == (0,), "what an example keeps in its session goes with it"
         failing = [{**example, "expect_error": "no luck", "mocks": [{"call": "ask", "error": "no luck"}]}]
         del failing[0]["expect"]
-        assert (await app.service.create(ME, "asks_around", CALLS, replace=True, examples=failing))["examples"][
-            "passed"
-        ] == 1
+        assert (await app.service.publishing.create(ME, "asks_around", CALLS, replace=True, examples=failing))[
+            "examples"
+        ]["passed"] == 1
 
 
 async def test_a_workflow_that_only_reads_is_really_called(tmp_path: Path) -> None:
     async with opened(tmp_path, **OFF) as app:
-        await app.service.create(ME, "double", '__workflow__ = {"read_only": True}\n' + DOUBLE)
+        await app.service.publishing.create(ME, "double", '__workflow__ = {"read_only": True}\n' + DOUBLE)
         source = '"""Quadruple."""\n\ndef run(n: int) -> int:\n    return workflows.double(n=workflows.double(n=n))\n'
-        answer = await app.service.create(ME, "quadruple", source, examples=[{"arguments": {"n": 2}, "expect": 8}])
+        answer = await app.service.publishing.create(
+            ME, "quadruple", source, examples=[{"arguments": {"n": 2}, "expect": 8}]
+        )
         assert answer["examples"]["passed"] == 1
-        assert await app.service.runs(ME) == [], "nor are those below an example's run anybody's"
+        assert await app.service.runs.list_runs(ME) == [], "nor are those below an example's run anybody's"
 
 
 async def test_a_run_that_went_well_becomes_an_example(tmp_path: Path) -> None:
     async with opened(tmp_path, **OFF) as app:
-        await app.service.create(ME, "double", DOUBLE)
-        await app.service.create(ME, "asks_around", CALLS.replace("sleep(3600)", "sleep(0.01)"))
-        live = await app.service.run(ME, "asks_around", {"n": 5})
-        await app.service.wait(live, 30)
-        await app.service.answer(ME, live.run.id, "Grace")
-        ended = await app.service.finish(live)
+        await app.service.publishing.create(ME, "double", DOUBLE)
+        await app.service.publishing.create(ME, "asks_around", CALLS.replace("sleep(3600)", "sleep(0.01)"))
+        live = await app.service.runs.start(ME, "asks_around", {"n": 5})
+        await app.service.runs.wait(live, 30)
+        await app.service.runs.answer(ME, live.run.id, "Grace")
+        ended = await app.service.runs.wait_for_end(live)
         assert ended.status == "completed"
-        answer = await app.service.create(ME, "saved", from_run=live.run.id)
+        answer = await app.service.publishing.create(ME, "saved", from_run=live.run.id)
         assert answer["examples"] == {"passed": 1, "failed": 0}
-        (example,) = (await app.service.get(ME, "saved"))["examples"]
+        (example,) = (await app.service.versions.get(ME, "saved"))["examples"]
         assert example["arguments"] == {"n": 5} and example["expect"]["name"] == "Grace"
         assert {"call": "double", "arguments": {"n": 6}, "result": 12} in example["mocks"]
         broken = CALLS.replace('"more": workflows.invoke("double", n=n + 1)', '"more": 0')
         assert "result['more']: expected 12, got 0" in (await refused(app, "saved", broken, replace=True)).message
-        live = await app.service.run(ME, "double", {"n": "no number"})
-        failed = await app.service.finish(live)
+        live = await app.service.runs.start(ME, "double", {"n": "no number"})
+        failed = await app.service.runs.wait_for_end(live)
         assert failed.error is not None
-        await app.service.create(ME, "fails", DOUBLE, from_run=failed.id)
-        assert (await app.service.get(ME, "fails"))["examples"][0]["expect_error"] == failed.error.message
+        await app.service.publishing.create(ME, "fails", DOUBLE, from_run=failed.id)
+        assert (await app.service.versions.get(ME, "fails"))["examples"][0]["expect_error"] == failed.error.message
         with pytest.raises(UnknownRun):
-            await app.service.create(ME, "theirs", DOUBLE, from_run="workflow:double:01ARZ3NDEKTSV4RRFFQ69G5FAV")
+            await app.service.publishing.create(
+                ME, "theirs", DOUBLE, from_run="workflow:double:01ARZ3NDEKTSV4RRFFQ69G5FAV"
+            )
         with pytest.raises(UnknownRun):
-            await app.service.create(Caller(principal="bob"), "theirs", DOUBLE, from_run=live.run.id)
+            await app.service.publishing.create(Caller(principal="bob"), "theirs", DOUBLE, from_run=live.run.id)
         with pytest.raises(BadArguments, match="source"):
-            await app.service.create(ME, "nothing")
+            await app.service.publishing.create(ME, "nothing")
 
 
 async def test_a_body_publishes_with_examples(tmp_path: Path) -> None:
@@ -107,21 +111,21 @@ def run(expect: int) -> dict:
     return {{"made": made["status"], "four": workflows.invoke("double", n=2)}}
 '''
     async with opened(tmp_path, workers="1", **OFF) as app:
-        await app.service.create(ME, "writes", source)
+        await app.service.publishing.create(ME, "writes", source)
         with anyio.fail_after(60):
             answer = await run(app, ME, "writes", expect=5)
             assert answer["status"] == "failed" and "expected 5, got 4" in answer["error"]["message"]
             answer = await run(app, ME, "writes", expect=4)
         assert answer["result"] == {"made": "published", "four": 4}
-        history = (await app.service.get(ME, "double"))["history"]
+        history = (await app.service.versions.get(ME, "double"))["history"]
         assert history[0]["client"] == answer["run_id"], "which run has written it"
 
 
 async def test_an_example_whose_server_died_is_not_gone_on_with(tmp_path: Path) -> None:
     async with opened(tmp_path, **OFF) as app:
-        await app.service.create(ME, "double", DOUBLE)
+        await app.service.publishing.create(ME, "double", DOUBLE)
         await run(app, ME, "double", n=1)
-        store = app.service._store
+        store = app._store
         await store.write(
             lambda db: (
                 db.execute(
@@ -131,7 +135,7 @@ async def test_an_example_whose_server_died_is_not_gone_on_with(tmp_path: Path) 
         )
         run_id = await store.read(lambda db: db.execute("SELECT id FROM run").fetchone()[0])
     async with opened(tmp_path, **OFF) as app:
-        answer = await app.service.get_run(ME, run_id, wait_s=5)
+        answer = await app.service.runs.get(ME, run_id, wait_s=5)
         assert (answer["status"], app.live_runs()) == ("cancelled", 0)
 
 
@@ -145,23 +149,23 @@ def run(n: int) -> int:
     return sum(workflows.double(n=i) for i in range(n))
 '''
     async with opened(tmp_path, **OFF) as app:
-        await app.service.create(ME, "double", DOUBLE)
-        await app.service.create(ME, "adds", source)
-        ended = await app.service.finish(await app.service.run(ME, "adds", {"n": 150}))
-        assert (await app.service.create(ME, "saved", from_run=ended.id))["examples"]["passed"] == 1
-        ended = await app.service.finish(await app.service.run(ME, "adds", {"n": 210}))
+        await app.service.publishing.create(ME, "double", DOUBLE)
+        await app.service.publishing.create(ME, "adds", source)
+        ended = await app.service.runs.wait_for_end(await app.service.runs.start(ME, "adds", {"n": 150}))
+        assert (await app.service.publishing.create(ME, "saved", from_run=ended.id))["examples"]["passed"] == 1
+        ended = await app.service.runs.wait_for_end(await app.service.runs.start(ME, "adds", {"n": 210}))
         with pytest.raises(Refused, match="more than 200 calls"):
-            await app.service.create(ME, "saved_too", from_run=ended.id)
+            await app.service.publishing.create(ME, "saved_too", from_run=ended.id)
 
 
 async def test_what_calls_itself_is_checked_with_itself(tmp_path: Path) -> None:
     source = '"""N!"""\n\ndef run(n: int) -> int:\n    return BASE if n < 2 else n * workflows.fact(n=n - 1)\n'
     async with opened(tmp_path, **OFF) as app:
-        await app.service.create(
+        await app.service.publishing.create(
             ME, "fact", source.replace("BASE", "2"), examples=[{"arguments": {"n": 3}, "expect": 12}]
         )
         right = [{"arguments": {"n": 3}, "expect": 6}]
-        await app.service.create(ME, "fact", source.replace("BASE", "1"), replace=True, examples=right)
+        await app.service.publishing.create(ME, "fact", source.replace("BASE", "1"), replace=True, examples=right)
         assert (await run(app, ME, "fact", n=4))["result"] == 24
 
 
@@ -177,10 +181,10 @@ def run() -> int:
     return 1
 '''
     async with opened(tmp_path, **OFF) as app:
-        await app.service.create(ME, "double", DOUBLE)
+        await app.service.publishing.create(ME, "double", DOUBLE)
         assert "has no" in (await refused(app, "tries", source, examples=[{"arguments": {}, "expect": 1}])).message
         mocks = [{"call": "workflows.double", "result": 2}, {"call": "nobody", "result": 1}]
-        answer = await app.service.create(
+        answer = await app.service.publishing.create(
             ME, "tries", source, examples=[{"arguments": {}, "expect": 1, "mocks": mocks}]
         )
         (unused,) = [one["message"] for one in answer["findings"] if one["rule"] == "unused_mock"]
@@ -191,20 +195,20 @@ async def test_an_examples_run_says_so_and_is_not_done_again(tmp_path: Path) -> 
     async with opened(tmp_path, **OFF) as app:
         error = await refused(app, "double", DOUBLE, examples=[{"arguments": {"n": 1}, "expect": 3}])
         run_id = re.findall(r"get_run\('(.+)'\)", error.hint or "")[0]
-        assert (await app.service.get_run(ME, run_id))["example"] is True
+        assert (await app.service.runs.get(ME, run_id))["example"] is True
         with pytest.raises(BadArguments, match="check an example"):
-            await app.service.rerun(ME, run_id)
+            await app.service.history.rerun(ME, run_id)
 
 
 async def test_from_run_adds_to_what_there_is(tmp_path: Path) -> None:
     first = {"arguments": {"n": 1}, "expect": 2}
     async with opened(tmp_path, **OFF) as app:
-        await app.service.create(ME, "double", DOUBLE, "My words.", examples=[first], tags=["numbers"])
-        ended = await app.service.finish(await app.service.run(ME, "double", {"n": 21}))
+        await app.service.publishing.create(ME, "double", DOUBLE, "My words.", examples=[first], tags=["numbers"])
+        ended = await app.service.runs.wait_for_end(await app.service.runs.start(ME, "double", {"n": 21}))
         for _ in range(2):
-            answer = await app.service.create(ME, "double", from_run=ended.id, replace=True)
+            answer = await app.service.publishing.create(ME, "double", from_run=ended.id, replace=True)
             assert answer["examples"]["passed"] == 2
-        shown = await app.service.get(ME, "double")
+        shown = await app.service.versions.get(ME, "double")
         assert (shown["description"], shown["tags"]) == ("My words.", ["numbers"])
         assert shown["examples"] == [first, {"arguments": {"n": 21}, "expect": 42}]
 
@@ -231,13 +235,13 @@ def run() -> list[int]:
     return [step(inner, 4), *counted]
 '''
     async with opened(tmp_path, **OFF) as app:
-        await app.service.create(ME, "double", DOUBLE)
-        await app.service.create(ME, "counts", counts)
+        await app.service.publishing.create(ME, "double", DOUBLE)
+        await app.service.publishing.create(ME, "counts", counts)
         example = {"arguments": {}, "expect": [8, 1, 2, 3], "mocks": [{"call": "double", "result": 8}]}
-        answer = await app.service.create(ME, "outer", outer, examples=[example])
+        answer = await app.service.publishing.create(ME, "outer", outer, examples=[example])
         assert answer["examples"]["passed"] == 1
-        ended = await app.service.finish(await app.service.run(ME, "outer", {}))
+        ended = await app.service.runs.wait_for_end(await app.service.runs.start(ME, "outer", {}))
         assert json.loads(ended.result or "") == [8, 1, 2, 3]
-        assert (await app.service.create(ME, "saved", from_run=ended.id))["examples"]["passed"] == 1
-        left = await app.service._store.read(lambda db: db.execute("SELECT count(*) FROM state").fetchone())
+        assert (await app.service.publishing.create(ME, "saved", from_run=ended.id))["examples"]["passed"] == 1
+        left = await app._store.read(lambda db: db.execute("SELECT count(*) FROM state").fetchone())
         assert left == (1,), "that of the run; none of the examples'"

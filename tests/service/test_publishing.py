@@ -5,6 +5,7 @@ In a real home with real workers.
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,18 @@ pytestmark = pytest.mark.anyio
 async def test_examples_that_hold_publish(tmp_path: Path) -> None:
     async with opened(tmp_path, **OFF) as app:
         examples = [{"arguments": {"n": 2}, "expect": 4}, {"arguments": {"n": "x"}, "expect_error": "n"}]
-        answer = await app.service.create(ME, "double", DOUBLE, examples=examples, tags=["numbers", "numbers"])
+        answer = await app.service.publishing.create(
+            ME, "double", DOUBLE, examples=examples, tags=["numbers", "numbers"]
+        )
         assert (answer["status"], answer["examples"]) == ("published", {"passed": 2, "failed": 0})
         assert "no_examples" not in rules(answer)
         assert (await run(app, ME, "double", n=21))["result"] == 42
-        shown = await app.service.get(ME, "double")
+        shown = await app.service.versions.get(ME, "double")
         assert shown["examples"] == examples and shown["checked"]["passed"] == 2 and shown["tags"] == ["numbers"]
-        assert [row["workflow"] for row in await app.service.runs(ME)] == ["double"], "examples are nobody's runs"
-        assert len(await app.service.sessions(ME)) == 1
+        assert [row["workflow"] for row in await app.service.runs.list_runs(ME)] == ["double"], (
+            "examples are nobody's runs"
+        )
+        assert len(await app.service.sessions.list_sessions(ME)) == 1
 
 
 async def test_examples_that_fail_leave_a_draft_and_say_which_and_why(tmp_path: Path) -> None:
@@ -49,23 +54,23 @@ async def test_examples_that_fail_leave_a_draft_and_say_which_and_why(tmp_path: 
             and wrong[1]["line"] == source.split("\n").index('        raise ValueError("too large")') + 1
         )
         run_id = re.findall(r"get_run\('(.+)'\)", wrong[0]["hint"])[0]
-        assert (await app.service.get_run(ME, run_id))["result"] == 4, "the hint leads to the run"
+        assert (await app.service.runs.get(ME, run_id))["result"] == 4, "the hint leads to the run"
         with pytest.raises(UnknownWorkflow):
-            app.service.find(ME, "double")
-        draft = await app.service.get(ME, "double", version=error.details["version"])
+            app.service.library.find(ME, "double")
+        draft = await app.service.versions.get(ME, "double", version=error.details["version"])
         assert draft["status"] == "draft" and draft["checked"]["failed"] == 2
         with pytest.raises(Refused, match="do not hold"):
-            await app.service.publish(ME, "double", error.details["version"])
+            await app.service.publishing.publish(ME, "double", error.details["version"])
 
 
 async def test_a_draft_is_published_when_its_examples_hold(tmp_path: Path) -> None:
     async with opened(tmp_path, **OFF) as app:
         examples = [{"arguments": {"n": 2}, "expect": 4}]
-        draft = await app.service.create(ME, "double", DOUBLE, examples=examples, publish=False)
+        draft = await app.service.publishing.create(ME, "double", DOUBLE, examples=examples, publish=False)
         assert draft["status"] == "draft"
         with pytest.raises(UnknownWorkflow):
-            app.service.find(ME, "double")
-        answer = await app.service.publish(ME, "double", draft["version"][:6])
+            app.service.library.find(ME, "double")
+        answer = await app.service.publishing.publish(ME, "double", draft["version"][:6])
         assert answer["status"] == "published" and answer["examples"]["passed"] == 1
         assert (await run(app, ME, "double", n=2))["result"] == 4
 
@@ -76,7 +81,7 @@ async def test_two_creates_of_one_name_at_once(tmp_path: Path) -> None:
 
         async def create(source: str, expect: int) -> None:
             try:
-                answer = await app.service.create(
+                answer = await app.service.publishing.create(
                     ME, "double", source, examples=[{"arguments": {"n": 1}, "expect": expect}]
                 )
                 outcomes.append(answer["version"])
@@ -88,7 +93,7 @@ async def test_two_creates_of_one_name_at_once(tmp_path: Path) -> None:
             tasks.start_soon(create, TRIPLE, 3)
         assert sorted(outcomes)[1] == "name_taken"
         published = next(outcome for outcome in outcomes if outcome != "name_taken")
-        assert app.service.find(ME, "double").short == published
+        assert app.service.library.find(ME, "double").short == published
 
 
 async def test_what_the_settings_demand(tmp_path: Path) -> None:
@@ -96,8 +101,8 @@ async def test_what_the_settings_demand(tmp_path: Path) -> None:
         error = await refused(app, "double", DOUBLE)
         assert error.reason == "no_examples" and error.details["status"] == "draft"
         with pytest.raises(Refused, match="only workflows with examples"):
-            await app.service.publish(ME, "double", error.details["version"])
-        await app.service.create(ME, "double", DOUBLE, examples=[{"arguments": {"n": 1}, "expect": 2}])
+            await app.service.publishing.publish(ME, "double", error.details["version"])
+        await app.service.publishing.create(ME, "double", DOUBLE, examples=[{"arguments": {"n": 1}, "expect": 2}])
     async with opened(tmp_path / "b", publish_requires="approval", **OFF) as app:
         marker = tmp_path / "it ran"
         source = f'open({str(marker)!r}, "w").close()\n' + DOUBLE
@@ -105,62 +110,66 @@ async def test_what_the_settings_demand(tmp_path: Path) -> None:
         error = await refused(app, "double", source, examples=examples)
         assert error.reason == "approval_required" and not marker.exists(), "nothing of it runs before a person agrees"
         version = error.details["version"]
-        draft = await app.service.create(ME, "double", source, publish=False)
+        draft = await app.service.publishing.create(ME, "double", source, publish=False)
         assert (draft["status"], draft["version"], draft["examples"]) == ("draft", version, {"not_run": 1})
         with pytest.raises(Refused, match="approved"):
-            await app.service.publish(ME, "double", version)
-        answer = await app.service.publish(ME, "double", version, approved=True)
+            await app.service.publishing.publish(ME, "double", version)
+        answer = await app.service.publishing.publish(ME, "double", version, approved=True)
         assert marker.exists() and answer["examples"]["passed"] == 1 and answer["input_schema"]["properties"]["n"]
-        await app.service.delete(ME, "double")
-        await app.service.publish(ME, "double", version)
+        await app.service.publishing.delete(ME, "double")
+        await app.service.publishing.publish(ME, "double", version)
         assert (await run(app, ME, "double", n=2))["result"] == 4
     async with opened(tmp_path / "b", publish_requires="approval", **OFF) as app:
-        assert (await app.service.get(ME, "double"))["input_schema"]["properties"]["n"], "its schemas are stored"
+        assert (await app.service.versions.get(ME, "double"))["input_schema"]["properties"]["n"], (
+            "its schemas are stored"
+        )
 
 
 async def test_what_others_call_is_not_taken_from_them(tmp_path: Path) -> None:
     caller = '"""Use it."""\n\ndef run() -> int:\n    return workflows.invoke("double", n=1)\n'
     async with opened(tmp_path, **OFF) as app:
-        answer = await app.service.create(ME, "uses", caller)
+        answer = await app.service.publishing.create(ME, "uses", caller)
         assert any("double" in one["message"] for one in answer["findings"] if one["rule"] not in ("isolation",))
-        await app.service.create(ME, "double", DOUBLE)
-        assert (await app.service.get(ME, "double"))["called_by"] == ["uses"]
-        assert (await app.service.get(ME, "uses"))["calls"]["workflows"] == ["double"]
+        await app.service.publishing.create(ME, "double", DOUBLE)
+        assert (await app.service.versions.get(ME, "double"))["called_by"] == ["uses"]
+        assert (await app.service.versions.get(ME, "uses"))["calls"]["workflows"] == ["double"]
         with pytest.raises(Refused, match="called by uses"):
-            await app.service.delete(ME, "double")
+            await app.service.publishing.delete(ME, "double")
         other = DOUBLE.replace("n: int", "number: int").replace("n: The", "number: The").replace("n * 2", "number * 2")
         error = await refused(app, "double", other, replace=True)
         assert error.reason == "in_use" and error.details["called_by"] == ["uses"]
         assert (await run(app, ME, "uses"))["result"] == 2
         wider = DOUBLE.replace("n: int", "n: int, times: int = 2").replace("n * 2", "n * times")
-        await app.service.create(ME, "double", wider, replace=True)
-        await app.service.create(ME, "double", other, replace=True, force=True)
-        assert await app.service.delete(ME, "double", force=True)
-        assert not await app.service.delete(ME, "double")
+        await app.service.publishing.create(ME, "double", wider, replace=True)
+        await app.service.publishing.create(ME, "double", other, replace=True, force=True)
+        assert await app.service.publishing.delete(ME, "double", force=True)
+        assert not await app.service.publishing.delete(ME, "double")
 
 
 async def test_pinned_workflows_are_listed_among_many(tmp_path: Path) -> None:
     async with opened(tmp_path, max_listed_tools="3", **OFF) as app:
         for n in range(8):
-            await app.service.create(ME, f"w{n}", DOUBLE.replace("a number", f"number {n}"))
-        assert [one.name for one in await app.service.listed(ME, 0)] == ["w5", "w6", "w7"]
-        assert await app.service.pin(ME, "w0") and not await app.service.pin(ME, "w0")
-        assert [one.name for one in await app.service.listed(ME, 0)] == ["w0", "w6", "w7"]
-        page = await app.service.list_workflows(ME)
+            await app.service.publishing.create(ME, f"w{n}", DOUBLE.replace("a number", f"number {n}"))
+        assert [one.name for one in await app.service.library.listed_tools(ME, 0)] == ["w5", "w6", "w7"]
+        assert await app.service.publishing.pin(ME, "w0") and not await app.service.publishing.pin(ME, "w0")
+        assert [one.name for one in await app.service.library.listed_tools(ME, 0)] == ["w0", "w6", "w7"]
+        page = await app.service.library.list_workflows(ME)
         assert [row["name"] for row in page["workflows"] if row["pinned"]] == ["w0"]
         with pytest.raises(UnknownWorkflow):
-            await app.service.pin(ME, "nothing_like_it")
+            await app.service.publishing.pin(ME, "nothing_like_it")
     async with opened(tmp_path, max_listed_tools="3", **OFF) as app:
-        assert [one.name for one in await app.service.listed(ME, 0)] == ["w0", "w6", "w7"], "pins are kept"
-        assert await app.service.unpin(ME, "w0") and not await app.service.unpin(ME, "w0")
-        assert [one.name for one in await app.service.listed(ME, 0)] == ["w5", "w6", "w7"]
+        assert [one.name for one in await app.service.library.listed_tools(ME, 0)] == ["w0", "w6", "w7"], (
+            "pins are kept"
+        )
+        assert await app.service.publishing.unpin(ME, "w0") and not await app.service.publishing.unpin(ME, "w0")
+        assert [one.name for one in await app.service.library.listed_tools(ME, 0)] == ["w5", "w6", "w7"]
 
 
 async def test_a_create_that_is_given_up_while_it_is_stored_leaves_no_doubt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(tmp_path, **OFF) as app, anyio.create_task_group() as tasks:
-        catalog, store = app.service._catalog, app.service._store
+        catalog, store = app.service.library._catalog, app._store
         published, reached = store.publish, anyio.Event()
 
         async def slow(*args: Any) -> float:
@@ -170,21 +179,21 @@ async def test_a_create_that_is_given_up_while_it_is_stored_leaves_no_doubt(
             return at
 
         monkeypatch.setattr(store, "publish", slow)  # the commit takes long
-        tasks.start_soon(app.service.create, ME, "double", DOUBLE)
+        tasks.start_soon(app.service.publishing.create, ME, "double", DOUBLE)
         await reached.wait()
         tasks.cancel_scope.cancel()
-    assert catalog.created("double") is not None, "it is stored, so it is known"
+    assert catalog.find_created("double") is not None, "it is stored, so it is known"
 
 
 async def test_what_is_refused_for_others_is_kept_as_a_draft(tmp_path: Path) -> None:
     caller = '"""Use it."""\n\ndef run() -> int:\n    return workflows.invoke("double", n=1)\n'
     other = DOUBLE.replace("n: int", "number: int").replace("n: The", "number: The").replace("n * 2", "number * 2")
     async with opened(tmp_path, **OFF) as app:
-        await app.service.create(ME, "double", DOUBLE)
-        await app.service.create(ME, "uses", caller)
+        await app.service.publishing.create(ME, "double", DOUBLE)
+        await app.service.publishing.create(ME, "uses", caller)
         error = await refused(app, "double", other, replace=True)
         assert (error.reason, error.details["status"]) == ("in_use", "draft")
-        answer = await app.service.publish(ME, "double", error.details["version"], force=True)
+        answer = await app.service.publishing.publish(ME, "double", error.details["version"], force=True)
         assert answer["status"] == "published"
 
 
@@ -192,17 +201,33 @@ async def test_files_that_others_call_are_not_taken_away_either(tmp_path: Path) 
     caller = '"""Use it."""\n\ndef run() -> int:\n    return workflows.invoke("double", n=1)\n'
     other = DOUBLE.replace("n: int", "number: int").replace("n: The", "number: The").replace("n * 2", "number * 2")
     async with opened(tmp_path, **OFF) as app:
-        await app.service.add_file(ME, "double", DOUBLE)
-        await app.service.create(ME, "uses", caller)
+        await app.service.own_files.add(ME, "double", DOUBLE)
+        await app.service.publishing.create(ME, "uses", caller)
         with pytest.raises(Refused, match="could not any more"):
-            await app.service.add_file(ME, "double", other, replace=True)
+            await app.service.own_files.add(ME, "double", other, replace=True)
         with pytest.raises(Refused, match="called by uses"):
-            await app.service.remove(ME, "double")
-        await app.service.add_file(ME, "double", other, replace=True, force=True)
-        assert await app.service.remove(ME, "double", force=True)
+            await app.service.own_files.remove(ME, "double")
+        await app.service.own_files.add(ME, "double", other, replace=True, force=True)
+        assert await app.service.own_files.remove(ME, "double", force=True)
 
 
 def test_a_source_cannot_hide_from_whoever_looks_at_it() -> None:
     from repertoire.cli.output import visible
 
     assert visible("a\x1b[8mhidden\x1b[0m\tb\nc \u202e d\x9b") == "a\\x1b[8mhidden\\x1b[0m\tb\nc \\u202e d\\x9b"
+
+
+async def test_a_source_is_parsed_once_for_a_create(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The description, the remarks and the calls come from one syntax tree."""
+    parsed: list[object] = []
+    parse = ast.parse
+
+    def count(source: Any, *rest: Any, **more: Any) -> Any:
+        parsed.append(source)
+        return parse(source, *rest, **more)
+
+    async with opened(tmp_path, **OFF) as app:
+        with monkeypatch.context() as patch:
+            patch.setattr(ast, "parse", count)
+            await app.service.publishing.create(ME, "double", DOUBLE, examples=[{"arguments": {"n": 2}, "expect": 4}])
+    assert parsed.count(DOUBLE) == 1

@@ -30,59 +30,59 @@ NAP = '"""Nap."""\nimport time\n\ndef run(seconds: float) -> None:\n    time.sle
 async def test_an_id_alone_never_authorises(tmp_path: Path) -> None:
     ada, bob = Caller(principal="ada"), Caller(principal="bob")
     async with opened(tmp_path) as app:
-        await app.service.create(ada, "counts", COUNT)
+        await app.service.publishing.create(ada, "counts", COUNT)
         hers = await run(app, ada, "counts")
         assert (await run(app, bob, "counts"))["result"] == 1
         with pytest.raises(UnknownSession):
-            await app.service.run(bob, "counts", {}, hers["session_id"])
-        for verb in (app.service.get_run, app.service.cancel):
+            await app.service.runs.start(bob, "counts", {}, hers["session_id"])
+        for verb in (app.service.runs.get, app.service.runs.cancel):
             with pytest.raises(UnknownRun):
                 await verb(bob, hers["run_id"])
-        assert [row["run_id"] for row in await app.service.runs(ada)] == [hers["run_id"]]
+        assert [row["run_id"] for row in await app.service.runs.list_runs(ada)] == [hers["run_id"]]
         assert (await run(app, ada, "counts", hers["session_id"]))["result"] == 2
 
 
 async def test_an_expired_session_is_an_error_that_says_so(tmp_path: Path) -> None:
     async with opened(tmp_path, session_ttl_s="0.05") as app:
-        await app.service.create(Caller(), "counts", COUNT)
+        await app.service.publishing.create(Caller(), "counts", COUNT)
         session = (await run(app, Caller(), "counts", "new"))["session_id"]
         await anyio.sleep(0.1)
         with pytest.raises(UnknownSession, match="expired"):
-            await app.service.run(Caller(), "counts", {}, session)
+            await app.service.runs.start(Caller(), "counts", {}, session)
 
 
 async def test_a_queued_run_says_for_whom_it_waits_and_can_be_cancelled(tmp_path: Path) -> None:
     source = NAP.replace("    time.sleep", "    session_state.clear()\n    time.sleep")
     caller = Caller()
     async with opened(tmp_path, workers="4") as app:
-        await app.service.create(caller, "naps", source)
-        first = await app.service.run(caller, "naps", {"seconds": 20}, None)
-        others = [await app.service.run(caller, "naps", {"seconds": 0}, None) for _ in range(3)]
-        async for event in app.service.follow(others[0].run.id):
+        await app.service.publishing.create(caller, "naps", source)
+        first = await app.service.runs.start(caller, "naps", {"seconds": 20}, None)
+        others = [await app.service.runs.start(caller, "naps", {"seconds": 0}, None) for _ in range(3)]
+        async for event in app.service.runs.follow(others[0].run.id):
             if event.type == "log":
                 break
-        answer = await app.service.get_run(caller, others[0].run.id)
+        answer = await app.service.runs.get(caller, others[0].run.id)
         assert answer["status"] == "working" and answer["message"] == f"waiting for {first.run.id}"
-        assert (await app.service.cancel(caller, others[1].run.id))["status"] == "cancelled"
-        elsewhere = await app.service.run(caller, "naps", {"seconds": 0}, "new")
-        assert (await app.service.finish(elsewhere)).status == "completed"
-        assert (await app.service.cancel(caller, first.run.id))["status"] == "cancelled"
+        assert (await app.service.runs.cancel(caller, others[1].run.id))["status"] == "cancelled"
+        elsewhere = await app.service.runs.start(caller, "naps", {"seconds": 0}, "new")
+        assert (await app.service.runs.wait_for_end(elsewhere)).status == "completed"
+        assert (await app.service.runs.cancel(caller, first.run.id))["status"] == "cancelled"
         with anyio.fail_after(15):
-            assert (await app.service.finish(others[0])).status == "completed"
-            assert (await app.service.finish(others[2])).status == "completed"
+            assert (await app.service.runs.wait_for_end(others[0])).status == "completed"
+            assert (await app.service.runs.wait_for_end(others[2])).status == "completed"
 
 
 async def test_beyond_the_queue_a_run_is_refused(tmp_path: Path) -> None:
     caller = Caller(session_name=None)
     async with opened(tmp_path, workers="1", max_queued="2") as app:
-        await app.service.create(caller, "naps", NAP)
-        lives = [await app.service.run(caller, "naps", {"seconds": 20}) for _ in range(3)]
+        await app.service.publishing.create(caller, "naps", NAP)
+        lives = [await app.service.runs.start(caller, "naps", {"seconds": 20}) for _ in range(3)]
         await anyio.wait_all_tasks_blocked()
         with pytest.raises(Busy, match="wait for a worker") as caught:
-            await app.service.run(caller, "naps", {"seconds": 1})
+            await app.service.runs.start(caller, "naps", {"seconds": 1})
         assert caught.value.retry_after_s > 0
         for live in lives:
-            assert (await app.service.cancel(caller, live.run.id))["status"] == "cancelled"
+            assert (await app.service.runs.cancel(caller, live.run.id))["status"] == "cancelled"
 
 
 async def test_what_is_going_on_when_the_house_closes_goes_on_when_it_opens(tmp_path: Path) -> None:
@@ -91,17 +91,17 @@ async def test_what_is_going_on_when_the_house_closes_goes_on_when_it_opens(tmp_
         "    time.sleep(seconds)", '    step(time.sleep, 0.01)\n    log("slept")\n    time.sleep(seconds)'
     )
     async with opened(tmp_path) as app:
-        await app.service.create(caller, "naps", source)
-        live = await app.service.run(caller, "naps", {"seconds": 60})
-        async for event in app.service.follow(live.run.id):
+        await app.service.publishing.create(caller, "naps", source)
+        live = await app.service.runs.start(caller, "naps", {"seconds": 60})
+        async for event in app.service.runs.follow(live.run.id):
             if event.type == "log":
                 break
     async with opened(tmp_path) as app:
-        answer = await app.service.get_run(caller, live.run.id)
+        answer = await app.service.runs.get(caller, live.run.id)
         assert answer["status"] == "working" and [event["n"] for event in answer["events"]] == [1, 2, 3]
-        answer = await app.service.cancel(caller, live.run.id)
+        answer = await app.service.runs.cancel(caller, live.run.id)
         assert answer["status"] == "cancelled" and answer["error"]["code"] == "cancelled"
-        ended = await app.service.get_run(caller, live.run.id)
+        ended = await app.service.runs.get(caller, live.run.id)
         assert [event["type"] for event in ended["events"]] == ["run_start", "call_end", "log", "run_end"]
 
 
@@ -109,9 +109,9 @@ async def test_each_run_of_created_code_has_a_process_of_its_own_and_leaves_none
     source = '"""Say who runs."""\nimport os\nimport sys\n\ndef run() -> list[int]:\n'
     source += "    seen = getattr(sys, 'seen_before', 0)\n    sys.seen_before = 1\n    return [os.getpid(), seen]\n"
     async with opened(tmp_path, workers="3") as app:
-        await app.service.create(Caller(), "says_who", source)
-        lives = [await app.service.run(Caller(), "says_who", {}, "new") for _ in range(12)]
-        answers = [json.loads((await app.service.finish(live)).result or "") for live in lives]
+        await app.service.publishing.create(Caller(), "says_who", source)
+        lives = [await app.service.runs.start(Caller(), "says_who", {}, "new") for _ in range(12)]
+        answers = [json.loads((await app.service.runs.wait_for_end(live)).result or "") for live in lives]
         assert len({pid for pid, _ in answers}) == 12 and {seen for _, seen in answers} == {0}
 
         def alive() -> list[int]:
@@ -128,7 +128,9 @@ async def test_two_creates_of_one_name_at_once_give_one(tmp_path: Path) -> None:
 
         async def create(number: int) -> None:
             try:
-                await app.service.create(Caller(), "same", f'"""Say."""\n\ndef run() -> int:\n    return {number}\n')
+                await app.service.publishing.create(
+                    Caller(), "same", f'"""Say."""\n\ndef run() -> int:\n    return {number}\n'
+                )
                 outcomes.append("made")
             except Refused as refused:
                 outcomes.append(refused.reason)
@@ -142,23 +144,25 @@ async def test_two_creates_of_one_name_at_once_give_one(tmp_path: Path) -> None:
 async def test_replacing_makes_a_version_and_leaves_a_live_run_alone(tmp_path: Path) -> None:
     source = '"""Say."""\nimport time\n\ndef run(wait: float = 0) -> int:\n    time.sleep(wait)\n    return 1\n'
     async with opened(tmp_path, workers="2") as app:
-        first = await app.service.create(Caller(), "says", source)
-        live = await app.service.run(Caller(), "says", {"wait": 0.5}, "new")
-        second = await app.service.create(Caller(), "says", source.replace("return 1", "return 2"), replace=True)
+        first = await app.service.publishing.create(Caller(), "says", source)
+        live = await app.service.runs.start(Caller(), "says", {"wait": 0.5}, "new")
+        second = await app.service.publishing.create(
+            Caller(), "says", source.replace("return 1", "return 2"), replace=True
+        )
         assert first["version"] != second["version"]
-        kept = (await app.service.get(Caller(), "says"))["versions"]
+        kept = (await app.service.versions.get(Caller(), "says"))["versions"]
         assert [row["version"] for row in kept] == [second["version"], first["version"]]
         assert (await run(app, Caller(), "says"))["result"] == 2
-        ended = await app.service.finish(live)
+        ended = await app.service.runs.wait_for_end(live)
         assert ended.result == "1" and ended.version.startswith(first["version"])
 
 
 async def test_authoring_can_be_switched_off(tmp_path: Path) -> None:
     async with opened(tmp_path, authoring="off") as app:
         with pytest.raises(Refused, match="does not let"):
-            await app.service.create(Caller(), "counts", COUNT)
+            await app.service.publishing.create(Caller(), "counts", COUNT)
         with pytest.raises(Refused):
-            await app.service.delete(Caller(), "counts")
+            await app.service.publishing.delete(Caller(), "counts")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +170,7 @@ async def test_authoring_can_be_switched_off(tmp_path: Path) -> None:
 )
 async def test_any_json_passes_as_an_argument(tmp_path: Path, arguments: dict[str, Any]) -> None:
     async with opened(tmp_path) as app:
-        await app.service.create(
+        await app.service.publishing.create(
             Caller(), "echo_any", '"""Echo."""\n\ndef run(**anything) -> int:\n    return len(anything)\n'
         )
         assert (await run(app, Caller(), "echo_any", None, **arguments))["result"] == 1
@@ -174,9 +178,9 @@ async def test_any_json_passes_as_an_argument(tmp_path: Path, arguments: dict[st
 
 async def test_too_large_arguments_are_refused(tmp_path: Path) -> None:
     async with opened(tmp_path, max_arguments_bytes="1000") as app:
-        await app.service.create(Caller(), "counts", COUNT)
+        await app.service.publishing.create(Caller(), "counts", COUNT)
         with pytest.raises(BadArguments, match="at most 1000"):
-            await app.service.run(Caller(), "counts", {"text": "x" * 1000})
+            await app.service.runs.start(Caller(), "counts", {"text": "x" * 1000})
 
 
 async def test_ten_thousand_workflows_are_paged_found_and_callable(tmp_path: Path) -> None:
@@ -199,7 +203,7 @@ async def test_ten_thousand_workflows_are_paged_found_and_callable(tmp_path: Pat
             assert len(names) == len(set(names)) == 10_000 + len(FIXED_TOOLS) + ready
             assert tuple(names[: len(FIXED_TOOLS)]) == FIXED_TOOLS
             assert names[len(FIXED_TOOLS) :] == sorted(names[len(FIXED_TOOLS) :])
-            found = await app.service.search(Caller(), "thing number 7777")
+            found = await app.service.library.search(Caller(), "thing number 7777")
             assert found["matches"][0]["name"] == "made_07777"
     async with opened(tmp_path) as app:
         server = build_server(app.service, app.settings.limits, app.changes, lambda ctx: Caller())

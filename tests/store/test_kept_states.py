@@ -65,7 +65,7 @@ async def test_r21_failed_runs_share_a_state_until_they_are_deleted(app: App, ho
     with sqlite3.connect(home / "repertoire.db") as db:
         db.execute("UPDATE run SET ended_at = 1000 WHERE status = 'failed'")
     db.close()
-    await app.service.gc()
+    await app.service.history.collect_garbage()
     assert kept(home) == (0, 0)
 
 
@@ -76,7 +76,7 @@ async def test_r21_a_failed_run_is_run_again_with_the_state_that_it_began_with(
     (session,) = await sessions_with_state(app, 1)
     failed = await run(app, "flow", session, fail=True)
     source = "import os\nFOLDER = ''\ndef effect(what): return what\n" + COMMITTING.replace("if fail:", "if False:")
-    live = await app.service.rerun(Caller(), failed["run_id"], source=source)
+    live = await app.service.history.rerun(Caller(), failed["run_id"], source=source)
     again = await ended(app, live.run.id)
     assert again["status"] == "completed" and again["result"] == 1, again
     assert kept(home) == (1, 1), "the failed one keeps its own"
@@ -110,5 +110,5 @@ def run() -> int:
 """
     answer = await survived(app, traces, source)
     assert answer["result"] == 9 and len(effects(traces)) == 9
-    page = await app.service._store.page(answer["run_id"], 0)
+    page = await app._store.page(answer["run_id"], 0)
     assert 1 <= len(page) <= 2

@@ -31,8 +31,8 @@ ASK = '"""Ask."""\n\ndef run() -> str:\n    return ask("Well?")\n'
 
 
 async def run(app: App, name: str, **arguments: Any) -> dict[str, Any]:
-    live = await app.service.run(ME, name, arguments)
-    return app.service.envelope(await app.service.wait(live, 30))
+    live = await app.service.runs.start(ME, name, arguments)
+    return app.service.runs.envelope(await app.service.runs.wait(live, 30))
 
 
 def age(home: Path, *run_ids: str, days: float) -> None:
@@ -53,7 +53,7 @@ def rows(home: Path, table: str) -> int:
 
 async def published(app: App, **sources: str) -> None:
     for name, source in sources.items():
-        await app.service.create(ME, name, source)
+        await app.service.publishing.create(ME, name, source)
 
 
 async def test_old_runs_go_with_all_below_them_and_unfinished_ones_stay(tmp_path: Path) -> None:
@@ -65,18 +65,18 @@ async def test_old_runs_go_with_all_below_them_and_unfinished_ones_stay(tmp_path
         asking = await run(app, "ask_it")
         assert asking["status"] == "input_required"
         age(tmp_path, old["run_id"], asking["run_id"], days=100)
-        would = await app.service.gc(dry_run=True)
+        would = await app.service.history.collect_garbage(dry_run=True)
         assert (would["runs"], would["calls"], would["dry_run"]) == (2, 1, True)
-        gone = await app.service.gc()
+        gone = await app.service.history.collect_garbage()
         assert {**gone, "dry_run": True, "versions": 0} == {**would, "versions": 0}
-        listed = [row["run_id"] for row in await app.service.runs(ME, top=True)]
+        listed = [row["run_id"] for row in await app.service.runs.list_runs(ME, top=True)]
         assert listed == [asking["run_id"], new["run_id"]] or listed == [new["run_id"], asking["run_id"]]
         with pytest.raises(UnknownRun):
-            await app.service.get_run(ME, old["run_id"])
+            await app.service.runs.get(ME, old["run_id"])
         assert (rows(tmp_path, "run"), rows(tmp_path, "call")) == (3, 1)
-        tree = await app.service.tree(ME, new["run_id"])
+        tree = await app.service.history.tree(ME, new["run_id"])
         assert tree["calls"][0]["run"]["result"] == 3
-        assert (await app.service.answer(ME, asking["run_id"], "well"))["status"] in ("working", "completed")
+        assert (await app.service.runs.answer(ME, asking["run_id"], "well"))["status"] in ("working", "completed")
 
 
 async def test_only_the_newest_runs_are_kept_where_a_number_is_set(tmp_path: Path) -> None:
@@ -85,9 +85,9 @@ async def test_only_the_newest_runs_are_kept_where_a_number_is_set(tmp_path: Pat
     async with open_app(load(home=str(tmp_path), environ=environ), watch=False) as app:
         await published(app, inner=INNER, outer=OUTER)
         runs = [(await run(app, "outer", lines=1))["run_id"] for _ in range(4)]
-        assert (await app.service.gc())["runs"] == 4  # each with the one below it
-        assert [row["run_id"] for row in await app.service.runs(ME, top=True)] == [runs[3], runs[2]]
-        assert (await app.service.gc(keep_s=DAY_S, keep=0))["runs"] == 0
+        assert (await app.service.history.collect_garbage())["runs"] == 4  # each with the one below it
+        assert [row["run_id"] for row in await app.service.runs.list_runs(ME, top=True)] == [runs[3], runs[2]]
+        assert (await app.service.history.collect_garbage(keep_s=DAY_S, keep=0))["runs"] == 0
 
 
 async def test_many_rows_go_in_small_pieces_and_a_crash_between_leaves_nothing_half(tmp_path: Path) -> None:
@@ -97,15 +97,15 @@ async def test_many_rows_go_in_small_pieces_and_a_crash_between_leaves_nothing_h
         await published(app, inner=INNER)
         long = await run(app, "inner", lines=2_500)
         age(tmp_path, long["run_id"], days=100)
-        store = app.service._store
+        store = app._store
         assert await store.take_away(Keep(seconds=DAY_S), 10) == 1
         with pytest.raises(UnknownRun):  # at once, with all its rows still there
-            await app.service.get_run(ME, long["run_id"])
+            await app.service.runs.get(ME, long["run_id"])
         assert rows(tmp_path, "event") == 2_502
         gone = await store.sweep(1_000)
         assert (gone.events, gone.runs) == (1_000, 0)
     async with open_app(settings, watch=False) as app:  # the process died here; the next one goes on
-        gone_now = await app.service.gc()
+        gone_now = await app.service.history.collect_garbage()
         assert (gone_now["events"], gone_now["runs"]) == (1_502, 1)
         assert rows(tmp_path, "event") == rows(tmp_path, "run") == 0
 
@@ -119,14 +119,14 @@ async def test_others_write_while_much_is_deleted(tmp_path: Path, monkeypatch: p
         done = anyio.Event()
 
         async def collect() -> None:
-            assert (await app.service.gc())["events"] == 10 * 202
+            assert (await app.service.history.collect_garbage())["events"] == 10 * 202
             done.set()
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(collect)
             fresh = [(await run(app, "inner", lines=5))["status"] for _ in range(5)]
             await done.wait()
-        assert fresh == ["completed"] * 5 and len(await app.service.runs(ME)) == 5
+        assert fresh == ["completed"] * 5 and len(await app.service.runs.list_runs(ME)) == 5
 
 
 async def test_versions_that_nothing_refers_to_go_with_gc(tmp_path: Path) -> None:
@@ -134,21 +134,25 @@ async def test_versions_that_nothing_refers_to_go_with_gc(tmp_path: Path) -> Non
     async with open_app(load(home=str(tmp_path)), watch=False) as app:
         await published(app, inner=INNER, ask_it=ASK)
         used = await run(app, "inner", lines=1)
-        await app.service.create(ME, "inner", INNER.replace("Say", "Tell"), replace=True)
-        await app.service.delete(ME, "ask_it")
+        await app.service.publishing.create(ME, "inner", INNER.replace("Say", "Tell"), replace=True)
+        await app.service.publishing.delete(ME, "ask_it")
         before = rows(tmp_path, "version")
-        assert (await app.service.gc())["versions"] == 0  # stored a moment ago
+        assert (await app.service.history.collect_garbage())["versions"] == 0  # stored a moment ago
         with sqlite3.connect(tmp_path / "repertoire.db") as db:
             db.execute("UPDATE version SET created_at = created_at - 3600")
         db.close()
-        assert (await app.service.gc())["versions"] == 0  # a deleted workflow can be brought back for a month
+        assert (await app.service.history.collect_garbage())[
+            "versions"
+        ] == 0  # a deleted workflow can be brought back for a month
         with sqlite3.connect(tmp_path / "repertoire.db") as db:
             db.execute("UPDATE publication SET at = at - 31 * 24 * 3600")
         db.close()
-        assert (await app.service.gc(dry_run=True))["versions"] == 1
-        assert (await app.service.gc())["versions"] == 1  # ask_it's
+        assert (await app.service.history.collect_garbage(dry_run=True))["versions"] == 1
+        assert (await app.service.history.collect_garbage())["versions"] == 1  # ask_it's
         age(tmp_path, used["run_id"], days=100)
-        assert (await app.service.gc())["versions"] == 0  # inner is published: one can go back to its first text
+        assert (await app.service.history.collect_garbage())[
+            "versions"
+        ] == 0  # inner is published: one can go back to its first text
         assert rows(tmp_path, "version") == rows(tmp_path, "version_text") == before - 1
         assert (await run(app, "inner", lines=2))["result"] == 2
 
@@ -165,7 +169,7 @@ async def test_the_owner_deletes_in_the_background(tmp_path: Path) -> None:
         with anyio.fail_after(30):
             while rows(tmp_path, "run") > 1:
                 await anyio.sleep(0.02)
-        assert [row["run_id"] for row in await app.service.runs(ME)] == [old]
+        assert [row["run_id"] for row in await app.service.runs.list_runs(ME)] == [old]
 
 
 def test_gc_on_the_command_line(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from repertoire.encoder.models import NoModel, candidates
 from repertoire.encoder.score_weights import Recipe
 from repertoire.model.workflow import Options, WorkflowVersion, version_hash
 from repertoire.registry.caller_view import View
-from repertoire.registry.embedding_index import Meaning
-from repertoire.registry.search import Answer, Finder
+from repertoire.registry.embedding_index import EmbeddingIndex
+from repertoire.registry.search import Finder, SearchResult
 from repertoire.store import open_store
 from support.required import require
 
@@ -65,12 +65,14 @@ def need_numpy() -> None:
 class Seeker:
     """A finder, with the one caller's view that it searches."""
 
-    def __init__(self, finder: Finder, meaning: Meaning, view: View) -> None:
+    def __init__(self, finder: Finder, meaning: EmbeddingIndex, view: View) -> None:
         self.finder = finder
         self.meaning = meaning
         self.view = view
 
-    async def find(self, query: str, limit: int = 5, tags: tuple[str, ...] = (), wait_s: float = PATIENCE_S) -> Answer:
+    async def find(
+        self, query: str, limit: int = 5, tags: tuple[str, ...] = (), wait_s: float = PATIENCE_S
+    ) -> SearchResult:
         return await self.finder.find((), self.view, query, limit, tags, wait_s=wait_s)
 
     async def names(self, query: str, limit: int = 5, tags: tuple[str, ...] = ()) -> list[str]:
@@ -86,7 +88,7 @@ async def seeking(
         for version in view.names.values():
             await store.keep_version(version)
         choose = partial(candidates, model, download=False)
-        meaning = Meaning(store, choose, str(folder), idle_s=idle_s, recipe=recipe)
+        meaning = EmbeddingIndex(store, choose, str(folder), idle_s=idle_s, recipe=recipe)
         tasks.start_soon(meaning.keep)
         yield Seeker(Finder(store, meaning), meaning, view)
         tasks.cancel_scope.cancel()

@@ -31,7 +31,7 @@ OFF = {"ready_workflows": "false", "search_model": "off"}
 
 async def refused(app: App, *args: Any, **kwargs: Any) -> Refused:
     with pytest.raises(Refused) as caught:
-        await app.service.create(ME, *args, **kwargs)
+        await app.service.publishing.create(ME, *args, **kwargs)
     return caught.value
 
 

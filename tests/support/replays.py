@@ -41,7 +41,7 @@ def traces(tmp_path: Path) -> Path:
 
 async def publish(app: App, folder: Path, **sources: str) -> None:
     for name, source in sources.items():
-        await app.service.create(ME, name, body(folder, source), replace=True)
+        await app.service.publishing.create(ME, name, body(folder, source), replace=True)
 
 
 async def survived(app: App, folder: Path, source: str, **arguments: Any) -> dict[str, Any]:
@@ -55,15 +55,15 @@ async def survived(app: App, folder: Path, source: str, **arguments: Any) -> dic
 
 async def ended(app: App, run_id: str) -> dict[str, Any]:
     with anyio.fail_after(20):
-        async for _ in app.service.follow(run_id):
+        async for _ in app.service.runs.follow(run_id):
             pass
-    answer = await app.service.get_run(ME, run_id)
+    answer = await app.service.runs.get(ME, run_id)
     await events(app, run_id)
     return answer
 
 
 async def statuses(app: App) -> dict[str, int]:
     counted: dict[str, int] = {}
-    for row in await app.service.runs(ME, limit=1000):
+    for row in await app.service.runs.list_runs(ME, limit=1000):
         counted[row["status"]] = counted.get(row["status"], 0) + 1
     return counted

@@ -16,10 +16,10 @@ from repertoire.settings import load
 async def opened(home: Path, **environ: str) -> AsyncIterator[App]:
     named = {f"REPERTOIRE_{name.upper()}": value for name, value in environ.items()}
     async with open_app(load(home=str(home), environ=named)) as app:
-        await app.service.settled(Caller())
+        await app.service.library.wait_until_settled(Caller())
         yield app
 
 
 async def run(app: App, caller: Caller, name: str, session_id: str | None = None, **arguments: Any) -> dict[str, Any]:
-    live = await app.service.run(caller, name, arguments, session_id)
-    return app.service.envelope(await app.service.finish(live))
+    live = await app.service.runs.start(caller, name, arguments, session_id)
+    return app.service.runs.envelope(await app.service.runs.wait_for_end(live))

@@ -64,19 +64,19 @@ async def opened(home: Path, **environ: str) -> AsyncIterator[App]:
     """The app of this home, in this process; `environ` are settings."""
     named = {f"REPERTOIRE_{name.upper()}": value for name, value in {"ready_workflows": "false", **environ}.items()}
     async with open_app(load(home=str(home), environ=named), watch=False) as app:
-        await app.service.settled(Caller())
+        await app.service.library.wait_until_settled(Caller())
         yield app
 
 
 async def run(app: App, name: str, session_id: str | None = None, **arguments: Any) -> dict[str, Any]:
     """The envelope of a run that has ended, with its events."""
-    live = await app.service.run(Caller(), name, arguments, session_id)
-    ended = await app.service.finish(live)
-    return {**app.service.envelope(ended), "events": await events(app, ended.id)}
+    live = await app.service.runs.start(Caller(), name, arguments, session_id)
+    ended = await app.service.runs.wait_for_end(live)
+    return {**app.service.runs.envelope(ended), "events": await events(app, ended.id)}
 
 
 async def events(app: App, run_id: str) -> list[dict[str, Any]]:
-    found = [event.public() async for event in app.service.follow(run_id)]
+    found = [event.public() async for event in app.service.runs.follow(run_id)]
     whole(found)
     return found
 

@@ -48,7 +48,7 @@ class Memory:
         async with open_app(self._settings) as app:
             caller = Caller()
             server = build_server(app.service, app.settings.limits, app.changes, lambda ctx: caller)
-            await app.service.settled(caller)
+            await app.service.library.wait_until_settled(caller)
             async with Client(server, mode=mode_of(self.name), **options) as client:
                 yield client
 

@@ -198,8 +198,8 @@ async def test_m1_whatever_reading_one_file_raises_the_others_are_recorded(
     monkeypatch.setattr(folder, "with_schemas", fragile)
     for _ in range(2):
         async with open_app(settings, watch=False) as app:
-            await app.service.settled(caller, 60)
-            view = app.service.view(caller)
+            await app.service.library.wait_until_settled(caller, 60)
+            view = app.service.library.view(caller)
             assert {"good0", "good2", "good3"} <= view.names.keys() and "good1" not in view.names
             found = {os.path.basename(file.path): file.findings[0] for file in view.broken}
             assert found["good1.py"].rule == "internal" and "nobody foresaw this" in found["good1.py"].message

@@ -41,20 +41,22 @@ def home(tmp_path: Path) -> Path:
 @pytest.mark.anyio
 async def test_a_state_with_classes_of_former_modules_loads(home: Path) -> None:
     async with opened(home) as app:
-        (before,) = await app.service.runs(ME, workflow="keep")
-        live = await app.service.run(ME, "keep", {"word": "two"}, before["session_id"])
-        answer = app.service.envelope(await app.service.finish(live))
+        (before,) = await app.service.runs.list_runs(ME, workflow="keep")
+        live = await app.service.runs.start(ME, "keep", {"word": "two"}, before["session_id"])
+        answer = app.service.runs.envelope(await app.service.runs.wait_for_end(live))
     assert answer["result"] == ["RunResponse one RunEvent.run_completed", "RunResponse two RunEvent.run_completed"]
 
 
 @pytest.mark.anyio
 async def test_a_run_that_was_parked_before_goes_on(home: Path) -> None:
     async with opened(home) as app:
-        (parked,) = await app.service.runs(ME, workflow="flow")
-        await app.service.answer(ME, parked["run_id"], "yes")
+        (parked,) = await app.service.runs.list_runs(ME, workflow="flow")
+        await app.service.runs.answer(ME, parked["run_id"], "yes")
         with anyio.fail_after(20):
-            run = await app.service.news(ME, parked["run_id"])
-        assert app.service.envelope(run)["result"] == ["CallError no luck", "RunResponse", "made", "yes"], run.error
+            run = await app.service.runs.wait_for_news(ME, parked["run_id"])
+        assert app.service.runs.envelope(run)["result"] == ["CallError no luck", "RunResponse", "made", "yes"], (
+            run.error
+        )
 
 
 @pytest.mark.parametrize("module", sorted(_MOVED.values()))

@@ -258,7 +258,7 @@ async def test_w16_the_same_step_is_answered_from_its_record(app: App, traces: P
         app, traces, ANOTHER.replace('os.path.exists(os.path.join(FOLDER, "died"))', "False"), way="method"
     )
     assert answer["result"] == "charged 7" and effects(traces) == ["charged 7"]
-    (call,) = (await app.service.tree(replays.ME, answer["run_id"]))["calls"]
+    (call,) = (await app.service.history.tree(replays.ME, answer["run_id"]))["calls"]
     assert call["label"] == "Payments.charge"
 
 

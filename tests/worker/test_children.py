@@ -303,14 +303,14 @@ def run():
 """
     )
     await publish(app, traces, flow=source)
-    live = await app.service.run(ME, "flow", {}, None)
+    live = await app.service.runs.start(ME, "flow", {}, None)
     with anyio.fail_after(30):
-        while (answer := await app.service.get_run(ME, live.run.id))["status"] != "input_required":
+        while (answer := await app.service.runs.get(ME, live.run.id))["status"] != "input_required":
             await anyio.sleep(0.02)
-    await app.service.answer(ME, live.run.id, "yes")
+    await app.service.runs.answer(ME, live.run.id, "yes")
     answer = await ended(app, live.run.id)
     assert answer["result"] == "done", answer["error"]
-    told = [event.public() async for event in app.service.follow(live.run.id)]
+    told = [event.public() async for event in app.service.runs.follow(live.run.id)]
     messages = [event["data"]["message"] for event in told if event["type"] == "log"]
     assert messages == [f"{who} {i}" for i in (1, 2) for who in ("child", "program", "body")]
 

@@ -35,9 +35,9 @@ class Files:
             path.write_text(textwrap.dedent(text))
 
     async def outcome(self, name: str) -> dict[str, Any]:
-        await self._app.service.refresh(self.caller)
-        live = await self._app.service.run(self.caller, name, {})
-        return self._app.service.envelope(await self._app.service.finish(live))
+        await self._app.service.library.refresh(self.caller)
+        live = await self._app.service.runs.start(self.caller, name, {})
+        return self._app.service.runs.envelope(await self._app.service.runs.wait_for_end(live))
 
     async def result(self, name: str) -> Any:
         answer = await self.outcome(name)
@@ -45,7 +45,7 @@ class Files:
         return answer["result"]
 
     def version(self, name: str) -> Any:
-        return self._app.service.find(self.caller, name)
+        return self._app.service.library.find(self.caller, name)
 
 
 @pytest.fixture
@@ -196,18 +196,18 @@ async def test_a_run_that_goes_on_finds_the_modules_and_data_it_began_with(tmp_p
             ''',
         )  # fmt: skip
         files.write(lib__tool="T = 'old'\n", **{"rel/d.txt": "old"})
-        await app.service.refresh(caller)
-        live = await app.service.run(caller, "flow", {})
-        await app.service.wait(live, 20)
+        await app.service.library.refresh(caller)
+        live = await app.service.runs.start(caller, "flow", {})
+        await app.service.runs.wait(live, 20)
         await live.done.wait()
     for path in ("rel/b.py", "lib/tool.py", "rel/d.txt"):
         (tmp_path / "files" / path).write_text("B = T = 'new'\n")
     (tmp_path / "files" / "rel" / "a.py").unlink()
     async with opened(tmp_path / "home") as app:
-        await app.service.answer(caller, live.run.id, True)
-        async for _ in app.service.follow(live.run.id):
+        await app.service.runs.answer(caller, live.run.id, True)
+        async for _ in app.service.runs.follow(live.run.id):
             pass
-        assert (await app.service.get_run(caller, live.run.id))["result"] == ["old", "old", "old"]
+        assert (await app.service.runs.get(caller, live.run.id))["result"] == ["old", "old", "old"]
 
 
 async def test_a_workflow_inside_a_package_imports_from_it(files: Files) -> None:

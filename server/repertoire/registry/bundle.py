@@ -1,7 +1,8 @@
-"""What a workflow file uses of its own folder: modules and their data, stored with its version, so that old and new never mix.
+"""Bundle: collects the modules and data files that a workflow file imports from its own folder; used by `Folder`.
 
-`Bundle` reads the imports of a source, takes in the files that they may mean, and reads those in turn. It takes too much rather than too
-little: which file a name is, the worker decides, by the rules of Python (worker/source/siblings.py).
+They are stored with the version, so that a run never mixes files of two versions. `Bundle` reads the imports of a source, adds the files
+that they may mean, and reads those in turn. It adds too many rather than too few: the worker decides by the rules of Python which file a
+name means (worker/source/siblings.py).
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from .source import parse, read_source, uses_state
 from .source_imports import Uses, uses_of
 
 _MAX_MODULES: Final = 256
-"""More than this is a package that should be installed."""
+"""A larger set is a package that should be installed."""
 _MAX_FOLDERS: Final = 500
-"""Looked through for a module that is found by `sys.path`."""
+"""Folders searched for a module that is found through `sys.path`."""
 _NOT_OURS: Final = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages", "venv", "env"})
 
 
 class Bundle:
-    """Gathers modules, data and the files they came from; `uses_state` is true when one of the modules does.
+    """Gathers modules, data and the files that they came from. `uses_state` is true if one of the modules uses the state.
 
-    `folder` is the file's own, `root` the workflow folder that it lies in. `files` are what a version depends on, also those that are
-    not there: a module that appears later makes a new version.
+    `folder` holds the workflow file, `root` is the workflow folder around it. `files` are the paths on which the version depends, also
+    absent ones: a module that appears later makes a new version.
     """
 
     def __init__(self, folder: str, max_bytes: int, root: str | None = None) -> None:
@@ -35,11 +36,11 @@ class Bundle:
         self._root = root or folder
         self._max_bytes = max_bytes
         self._size = 0
-        self._taken: dict[str, Module] = {}
+        self._modules: dict[str, Module] = {}
         self._names: dict[str, None] = {}
-        """Absolute names that were asked for."""
+        """Absolute names that were looked up."""
         self._any_path = False
-        """`sys.path` is changed somewhere: a name may be found in any folder."""
+        """Some module changes `sys.path`, so a name may be found in any folder."""
         self._wants_data = False
         self._tree: list[str] | None = None
         self._waiting: list[tuple[str, Module | None, str]] = []
@@ -49,41 +50,41 @@ class Bundle:
 
     @property
     def modules(self) -> list[Module]:
-        return list(self._taken.values())
+        return list(self._modules.values())
 
     @property
     def files(self) -> list[str]:
-        return [*self._taken, *(self._path_of(one.path) for one in self.data), *self._absent]
+        return [*self._modules, *(self._path_of(one.path) for one in self.data), *self._absent]
 
     @property
     def package(self) -> str:
-        """Of the workflow file itself, where it lies below the workflow folder."""
+        """The dotted package of the workflow file, from its place below the workflow folder."""
         parts = os.path.relpath(self._folder, self._root).split(os.sep)
         return ".".join(parts) if all(part.isidentifier() for part in parts) else ""
 
     def gather(self, uses: Uses) -> None:
-        """Take in every file that the source may import, what those import in turn, and their data. Raises Refused beyond the limits."""
+        """Add every file that the source may import, the imports of those files, and their data. Raises Refused beyond the limits."""
         self._note(uses, None, os.path.join(self._folder, "."))
         while self._waiting:
             name, module, path = self._waiting.pop()
             if name.startswith("."):
-                self._take_relative(name, module, path)
+                self._add_relative(name, module, path)
             elif name not in self._names:
                 self._names[name] = None
-                self._take_absolute(name)
+                self._add_absolute(name)
         if self._wants_data:
             self.data = tuple(self._gather_data())
 
     def _note(self, uses: Uses, module: Module | None, path: str) -> None:
         if uses.changes_path and not self._any_path:
             self._any_path = True
-            self._waiting += [(name, None, "") for name in self._names]  # each is looked for once more, everywhere
+            self._waiting += [(name, None, "") for name in self._names]  # look up each name again, in all folders
             self._names.clear()
         self._wants_data = self._wants_data or uses.reads_data
         self._waiting += [(name, module, path) for name in uses.imports]
 
-    def _take_relative(self, name: str, module: Module | None, path: str) -> None:
-        """`..a.b`, seen in `module` at `path`; None: in the workflow file."""
+    def _add_relative(self, name: str, module: Module | None, path: str) -> None:
+        """`..a.b`, imported by `module` at `path`; None: by the workflow file."""
         rest = name.lstrip(".")
         up = len(name) - len(rest) - 1
         base, package = os.path.dirname(path), self.package if module is None else _package_of(module)
@@ -93,27 +94,27 @@ class Bundle:
             top = base
             for _ in package.split("."):
                 top = os.path.dirname(top)
-            self._take(top, f"{package}.{rest}" if rest else package)
+            self._add(top, f"{package}.{rest}" if rest else package)
 
-    def _take_absolute(self, name: str) -> None:
+    def _add_absolute(self, name: str) -> None:
         places = [self._folder]
         if self.package:
             places.append(self._root)
         if self._any_path and name != "*":
             places += [place for place in self._folders() if place not in places]
-        found = [self._take(place, name, strict=n < 2) for n, place in enumerate(places)]
+        found = [self._add(place, name, strict=n < 2) for n, place in enumerate(places)]
         first = name.partition(".")[0]
         if not any(found) and "*" not in name:
             for place in places[: 1 + bool(self.package)]:
                 base = os.path.join(place, first)
                 self._absent.update({base + ".py": None, os.path.join(base, "__init__.py"): None})
 
-    def _take(self, place: str, name: str, *, strict: bool = True) -> bool:
-        """`a.b.c` below a folder: a, a.b and a.b.c, as far as they are there. `a.*`: all of a."""
+    def _add(self, place: str, name: str, *, strict: bool = True) -> bool:
+        """`a.b.c` below a folder: a, a.b and a.b.c, as far as they exist. `a.*`: all modules of a."""
         base, found, parts = place, False, name.split(".")
         for n, part in enumerate(parts, 1):
             if part == "*":
-                self._take_all(base, ".".join(parts[: n - 1]))
+                self._add_all(base, ".".join(parts[: n - 1]))
                 return True
             base = os.path.join(base, part)
             init, file = os.path.join(base, "__init__.py"), base + ".py"
@@ -127,10 +128,11 @@ class Bundle:
                 return found
         return found
 
-    def _take_all(self, base: str, package: str) -> None:
-        """What is imported is known at run time only. What does not fit is left to the disk."""
+    def _add_all(self, base: str, package: str) -> None:
+        """All modules below `base`, for an import whose name is known only at run time. If they are too many, none is added, and the run
+        imports from the disk."""
         files = [path for folder in _walk(base) for path in _python_files(folder)]
-        if len(files) + len(self._taken) > _MAX_MODULES or self._size + _size_of(files) > self._max_bytes:
+        if len(files) + len(self._modules) > _MAX_MODULES or self._size + _size_of(files) > self._max_bytes:
             return
         for path in files:
             inner = os.path.relpath(path, base).removesuffix(".py").split(os.sep)
@@ -140,34 +142,35 @@ class Bundle:
                 self._read(path, name, package=is_package, strict=False)
 
     def _read(self, path: str, name: str, *, package: bool, strict: bool = True) -> None:
-        if path in self._taken:
+        if path in self._modules:
             return
         try:
             source = read_source(path, self._max_bytes)
             tree = parse(source, self._max_bytes)
         except Refused as error:
             if strict:
-                self._absent[path] = None  # mended, it makes a new version
-                raise _of_helper(error, path) from error
+                self._absent[path] = None  # when it is corrected, that makes a new version
+                raise _helper_refused(error, path) from error
             return
         self._grow(len(source))
         default = name.replace(".", "/") + ("/__init__.py" if package else ".py")
         relative = os.path.relpath(path, self._folder).replace(os.sep, "/")
-        module = self._taken[path] = Module(name, source, package, "" if relative == default else relative)
+        module = self._modules[path] = Module(name, source, package, "" if relative == default else relative)
         self.uses_state = self.uses_state or uses_state(tree)
         self._note(uses_of(tree), module, path)
 
     def _grow(self, size: int) -> None:
         self._size += size
-        if self._size > self._max_bytes or len(self._taken) >= _MAX_MODULES:
+        if self._size > self._max_bytes or len(self._modules) >= _MAX_MODULES:
             raise Refused(
                 f"The file imports more than {_MAX_MODULES} modules or {self._max_bytes} bytes from its own folder.",
-                "Install that code as a package and import it from there.", code="bundle_too_large",
-            )  # fmt: skip
+                "Install that code as a package and import it from there.",
+                code="bundle_too_large",
+            )
 
     def _gather_data(self) -> list[DataFile]:
-        """What lies in the packages besides modules; where it is too much, none of it: it is read from the disk then."""
-        folders = {os.path.dirname(path) for path in self._taken} - {self._folder, self._root}
+        """Files in the packages besides modules. If they are too many, none is added, and the run reads them from the disk."""
+        folders = {os.path.dirname(path) for path in self._modules} - {self._folder, self._root}
         paths = sorted({path for top in folders for folder in _walk(top) for path in _data_files(folder)})
         if len(paths) > _MAX_MODULES or self._size + _size_of(paths) > self._max_bytes:
             return []
@@ -186,8 +189,8 @@ class Bundle:
         return os.path.normpath(os.path.join(self._folder, relative))
 
 
-def _of_helper(error: Refused, path: str) -> Refused:
-    """What is wrong with a module that a workflow imports: its own file is named."""
+def _helper_refused(error: Refused, path: str) -> Refused:
+    """The problem of an imported module, with that module's own file."""
     message = f"It imports {well_formed(os.path.basename(path))}, which cannot be used. {error.message}"
     return Refused(message, error.hint, code=error.reason, line=error.line, column=error.column, file=well_formed(path))
 
@@ -201,7 +204,7 @@ def _is_within(path: str, root: str) -> bool:
 
 
 def _walk(top: str) -> Iterator[str]:
-    """The folder and those below it; hidden and installed ones left out."""
+    """The folder and the folders below it, without hidden and installed ones."""
     for n, (folder, folders, _) in enumerate(os.walk(top)):
         if n >= _MAX_FOLDERS:
             return

@@ -1,4 +1,7 @@
-"""What one caller sees: the workflows of their folders and the created ones, by name, with what is broken or hidden."""
+"""View: the workflows that one caller sees, by name, and the files that are broken or hidden; made by `Catalog`, used by the service.
+
+It joins the caller's folders and the created workflows. It is a snapshot: a change of the catalog makes a new one.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +15,23 @@ from .folder import Folder
 
 
 class View:
-    """`names` in alphabetical order. `created` win over files: a file that takes a created name came later and is refused."""
+    """`names` are in alphabetical order. `created` workflows win over files: a file with a created name came later and is refused."""
 
     def __init__(self, folders: Iterable[Folder], created: dict[str, WorkflowVersion]) -> None:
         names = dict(created)
         self.broken: list[BrokenFile] = []
         self.aliases: dict[str, str] = {}
         for folder in folders:
-            listed = folder.listed()
-            of_file = Counter(path for path, _ in listed)
-            for path, entry in listed:  # of two with one name, always the same one wins
+            items = folder.items()
+            of_file = Counter(path for path, _ in items)
+            for path, entry in items:  # the order is fixed, so of two with one name the same one always wins
                 if isinstance(entry, BrokenFile):
                     self.broken.append(entry)
                 elif entry.name in names:
                     self.broken.append(_hidden(path, entry, names[entry.name]))
                 else:
                     names[entry.name] = entry
-                    if of_file[path] == 1:  # the name of a file with several says nothing of which is meant
+                    if of_file[path] == 1:  # the name of a file with several workflows is ambiguous
                         self.aliases.setdefault(os.path.relpath(path, folder.root).removesuffix(".py"), entry.name)
                     if entry.entry is not None:
                         self.aliases.setdefault(entry.entry, entry.name)
@@ -36,7 +39,7 @@ class View:
         self.by_hash = {version.hash: name for name, version in self.names.items()}
 
     def find(self, name: str) -> WorkflowVersion | None:
-        """By name or by the name its file (`draft-email`, `FetchJson`) or its class has."""
+        """By its name, or by the name of its file (`draft-email`, `FetchJson`) or its class."""
         return self.names.get(name) or self.names.get(self.aliases.get(name, ""))
 
     def close_to(self, name: str) -> list[str]:

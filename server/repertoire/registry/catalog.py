@@ -1,4 +1,7 @@
-"""The catalog: every folder that somebody has opened and every created workflow, and word to whoever listens when it changes."""
+"""Catalog: keeps all opened folders and all created workflows up to date, and tells listeners of changes; used by the service.
+
+It watches the folders. `Folder` reads the files of one; `View` is what a single caller sees.
+"""
 
 from __future__ import annotations
 
@@ -22,19 +25,22 @@ from .folder import Folder, Inspector
 logger = logging.getLogger(__name__)
 
 _ANNOUNCE_S = 0.5
-"""While a scan goes on, its findings are announced no more often."""
+"""Listeners hear of a scan in progress at most this often."""
 
 
 class Catalog:
-    """Give `open` the folders of each caller before `view`.
-
-    `always` are folders that everybody sees behind their own, best first; without `watch` folders are read once.
-    """
+    """`always` are folders that every caller sees after their own, in order of precedence. Without `watch`, folders are read once."""
 
     def __init__(
-        self, store: Store, inspect: Inspector, limits: Limits, tasks: anyio.abc.TaskGroup, always: tuple[str, ...], *,
+        self,
+        store: Store,
+        inspect: Inspector,
+        limits: Limits,
+        tasks: anyio.abc.TaskGroup,
+        always: tuple[str, ...],
+        *,
         watch: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._store = store
         self._inspect = inspect
         self._limits = limits
@@ -46,14 +52,14 @@ class Catalog:
         self._created: dict[str, WorkflowVersion] = {}
         self._published_at: dict[str, float] = {}
         self.pins: list[str] = []
-        """Names that are always listed, pinned first first; there may be no such workflow now."""
+        """Names that are always listed, in the order of pinning. There may be no such workflow now."""
         self._views: dict[tuple[str, ...], View] = {}
         self._listeners: list[Callable[[], Awaitable[None]]] = []
         self._announced_at = time.monotonic()
         self.generation = 0
 
     async def load(self) -> None:
-        """Recall what was created and start reading the folders that everybody sees."""
+        """Load the created workflows and start reading the folders that every caller sees."""
         for version, at in await self._store.published():
             self._created[version.name] = version
             self._published_at[version.name] = at
@@ -61,21 +67,17 @@ class Catalog:
         self.open(())
 
     def open(self, roots: tuple[str, ...]) -> None:
-        """Start reading and watching these folders, unless that was done before."""
+        """Start reading and watching these folders, unless they are open already."""
         for root in (*roots, *self._always):
             if root not in self._folders:
                 self._folders[root] = Folder(root, self._store, self._inspect, self._limits)
                 self._ready[root] = anyio.Event()
                 self._tasks.start_soon(self._keep, root)
 
-    def has_settled(self, roots: tuple[str, ...]) -> bool:
-        """Whether each folder has been read once. Those that nobody has opened yet are opened."""
+    async def wait_until_settled(self, roots: tuple[str, ...], seconds: float) -> bool:
+        """Open these folders and wait until each has been read once. False: it takes longer than `seconds`."""
         self.open(roots)
-        return all(self._ready[root].is_set() for root in (*roots, *self._always))
-
-    async def settled(self, roots: tuple[str, ...], seconds: float) -> bool:
-        """Wait until each folder has been read once. False: it takes longer than `seconds`."""
-        if self.has_settled(roots):
+        if all(self._ready[root].is_set() for root in (*roots, *self._always)):
             return True
         with anyio.move_on_after(seconds):
             for root in (*roots, *self._always):
@@ -92,19 +94,19 @@ class Catalog:
         return view
 
     def file_of(self, name: str) -> str | None:
-        """A file in any folder that has this name, whoever sees it."""
+        """The path of a workflow file of this name, in any folder, also in folders of other callers."""
         for folder in self._folders.values():
-            for path, entry in folder.listed():
+            for path, entry in folder.items():
                 if isinstance(entry, WorkflowVersion) and entry.name == name:
                     return path
         return None
 
     def everything(self) -> list[WorkflowVersion]:
-        """What is published in any folder or was created, whoever sees it."""
-        files = [entry for folder in self._folders.values() for _, entry in folder.listed()]
+        """All published workflows of all folders, also of other callers, and all created ones."""
+        files = [entry for folder in self._folders.values() for _, entry in folder.items()]
         return [*self._created.values(), *(entry for entry in files if isinstance(entry, WorkflowVersion))]
 
-    def created(self, name: str) -> WorkflowVersion | None:
+    def find_created(self, name: str) -> WorkflowVersion | None:
         return self._created.get(name)
 
     def newest(self) -> list[str]:
@@ -112,35 +114,28 @@ class Catalog:
         return sorted(self._published_at, key=lambda name: -self._published_at[name])
 
     async def publish(self, version: WorkflowVersion, by: By, checked: Checked | None = None) -> None:
-        with anyio.CancelScope(
-            shield=True
-        ):  # what is stored is to be known here too, whoever has stopped waiting for it
+        # Shielded: a caller that is cancelled after the store's commit must not leave this catalog without the version.
+        with anyio.CancelScope(shield=True):
             at = await self._store.publish(version, by, checked)
             self._created[version.name] = version
             self._published_at[version.name] = at
-            await self._changed()
+            await self._notify()
 
     async def unpublish(self, name: str, by: By) -> bool:
         with anyio.CancelScope(shield=True):
             removed = await self._store.unpublish(name, by)
             if self._created.pop(name, None) is not None:
                 self._published_at.pop(name, None)
-                await self._changed()
+                await self._notify()
         return removed
 
-    async def pin(self, name: str) -> bool:
-        """List it always. False: it was pinned before."""
-        return await self._set_pins(self._store.pin(name))
-
-    async def unpin(self, name: str) -> bool:
-        return await self._set_pins(self._store.unpin(name))
-
-    async def _set_pins(self, change: Awaitable[bool]) -> bool:
+    async def set_pinned(self, name: str, pinned: bool) -> bool:
+        """List it always, or no longer. False: it was so already."""
         with anyio.CancelScope(shield=True):
-            changed = await change
+            changed = await (self._store.pin(name) if pinned else self._store.unpin(name))
             if changed:
                 self.pins = await self._store.pins()
-                await self._changed()
+                await self._notify()
         return changed
 
     def on_change(self, listener: Callable[[], Awaitable[None]]) -> None:
@@ -151,7 +146,7 @@ class Catalog:
         self.open(roots)
         changed = [await self._read(root) for root in dict.fromkeys((*roots, *self._always))]
         if any(changed):
-            await self._changed()
+            await self._notify()
 
     async def _keep(self, root: str) -> None:
         """Read a folder, then again whenever a file in it changes."""
@@ -162,7 +157,8 @@ class Catalog:
         from watchfiles import PythonFilter, awatch  # 35 ms: after the first answer, not before
 
         try:
-            caught_up = False  # what came between the scan above and the first look of the watcher is nobody's news
+            # Files written between the scan above and the watcher's start would be missed, so the folder is scanned once more.
+            caught_up = False
             changes = awatch(
                 root, watch_filter=PythonFilter(), debounce=200, step=50, rust_timeout=500, yield_on_timeout=True
             )
@@ -176,30 +172,30 @@ class Catalog:
     async def _scan(self, root: str) -> None:
         try:
             changed = await self._read(root)
-        except RepertoireError as error:  # the Store cannot be used now
+        except RepertoireError as error:  # the store cannot be used now
             logger.warning("reading %s: %s", root, error)
             return
         if changed or not self._ready[root].is_set():
-            await self._changed()
+            await self._notify()
 
     async def _read(self, root: str) -> bool:
-        """True: something is different."""
+        """Bring one folder up to date. True: something has changed."""
         try:
-            return await self._folders[root].scan(self._partly)
-        except RepertoireError:  # the store is in trouble, which whoever asked is told
+            return await self._folders[root].scan(self._on_file_read)
+        except RepertoireError:  # the store failed: the caller reports it
             raise
         except Exception:  # one folder that cannot be read must not stop the server, nor a command
             logger.exception("reading %s", root)
             return False
 
-    async def _partly(self) -> None:
-        """One file of a scan is read: others need not wait for a slow one, but who listens is not told of each."""
+    async def _on_file_read(self) -> None:
+        """Make one file of a scan visible at once, so that it need not wait for a slow one. Listeners hear of it at most every half second."""
         self.generation += 1
         self._views.clear()
         if time.monotonic() - self._announced_at > _ANNOUNCE_S:
-            await self._changed()
+            await self._notify()
 
-    async def _changed(self) -> None:
+    async def _notify(self) -> None:
         self.generation += 1
         self._views.clear()
         self._announced_at = time.monotonic()

@@ -1,4 +1,7 @@
-"""Class workflows of a source, found without running it: which classes are one, what each is called and says of itself."""
+"""ClassWorkflow: a class of a source that is a workflow, with its name and description; found in the syntax tree, without running it.
+
+Used by `source`, and by the review for the bodies of the classes. The worker looks at the loaded class again: `worker.source.entry`.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ from ..names import snake_case
 from ..text import well_formed
 
 _BASES = frozenset({"Workflow"})
-"""By their last name, from wherever they were imported: `Workflow`, `repertoire.Workflow`, `agno.workflow.Workflow`."""
+"""Last names of base classes, imported from anywhere: `Workflow`, `repertoire.Workflow`, `agno.workflow.Workflow`."""
 _ABSTRACT = frozenset({"abstractmethod", "abstractproperty"})
 _MOST_ABSTRACT = 50
-"""Names that are followed from class to class. A file with more would be slow to read; loading it finds what is missing."""
+"""Abstract names that are followed from class to class. A file with more would be slow to read; loading finds the rest."""
 
 
 class ClassWorkflow(msgspec.Struct, frozen=True):
-    """`entry` is the class, `name` what its workflow is called."""
+    """`entry` is the class's name, `name` the workflow's."""
 
     entry: str
     name: str
@@ -27,45 +30,45 @@ class ClassWorkflow(msgspec.Struct, frozen=True):
 
 
 class _Class(msgspec.Struct, frozen=True):
-    """A class with what it inherits from those above it in the file: a base that gives something hides the bases after it."""
+    """A class with its own and inherited parts. An earlier base hides the bases after it."""
 
     node: ast.ClassDef
     is_workflow: bool
     body: ast.stmt | None
     description: str
     abstract: dict[str, bool]
-    """Of names that some class of the file marks as abstract: whether it is so here."""
+    """Names that some class of the file marks as abstract, and whether they are abstract in this class."""
 
     @property
     def lacks(self) -> str | None:
-        """Why the class cannot be run; None if it can, as far as its source in this file shows."""
+        """Why the class cannot be run; None if it can, as far as this file shows."""
         if open_ones := sorted(name for name, is_so in self.abstract.items() if is_so):
             return f"is abstract: {', '.join(open_ones)} has no body"
         return None if self.body is not None else "has no run or arun method"
 
 
 def class_workflows(tree: ast.Module) -> tuple[ClassWorkflow, ...]:
-    """Classes of the top level that come from Workflow, here or over other classes of the file, and have a body to run.
+    """Top-level classes that inherit from Workflow, directly or through classes of the file, and can be run.
 
-    A class without `run` and `arun` of its own or inherited in the file is a base of others; one with an abstract method too.
+    A class without a `run` or `arun`, own or inherited, or with an abstract method, is only a base of others.
     """
     return tuple(
         ClassWorkflow(one.node.name, snake_case(one.node.name), one.description, one.node.lineno)
-        for one in _published(tree)
+        for one in _runnable(tree)
     )
 
 
 def class_bodies(tree: ast.Module) -> list[tuple[ast.ClassDef, ast.FunctionDef | ast.AsyncFunctionDef, str]]:
-    """The same classes with their bodies, where these are functions of the file, and their descriptions."""
+    """The same classes with their bodies and descriptions. Bodies that are no functions of the file are left out."""
     return [
         (one.node, one.body, one.description)
-        for one in _published(tree)
+        for one in _runnable(tree)
         if isinstance(one.body, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
 
 
-def unfinished(tree: ast.Module) -> tuple[str, int] | None:
-    """Of a source without class workflows: what its first class that seems to be one lacks, and where that class is."""
+def unfinished_class(tree: ast.Module) -> tuple[str, int] | None:
+    """For a source without class workflows: why its first class that looks like one is none, and the line of that class."""
     classes = _classes(tree)
     for name, one in classes.items():
         if one.is_workflow:
@@ -82,7 +85,7 @@ def unfinished(tree: ast.Module) -> tuple[str, int] | None:
     return None
 
 
-def _published(tree: ast.Module) -> list[_Class]:
+def _runnable(tree: ast.Module) -> list[_Class]:
     return [
         one
         for name, one in _classes(tree).items()
@@ -91,9 +94,9 @@ def _published(tree: ast.Module) -> list[_Class]:
 
 
 def _classes(tree: ast.Module) -> dict[str, _Class]:
-    """Each after its bases, which stand above it as Python wants it: one look at each class is enough."""
+    """Classes by name. Bases stand above their subclasses, as in Python, so one pass is enough."""
     nodes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    marked = _marked(nodes)
+    marked = _abstract_names(nodes)
     known: dict[str, _Class] = {}
     for node in nodes:
         bases = [last_name(base) for base in node.bases]
@@ -112,13 +115,13 @@ def _classes(tree: ast.Module) -> dict[str, _Class]:
     return known
 
 
-def _marked(nodes: list[ast.ClassDef]) -> frozenset[str]:
+def _abstract_names(nodes: list[ast.ClassDef]) -> frozenset[str]:
     found = (name for node in nodes for name, part in _parts(node).items() if _is_abstract(part))
     return frozenset(islice(found, _MOST_ABSTRACT))
 
 
 def _parts(node: ast.ClassDef) -> dict[str, ast.stmt]:
-    """What gives each name in a class its first value: a function, or `part = another_function`."""
+    """The first statement that binds each name in a class: a function, or `part = another_function`."""
     found: dict[str, ast.stmt] = {}
     for part in node.body:
         names = {part.name} if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) else _names(part)
@@ -133,7 +136,7 @@ def _is_abstract(part: ast.stmt) -> bool:
 
 
 def _description(node: ast.ClassDef) -> str:
-    """The attribute `description` where it is a text, or the docstring's first paragraph."""
+    """The attribute `description` if it is a string, otherwise the docstring's first paragraph."""
     for part in node.body:
         if _names(part) == {"description"} and (text := _text(part)):
             return well_formed(" ".join(text.split()))
@@ -141,7 +144,7 @@ def _description(node: ast.ClassDef) -> str:
 
 
 def _names(node: ast.stmt) -> set[str]:
-    """What an assignment gives values to."""
+    """Names that an assignment binds."""
     targets: list[ast.expr] = node.targets if isinstance(node, ast.Assign) else []
     if isinstance(node, ast.AnnAssign) and node.value is not None:
         targets = [node.target]

@@ -1,7 +1,13 @@
-"""Search by meaning, from the host's side: keeps the encoder alive while it is needed, tells it what there is, asks it.
+"""EmbeddingIndex: search by meaning, on the host's side of the encoder; used by `Finder`.
 
-`keep` is the one task that starts, feeds and ends the child. A query that the child cannot answer now (not started, still indexing,
-just died) gets None with `why_not`, and is answered by words instead.
+1. `keep` is the only task that starts, feeds and ends the encoder, a child process. It starts at the first query and ends when idle.
+2. The child holds a row for each text and a shelf for each view: the workflows among which a query of that view searches.
+3. Texts and rows are numbered in order by both ends, without exchange of the numbers. After a failed step the two could differ, so the
+   child is started anew.
+4. A query that the child cannot answer now (not started, still indexing, just died) gets None, with the reason in `why_not`. `Finder`
+   then ranks by words.
+
+Vectors are kept in the store, so that a new child need not encode them again.
 """
 
 from __future__ import annotations
@@ -30,24 +36,24 @@ from .search_texts import Texts, sendable, texts_of
 logger = logging.getLogger(__name__)
 
 _OPEN_S: Final = 300.0
-"""For loading torch and the model; where a model may be downloaded, for that too."""
+"""Limit for loading torch and the model, and for downloading the model where that is allowed."""
 _STEP_S: Final = 60.0
-"""For one batch, or for building a shelf of a hundred thousand."""
+"""Limit for one batch, or for building a shelf of a hundred thousand workflows."""
 _QUERY_S: Final = 10.0
 _BATCH: Final = 16
-"""Texts encoded in one request: a query waits behind at most one, some 200 ms."""
+"""Texts encoded in one request. A query waits for at most one request, some 200 ms."""
 _AT_ONCE: Final = 256
-"""Workflows taken in together: all that is done for them between two turns of the loop takes milliseconds."""
+"""Workflows indexed together. Their work between two turns of the event loop takes milliseconds."""
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 60.0
 _STEADY_S: Final = 60.0
-"""A child that was ready for so long has not failed at once: the next pause is short again."""
+"""After a child has lived this long, the next pause is short again."""
 _REFUSED_FOR_S: Final = 300.0
-"""A model that could not be loaded is tried again after this."""
+"""A model that could not be loaded is tried again after this time."""
 
 
 class Ranked(msgspec.Struct, frozen=True):
-    """A workflow that fits, by name, and why: `meaning` is a cosine, `words` those of the query that it has."""
+    """A match by name, with its reasons: `meaning` is a cosine, `words` are the words of the query that it contains."""
 
     name: str
     score: float
@@ -62,13 +68,19 @@ class _Shelf(msgspec.Struct):
     docs: dict[str, int]
 
 
-class Meaning:
-    """`choose` names the models to try; it raises NoModel where there is none."""
+class EmbeddingIndex:
+    """`choose` returns the models to try. It raises NoModel if there is none."""
 
     def __init__(
-        self, store: Store, choose: Callable[[], tuple[Candidate, ...]], scratch: str, *, idle_s: float, download: bool = False,
+        self,
+        store: Store,
+        choose: Callable[[], tuple[Candidate, ...]],
+        scratch: str,
+        *,
+        idle_s: float,
+        download: bool = False,
         recipe: Recipe | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._store = store
         self._choose = choose
         self._scratch = scratch
@@ -89,7 +101,7 @@ class Meaning:
         self.starts = 0
 
     def _forget(self) -> None:
-        """The child knows nothing."""
+        """Reset to a child that knows nothing."""
         self._rows: dict[str, int] = {}
         self._docs: dict[str, int] = {}
         self._shelves.clear()
@@ -99,12 +111,12 @@ class Meaning:
 
     @property
     def pid(self) -> int | None:
-        """Of the child, while there is one."""
+        """The child's process id; None while no child is running."""
         return self._process.pid if self._process is not None else None
 
     @property
     def why_not(self) -> str:
-        """Why a query is not answered by meaning now, as a sentence."""
+        """Why queries are not answered by meaning now, as a sentence."""
         if self._trouble is not None:
             return self._trouble
         if self.progress is not None:
@@ -113,16 +125,22 @@ class Meaning:
         return "Ranked by words only: the encoder is starting."
 
     async def find(
-        self, roots: tuple[str, ...], view: View, query: str, limit: int, within: Collection[str] | None = None, *,
+        self,
+        roots: tuple[str, ...],
+        view: View,
+        query: str,
+        limit: int,
+        within: Collection[str] | None = None,
+        *,
         wait_s: float = 0.0,
-    ) -> list[Ranked] | None:  # fmt: skip
-        """What fits among `within`, best first, with near-ties behind the limit; None: ask again later, `why_not` says why."""
+    ) -> list[Ranked] | None:
+        """Matches among `within`, best first, with near-ties beyond the limit. None: it cannot answer now, and `why_not` says why."""
         self._needed_at = time.monotonic()
         shelf = self._shelves.get(roots)
         if shelf is None or shelf.view is not view:
             self._wanted[roots] = view
             self._wake.set()
-            shelf = await self._indexed(roots, view, wait_s)
+            shelf = await self._wait_for_shelf(roots, view, wait_s)
         process = self._process
         if shelf is None or process is None:
             return None
@@ -139,8 +157,8 @@ class Meaning:
         self._trouble = None
         return [Ranked(shelf.names[hit.doc], hit.score, hit.meaning, tuple(hit.words)) for hit in reply.hits]
 
-    async def _indexed(self, roots: tuple[str, ...], view: View, wait_s: float) -> _Shelf | None:
-        """Wait so long for the shelf. Where there will be none, do not wait."""
+    async def _wait_for_shelf(self, roots: tuple[str, ...], view: View, wait_s: float) -> _Shelf | None:
+        """The shelf, after at most `wait_s`. Returns None at once if no child will be started soon."""
         with anyio.move_on_after(wait_s):
             while True:
                 shelf = self._shelves.get(roots)
@@ -152,13 +170,13 @@ class Meaning:
         return None
 
     async def keep(self) -> None:
-        """For as long as the app lives: start the child at first need, feed it, start it again when it died, end it when idle."""
+        """Start the child at the first query, feed it, end it when idle, and start it again after it died. Runs as long as the app."""
         pause = _FIRST_PAUSE_S
         while True:
-            await self._woken()
+            await self._wait_for_wake()
             began = time.monotonic()
             try:
-                await self._one_life()
+                await self._live_once()
                 continue
             except NoModel as none:
                 self._give_up(f"Ranked by words only: {none} {none.hint}", hopeless=True)
@@ -167,7 +185,7 @@ class Meaning:
                 logger.warning("no semantic search: %s", refused)
                 self._give_up(f"Ranked by words only: {refused}", hopeless=True)
                 await anyio.sleep(_REFUSED_FOR_S)
-            except RepertoireError as error:  # the Store's file or disk
+            except RepertoireError as error:  # the store's file or disk
                 logger.warning("no semantic search: %s", error.message)
                 self._give_up(f"Ranked by words only: {error.message}", hopeless=True)
                 await anyio.sleep(_REFUSED_FOR_S)
@@ -178,15 +196,15 @@ class Meaning:
                 await anyio.sleep(pause)
                 if time.monotonic() - self._needed_at < self._idle_s:
                     self._wake.set()
-            except Exception:  # the edge of a helper: whatever it is, everything but this ranking goes on
+            except Exception:  # only the ranking by meaning may fail with the encoder
                 logger.exception("keeping the encoder")
                 self._give_up(
                     "Ranked by words only: the encoder failed; the server's log has the details.", hopeless=True
                 )
                 await anyio.sleep(_REFUSED_FOR_S)
 
-    async def _one_life(self) -> None:
-        """Until it was idle for long. Raises NoModel, EncoderGone, EncoderRefused."""
+    async def _live_once(self) -> None:
+        """One life of the child, until it has been idle for `idle_s`. Raises NoModel, EncoderGone, EncoderRefused."""
         candidates = await anyio.to_thread.run_sync(self._choose)
         self.starts += 1
         async with encoder_process(self._scratch, download=self._download) as process:
@@ -200,27 +218,27 @@ class Meaning:
                 self._forget()
                 self._model, self._dimension = ready.model, ready.dimension
                 self._process, self._trouble, self._hopeless = process, None, False
-                self._needed_at = time.monotonic()  # loading took long, and somebody waits
+                self._needed_at = time.monotonic()  # loading took long, and a query waits
                 await self._feed(process)
             finally:
-                process.on_gone = None  # what ends it now is we
+                process.on_gone = None  # from here on we end it ourselves
                 self._process = None
                 self._forget()
-                self._tell()
+                self._notify_waiters()
 
     async def _feed(self, process: EncoderProcess) -> None:
-        """Index what is wanted until nothing was needed for long."""
+        """Index the wanted views, until no query has come for `idle_s`."""
         while True:
             while self._wanted:
                 roots, view = next(iter(self._wanted.items()))
                 await self._index(process, roots, view)
-                if self._wanted[roots] is view:  # not sooner: if the child dies of it, the next one has to know
+                if self._wanted[roots] is view:  # not sooner: if the child dies of it, the next child must index it
                     del self._wanted[roots]
             left = self._needed_at + self._idle_s - time.monotonic()
             if left <= 0:
                 return
             with anyio.move_on_after(left):
-                await self._woken()
+                await self._wait_for_wake()
             if process.gone:
                 raise EncoderGone("the encoder died")
 
@@ -228,7 +246,7 @@ class Meaning:
         versions = list(view.names.values())
         new = [version for version in versions if version.hash not in self._docs]
         for start in range(0, len(new), _AT_ONCE):
-            await self._take_in(process, new[start : start + _AT_ONCE], start, len(new))
+            await self._add_workflows(process, new[start : start + _AT_ONCE], start, len(new))
         numbers = {name: self._docs[version.hash] for name, version in view.names.items()}
         known = self._shelves.pop(roots, None)
         number = known.number if known is not None else len(self._shelves) + 1
@@ -237,19 +255,21 @@ class Meaning:
         self._shelves[roots] = _Shelf(number, view, names, numbers)
         self._needed_at = time.monotonic()
         self.progress = None
-        self._tell()
+        self._notify_waiters()
 
-    async def _take_in(self, process: EncoderProcess, some: list[WorkflowVersion], done: int, total: int) -> None:
+    async def _add_workflows(self, process: EncoderProcess, some: list[WorkflowVersion], done: int, total: int) -> None:
         texts = await anyio.to_thread.run_sync(_read, some)
-        async for share in self._bring(process, texts):
+        async for share in self._add_rows(process, texts):
             self.progress = done + int(share * len(some)), total
-            self._tell()
+            self._notify_waiters()
         await self._ask(process, Docs([Doc(tuple(self._rows[sha] for sha in shas), one.words) for one, shas in texts]))
         for version in some:
             self._docs[version.hash] = len(self._docs)
 
-    async def _bring(self, process: EncoderProcess, texts: list[tuple[Texts, tuple[str, ...]]]) -> AsyncIterator[float]:
-        """Give the child a row for every text: what the Store has, and what has to be encoded; of that the share that is done."""
+    async def _add_rows(
+        self, process: EncoderProcess, texts: list[tuple[Texts, tuple[str, ...]]]
+    ) -> AsyncIterator[float]:
+        """Give the child a row for every text, from the store or newly encoded. Yields the share of the encoding that is done."""
         missing = {
             sha: view for one, shas in texts for sha, view in zip(shas, one.views, strict=True) if sha not in self._rows
         }
@@ -261,7 +281,7 @@ class Meaning:
         rest = sorted(
             ((sha, view) for sha, view in missing.items() if sha not in self._rows), key=lambda one: len(one[1])
         )
-        for start in range(0, len(rest), _BATCH):  # of one length each: a batch is as slow as its longest text
+        for start in range(0, len(rest), _BATCH):  # sorted by length: a batch is as slow as its longest text
             yield start / len(rest)
             await self._encode(process, rest[start : start + _BATCH])
 
@@ -276,37 +296,37 @@ class Meaning:
         await self._store.add_vectors(self._model, list(zip(shas, values, strict=True)))
 
     def _number(self, shas: list[str]) -> None:
-        """The child numbers rows as they come; so do we."""
+        """Number new rows as the child does, in the order of their arrival."""
         for sha in shas:
             self._rows[sha] = len(self._rows)
 
     async def _ask(self, process: EncoderProcess, request: Request) -> Reply:
-        """A step of indexing: one that is refused leaves the two ends apart, so the child is begun anew."""
+        """Send one step of indexing. After a refused step the numbers of the two ends may differ, so the child is started anew."""
         try:
             return await process.request(request, within_s=_STEP_S)
         except EncoderRefused as refused:
             raise EncoderGone(f"the encoder failed: {refused}") from refused
 
     def _give_up(self, reason: str, *, hopeless: bool) -> None:
-        """`hopeless`: to wait is no use, it will not start by itself."""
+        """`hopeless`: queries need not wait, because no child will be started soon."""
         self._trouble, self._hopeless = reason, hopeless
-        self._tell()
+        self._notify_waiters()
 
-    def _tell(self) -> None:
-        """Something has changed for whoever waits for a shelf."""
+    def _notify_waiters(self) -> None:
+        """Wake the queries that wait for a shelf."""
         self._moved.set()
         self._moved = asyncio.Event()
 
-    async def _woken(self) -> None:
+    async def _wait_for_wake(self) -> None:
         await self._wake.wait()
         self._wake.clear()
 
 
 def pause_after(last: float, lived_s: float) -> float:
-    """Seconds before a child that ended is started again: longer each time, but for one that was well for long."""
+    """Seconds before a child that ended is started again: doubled each time, and short again after a long life."""
     return _FIRST_PAUSE_S if lived_s > _STEADY_S else min(2 * last, _LONGEST_PAUSE_S)
 
 
 def _read(versions: list[WorkflowVersion]) -> list[tuple[Texts, tuple[str, ...]]]:
-    """The texts of each, with their sha256."""
+    """The texts of each version, with their sha256."""
     return [(texts, texts.shas()) for texts in map(texts_of, versions)]

@@ -1,4 +1,7 @@
-"""The host's end of the encoder: one child process, requests out, each answered by its number. What for is `meaning`'s business."""
+"""EncoderProcess: starts the encoder's child process, sends it requests and matches the replies by number; used by `EmbeddingIndex`.
+
+The messages are in `encoder.messages`.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +27,19 @@ _KEPT_ENVIRONMENT: Final = (
     "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "https_proxy", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT",
     "HF_TOKEN", "SYSTEMROOT",
 )  # fmt: skip
-"""What Python, torch and the hub's client need, and nothing else."""
+"""Variables that Python, torch and the hub's client need. The child gets no others."""
 
 
 class EncoderGone(Exception):
-    """The child has died, or answers no more."""
+    """Raised when the child has died or does not answer."""
 
 
 class EncoderRefused(Exception):
-    """The child could not carry out this one request; the message says why."""
+    """Raised when the child could not carry out this one request; the message says why."""
 
 
 class EncoderProcess(asyncio.Protocol):
-    """`request` from any task; the child takes one after the other. `on_gone` is called when it has died."""
+    """`request` may be called from any task; the child handles requests one after the other. `on_gone` is called when the child has died."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -48,7 +51,7 @@ class EncoderProcess(asyncio.Protocol):
         self.pid = 0
 
     async def request(self, request: Request, *, within_s: float) -> Reply:
-        """Raises EncoderGone, also when there is no answer in time: the child is then ended; EncoderRefused."""
+        """Raises EncoderRefused, and EncoderGone if the child died or gave no answer in time. In the latter case the child is ended."""
         if self.gone or self._transport is None:
             raise EncoderGone("the encoder is gone")
         number = next(self._numbers)
@@ -80,7 +83,7 @@ class EncoderProcess(asyncio.Protocol):
                     future.set_result(answered.reply)
         except (ValueError, msgspec.MsgspecError):
             if self._transport is not None:
-                self._transport.abort()  # what talks nonsense is restarted
+                self._transport.abort()  # after an invalid message the child is restarted
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.gone = True
@@ -97,15 +100,26 @@ class EncoderProcess(asyncio.Protocol):
 
 @asynccontextmanager
 async def encoder_process(scratch: str, *, download: bool) -> AsyncIterator[EncoderProcess]:
-    """A started child; killed with its whole group, and waited for, whatever ends the block."""
+    """A started child. At the end of the block its process group is killed, and the child is waited for."""
     ours, theirs = socket.socketpair()
     with theirs:
         try:
             child = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-m", "repertoire.encoder", "--fd", str(theirs.fileno()), "--scratch", scratch,
-                pass_fds=(theirs.fileno(),), env=_environment(download), stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
+                sys.executable,
+                "-P",
+                "-m",
+                "repertoire.encoder",
+                "--fd",
+                str(theirs.fileno()),
+                "--scratch",
+                scratch,
+                pass_fds=(theirs.fileno(),),
+                env=_environment(download),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
         except BaseException:
             ours.close()
             raise
@@ -125,7 +139,7 @@ async def encoder_process(scratch: str, *, download: bool) -> AsyncIterator[Enco
 
 
 def _environment(download: bool) -> dict[str, str]:
-    """One thread for every library that would take more; without leave to download, the hub's client stays offline."""
+    """One thread for each numeric library. Without `download`, the hub's client stays offline."""
     kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
     offline = {} if download else {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     return {

@@ -1,7 +1,7 @@
-"""Whether a run's end is what an example expects; if not, where the two differ, in a sentence.
+"""Expectations: reads examples from JSON, and compares the end of a run with its example; used by `service.examples`.
 
-What an example says comes from a client and may be large or evil, so nothing of it is compared on the loop: plain values in a thread,
-JSON Schemas, whose patterns may take for ever and hold the interpreter meanwhile, in a process that ends itself.
+An example comes from a client and may be large or hostile, so nothing of it is compared on the event loop. Plain values are compared in
+a thread. JSON Schemas are checked in a subprocess that ends itself: their patterns may take for ever and hold the interpreter.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..errors import Refused
 from ..model.example import Example
 from ..model.run import Run
 from ..values import big_integers
-from .subprocess_check import LOOK_S, TooLong, apart
+from .subprocess_check import CHECK_S, TooLong, run_in_subprocess
 
 _SHOWN_CHARS: Final = 300
 _MAX_EXAMPLES: Final = 20
@@ -30,14 +30,14 @@ _FORM: Final = (
 
 
 async def read_examples(given: Any) -> tuple[Example, ...]:
-    """From JSON values. Raises Refused naming the example and what is wrong with it."""
+    """Examples from JSON values. Raises Refused with the number of the example and its problem."""
     if not isinstance(given, list | tuple):
         raise Refused("`examples` must be a list of objects.", _FORM, code="bad_example")
     if len(given) > _MAX_EXAMPLES:
         raise Refused(f"At most {_MAX_EXAMPLES} examples are allowed, not {len(given)}.", code="bad_example")
     examples = await anyio.to_thread.run_sync(_read_all, list(given))
     for n, example in enumerate(examples, 1):
-        if example.match == "schema" and (problem := await _of_schema(_schema_problem, example.expect)):
+        if example.match == "schema" and (problem := await _schema_answer(_schema_problem, example.expect)):
             raise Refused(f"Example {n}: {problem}.", _FORM, code="bad_example")
     return examples
 
@@ -49,7 +49,7 @@ def _read_all(given: list[Any]) -> tuple[Example, ...]:
         try:
             msgspec.msgpack.encode(example)
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
-            raise Refused(f"Example {n} cannot be stored: {_plain(error)}.", code="bad_example") from None
+            raise Refused(f"Example {n} cannot be stored: {_short_text(error)}.", code="bad_example") from None
     return examples
 
 
@@ -57,19 +57,22 @@ def _check_size(given: list[Any]) -> None:
     try:
         size = len(json.dumps(given, allow_nan=False))
     except (ValueError, TypeError, RecursionError) as error:
-        raise Refused(f"The examples are not JSON: {_plain(error)}.", _FORM, code="bad_example") from None
+        raise Refused(f"The examples are not JSON: {_short_text(error)}.", _FORM, code="bad_example") from None
     if size > _MAX_BYTES:
         raise Refused(
             f"The examples are {size} bytes of JSON; at most {_MAX_BYTES} are allowed.",
-            "Say with match=schema or match=subset what matters of a large result.", code="bad_example",
-        )  # fmt: skip
+            "Say with match=schema or match=subset what matters of a large result.",
+            code="bad_example",
+        )
 
 
 def _read(n: int, value: Any) -> Example:
     try:
         example = msgspec.convert(_without_nulls_beside_errors(value), Example)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise Refused(f"Example {n} is not what it should be: {_plain(error)}.", _FORM, code="bad_example") from None
+        raise Refused(
+            f"Example {n} is not what it should be: {_short_text(error)}.", _FORM, code="bad_example"
+        ) from None
     if example.expect is not msgspec.UNSET and example.expect_error is not None:
         raise Refused(f"Example {n} expects a result and an error: give one of them.", _FORM, code="bad_example")
     if example.expect_error == "":
@@ -82,7 +85,7 @@ def _read(n: int, value: Any) -> Example:
 
 
 def _without_nulls_beside_errors(value: Any) -> Any:
-    """Models fill in every property: a result of null beside an expected error is none, in a mock as well."""
+    """Models fill in every property. So a null result beside an expected error means no result, also in a mock."""
     if not isinstance(value, dict):
         return value
     value = {**value}
@@ -100,7 +103,7 @@ def _without_null_result(mock: Any) -> Any:
 
 
 async def problem_of(example: Example, run: Run) -> str | None:
-    """Why the ended run is not what the example expects; None: it is."""
+    """Why the ended run differs from the example; None if it does not."""
     if run.error is not None:
         text = f"{run.error.type}: {run.error.message}"
         if example.expect_error is None:
@@ -110,12 +113,12 @@ async def problem_of(example: Example, run: Run) -> str | None:
     if run.status != "completed":
         return f"it was {run.status}"
     if example.match == "schema":
-        return await _of_schema(_unfit, example.expect, run.result or "null")
-    return await anyio.to_thread.run_sync(_compared, example, run.result or "null")
+        return await _schema_answer(_schema_mismatch, example.expect, run.result or "null")
+    return await anyio.to_thread.run_sync(_mismatch, example, run.result or "null")
 
 
-def shown(value: Any) -> str:
-    """Its first characters: a large value is not written out for them."""
+def short_json(value: Any) -> str:
+    """The first characters of its JSON. A large value is not written out whole."""
     text = ""
     for piece in _pieces(value):
         text += piece
@@ -130,43 +133,43 @@ def _pieces(value: Any) -> Iterator[str]:
     return json.JSONEncoder(ensure_ascii=False).iterencode(value)
 
 
-def _plain(error: BaseException) -> str:
+def _short_text(error: BaseException) -> str:
     return str(error).rstrip(".")[:_SHOWN_CHARS] or type(error).__name__
 
 
 # Values
 
 
-def _compared(example: Example, text: str) -> str | None:
+def _mismatch(example: Example, text: str) -> str | None:
     try:
         result = big_integers.loads(text)
         if example.expect_error is not None:
-            return f"expected an error with {example.expect_error!r}, got the result {shown(result)}"
+            return f"expected an error with {example.expect_error!r}, got the result {short_json(result)}"
         return None if example.expect is msgspec.UNSET else _difference(example.expect, result, "result", example)
     except RecursionError:
         return "the result is nested too deeply to be compared"
     except (ValueError, OverflowError) as error:  # integers of thousands of digits
-        return f"the result cannot be compared: {_plain(error)}"
+        return f"the result cannot be compared: {_short_text(error)}"
 
 
 def _difference(expected: Any, got: Any, at: str, example: Example) -> str | None:
-    """The first difference, named by its place."""
+    """The first difference, with its path in the result."""
     if isinstance(expected, dict) and isinstance(got, dict):
         missing = [key for key in expected if key not in got]
         extra = [key for key in got if key not in expected]
         if missing:
-            return f"{at} lacks {shown(missing[0])}; it is {shown(got)}"
+            return f"{at} lacks {short_json(missing[0])}; it is {short_json(got)}"
         if extra and example.match != "subset":
-            return f"{at} also has {shown(extra[0])}; it is {shown(got)}"
+            return f"{at} also has {short_json(extra[0])}; it is {short_json(got)}"
         return _first(_difference(expected[key], got[key], f"{at}[{key!r}]", example) for key in expected)
     if isinstance(expected, list) and isinstance(got, list):
         if len(expected) != len(got):
-            return f"{at} has {len(got)} elements, expected {len(expected)}: {shown(got)}"
+            return f"{at} has {len(got)} elements, expected {len(expected)}: {short_json(got)}"
         pairs = enumerate(zip(expected, got, strict=True))
         return _first(_difference(one, other, f"{at}[{n}]", example) for n, (one, other) in pairs)
     if _same(expected, got, example):
         return None
-    return f"{at}: expected {shown(expected)}, got {shown(got)}"
+    return f"{at}: expected {short_json(expected)}, got {short_json(got)}"
 
 
 def _first(differences: Iterator[str | None]) -> str | None:
@@ -181,14 +184,14 @@ def _same(expected: Any, got: Any, example: Example) -> bool:
     return bool(expected == got)
 
 
-# Schemas, in a process of their own
+# Schemas, in a subprocess
 
 
-async def _of_schema(look: Callable[..., str | None], *args: Any) -> str | None:
+async def _schema_answer(check: Callable[..., str | None], *args: Any) -> str | None:
     try:
-        return await apart(look, *args)
+        return await run_in_subprocess(check, *args)
     except TooLong:
-        return f"its schema took more than {LOOK_S} s to look at, or is nested too deeply"
+        return f"its schema took more than {CHECK_S} s to look at, or is nested too deeply"
 
 
 def _schema_problem(schema: Any) -> str | None:
@@ -203,7 +206,7 @@ def _schema_problem(schema: Any) -> str | None:
     return None
 
 
-def _unfit(schema: Any, text: str) -> str | None:
+def _schema_mismatch(schema: Any, text: str) -> str | None:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
     from referencing import Registry
@@ -211,10 +214,8 @@ def _unfit(schema: Any, text: str) -> str | None:
     try:
         # Without a registry that fetches: a reference must not make this machine open an address or a file.
         error = best_match(Draft202012Validator(schema, registry=Registry()).iter_errors(big_integers.loads(text)))
-    except (
-        Exception
-    ) as error:  # of a reference to nothing, numbers too large, depth: whatever it is, it is the example's
-        return f"the result cannot be held against the schema: {type(error).__name__}: {_plain(error)}"
+    except Exception as error:  # a dead reference, too large numbers, depth: the example is at fault, not the server
+        return f"the result cannot be held against the schema: {type(error).__name__}: {_short_text(error)}"
     if error is None:
         return None
     where = "result" + "".join(f"[{part!r}]" for part in error.absolute_path)

@@ -1,4 +1,7 @@
-"""One folder of workflow files: what is in it now, read again only where a file has changed."""
+"""Folder: reads the workflow files of one folder, and again those that have changed; used by `Catalog`.
+
+A file's text gives a version, or several for a file with classes. The engine's `inspect` loads each version and reads its schemas.
+"""
 
 from __future__ import annotations
 
@@ -20,23 +23,23 @@ from ..store.workflow_versions import Entries, Scanned, record_problem
 from ..text import is_well_formed, well_formed
 from ..wire import Fault, Inspected
 from .bundle import Bundle
-from .portability import not_listed
+from .portability import unlisted_parts
 from .source import analyse, read_source
 
 logger = logging.getLogger(__name__)
 
 Inspector = Callable[[WorkflowVersion], Awaitable[Inspected | Fault]]
-"""Loads a module in a worker and reads its schemas; the engine's, handed in by `app`."""
+"""Loads a module in a worker and reads its schemas. The engine's function; `app` passes it in."""
 
 _MAX_FILES = 20_000
 _ENVIRONMENT_RULES = frozenset({"import_failed", "worker_lost", "worker_exit", "internal"})
-"""Causes that may be gone though the file has not changed: such a file is read again at every scan."""
+"""Causes that may disappear although the file has not changed. Such a file is read again at every scan."""
 _SLOW_RULES = frozenset({"import_timeout"})
-"""The same, but read again once in a process only: each time costs the whole time-out."""
+"""The same, but the file is read again only once in a process: each time costs the whole timeout."""
 
 
 class Folder:
-    """`entries` is what every file is, by path: versions or why there is none. `scan` brings it up to date, file by file."""
+    """`entries` are the versions of every file by path, or why it has none. `scan` brings them up to date, file by file."""
 
     def __init__(self, root: str, store: Store, inspect: Inspector, limits: Limits) -> None:
         self.root = root
@@ -49,7 +52,7 @@ class Folder:
         self._lock = anyio.Lock()
 
     async def scan(self, on_entry: Callable[[], Awaitable[None]]) -> bool:
-        """Read what is new or changed, forget what is gone; `on_entry` is awaited after each file. True: something is different."""
+        """Read new and changed files and drop deleted ones. `on_entry` is awaited after each file. True: something has changed."""
         async with self._lock:
             if self._fingerprints is None:
                 await self._recall()
@@ -67,9 +70,8 @@ class Folder:
 
             async def read(path: str) -> None:
                 scanned = fingerprints[path], self.entries[path] = await self._read(path)
-                if is_well_formed(
-                    scanned[0]
-                ):  # else the store has no form for a name in it: it is read again after a restart
+                # The store cannot hold a path that is not UTF-8. Such a file is read again after a restart.
+                if is_well_formed(scanned[0]):
                     found[path] = scanned
                 self._read_here.add(path)
                 await on_entry()
@@ -80,8 +82,8 @@ class Folder:
             await self._store.record_scan(self.root, found, gone)
             return before != self.entries
 
-    def listed(self) -> list[tuple[str, WorkflowVersion | BrokenFile]]:
-        """Everything with its path, in a fixed order."""
+    def items(self) -> list[tuple[str, WorkflowVersion | BrokenFile]]:
+        """All entries with their paths, in a fixed order."""
         return [(path, entry) for path, entries in sorted(self.entries.items()) for entry in entries]
 
     async def _recall(self) -> None:
@@ -105,12 +107,12 @@ class Folder:
         try:
             versions = await anyio.to_thread.run_sync(self._analyse, path, name, files)
             mark = fingerprint(files)  # before loading: a change during it is then seen at the next scan
-            return mark, tuple([await self._loaded(version, relative) for version in versions])
-        except Exception as error:  # whatever one file is, the others are read
+            return mark, tuple([await self._load(version, relative) for version in versions])
+        except Exception as error:  # one bad file must not stop the others
             return fingerprint(files), (self._broken(path, name, error),)
 
-    async def _loaded(self, version: WorkflowVersion, relative: str) -> WorkflowVersion | BrokenFile:
-        """One workflow of a file, with its schemas; the others do not depend on it."""
+    async def _load(self, version: WorkflowVersion, relative: str) -> WorkflowVersion | BrokenFile:
+        """One workflow of a file with its schemas, from the store or from a worker."""
         assert version.path is not None
         try:
             if problem := name_problem(version.name):
@@ -128,7 +130,7 @@ class Folder:
             if problem := record_problem(loaded):
                 raise Refused(f"What it says of itself cannot be stored: {problem}.", code="not_storable")
             return loaded
-        except Exception as error:  # the others of the file do not depend on it
+        except Exception as error:  # other workflows of the file do not depend on it
             return self._broken(version.path, version.name, error)
 
     def _broken(self, path: str, name: str, error: Exception) -> BrokenFile:
@@ -140,12 +142,13 @@ class Folder:
         return BrokenFile(shown, self.root, (finding,), name)
 
     def _analyse(self, path: str, name: str, files: list[str]) -> list[WorkflowVersion]:
-        """What the file's text says. `files` gets the modules that it imports from its own folder."""
+        """The versions of a file, from its text alone. The modules that it imports from its own folder are appended to `files`."""
         if not is_well_formed(path):
             raise Refused(
-                "The file's name is not UTF-8.", "Rename the file, or its folder where that has such a name.",
+                "The file's name is not UTF-8.",
+                "Rename the file, or its folder where that has such a name.",
                 code="bad_name",
-            )  # fmt: skip
+            )
         source = read_source(path, self._limits.max_source_bytes)
         analysis = analyse(source, max_bytes=self._limits.max_source_bytes)
         bundle = Bundle(os.path.dirname(path), self._limits.max_bundle_bytes, self.root)
@@ -157,19 +160,30 @@ class Folder:
 
         def version(name: str, description: str, entry: str | None) -> WorkflowVersion:
             return WorkflowVersion(
-                hash=version_hash(name, source, description, analysis.options, modules, bundle.data), name=name, origin="operator",
-                source=source, description=description, options=analysis.options, modules=modules, files=bundle.data,
-                package=bundle.package, input_schema={},
-                output_schema={}, uses_state=analysis.uses_state or bundle.uses_state, root=self.root, path=path, entry=entry,
+                hash=version_hash(name, source, description, analysis.options, modules, bundle.data),
+                name=name,
+                origin="operator",
+                source=source,
+                description=description,
+                options=analysis.options,
+                modules=modules,
+                files=bundle.data,
+                package=bundle.package,
+                input_schema={},
+                output_schema={},
+                uses_state=analysis.uses_state or bundle.uses_state,
+                root=self.root,
+                path=path,
+                entry=entry,
                 created_at=time.time(),
-            )  # fmt: skip
+            )
 
         found = [version(one.name, one.description or analysis.description, one.entry) for one in analysis.classes]
         return found or [version(name, analysis.description, None)]
 
 
 def with_schemas(version: WorkflowVersion, read: Inspected) -> WorkflowVersion:
-    """The version with what loading it has shown. Raises Refused."""
+    """The version with the schemas and notes of its load. Raises Refused."""
     notes = tuple(Finding(note.rule, "warning", note.message, note.line, note.column, note.hint) for note in read.notes)
     takes = _object_schema(read.input_schema)
     gives = msgspec.json.decode(read.output_schema)
@@ -177,19 +191,20 @@ def with_schemas(version: WorkflowVersion, read: Inspected) -> WorkflowVersion:
         version,
         input_schema=takes,
         output_schema=gives,
-        findings=(*version.findings, *notes, *not_listed(takes, gives)),
+        findings=(*version.findings, *notes, *unlisted_parts(takes, gives)),
     )
 
 
 def _object_schema(text: str) -> dict[str, Any]:
-    """The input schema, of which everybody may suppose that its properties are schemas."""
+    """The input schema. Its `properties` are sure to be schemas."""
     schema = msgspec.json.decode(text)
     properties = schema.get("properties", {}) if isinstance(schema, dict) else None
     if not isinstance(properties, dict) or not all(isinstance(one, dict | bool) for one in properties.values()):
         raise Refused(
             "The schema of its parameters is not a JSON Schema: `properties` are no schemas.",
-            "Look at what json_schema_extra or __get_pydantic_json_schema__ changes.", code="bad_schema",
-        )  # fmt: skip
+            "Look at what json_schema_extra or __get_pydantic_json_schema__ changes.",
+            code="bad_schema",
+        )
     bare = {name: one if isinstance(one, dict) else {} for name, one in properties.items()}
     return {**schema, "properties": bare} if "properties" in schema else schema
 
@@ -204,7 +219,7 @@ def finding_of(error: Exception) -> Finding:
 
 
 def fingerprint(files: Iterator[str] | list[str]) -> str:
-    """`path=mtime/size` of each file, one a line: cheap to check, and it names what to check."""
+    """`path=mtime/size` of each file, one a line. It is cheap to compare, and names the files to compare."""
     return "\n".join(f"{path}={_mark(path)}" for path in files)
 
 
@@ -217,7 +232,7 @@ def _mark(path: str) -> str:
 
 
 def _python_files(root: str) -> list[str]:
-    """Workflow files below root in a fixed order; what starts with _ or . is a helper or hidden, linked folders are not entered."""
+    """Workflow files below root in a fixed order. Names that start with _ or . are helpers or hidden; linked folders are not entered."""
     found: list[str] = []
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))

@@ -1,14 +1,14 @@
-"""Which workflows are listed as tools of their own when there are more than a client takes."""
+"""Choice of workflows for tools/list: `choose_listed` picks names when there are more workflows than a client takes; used by `Library`."""
 
 from __future__ import annotations
 
 from .caller_view import View
 
 _JUST_CREATED = 5
-"""Last created workflows that are always listed: whoever created them wants to see them."""
+"""The last created workflows are always listed: their authors want to see them."""
 
 
-def listed(view: View, places: int, pins: list[str], newest: list[str], usage: dict[str, int]) -> list[str]:
+def choose_listed(view: View, places: int, pins: list[str], newest: list[str], usage: dict[str, int]) -> list[str]:
     """At most `places` names in alphabetical order: all of them, or the pinned ones, the just created and the most used."""
     if len(view.names) <= places:
         return list(view.names)

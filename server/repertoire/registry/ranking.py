@@ -1,4 +1,7 @@
-"""How a workflow's runs went, as a small part of its score: between near-ties the one that works, is used and is fresh comes first."""
+"""Outcome score of a workflow, from its past runs: success, use and recency; used by `Finder`.
+
+It is a small part of a search score. Between near-ties, a workflow that succeeds, is used and ran lately comes first.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ import math
 from ..store.search_facts import Standing
 
 _PRIOR_RUNS = 2.0
-"""Runs, half of them good, that every workflow is thought to have had: one success is no proof."""
+"""Imaginary runs added to every workflow, half of them successful: one success is no proof."""
 _MANY_RUNS = 50.0
 _FRESH_S = 30 * 24 * 3600.0
 """Recency falls to a third in this time."""
 
 
-def worth(standing: Standing, now: float) -> float:
-    """Between 0 and 1: half for success, a quarter each for use and recency. What never ran has half of the success and nothing else."""
+def outcome_score(standing: Standing, now: float) -> float:
+    """Between 0 and 1: half for success, a quarter each for use and recency. A workflow that never ran has half of the success part."""
     runs = standing.completed + standing.failed
     success = (standing.completed + _PRIOR_RUNS / 2) / (runs + _PRIOR_RUNS)
     use = min(math.log1p(standing.completed) / math.log1p(_MANY_RUNS), 1.0)

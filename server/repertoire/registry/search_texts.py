@@ -1,4 +1,7 @@
-"""The texts by which a workflow is found: one for each view of the encoder, and the words that count."""
+"""Texts: the strings of a workflow that search compares with a query; used by `EmbeddingIndex`.
+
+One string for each view of the encoder's recipe, and one for the words.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ import msgspec
 from ..model.workflow import WorkflowVersion
 
 _MAX_CHARS = 1_500
-"""More than the 256 tokens that the model reads; a longer text would only cost time in its tokenizer."""
+"""More than the 256 tokens that the model reads. A longer text would only cost time in its tokenizer."""
 
 
 class Texts(msgspec.Struct, frozen=True):
-    """`views` in the order of `recipe.VIEWS`; `words` is what a query's words are looked for in."""
+    """`views` in the order of `recipe.VIEWS`; `words` is the text in which the words of a query are looked up."""
 
     views: tuple[str, ...]
     words: str
@@ -41,5 +44,5 @@ def sha(text: str) -> str:
 
 
 def sendable(text: str) -> str:
-    """Without lone surrogates, which neither the frames nor the tokenizer take."""
+    """The text without lone surrogates: neither the frames nor the tokenizer accept them."""
     return text.encode("utf-8", "replace").decode()

@@ -1,4 +1,7 @@
-"""What can be known of a source without running it: does it parse, has it a `run`, what does it say of itself."""
+"""Analysis: the facts of a source that its syntax tree shows: entry, description, options, use of state, imports.
+
+`parse` makes the tree, `analyse_tree` reads it; used by `Folder`, `Bundle` and the service. Nothing of the source runs here.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,17 @@ import msgspec
 from ..errors import Refused
 from ..model.workflow import Options
 from ..text import well_formed, well_formed_json
-from .class_finder import ClassWorkflow, class_workflows, unfinished
+from .class_finder import ClassWorkflow, class_workflows, unfinished_class
 from .source_imports import Uses, uses_of
 
 _PARSING = threading.Lock()
-"""CPython 3.11 counts the parser's recursion across threads and then fails with SystemError (gh-106905)."""
+"""One parse at a time: CPython 3.11 counts the parser's recursion across threads and then fails with SystemError (gh-106905)."""
 _STATE_NAMES = frozenset({"session_state", "commit_state", "cached"})
 
 
 class Analysis(msgspec.Struct, frozen=True):
-    """`uses` is what it imports anywhere, for finding the files beside it. `classes` are its class workflows; a module with a `run` of its
-    own is that one workflow, whatever classes it has."""
+    """`uses` are its imports anywhere in the text, to find the files beside it. `classes` are its class workflows, empty for a module
+    with a `run` of its own: that module is one workflow."""
 
     description: str
     options: Options
@@ -35,13 +38,14 @@ _INVISIBLE = "Take that invisible character away, as copied text may have it; in
 
 
 def parse(source: str, max_bytes: int) -> ast.Module:
-    """The syntax tree. Raises Refused with the line and column of what is wrong."""
+    """The syntax tree. Raises Refused with the line and column of the error."""
     size = len(source.encode("utf-8", "surrogatepass"))
     if size > max_bytes:
         raise Refused(
             f"The source is {size} bytes long; at most {max_bytes} are allowed.",
-            "Split it, or import a package that holds the larger part.", code="source_too_large",
-        )  # fmt: skip
+            "Split it, or import a package that holds the larger part.",
+            code="source_too_large",
+        )
     try:
         with _PARSING:
             return ast.parse(source)
@@ -49,14 +53,16 @@ def parse(source: str, max_bytes: int) -> ast.Module:
         raise Refused(
             f"Syntax error in line {error.lineno}, column {error.offset}: {error.msg}.",
             _INVISIBLE if "non-printable" in str(error.msg) else "Correct that line and try again.",
-            code="syntax_error", line=error.lineno, column=error.offset,
-        ) from error  # fmt: skip
+            code="syntax_error",
+            line=error.lineno,
+            column=error.offset,
+        ) from error
     except (ValueError, RecursionError, MemoryError, SystemError) as error:
         raise Refused(f"The source cannot be parsed: {error or type(error).__name__}.", code="syntax_error") from error
 
 
 def read_source(path: str, max_bytes: int) -> str:
-    """The text of a file, a little more than `max_bytes` of it at most. Raises Refused."""
+    """The text of a file; at most `max_bytes` + 1 bytes are read, so that `parse` refuses a larger one. Raises Refused."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise Refused("It is not a regular file.", "Put the source itself there.", code="unreadable")
@@ -71,16 +77,22 @@ def read_source(path: str, max_bytes: int) -> str:
 
 def analyse(source: str, *, max_bytes: int, description: str | None = None) -> Analysis:
     """Read a workflow's source without running it. Raises Refused: too large, does not parse, no `run`, bad `__workflow__`."""
-    tree = parse(source, max_bytes)
+    return analyse_tree(parse(source, max_bytes), description)
+
+
+def analyse_tree(tree: ast.Module, description: str | None = None) -> Analysis:
+    """The same for a source that is parsed already. Raises Refused: no `run`, bad `__workflow__`."""
     run, bound = _find_run(tree)
     classes = () if bound else class_workflows(tree)
     if not bound and not classes:
-        message, line = unfinished(tree) or ("There is no run(...) in the source.", None)
+        message, line = unfinished_class(tree) or ("There is no run(...) in the source.", None)
         raise Refused(
             message,
             "Define `def run(...)` or `async def run(...)` at the top level, with type hints and a docstring, or a class that comes "
-            "from Workflow and has a run method.", code="no_run", line=line,
-        )  # fmt: skip
+            "from Workflow and has a run method.",
+            code="no_run",
+            line=line,
+        )
     return Analysis(
         description=well_formed(
             (description or "").strip() or _first_paragraph(tree) or (_first_paragraph(run) if run else "")
@@ -93,7 +105,8 @@ def analyse(source: str, *, max_bytes: int, description: str | None = None) -> A
 
 
 def uses_state(tree: ast.Module) -> bool:
-    """Whether the source mentions `session_state` or `commit_state`; what hides them from this loses the turn-taking, not the state."""
+    """Whether the source mentions `session_state`, `commit_state` or `cached`. Code that hides the names still has its state, but its runs
+    do not take turns."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id in _STATE_NAMES:
             return True
@@ -101,13 +114,13 @@ def uses_state(tree: ast.Module) -> bool:
             return True
         if isinstance(node, ast.alias) and node.name in _STATE_NAMES:
             return True
-        if isinstance(node, ast.keyword) and node.arg in _STATE_NAMES:  # given to a class's constructor
+        if isinstance(node, ast.keyword) and node.arg in _STATE_NAMES:  # an argument of a class's constructor
             return True
     return False
 
 
 def _find_run(tree: ast.Module) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef | None, bool]:
-    """The `def run` of the top level, and whether anything binds the name there at all."""
+    """The `def run` of the top level, and whether anything binds that name."""
     bound, top = False, set(tree.body)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "run" and node in top:
@@ -140,8 +153,10 @@ def _read_options(value: ast.expr | None, line: int) -> Options:
     except (ValueError, TypeError, msgspec.ValidationError) as error:
         raise Refused(
             f"__workflow__ in line {line} is not what it should be: {error}.",
-            f"It is a literal dict with any of: {known}.", code="bad_options", line=line,
-        ) from error  # fmt: skip
+            f"It is a literal dict with any of: {known}.",
+            code="bad_options",
+            line=line,
+        ) from error
     if options.timeout_s is not None and not 0 < options.timeout_s <= 86_400:
         raise Refused("timeout_s in __workflow__ must lie between 0 and 86400 seconds.", code="bad_options", line=line)
     return options

@@ -1,4 +1,7 @@
-"""What a source uses of other files: its imports as they are written, and whether it reads data or changes `sys.path`."""
+"""Uses: the imports of a source as they are written, and whether it reads data files or changes `sys.path`; used by `Bundle`.
+
+Read from the syntax tree. `Bundle` decides which files the imports may mean.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ _OF_DATA: Final = frozenset(
 
 
 class Uses(msgspec.Struct, frozen=True):
-    """`imports` are dotted names, `from a import b` as both `a` and `a.b`, relative ones with their dots; the standard library's and ours are
-    left out. `a.*` is a module of `a`, and `*` any module, that is named at run time only."""
+    """`imports` are dotted names. `from a import b` gives both `a` and `a.b`; relative imports keep their dots. `a.*` is some module of `a`,
+    and `*` any module, whose name is known only at run time. Imports of the standard library and of repertoire are left out."""
 
     imports: tuple[str, ...] = ()
     reads_data: bool = False
@@ -37,7 +40,7 @@ def uses_of(tree: ast.Module) -> Uses:
 
 
 def _may_be_a_file(name: str) -> bool:
-    """Not the standard library's or ours, and nothing that would lead elsewhere: a text may hold anything."""
+    """Not of the standard library or repertoire, and a valid dotted name: a string given to `import_module` may hold anything."""
     first = name.partition(".")[0]
     if first == "repertoire" or first in sys.stdlib_module_names:
         return False
@@ -55,7 +58,7 @@ def _names(tree: ast.Module) -> Iterator[str]:
                 yield base
                 joint = "" if base.endswith(".") else "."
                 yield from (f"{base}{joint}{alias.name}" for alias in node.names)
-            case ast.Call() if _called(node) in _IMPORTERS:
+            case ast.Call() if _function_name(node) in _IMPORTERS:
                 yield from _imported_by(node)
 
 
@@ -65,7 +68,7 @@ def _imported_by(node: ast.Call) -> Iterator[str]:
     package = _text(node.args[1]) if len(node.args) > 1 else None
     match name:
         case ast.Constant(value=str(text)):
-            is_relative = text.startswith(".") and package is not None and _called(node) == "import_module"
+            is_relative = text.startswith(".") and package is not None and _function_name(node) == "import_module"
             yield f"{package}{text}" if is_relative else text
         case (
             ast.JoinedStr(values=[ast.Constant(value=str(begin)), *_]) | ast.BinOp(left=ast.Constant(value=str(begin)))
@@ -77,7 +80,9 @@ def _imported_by(node: ast.Call) -> Iterator[str]:
 
 
 def _packages_of_data(tree: ast.Module) -> list[str]:
-    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) in _OF_DATA and node.args)
+    calls = (
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and _function_name(node) in _OF_DATA and node.args
+    )
     names = (_text(node.args[0]) for node in calls)
     return [name for name in names if name and all(part.isidentifier() for part in name.split("."))]
 
@@ -95,7 +100,7 @@ def _changes_path(tree: ast.Module) -> bool:
     return False
 
 
-def _called(node: ast.Call) -> str:
+def _function_name(node: ast.Call) -> str:
     function = node.func
     return (
         function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""

@@ -1,4 +1,7 @@
-"""Looks at what a client sent that may take for ever (patterns, comparisons of texts), in a process of their own that ends itself."""
+"""Subprocess check: runs a function on a client's input in a subprocess with a time limit; used by `expectations` and `Versions`.
+
+A regular expression or a comparison of texts can take for ever and hold the interpreter. So it runs in a process that ends itself.
+"""
 
 from __future__ import annotations
 
@@ -11,31 +14,31 @@ import anyio.to_process
 
 T = TypeVar("T")
 
-LOOK_S: Final = 3
-"""An honest look takes milliseconds."""
+CHECK_S: Final = 3
+"""An ordinary check takes milliseconds."""
 _START_S: Final = 20
-"""With the start of the process, on a busy machine."""
+"""Limit of a check together with the start of its process, on a busy machine."""
 _AT_ONCE: Final = anyio.CapacityLimiter(4)
 
 
 class TooLong(Exception):
-    """It was ended, or what it was to look at is nested too deeply to be sent there."""
+    """Raised when the check took too long and was ended, or when its input is nested too deeply to be sent to the subprocess."""
 
 
-async def apart(look: Callable[..., T], *args: Any) -> T:
-    """`look(*args)`, a function of a module and plain values. Raises TooLong, and what the function raises."""
+async def run_in_subprocess(check: Callable[..., T], *args: Any) -> T:
+    """`check(*args)`: a function of a module, and plain values. Raises TooLong, and everything that the function raises."""
     try:
         with anyio.fail_after(_START_S):
-            return await anyio.to_process.run_sync(_timed, look, *args, cancellable=True, limiter=_AT_ONCE)
+            return await anyio.to_process.run_sync(_run_timed, check, *args, cancellable=True, limiter=_AT_ONCE)
     except (anyio.BrokenWorkerProcess, TimeoutError, RecursionError) as error:
         raise TooLong from error
 
 
-def _timed(look: Callable[..., T], *args: Any) -> T:
-    """SIGALRM ends a process even within a pattern, and whether or not anybody is left who would."""
+def _run_timed(check: Callable[..., T], *args: Any) -> T:
+    """SIGALRM ends the process even inside a regular expression, and also if its parent is gone."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, LOOK_S)
+    signal.setitimer(signal.ITIMER_REAL, CHECK_S)
     try:
-        return look(*args)
+        return check(*args)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1,15 +1,41 @@
-"""The verbs: search, list, get, create, publish, delete, run, get_run, cancel, answer. Every surface translates into one of these and back.
+"""Service: holds what a home can do, a part for each subject; used by the surfaces, the command line and the doors of bodies.
 
-Here a caller's name and session become a version and a session, and rights are checked. Nothing here knows of a protocol.
+A caller's name and session become a version and a session id here, and rights are checked here. `app.build_service` makes the parts.
+Not a protocol: the surfaces translate MCP, HTTP and the command line into calls of these parts.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from ..settings import Settings
 from .history import History
-from .parts import Parts
+from .library import Library
+from .own_files import OwnFiles
+from .publishing import Publishing
+from .runs import Runs
+from .sessions import Sessions
+from .versions import Versions
 
-__all__ = ["Parts", "Service"]
+__all__ = ["Service"]
 
 
-class Service(History):
-    """All of them, on the parts of one home."""
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts over one home."""
+
+    settings: Settings
+    library: Library
+    """Search, list and find published workflows."""
+    versions: Versions
+    """Show a workflow whole, with its versions and drafts."""
+    publishing: Publishing
+    """Create, publish, delete and pin workflows."""
+    own_files: OwnFiles
+    """Add and remove workflow files in HOME/workflows, for the operator."""
+    sessions: Sessions
+    """List sessions, and resolve the session that a call means."""
+    runs: Runs
+    """Start, wait for, answer, cancel and read runs."""
+    history: History
+    """Resume, rerun, show as a tree and delete runs of the past."""

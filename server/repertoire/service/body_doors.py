@@ -1,6 +1,7 @@
-"""What bodies reach through doors besides time and people: the registry and its workflows. Here a name becomes a version.
+"""WorkflowDoors: the doors through which a body searches, creates, deletes and runs workflows; `app` gives them to the runner.
 
-A door is a function of a DoorCall under the name of its call; further ones (tools, artifacts, agents) are added to `doors` alike.
+A door is a function that takes a DoorCall, under the name of its call. Here a name in a body becomes a version, and a run keeps that
+version for all later calls of the name. Not the doors for time and questions: those are in `engine.long_waits`.
 """
 
 from __future__ import annotations
@@ -17,17 +18,23 @@ from ..model.session import Caller
 from ..model.workflow import WorkflowVersion
 from ..names import new_session_id
 from ..store import Store
-from . import Service
+from .library import Library
+from .publishing import Publishing
+from .versions import Versions
 
 _FIRST_LOOK_S: Final = 10.0
-"""A folder that is being read: with one file that hangs on import, what the others hold is good enough after this."""
+"""How long a call waits for folders that are being read. After that it does without a file that hangs on import."""
 _BRIEF_LOOK_S: Final = 3.0
-"""For the calls during which a run keeps its worker's place: reading a file may need it."""
+"""The same for calls during which a run keeps its worker: reading a file may need that worker."""
 
 
 class WorkflowDoors:
-    def __init__(self, service: Service, children: Children, store: Store) -> None:
-        self._service = service
+    def __init__(
+        self, library: Library, versions: Versions, publishing: Publishing, children: Children, store: Store
+    ) -> None:
+        self._library = library
+        self._versions = versions
+        self._publishing = publishing
         self._children = children
         self._store = store
 
@@ -43,11 +50,12 @@ class WorkflowDoors:
         }
 
     async def _invoke(self, call: DoorCall) -> DoorResult:
-        """A run below this one. `session_id`: "parent" (or its id) shares the parent's session; left out, the child has its own."""
+        """Start a run below this one and wait for it. `session_id`: "parent" (or its id) shares the parent's session; left out, the child
+        has its own."""
         name, arguments = str(call.args["name"]), dict(call.args["arguments"])
         wanted = arguments.pop("session_id", None)
         if (known := await self._children.earlier_run(call)) is not None:
-            self._children.check_same(call, known, await self._stored(known.version), name, arguments)
+            self._children.check_same(call, known, await self._stored_version(known.version), name, arguments)
             return await self._children.wait(call, known.id)
         session_id = self._session(call, wanted)
         version = await self._version(call, name)
@@ -65,40 +73,40 @@ class WorkflowDoors:
         )
 
     async def _version(self, call: DoorCall, name: str) -> WorkflowVersion:
-        """The run's first call of a name decides for all its later ones, after a resume as well, whatever is published meanwhile. An
-        example that calls itself calls the version that is being checked."""
+        """The version that a name means in this run. The run's first call of a name pins it for all later calls, also after a resume and
+        after another publish. An example that calls its own workflow gets the version that is being checked."""
         if call.live.run.is_example and (checked := _checked_version(call.live)).name == name:
             return checked
         pins = call.live.pins
         await self._children.recall_pins(call.live)
         if name not in pins:
-            version = self._pinned_as(call, name) or await self._found(call, name)
+            version = self._pinned_as(call, name) or await self._find(call, name)
             return call.live.pin(name, version)
         return pins[name]
 
     def _pinned_as(self, call: DoorCall, alias: str) -> WorkflowVersion | None:
-        """A class or a file may have another name by now, or none, but the run has called it by this one."""
-        if alias in self._service.view(_caller(call)).names:
+        """A pinned version that this alias meant when the run called it first. Its class or file may have another name by now."""
+        if alias in self._library.view(_caller(call)).names:
             return None
         return next((version for version in call.live.pins.values() if version.answers_to(alias)), None)
 
-    async def _found(self, call: DoorCall, name: str) -> WorkflowVersion:
-        """What the name means now to the run's caller. Raises UnknownWorkflow.
+    async def _find(self, call: DoorCall, name: str) -> WorkflowVersion:
+        """The version that the name means now to the run's caller. Raises UnknownWorkflow.
 
-        After a restart this run may be the first to look into these folders, and waits until they are read.
+        After a restart this run may be the first to open these folders. Then it waits until they have been read.
         """
-        caller = await self._settled(call, _FIRST_LOOK_S)
-        if self._service.view(caller).find(name) is None:  # it may be in a file that is not read yet
-            await self._service.settled(caller, math.inf)
-        return self._service.find(caller, name)
+        caller = await self._settled_caller(call, _FIRST_LOOK_S)
+        if self._library.view(caller).find(name) is None:  # it may be in a file that is not read yet
+            await self._library.wait_until_settled(caller, math.inf)
+        return self._library.find(caller, name)
 
-    async def _settled(self, call: DoorCall, seconds: float) -> Caller:
-        """The run's caller, whose folders have been read."""
+    async def _settled_caller(self, call: DoorCall, seconds: float) -> Caller:
+        """The run's caller, after its folders have been read or `seconds` have passed."""
         caller = _caller(call)
-        await self._service.settled(caller, seconds)
+        await self._library.wait_until_settled(caller, seconds)
         return caller
 
-    async def _stored(self, hash: str) -> WorkflowVersion:
+    async def _stored_version(self, hash: str) -> WorkflowVersion:
         version = await self._store.version(hash, patient=True)
         if version is None:
             raise UnknownWorkflow(f"The version {hash} is gone.")
@@ -106,50 +114,55 @@ class WorkflowDoors:
 
     async def _search(self, call: DoorCall) -> DoorResult:
         limit = int(call.args.get("limit") or 5)
-        caller = await self._settled(call, _BRIEF_LOOK_S)
-        found = await self._service.search(caller, str(call.args.get("query", "")), limit)
+        caller = await self._settled_caller(call, _BRIEF_LOOK_S)
+        found = await self._library.search(caller, str(call.args.get("query", "")), limit)
         return DoorResult(found["matches"])
 
     async def _list(self, call: DoorCall) -> DoorResult:
-        """All of them, as the namespace of the same name elsewhere gives them."""
+        """All pages in one list."""
         items: list[dict[str, Any]] = []
         cursor: str | None = None
-        caller = await self._settled(call, _BRIEF_LOOK_S)
+        caller = await self._settled_caller(call, _BRIEF_LOOK_S)
         while True:
-            page = await self._service.list_workflows(caller, cursor, 1000)
+            page = await self._library.list_workflows(caller, cursor, 1000)
             items += page["workflows"]
             cursor = page["next_cursor"]
             if cursor is None:
                 return DoorResult(items)
 
     async def _get(self, call: DoorCall) -> DoorResult:
-        """None where there is no such workflow."""
-        caller = await self._settled(call, _BRIEF_LOOK_S)
+        """The workflow, or None if no such workflow is published."""
+        caller = await self._settled_caller(call, _BRIEF_LOOK_S)
         try:
-            known = await self._service.get(caller, str(call.args.get("name", "")))
+            known = await self._versions.get(caller, str(call.args.get("name", "")))
         except UnknownWorkflow:
             return DoorResult(None)
         return DoorResult(known if known["status"] == "published" else None)
 
     async def _create(self, call: DoorCall) -> DoorResult:
-        if (known := await self._done_before(call)) is not None:
+        if (known := await self._done_before_crash(call)) is not None:
             return known
         args = call.args
-        created = await self._service.create(
-            _caller(call), str(args.get("name", "")), str(args.get("source", "")), args.get("description") or None,
-            bool(args.get("replace")), args.get("examples"), _strings(args.get("tags")),
-        )  # fmt: skip
+        created = await self._publishing.create(
+            _caller(call),
+            str(args.get("name", "")),
+            str(args.get("source", "")),
+            args.get("description") or None,
+            bool(args.get("replace")),
+            args.get("examples"),
+            _strings(args.get("tags")),
+        )
         return DoorResult(created)
 
     async def _delete(self, call: DoorCall) -> DoorResult:
-        if (known := await self._done_before(call)) is not None:
+        if (known := await self._done_before_crash(call)) is not None:
             return known
         return DoorResult(
-            await self._service.delete(_caller(call), str(call.args.get("name", "")), bool(call.args.get("force")))
+            await self._publishing.delete(_caller(call), str(call.args.get("name", "")), bool(call.args.get("force")))
         )
 
-    async def _done_before(self, call: DoorCall) -> DoorResult | None:
-        """The server may have died between what this call changed and its record."""
+    async def _done_before_crash(self, call: DoorCall) -> DoorResult | None:
+        """The answer of this call, if the server died after the change and before the call was recorded."""
         known = await self._store.effect(call.live.run.id, call.path) if call.live.begun_again else None
         return None if known is None else DoorResult(json.loads(known))
 
@@ -167,7 +180,8 @@ def _strings(value: Any) -> list[str]:
 
 
 def _caller(call: DoorCall) -> Caller:
-    """A body sees what its caller saw. A run that an older server began has no folders with it: it sees that of its file."""
+    """The run's caller: a body sees the folders that its caller saw. A run that an older server started has none stored; it sees the
+    folder of its own file."""
     live = call.live
     root = live.version.root
     roots = live.run.roots or ((root,) if root else ())

@@ -1,17 +1,21 @@
-"""Examples: each is an ordinary run of its own, in a throw-away session, whose calls out of the body reach nothing that would be felt."""
+"""Examples: runs the examples of a version, and makes examples of past runs; used by `Publishing` and `OwnFiles`.
+
+Each example is an ordinary run with its own session, which is thrown away. `Rehearsal` replaces its doors: calls are mocked or read-only,
+so an example has no side effects. The comparison of a result with `expect` is in `registry.expectations`.
+"""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import anyio
 import msgspec
 
 from ..engine.doors import CallFailed, Door, DoorCall, DoorResult
-from ..engine.runner import Runner
+from ..engine.runner import Runner, unknown_run
 from ..errors import Refused
 from ..model.example import Checked, Example, Mock
 from ..model.lifecycle import COMPLETED_OR_FAILED
@@ -20,110 +24,149 @@ from ..model.session import Caller
 from ..model.workflow import Finding, WorkflowVersion
 from ..names import new_session_id
 from ..registry.caller_view import View
-from ..registry.expectations import problem_of, shown
+from ..registry.expectations import problem_of, read_examples, short_json
+from ..settings import Limits
 from ..store import Store
 from ..values import big_integers
 from ..wire import Fault, Recorded
+from .library import Library
 
 _ONLY_READ: Final = frozenset({"workflows.search", "workflows.list", "workflows.get", "commit_state"})
-"""Doors that are opened for an example as for any run; a session of its own is all that `commit_state` changes."""
+"""Doors that an example's run has as any run does. `commit_state` changes only the example's own session."""
 _OWN: Final = frozenset({"sleep", "commit_state"})
-"""Calls that an example makes itself."""
+"""Calls that an example makes itself, so they are never mocks."""
 _MAX_CALLS: Final = 200
 """Calls of a run that become mocks."""
-
-
-async def check(
-    runner: Runner, caller: Caller, view: View, version: WorkflowVersion, examples: Sequence[Example], seconds: float
-) -> tuple[Checked, list[Finding]]:
-    """Run them one after the other, for at most `seconds` in all. What they show, and remarks on the examples themselves."""
-    deadline = time.monotonic() + seconds
-    problems, remarks = [], []
-    for n, example in enumerate(examples, 1):
-        rehearsal = Rehearsal(runner.doors, view, version.name, example.mocks)
-        problem = await _problem(runner, caller, version, example, rehearsal, deadline - time.monotonic())
-        if problem is not None:
-            problems.append(_finding(n, example, *problem, seconds))
-        elif unused := rehearsal.unused:
-            remarks.append(_unused(n, unused))
-    checked = Checked(
-        examples=tuple(examples), passed=len(examples) - len(problems), problems=tuple(problems), at=time.time()
-    )
-    return checked, remarks
-
-
-async def _problem(
-    runner: Runner, caller: Caller, version: WorkflowVersion, example: Example, rehearsal: Rehearsal, left: float
-) -> tuple[str, Run | None] | None:
-    if left <= 0:
-        return "it was not run: those before it took all the time", None
-    run = await _ended(runner, caller, version, example, rehearsal, left)
-    if not run.is_final:
-        return "it did not end in time", run
-    if rehearsal.refused:  # whatever the body made of that
-        return rehearsal.refused[0], run
-    why = await problem_of(example, run)
-    return None if why is None else (why, run)
-
-
-async def _ended(
-    runner: Runner, caller: Caller, version: WorkflowVersion, example: Example, rehearsal: Rehearsal, seconds: float
-) -> Run:
-    live = runner.start(
-        version,
-        json.dumps(example.arguments),
-        new_session_id(),
-        caller.principal,
-        caller.env,
-        roots=caller.roots,
-        rehearsal=rehearsal.doors,
-        lane=caller.lane,
-    )
-    run = live.run
-    try:
-        run = await runner.wait(live.run.id, seconds) or live.run
-        return run
-    finally:
-        if not run.is_final:
-            with anyio.CancelScope(shield=True):
-                await runner.cancel(live.run.id)
-
-
 _HINT: Final = (
     "Correct the source, or the example. What differs from run to run (time, chance, a session's state) is left out by match=subset, "
     "schema or approx."
 )
 
 
-def _finding(n: int, example: Example, why: str, run: Run | None, seconds: float) -> Finding:
-    error = run.error if run is not None else None
-    if run is None or not run.is_final:
-        hint = f"All examples together may take {seconds:g} s: smaller arguments, or mocks for what takes long."
-    else:
-        hint = (error.hint if error is not None else None) or _HINT
-    if run is not None:
-        hint += f" get_run({run.id!r}) shows what it did."
-    line = error.line if error is not None else None
-    message = f"Example {n}, arguments {shown(example.arguments)}: {why.rstrip('.')}."
-    return Finding("example", "error", message, line, hint=hint)
+class Examples:
+    def __init__(self, store: Store, runner: Runner, library: Library, limits: Limits) -> None:
+        self._store = store
+        self._runner = runner
+        self._library = library
+        self._seconds = limits.examples_timeout_s
 
+    async def choose(self, before: WorkflowVersion | None, given: Any) -> tuple[Example, ...]:
+        """The examples for a new version: the `given` ones, or else those of the version `before`, which it replaces."""
+        if given is not None:
+            return await read_examples(given)
+        return () if before is None else (await self._store.checked(before.hash)).examples
 
-def _unused(n: int, unused: Sequence[Mock]) -> Finding:
-    calls = ", ".join(dict.fromkeys(mock.call for mock in unused))
-    return Finding("unused_mock", "info", f"Example {n} has mocks that no call has taken: {calls}.")
+    async def check(
+        self, caller: Caller, version: WorkflowVersion, examples: Sequence[Example]
+    ) -> tuple[Checked, list[Finding]]:
+        """Run them one after the other, within `examples_timeout_s` in all. Returns the outcome, and remarks on the examples themselves.
+
+        Examples are runs, and a run needs its version in the store. So the version is stored first.
+        """
+        if not examples:
+            return Checked(), []
+        await self._store.keep_version(version)
+        view = self._library.view(caller)
+        deadline = time.monotonic() + self._seconds
+        problems, remarks = [], []
+        for n, example in enumerate(examples, 1):
+            rehearsal = Rehearsal(self._runner.doors, view, version.name, example.mocks)
+            problem = await self._problem(caller, version, example, rehearsal, deadline - time.monotonic())
+            if problem is not None:
+                problems.append(_problem_finding(n, example, *problem, self._seconds))
+            elif unused := rehearsal.unused:
+                remarks.append(_unused_finding(n, unused))
+        checked = Checked(
+            examples=tuple(examples), passed=len(examples) - len(problems), problems=tuple(problems), at=time.time()
+        )
+        return checked, remarks
+
+    async def from_run(self, caller: Caller, run_id: str) -> tuple[Example, WorkflowVersion]:
+        """A run of the caller as an example, with the version that it ran. Raises UnknownRun, and Refused for a run that was cancelled
+        or is unfinished.
+
+        The example has the run's arguments, its result or error, and as mocks the answers that its calls got. The run's own steps are no
+        mocks: the example is there to check them.
+        """
+        run = await self._store.run(run_id)
+        version = None if run is None else await self._store.version(run.version)
+        if run is None or version is None or run.principal != caller.principal:
+            raise unknown_run(run_id)
+        if run.status not in COMPLETED_OR_FAILED:
+            raise Refused(
+                f"{run.id} is {run.status}: only a completed or failed run can be an example.",
+                "get_run(run_id, wait_s) waits for its end.",
+                code="bad_example",
+            )
+        records = await self._recorded_calls(run)
+        below = await self._store.runs(run.principal, parent=run.id, limit=_MAX_CALLS)
+        children = {child.parent_path: child for child in below}
+        mocks = tuple(_mock_of(record, children.get(record.path)) for record in records)
+        arguments = json.loads(run.arguments)
+        if run.error is not None:
+            return Example(arguments=arguments, expect_error=run.error.message, mocks=mocks), version
+        return Example(arguments=arguments, expect=big_integers.loads(run.result or "null"), mocks=mocks), version
+
+    async def _recorded_calls(self, run: Run) -> list[Recorded]:
+        found = await self._store.answers(run.id, sorted(set(self._runner.doors) - _OWN), _MAX_CALLS + 1)
+        if len(found) > _MAX_CALLS:
+            raise Refused(
+                f"{run.id} has made more than {_MAX_CALLS} calls out of its body, too many for an example.",
+                "Make an example of a smaller run, or write one.",
+                code="bad_example",
+            )
+        return found
+
+    async def _problem(
+        self, caller: Caller, version: WorkflowVersion, example: Example, rehearsal: Rehearsal, left: float
+    ) -> tuple[str, Run | None] | None:
+        """Why the example does not hold, with its run if there was one; None if it holds."""
+        if left <= 0:
+            return "it was not run: those before it took all the time", None
+        run = await self._run(caller, version, example, rehearsal, left)
+        if not run.is_final:
+            return "it did not end in time", run
+        if rehearsal.refused:  # it counts even where the body caught the error
+            return rehearsal.refused[0], run
+        why = await problem_of(example, run)
+        return None if why is None else (why, run)
+
+    async def _run(
+        self, caller: Caller, version: WorkflowVersion, example: Example, rehearsal: Rehearsal, seconds: float
+    ) -> Run:
+        """The example's run at its end, or after `seconds`; then it is cancelled."""
+        live = self._runner.start(
+            version,
+            json.dumps(example.arguments),
+            new_session_id(),
+            caller.principal,
+            caller.env,
+            roots=caller.roots,
+            rehearsal=rehearsal.doors,
+            lane=caller.lane,
+        )
+        run = live.run
+        try:
+            run = await self._runner.wait(live.run.id, seconds) or live.run
+            return run
+        finally:
+            if not run.is_final:
+                with anyio.CancelScope(shield=True):
+                    await self._runner.cancel(live.run.id)
 
 
 class Rehearsal:
-    """The doors of an example's run: its mocks, what only reads, itself, and for everything else a sentence that says what to do."""
+    """The doors of an example's run. A call gets its mock's answer. Without a mock, the workflow itself and read-only calls are made;
+    every other call is refused, with a hint that shows the missing mock."""
 
     def __init__(self, doors: Mapping[str, Door], view: View, own_name: str, mocks: Sequence[Mock]) -> None:
         self._doors = doors
         self._view = view
         self._own_name = own_name
         self._mocks = mocks
-        self._taken: set[int] = set()
+        self._used: set[int] = set()
         self.refused: list[str] = []
-        """What a mock was missing for."""
+        """Why the example fails: a sentence for each call without a mock."""
 
     @property
     def doors(self) -> dict[str, Door]:
@@ -131,7 +174,7 @@ class Rehearsal:
 
     @property
     def unused(self) -> list[Mock]:
-        return [mock for n, mock in enumerate(self._mocks) if n not in self._taken]
+        return [mock for n, mock in enumerate(self._mocks) if n not in self._used]
 
     async def _answer(self, call: DoorCall) -> DoorResult:
         name = str(call.args["name"]) if call.op == "workflow" else call.op
@@ -154,52 +197,44 @@ class Rehearsal:
         )
 
     def _mock(self, name: str, call: DoorCall) -> Mock | None:
-        """Those that fit are taken in their order; the last of them for all further calls."""
+        """Fitting mocks are used in their order, and the last one again for all further calls."""
         given = call.args.get("arguments", {}) if call.op == "workflow" else call.args
         arguments = {key: value for key, value in given.items() if key != "session_id"}
         known = self._view.find(name) if call.op == "workflow" else None
         names = (name, f"workflows.{name}", known.name if known else name)
         fitting = [
-            n for n, mock in enumerate(self._mocks)
+            n
+            for n, mock in enumerate(self._mocks)
             if mock.call in names and mock.arguments in (msgspec.UNSET, arguments)
-        ]  # fmt: skip
+        ]
         if not fitting:
             return None
-        chosen = next((n for n in fitting if n not in self._taken), fitting[-1])
-        self._taken.add(chosen)
+        chosen = next((n for n in fitting if n not in self._used), fitting[-1])
+        self._used.add(chosen)
         return self._mocks[chosen]
 
     def _may_run(self, name: str) -> bool:
-        """Itself, which is what is to be checked, and what declares that it only reads."""
+        """Whether it is the workflow that the example checks, or declares itself read-only."""
         version = self._view.find(name)
         return name == self._own_name or (version is not None and version.options.read_only is True)
 
 
-async def example_of(store: Store, doors: Collection[str], run: Run) -> Example:
-    """What a run has shown, as an example: its arguments, its end, and what its calls through `doors` gave. Raises Refused for one that
-    was cancelled or goes on. Its own steps are not taken over: they are what an example is there to check."""
-    if run.status not in COMPLETED_OR_FAILED:
-        raise Refused(
-            f"{run.id} is {run.status}: only a completed or failed run can be an example.",
-            "get_run(run_id, wait_s) waits for its end.", code="bad_example",
-        )  # fmt: skip
-    records = await _calls_of(store, doors, run)
-    children = {child.parent_path: child for child in await store.runs(run.principal, parent=run.id, limit=_MAX_CALLS)}
-    mocks = tuple(_mock_of(record, children.get(record.path)) for record in records)
-    arguments = json.loads(run.arguments)
-    if run.error is not None:
-        return Example(arguments=arguments, expect_error=run.error.message, mocks=mocks)
-    return Example(arguments=arguments, expect=big_integers.loads(run.result or "null"), mocks=mocks)
+def _problem_finding(n: int, example: Example, why: str, run: Run | None, seconds: float) -> Finding:
+    error = run.error if run is not None else None
+    if run is None or not run.is_final:
+        hint = f"All examples together may take {seconds:g} s: smaller arguments, or mocks for what takes long."
+    else:
+        hint = (error.hint if error is not None else None) or _HINT
+    if run is not None:
+        hint += f" get_run({run.id!r}) shows what it did."
+    line = error.line if error is not None else None
+    message = f"Example {n}, arguments {short_json(example.arguments)}: {why.rstrip('.')}."
+    return Finding("example", "error", message, line, hint=hint)
 
 
-async def _calls_of(store: Store, doors: Collection[str], run: Run) -> list[Recorded]:
-    found = await store.answers(run.id, sorted(set(doors) - _OWN), _MAX_CALLS + 1)
-    if len(found) > _MAX_CALLS:
-        raise Refused(
-            f"{run.id} has made more than {_MAX_CALLS} calls out of its body, too many for an example.",
-            "Make an example of a smaller run, or write one.", code="bad_example",
-        )  # fmt: skip
-    return found
+def _unused_finding(n: int, unused: Sequence[Mock]) -> Finding:
+    calls = ", ".join(dict.fromkeys(mock.call for mock in unused))
+    return Finding("unused_mock", "info", f"Example {n} has mocks that no call has taken: {calls}.")
 
 
 def _mock_of(record: Recorded, child: Run | None) -> Mock:

@@ -1,4 +1,7 @@
-"""Verbs about what runs have left: their calls, going on with one, doing one again, deleting old ones."""
+"""History: resumes and reruns past runs, shows a run's calls as a tree, and deletes old runs; used by the command line.
+
+Not the start of a new run from a name and arguments: that is in `Runs`.
+"""
 
 from __future__ import annotations
 
@@ -7,51 +10,72 @@ from typing import Any, Final
 import msgspec
 
 from ..engine.live_run import Live
+from ..engine.retention import Retention
+from ..engine.runner import Runner
 from ..errors import BadArguments, UnknownWorkflow
 from ..model.run import iso
 from ..model.session import Caller
 from ..names import new_run_id, new_session_id
-from .publishing import Publishing
+from ..store import Store
+from .pre_publish_checks import PrePublishChecks
 from .runs import Runs
 
 _MAX_CALLS: Final = 1_000
 """Calls of one run in its tree."""
 
 
-class History(Runs, Publishing):
-    async def gc(self, keep_s: float | None = None, keep: int | None = None, dry_run: bool = False) -> dict[str, Any]:
-        """Delete runs that need not be kept and versions that nothing refers to; or say only how much that would be."""
+class History:
+    def __init__(
+        self, store: Store, runs: Runs, checks: PrePublishChecks, runner: Runner, retention: Retention
+    ) -> None:
+        self._store = store
+        self._runs = runs
+        self._checks = checks
+        self._runner = runner
+        self._retention = retention
+
+    async def collect_garbage(
+        self, keep_s: float | None = None, keep: int | None = None, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Delete runs that need not be kept and versions that nothing refers to. `dry_run`: only count them."""
         gone = await self._retention.now(keep_s, keep, dry_run=dry_run)
         return {**msgspec.to_builtins(gone), "dry_run": dry_run}
 
     async def resume(self, caller: Caller, run_id: str) -> dict[str, Any]:
-        """Go on with a run that waits for somebody to decide that."""
-        await self.own_run(caller, run_id)
+        """Resume a run that waits for somebody's decision to go on."""
+        await self._runs.find(caller, run_id)
         await self._runner.resume(run_id, env=caller.env, forced=True)
-        return self.envelope(await self.own_run(caller, run_id))
+        return self._runs.envelope(await self._runs.find(caller, run_id))
 
     async def rerun(self, caller: Caller, run_id: str, before: str | None = None, source: str | None = None) -> Live:
-        """A new run of the same version and arguments (or of another source) that takes the recorded answers up to call `before`;
-        without it, all of them. It sees the workflow folders that the first run saw."""
-        run = await self.own_run(caller, run_id)
+        """Start a new run with the same arguments, of the same version or of another `source`. It replays the recorded answers of the
+        old run up to the call `before`; without `before`, all of them. It sees the workflow folders that the old run saw."""
+        run = await self._runs.find(caller, run_id)
         if run.is_example:
             raise BadArguments(f"{run_id} was made to check an example.", "Run the workflow itself.")
         version = await self._store.version(run.version)
         if version is None:
             raise UnknownWorkflow(f"The version of {run_id} is gone.")
         if source is not None:
-            read = await self._analysed(caller, version.name, source, None, version.origin)
-            version = await self._loaded(caller, read)
+            new = await self._checks.read(caller, version.name, source, None, version.origin)
+            version = await self._checks.load(caller, new.version)
             version = msgspec.structs.replace(version, path=None, root="")
             await self._store.keep_version(version)
         number = await self._number_of(run_id, before)
         new_id = new_run_id(run.workflow)
         await self._store.copy_calls(run_id, new_id, number)
         return self._runner.start(
-            version, run.arguments, new_session_id(), caller.principal, caller.env,
-            roots=run.roots or caller.roots, cwd=run.cwd or caller.cwd, run_id=new_id, rerun_of=run_id,
+            version,
+            run.arguments,
+            new_session_id(),
+            caller.principal,
+            caller.env,
+            roots=run.roots or caller.roots,
+            cwd=run.cwd or caller.cwd,
+            run_id=new_id,
+            rerun_of=run_id,
             lane=caller.lane,
-        )  # fmt: skip
+        )
 
     async def _number_of(self, run_id: str, path: str | None) -> int | None:
         if path is None:
@@ -64,8 +88,8 @@ class History(Runs, Publishing):
         raise BadArguments(f"{run_id} has no recorded call {path!r}.", f"Its calls are: {known}.")
 
     async def tree(self, caller: Caller, run_id: str) -> dict[str, Any]:
-        """The run with its calls and, below those that are runs, theirs; calls that are still open come last."""
-        run = await self.own_run(caller, run_id)
+        """The run with its calls. A call that started a run has that run's tree below it. Calls that are still open come last."""
+        run = await self._runs.find(caller, run_id)
         below = await self._store.runs(caller.principal, parent=run_id, limit=_MAX_CALLS)
         children = {child.parent_path or "": child.id for child in reversed(below)}
         calls, recorded = [], await self._store.calls(run_id)
@@ -84,4 +108,4 @@ class History(Runs, Publishing):
             inner = await self.tree(caller, open_child)
             calls.append({"path": path, "op": "workflow", "label": inner["workflow"], "ended_at": None, "run": inner})
         left_out = max(len(recorded) - _MAX_CALLS, 0)
-        return {**run.summary(), **self.envelope(run), "calls": calls, "calls_left_out": left_out}
+        return {**run.summary(), **self._runs.envelope(run), "calls": calls, "calls_left_out": left_out}

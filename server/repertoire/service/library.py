@@ -1,77 +1,71 @@
-"""Verbs that read the registry: find, list and show workflows."""
+"""Library: searches, lists and finds published workflows; used by the surfaces, by bodies and by the other parts of the service.
+
+It reads the catalog. `Publishing` changes it, and `Versions` shows one workflow with its source and its past.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from ..errors import UnknownWorkflow
 from ..model.session import Caller
 from ..model.workflow import Finding, WorkflowVersion
 from ..registry.caller_view import View
-from ..registry.listing import listed
-from ..registry.search import Match
-from .parts import Parts, Verbs
+from ..registry.catalog import Catalog
+from ..registry.listing import choose_listed
+from ..registry.search import Finder, SearchMatch
+from ..settings import Limits
+from ..store import Store
 
 
-class Library(Verbs):
-    def __init__(self, parts: Parts) -> None:
-        super().__init__(parts)
-        self._dropped = frozenset(parts.settings.dropped_arguments)
+class Library:
+    def __init__(self, store: Store, catalog: Catalog, finder: Finder, limits: Limits) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._finder = finder
+        self._limits = limits
         self._listed: dict[tuple[str, ...], tuple[int, list[WorkflowVersion]]] = {}
 
     def view(self, caller: Caller) -> View:
         return self._catalog.view(caller.roots)
 
-    def on_change(self, listener: Any) -> None:
+    def on_change(self, listener: Callable[[], Awaitable[None]]) -> None:
         """Call `listener()` whenever the set of workflows has changed."""
         self._catalog.on_change(listener)
 
-    @property
-    def own_env(self) -> dict[str, str]:
-        """For callers who have no environment of their own here, as over HTTP."""
-        return self._settings.own_env()
-
-    @property
-    def dropped_arguments(self) -> frozenset[str]:
-        """Names that hosts add to the arguments of a call."""
-        return self._dropped
-
-    @property
-    def own_roots(self) -> tuple[str, ...]:
-        """The folders that this process's own command line names: what HTTP callers see."""
-        return self._settings.roots
-
     async def refresh(self, caller: Caller) -> None:
-        """Read changed files now: a command line just written to expects to be obeyed."""
+        """Read changed files now. A command may follow right after its file was written, and must see it."""
         await self._catalog.rescan(caller.roots)
 
-    def has_settled(self, caller: Caller) -> bool:
-        """Whether the caller's folders have been read once."""
-        return self._catalog.has_settled(caller.roots)
+    async def wait_until_settled(self, caller: Caller, seconds: float = 5.0) -> None:
+        """Wait until the caller's folders have been read once, for at most `seconds`."""
+        await self._catalog.wait_until_settled(caller.roots, seconds)
 
-    async def settled(self, caller: Caller, seconds: float = 5.0) -> None:
-        """Wait until the caller's folders have been read once, or `seconds` are over."""
-        await self._catalog.settled(caller.roots, seconds)
-
-    async def listed(self, caller: Caller, fixed: int) -> list[WorkflowVersion]:
-        """What tools/list shows besides the `fixed` tools. Changes only when the catalog does."""
+    async def listed_tools(self, caller: Caller, fixed: int) -> list[WorkflowVersion]:
+        """Workflows that tools/list shows besides the `fixed` tools. The list changes only when the catalog does."""
         known = self._listed.get(caller.roots)
         if known is None or known[0] != self._catalog.generation:
             generation, view = self._catalog.generation, self.view(caller)
             places = max(self._limits.max_listed_tools - fixed, 0)
             usage = await self._store.usage() if len(view.names) > places else {}
-            names = listed(view, places, self._catalog.pins, self._catalog.newest(), usage)
+            names = choose_listed(view, places, self._catalog.pins, self._catalog.newest(), usage)
             known = self._listed[caller.roots] = (generation, [view.names[name] for name in names])
         return known[1]
 
     async def search(
-        self, caller: Caller, query: str, limit: int = 5, tags: Sequence[str] | None = None, include_source: bool = False, *,
+        self,
+        caller: Caller,
+        query: str,
+        limit: int = 5,
+        tags: Sequence[str] | None = None,
+        include_source: bool = False,
+        *,
         wait_s: float | None = None,
-    ) -> dict[str, Any]:  # fmt: skip
-        """What fits the query, of the workflows with all `tags`. `ranking` is semantic only if the encoder gave every score.
+    ) -> dict[str, Any]:
+        """Best matches of the query among the workflows with all `tags`. `ranking` is "semantic" only if the encoder gave every score.
 
-        `wait_s`: how long to wait for an encoder that is starting or indexing, before words have to do.
+        `wait_s`: how long to wait for an encoder that is starting or indexing. After that the words alone decide.
         """
         view = self.view(caller)
         limit = max(1, min(limit, 100))
@@ -86,8 +80,8 @@ class Library(Verbs):
 
     @property
     def indexing(self) -> tuple[int, int] | None:
-        """How many of how many new workflows the encoder has taken in, while it has any to do."""
-        return self._finder.meaning.progress if self._finder.meaning is not None else None
+        """Progress of the encoder, as (workflows indexed, workflows new); None while it has nothing to index."""
+        return index.progress if (index := self._finder.embedding_index) is not None else None
 
     async def list_workflows(self, caller: Caller, cursor: str | None = None, limit: int = 50) -> dict[str, Any]:
         """A page of all workflows in alphabetical order; `cursor` is the last name of the page before."""
@@ -96,12 +90,17 @@ class Library(Verbs):
         rest = [version for name, version in view.names.items() if cursor is None or name > cursor]
         page = rest[:limit]
         return {
-            "workflows": [self._item(version) for version in page],
-            "broken": [] if cursor else [_broken(file.path, file.findings) for file in view.broken],
+            "workflows": [self.item(version) for version in page],
+            "broken": [] if cursor else self.list_broken(caller),
             "next_cursor": page[-1].name if len(rest) > limit else None,
         }
 
-    def _item(self, version: WorkflowVersion) -> dict[str, Any]:
+    def list_broken(self, caller: Caller) -> list[dict[str, Any]]:
+        """Files of the caller's folders that are not published, with their findings."""
+        return [_broken(file.path, file.findings) for file in self.view(caller).broken]
+
+    def item(self, version: WorkflowVersion) -> dict[str, Any]:
+        """A version as lists show it."""
         return {
             "name": version.name,
             "title": version.title,
@@ -112,22 +111,19 @@ class Library(Verbs):
             "pinned": version.name in self._catalog.pins,
         }
 
-    async def found(self, caller: Caller, name: str) -> WorkflowVersion:
-        """The same, but where the caller's folders are still being read, a name that is not known yet is waited for."""
-        if self.view(caller).find(name) is None:
-            await self.settled(caller, self._limits.inspect_timeout_s)
-        return self.find(caller, name)
-
     def find(self, caller: Caller, name: str) -> WorkflowVersion:
-        """Raises UnknownWorkflow, with close names, or with what is wrong with the file of that name."""
+        """Raises UnknownWorkflow, with close names or with the problem of the file that has this name."""
         view = self.view(caller)
         version = view.find(name)
         if version is None:
             raise _unknown(name, view)
         return version
 
-    def broken(self, caller: Caller) -> list[dict[str, Any]]:
-        return [_broken(file.path, file.findings) for file in self.view(caller).broken]
+    async def find_or_wait(self, caller: Caller, name: str) -> WorkflowVersion:
+        """As `find`. An unknown name waits first until the caller's folders have been read."""
+        if self.view(caller).find(name) is None:
+            await self.wait_until_settled(caller, self._limits.inspect_timeout_s)
+        return self.find(caller, name)
 
 
 def _unknown(name: str, view: View) -> UnknownWorkflow:
@@ -144,7 +140,7 @@ def _unknown(name: str, view: View) -> UnknownWorkflow:
     return UnknownWorkflow(f"There is no workflow {name[:100]!r}.", hint)
 
 
-def _match(version: WorkflowVersion, found: Match, include_source: bool) -> dict[str, Any]:
+def _match(version: WorkflowVersion, found: SearchMatch, include_source: bool) -> dict[str, Any]:
     match = {
         "name": version.name,
         "description": version.description,

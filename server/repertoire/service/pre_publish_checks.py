@@ -1,22 +1,27 @@
-"""What is known of a source before it is published: it parses, it loads, what it calls is there, and what could be better."""
+"""PrePublishChecks: reads a new source, loads it once and reviews its calls; used before a version is kept or published.
+
+A source is parsed once: the description, the remarks and the calls come from one syntax tree. Not the examples: `Examples` runs those.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 
 import anyio.to_thread
 import msgspec
 
+from ..engine.runner import Runner
 from ..errors import Refused
 from ..model.session import Caller
 from ..model.workflow import Finding, Origin, WorkflowVersion, version_hash
 from ..registry.class_finder import ClassWorkflow
 from ..registry.folder import with_schemas
-from ..registry.review import distinct, lint, merge, missing, references, review
-from ..registry.source import Analysis, analyse, parse
+from ..registry.review import References, distinct, lint, merge, references, review, unfit_calls
+from ..registry.source import Analysis, analyse_tree, parse
+from ..settings import Limits
 from ..store.workflow_versions import record_problem
 from ..text import well_formed
 from ..wire import Fault
@@ -27,34 +32,61 @@ logger = logging.getLogger(__name__)
 _MAX_TAGS: Final = 20
 _MAX_TAG_CHARS: Final = 40
 
+T = TypeVar("T")
 
-class Checking(Library):
-    async def _analysed(
+
+class NewSource(NamedTuple):
+    """A source that was read and not run: its version without schemas, and what it calls."""
+
+    version: WorkflowVersion
+    calls: References
+
+
+class _Reading(NamedTuple):
+    analysis: Analysis
+    remarks: list[Finding]
+    calls: References
+
+
+class PrePublishChecks:
+    def __init__(self, library: Library, runner: Runner, limits: Limits) -> None:
+        self._library = library
+        self._runner = runner
+        self._limits = limits
+
+    async def read(
         self, caller: Caller, name: str, source: str, description: str | None, origin: Origin, tags: Sequence[str] = ()
-    ) -> WorkflowVersion:
-        """The version as far as its text alone says, with what could be better. Nothing of it runs. Raises Refused."""
+    ) -> NewSource:
+        """The version as far as its text alone says, with remarks on it. Nothing of it runs. Raises Refused."""
         source, description = well_formed(source), well_formed(description or "")
         tags = [well_formed(tag) for tag in tags]
         _check_tags(tags)
-        analysis, own = await anyio.to_thread.run_sync(self._read, source, description)
-        found = merge(own, await lint(source))
+        analysis, remarks, calls = await anyio.to_thread.run_sync(self._read, source, description)
+        found = merge(remarks, await lint(source))
         entry = _class_to_run(analysis.classes, name, is_file=origin == "operator")
         text = (description or "").strip() or (entry.description if entry else "") or analysis.description
         options = analysis.options
         if tags:
             options = msgspec.structs.replace(options, tags=tuple(dict.fromkeys((*options.tags, *tags))))
-        return WorkflowVersion(
-            hash=version_hash(name, source, text, options, ()), name=name, origin=origin, source=source,
-            description=text, options=options, input_schema={}, output_schema={}, uses_state=analysis.uses_state,
-            entry=entry.entry if entry else None, author=caller.principal, created_at=time.time(), findings=tuple(found),
+        version = WorkflowVersion(
+            hash=version_hash(name, source, text, options, ()),
+            name=name,
+            origin=origin,
+            source=source,
+            description=text,
+            options=options,
+            input_schema={},
+            output_schema={},
+            uses_state=analysis.uses_state,
+            entry=entry.entry if entry else None,
+            author=caller.principal,
+            created_at=time.time(),
+            findings=tuple(found),
             is_loaded=False,
-        )  # fmt: skip
+        )
+        return NewSource(version, calls)
 
-    def _read(self, source: str, description: str | None) -> tuple[Analysis, list[Finding]]:
-        analysis = analyse(source, max_bytes=self._limits.max_source_bytes, description=description)
-        return analysis, _advice(lambda: review(parse(source, self._limits.max_source_bytes), source))
-
-    async def _loaded(self, caller: Caller, version: WorkflowVersion) -> WorkflowVersion:
+    async def load(self, caller: Caller, version: WorkflowVersion) -> WorkflowVersion:
         """Load it once in a fresh worker of its origin's kind and read its schemas. Raises Refused with what to correct."""
         read = await self._runner.inspect(version, caller.env)
         if isinstance(read, Fault):
@@ -64,11 +96,13 @@ class Checking(Library):
             raise Refused(f"What it says of itself cannot be stored: {problem}.", code="not_storable")
         return msgspec.structs.replace(new, is_loaded=True, findings=distinct(version.findings, new.findings))
 
-    async def _unmet(self, caller: Caller, version: WorkflowVersion) -> list[Finding]:
-        """Calls of workflows that are not there now, or do not take what they are given. They may come later: a remark, no refusal."""
-        if not self.has_settled(caller):
-            await self.settled(caller, self._limits.inspect_timeout_s)
-        view = self.view(caller)
+    async def missing_calls(
+        self, caller: Caller, version: WorkflowVersion, calls: References | None = None
+    ) -> list[Finding]:
+        """Remarks on calls of workflows that do not exist now, or that do not take these arguments. They may be published later, so
+        nothing is refused. `calls`: those of the version's source, if they are known; otherwise the source is parsed."""
+        await self._library.wait_until_settled(caller, self._limits.inspect_timeout_s)
+        view = self._library.view(caller)
         known = {
             **{name: one.input_schema for name, one in view.names.items()},
             **{alias: view.names[name].input_schema for alias, name in view.aliases.items() if alias not in view.names},
@@ -77,17 +111,26 @@ class Checking(Library):
         broken = {file.name: file.path for file in view.broken if file.name is not None}
 
         def look() -> list[Finding]:
-            return missing(references(parse(version.source, self._limits.max_source_bytes)), known, broken)
+            found = references(parse(version.source, self._limits.max_source_bytes)) if calls is None else calls
+            return unfit_calls(found, known, broken)
 
-        return await anyio.to_thread.run_sync(_advice, look)
+        return await anyio.to_thread.run_sync(_advice, look, [])
+
+    def _read(self, source: str, description: str | None) -> _Reading:
+        tree = parse(source, self._limits.max_source_bytes)
+        return _Reading(
+            analyse_tree(tree, description),
+            _advice(lambda: review(tree, source), []),
+            _advice(lambda: references(tree), References()),
+        )
 
 
-def _advice(look: Callable[[], list[Finding]]) -> list[Finding]:
+def _advice(look: Callable[[], T], otherwise: T) -> T:
     try:
         return look()
     except Exception:  # a strange source must not be refused because our remarks on it failed
         logger.exception("reviewing a source")
-        return []
+        return otherwise
 
 
 def _check_tags(tags: Sequence[str]) -> None:
@@ -110,5 +153,6 @@ def _class_to_run(classes: tuple[ClassWorkflow, ...], name: str, *, is_file: boo
     names = ", ".join(f"{one.entry} ({one.name})" for one in classes)
     raise Refused(
         f"The source has the workflow classes {names}, none of them called {name!r}.",
-        f"Call it {' or '.join(known)}.", code="class_name",
-    )  # fmt: skip
+        f"Call it {' or '.join(known)}.",
+        code="class_name",
+    )

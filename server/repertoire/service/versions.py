@@ -1,4 +1,7 @@
-"""Verbs that show a workflow whole: a version's text, what checked it, whence it came, what it calls and what calls it."""
+"""Versions: shows a workflow whole, with its source, checks, calls, callers, versions and history; used by the surfaces.
+
+It also finds a version by the first digits of its hash, for `Publishing`. Not search or lists of workflows: those are in `Library`.
+"""
 
 from __future__ import annotations
 
@@ -7,37 +10,41 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import anyio.to_thread
 import msgspec
 
 from ..errors import BadArguments, UnknownWorkflow
 from ..model.run import iso
 from ..model.session import Caller
 from ..model.workflow import NAME, WorkflowVersion
-from ..registry.review import Reference, References, references
-from ..registry.source import parse
-from ..registry.subprocess_check import LOOK_S, TooLong, apart
+from ..registry.subprocess_check import CHECK_S, TooLong, run_in_subprocess
+from ..store import Store
 from ..store.publications import Publication
-from .pre_publish_checks import Checking
+from .call_graph import CallGraph
+from .library import Library
 
 
-class Versions(Checking):
+class Versions:
+    def __init__(self, store: Store, library: Library, call_graph: CallGraph) -> None:
+        self._store = store
+        self._library = library
+        self._call_graph = call_graph
+
     async def get(
         self, caller: Caller, name: str, version: str | None = None, diff: str | None = None
     ) -> dict[str, Any]:
-        """Everything about one workflow, its source included; `version`: of another text that the name had, published or not.
+        """Everything about one workflow, its source included.
 
-        `diff`: another version, to which the answer's `diff` leads from. `versions` are all that the name ever had and `history` what
-        became of them, newest first.
+        `version`: another version that the name had, published or not. `diff`: a version to compare with; the answer's `diff` leads
+        from it to the shown one. `versions` are all that the name ever had, `history` its publications; both newest first.
         """
-        shown = await (self._shown(caller, name) if version is None else self._version_of(caller, name, version))
+        shown = await (self._current(caller, name) if version is None else self.find(caller, name, version))
         history = await self._store.history(shown.name)
         checked = await self._store.checked(shown.hash)
         versions = await self._store.versions_of(shown.name)
         statuses = await self._statuses(caller, [shown, *versions])
-        calls = await anyio.to_thread.run_sync(self._references, shown)
+        calls = await self._call_graph.calls_of(shown)
         answer = {
-            **self._item(shown),
+            **self._library.item(shown),
             "input_schema": shown.input_schema,
             "output_schema": shown.output_schema,
             "options": msgspec.to_builtins(shown.options),
@@ -51,23 +58,23 @@ class Versions(Checking):
                 "tools": list(calls.tools),
                 "others": calls.dynamic,
             },
-            "called_by": sorted(await self._seen_callers(caller, shown.name)),
+            "called_by": await self._call_graph.visible_callers(self._library.view(caller), shown.name),
             "versions": [
                 {"version": one.short, "created_at": iso(one.created_at), "status": status}
                 for one, status in zip(versions, statuses[1:], strict=True)
             ],
-            "history": [_line(line) for line in history],
+            "history": [_history_line(line) for line in history],
             "source": shown.source,
         }
         if diff is not None:
-            before = await self._version_of(caller, name, diff)
+            before = await self.find(caller, name, diff)
             try:
-                answer["diff"] = await apart(_diff, before.source, shown.source, before.short, shown.short)
+                answer["diff"] = await run_in_subprocess(_diff, before.source, shown.source, before.short, shown.short)
             except TooLong:
-                answer["diff"] = f"The two texts are too different to be compared: it took more than {LOOK_S} s."
+                answer["diff"] = f"The two texts are too different to be compared: it took more than {CHECK_S} s."
         return answer
 
-    async def drafts(self) -> list[dict[str, Any]]:
+    async def list_drafts(self) -> list[dict[str, Any]]:
         """Versions that were kept and never published, newest first."""
         found = await self._store.drafts()
         return [
@@ -81,20 +88,9 @@ class Versions(Checking):
             for one, at in found
         ]
 
-    async def _shown(self, caller: Caller, name: str) -> WorkflowVersion:
-        """The published version; where there is none, what was last done under the name: that can be published."""
-        try:
-            return self.find(caller, name)
-        except UnknownWorkflow:
-            history = await self._store.history(name) if NAME.fullmatch(name) else []
-            version = await self._store.version(history[0].hash) if history else None
-            if version is None:
-                raise
-            return version
-
-    async def _version_of(self, caller: Caller, name: str, prefix: str) -> WorkflowVersion:
-        """Raises UnknownWorkflow where the name never had that version."""
-        current = self.view(caller).find(name)
+    async def find(self, caller: Caller, name: str, prefix: str) -> WorkflowVersion:
+        """The one version of the name whose hash begins with `prefix`. Raises UnknownWorkflow, or BadArguments for several."""
+        current = self._library.view(caller).find(name)
         known = current.name if current is not None else name
         asked = NAME.fullmatch(known) and re.fullmatch("[0-9a-f]{1,64}", prefix)
         ours = await self._store.versions_like(known, prefix) if asked else []
@@ -108,13 +104,25 @@ class Versions(Checking):
             return current
         return ours[0]
 
-    async def _status(self, caller: Caller, version: WorkflowVersion) -> str:
+    async def status(self, caller: Caller, version: WorkflowVersion) -> str:
+        """`published`: the name runs this version now. `former`: it did once, or its file is gone. `draft`: it never did."""
         return (await self._statuses(caller, [version]))[0]
 
+    async def _current(self, caller: Caller, name: str) -> WorkflowVersion:
+        """The published version of the name. Without one, the version of its last publication or draft: it can be published again."""
+        try:
+            return self._library.find(caller, name)
+        except UnknownWorkflow:
+            history = await self._store.history(name) if NAME.fullmatch(name) else []
+            version = await self._store.version(history[0].hash) if history else None
+            if version is None:
+                raise
+            return version
+
     async def _statuses(self, caller: Caller, versions: Sequence[WorkflowVersion]) -> list[str]:
-        """Of versions of one name. published: it is what the name runs now. former: it was, or its file is gone. draft: it never was."""
+        """`status` of several versions of one name."""
         name = versions[0].name
-        current, ever = self.view(caller).find(name), await self._store.ever_published(name)
+        current, ever = self._library.view(caller).find(name), await self._store.ever_published(name)
 
         def status(version: WorkflowVersion) -> str:
             if current is not None and current.hash == version.hash:
@@ -123,33 +131,16 @@ class Versions(Checking):
 
         return [status(version) for version in versions]
 
-    def _references(self, version: WorkflowVersion) -> References:
-        return references(parse(version.source, self._limits.max_source_bytes))
 
-    async def _seen_callers(self, caller: Caller, name: str) -> set[str]:
-        """Those that the caller sees: files of other hosts' folders are nobody else's business."""
-        seen = self.view(caller).by_hash
-        return {one.name for one, _ in await self._callers(name) if one.hash in seen}
-
-    async def _callers(self, name: str) -> list[tuple[WorkflowVersion, Reference]]:
-        """Published workflows whose source calls this one by its name, and how. What is named at run time only is not seen, and one that
-        creates it itself does not depend on what is there."""
-        mentioning = [one for one in self._catalog.everything() if name in one.source and one.name != name]
-
-        def look() -> list[tuple[WorkflowVersion, Reference]]:
-            read = [(one, self._references(one)) for one in mentioning]
-            return [
-                (one, call) for one, all in read for call in all.workflows if call.name == name and name not in all.own
-            ]
-
-        return await anyio.to_thread.run_sync(look)
-
-
-def _line(line: Publication) -> dict[str, Any]:
+def _history_line(line: Publication) -> dict[str, Any]:
     return {
-        "version": line.hash[:12], "action": line.action, "at": iso(line.at), "principal": line.principal, "client": line.client,
+        "version": line.hash[:12],
+        "action": line.action,
+        "at": iso(line.at),
+        "principal": line.principal,
+        "client": line.client,
         "from_version": line.based_on and line.based_on[:12],
-    }  # fmt: skip
+    }
 
 
 def _diff(before: str, after: str, name_before: str, name_after: str) -> str:

@@ -27,24 +27,24 @@ _CATCH_UP_S = 2.0
 
 async def _run(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Run a workflow until it has ended or asks a question. Events are emitted on the way."""
-    live = await service.run(caller, args["name"], args.get("arguments") or {}, args.get("session_id"))
+    live = await service.runs.start(caller, args["name"], args.get("arguments") or {}, args.get("session_id"))
     await _watch(service, caller, live.run.id, emit)
-    run = await service.wait(live, None)  # of a run whose start could not be stored, only its handle knows
-    return service.envelope(run)
+    run = await service.runs.wait(live, None)  # of a run whose start could not be stored, only its handle knows
+    return service.runs.envelope(run)
 
 
 async def _rerun(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """The same for a new run that takes the recorded answers of an old one."""
-    live = await service.rerun(caller, args["run_id"], args.get("before"), args.get("source"))
+    live = await service.history.rerun(caller, args["run_id"], args.get("before"), args.get("source"))
     await _watch(service, caller, live.run.id, emit)
-    return service.envelope(await service.wait(live, None))
+    return service.runs.envelope(await service.runs.wait(live, None))
 
 
 async def _attend(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Keep watching a run that had asked the questions `asked`, from the event after `after`."""
-    run = await service.own_run(caller, args["run_id"])
+    run = await service.runs.find(caller, args["run_id"])
     await _watch(service, caller, run.id, emit, int(args.get("after", 0)), frozenset(args.get("asked", ())))
-    return service.envelope(await service.own_run(caller, run.id))
+    return service.runs.envelope(await service.runs.find(caller, run.id))
 
 
 async def _watch(
@@ -56,7 +56,7 @@ async def _watch(
 
     async def tell() -> None:
         nonlocal told
-        async for event in service.follow(run_id, after):
+        async for event in service.runs.follow(run_id, after):
             await emit(event.public())
             told = event.n
 
@@ -78,29 +78,29 @@ async def _watch(
 
 async def _stop_working(service: Service, caller: Caller, run_id: str) -> None:
     with contextlib.suppress(UnknownRun):
-        if (await service.own_run(caller, run_id)).status == "working":
-            await service.cancel(caller, run_id)
+        if (await service.runs.find(caller, run_id)).status == "working":
+            await service.runs.cancel(caller, run_id)
 
 
 async def _wait_for_news(service: Service, caller: Caller, run_id: str, asked: Collection[str]) -> Run | None:
     """The run when it has ended or asks a question. None: it is gone, because its start could not be stored."""
     try:
-        return await service.news(caller, run_id, asked)
+        return await service.runs.wait_for_news(caller, run_id, asked)
     except UnknownRun:
         return None
 
 
 async def _logs(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Emit a run's events after `after`, with `follow` until its end. Then the envelope, and the traceback of a failure."""
-    run = await service.own_run(caller, args["run_id"])
+    run = await service.runs.find(caller, args["run_id"])
     after, follow = int(args.get("after", 0)), bool(args.get("follow"))
     if follow or after < run.last_event:
-        async for event in service.follow(run.id, after):
+        async for event in service.runs.follow(run.id, after):
             await emit(event.public())
             if not follow and event.n >= run.last_event:
                 break
-    run = await service.own_run(caller, run.id)
-    return {**service.envelope(run), "traceback": run.error.traceback if run.error else None}
+    run = await service.runs.find(caller, run.id)
+    return {**service.runs.envelope(run), "traceback": run.error.traceback if run.error else None}
 
 
 async def _search(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -109,7 +109,7 @@ async def _search(service: Service, caller: Caller, args: dict[str, Any], emit: 
     async def tell() -> None:
         told = None
         while True:
-            if (indexing := service.indexing) != told and indexing is not None:
+            if (indexing := service.library.indexing) != told and indexing is not None:
                 told = indexing
                 await emit({"done": told[0], "total": told[1]})
             await anyio.sleep(_INDEXING_LOOK_S)
@@ -119,7 +119,7 @@ async def _search(service: Service, caller: Caller, args: dict[str, Any], emit: 
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(tell)
-            answer = await service.search(caller, args["query"], limit, args.get("tags"), source, wait_s=wait_s)
+            answer = await service.library.search(caller, args["query"], limit, args.get("tags"), source, wait_s=wait_s)
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         raise cause_of(group) from None
@@ -127,86 +127,86 @@ async def _search(service: Service, caller: Caller, args: dict[str, Any], emit: 
 
 
 async def _list(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return await service.list_workflows(caller, args.get("cursor"), int(args.get("limit", 50)))
+    return await service.library.list_workflows(caller, args.get("cursor"), int(args.get("limit", 50)))
 
 
 async def _show(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """A workflow; or a run with its calls, when `name` is the id of a run."""
     name = args["name"]
     if name.startswith("workflow:"):
-        return await service.tree(caller, name)
+        return await service.history.tree(caller, name)
     try:
-        return await service.get(caller, name, args.get("version"), args.get("diff"))
+        return await service.versions.get(caller, name, args.get("version"), args.get("diff"))
     except UnknownWorkflow as unknown:
         try:
-            return await service.tree(caller, name)
+            return await service.history.tree(caller, name)
         except UnknownRun:
             raise unknown from None
 
 
 async def _create(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     replace, force = bool(args.get("replace")), bool(args.get("force"))
-    return await service.add_file(caller, args["name"], args["source"], replace, args.get("examples"), force)
+    return await service.own_files.add(caller, args["name"], args["source"], replace, args.get("examples"), force)
 
 
 async def _publish(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """A person sits at the command line, so this is the approval that a server may demand."""
     force = bool(args.get("force"))
-    return await service.publish(caller, args["name"], args["version"], force, approved=True)
+    return await service.publishing.publish(caller, args["name"], args["version"], force, approved=True)
 
 
 async def _drafts(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
-    return await service.drafts()
+    return await service.versions.list_drafts()
 
 
 async def _pin(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return {"changed": await service.pin(caller, args["name"])}
+    return {"changed": await service.publishing.pin(caller, args["name"])}
 
 
 async def _unpin(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return {"changed": await service.unpin(caller, args["name"])}
+    return {"changed": await service.publishing.unpin(caller, args["name"])}
 
 
 async def _delete(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return {"deleted": await service.remove(caller, args["name"], bool(args.get("force")))}
+    return {"deleted": await service.own_files.remove(caller, args["name"], bool(args.get("force")))}
 
 
 async def _runs(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
     """`session` may be a name or an id."""
     filters = dict(args)
     if (session := filters.pop("session", None)) is not None:
-        named = {row["name"]: row["session_id"] for row in await service.sessions(caller)}
+        named = {row["name"]: row["session_id"] for row in await service.sessions.list_sessions(caller)}
         filters["session_id"] = named.get(session, session)
-    return await service.runs(caller, **filters)
+    return await service.runs.list_runs(caller, **filters)
 
 
 async def _get(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """A run's envelope, with its questions."""
-    return service.envelope(await service.own_run(caller, args["run_id"]))
+    return service.runs.envelope(await service.runs.find(caller, args["run_id"]))
 
 
 async def _answer(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return await service.answer(caller, args["run_id"], args["answer"], args.get("question_id"))
+    return await service.runs.answer(caller, args["run_id"], args["answer"], args.get("question_id"))
 
 
 async def _resume(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return await service.resume(caller, args["run_id"])
+    return await service.history.resume(caller, args["run_id"])
 
 
 async def _cancel(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return await service.cancel(caller, args["run_id"])
+    return await service.runs.cancel(caller, args["run_id"])
 
 
 async def _sessions(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
-    return await service.sessions(caller)
+    return await service.sessions.list_sessions(caller)
 
 
 async def _broken(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
-    return service.broken(caller)
+    return service.library.list_broken(caller)
 
 
 async def _gc(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return await service.gc(args.get("keep_s"), args.get("keep"), bool(args.get("dry_run")))
+    return await service.history.collect_garbage(args.get("keep_s"), args.get("keep"), bool(args.get("dry_run")))
 
 
 _VERBS: dict[str, Verb] = {
@@ -223,6 +223,6 @@ async def control(service: Service, caller: Caller, verb: str, args: dict[str, A
         raise BadArguments(
             f"Unknown command {verb!r}.", "The daemon may be older than this command line: `repertoire stop` ends it."
         )
-    await service.refresh(caller)
+    await service.library.refresh(caller)
     caller = msgspec.structs.replace(caller, client="repertoire command line")
     return await handler(service, caller, args, emit)

@@ -173,7 +173,7 @@ def _bind(host: str, port: int) -> socket.socket:
 def _caller(service: Service, ctx: Context) -> Caller:
     """Without a token the local user is the owner: a legacy session has its own default session, a stateless call mints one."""
     session = legacy_session(ctx)
-    return Caller(session_name=session, roots=service.own_roots, env=service.own_env, lane=peer(ctx))
+    return Caller(session_name=session, roots=service.settings.roots, env=service.settings.own_env(), lane=peer(ctx))
 
 
 def _security(host: str) -> TransportSecuritySettings:

@@ -1,11 +1,29 @@
-"""What is said of a source that is about to be published, from its text alone: remarks, ruff's too, and what it calls by name."""
+"""Review of a source before it is published, from its text alone: remarks, ruff's findings, and calls of other workflows.
+
+- `remarks.review`: our own rules, one module for each group: `documentation`, `entry_points`, `failures`, `missing_types`, `naming`,
+  `secret`, `step_changes`.
+- `ruff.lint`: ruff's findings, from a subprocess.
+- `called_names.references`: the workflows and tools that the source calls. `callers`: whether those calls fit.
+- `findings`, `tree`: what the rules share.
+
+Used by the service. Nothing of the source runs, and no finding stops publishing.
+"""
 
 from .called_names import Reference, References, references
-from .callers import missing, narrowed
+from .callers import change_problem, unfit_calls
 from .findings import distinct, merge
 from .remarks import review
 from .ruff import lint, ruff_path
 
 __all__ = [
-    "Reference", "References", "distinct", "lint", "merge", "missing", "narrowed", "references", "review", "ruff_path",
-]  # fmt: skip
+    "Reference",
+    "References",
+    "change_problem",
+    "distinct",
+    "lint",
+    "merge",
+    "references",
+    "review",
+    "ruff_path",
+    "unfit_calls",
+]

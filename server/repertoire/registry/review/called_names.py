@@ -1,6 +1,6 @@
-"""What a source calls by name: other workflows and tools, read off its syntax tree.
+"""References: the workflows and tools that a source calls by name, read off its syntax tree; used by the service.
 
-Names are followed through imports, assignments and scopes; what is only known when it runs makes the references `dynamic`.
+Names are followed through imports, assignments and scopes. A call whose name is known only at run time makes the references `dynamic`.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ import msgspec
 from .tree import MOST_NODES, Function, by_scope, dotted, literal, parameters, places, written
 
 _Names = ChainMap[str, str | None]
-"""What names mean: `workflows.invoke`, `tools.curl`, `repertoire`; None: something else than ours."""
+"""Meanings of names: `workflows.invoke`, `tools.curl`, `repertoire`. None: something that is not of repertoire."""
 
 _NAMESPACES: Final = {"workflows": "workflows", "tools": "tools"}
 _PACKAGE: Final = "repertoire"
 _VERBS: Final = frozenset({"search", "list", "get", "create", "delete"})
-"""The registry's own, which no workflow is called by; `get` and `create` say that the source looks after a name itself."""
+"""The registry's own methods, which no workflow is called by. With `get` or `create`, the source looks after that workflow itself."""
 _OF_THE_CALL: Final = "session_id"
-"""Given with the arguments, and taken out before the workflow sees them."""
+"""Passed with the arguments, and removed before the workflow gets them."""
 _ANY: Final = frozenset({"", "Any", "Workflows", "object"})
-"""Types of a parameter that is given a namespace by its name."""
+"""Types of a parameter that gets a namespace because of its name."""
 _SCOPES: Final = (
     ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.ClassDef,
 )  # fmt: skip
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """A workflow that is invoked: by which name, in which line, with which keywords. `open`: with others as well, not seen here."""
+    """A call of a workflow: its name, line and keywords. `open`: it may have more keywords, which are not seen here."""
 
     name: str
     line: int
@@ -40,7 +40,7 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 class References(msgspec.Struct, frozen=True):
-    """`tools` are dotted names in alphabetical order, `own` the workflows that the source itself creates or asks for with `get`."""
+    """`tools` are dotted names in alphabetical order. `own` are workflows that the source itself creates or looks up with `get`."""
 
     workflows: tuple[Reference, ...] = ()
     tools: tuple[str, ...] = ()
@@ -49,14 +49,14 @@ class References(msgspec.Struct, frozen=True):
 
 
 def references(tree: ast.Module) -> References:
-    """What the source invokes, in the order of its lines, whether or not it ever gets there."""
+    """All calls in the source, in the order of lines, also those that are never reached."""
     found = places(tree, _SCOPES)
     around = {node: scope for node, scope, _ in found if isinstance(node, _SCOPES)}
     names: dict[ast.AST, _Names] = {}
     reader = _Reader()
     for scope, inside in by_scope(found).items():
         outer = names[around[scope]] if scope in around else ChainMap[str, str | None]({**_NAMESPACES})
-        names[scope] = _within(scope, inside, outer)
+        names[scope] = _names_of_scope(scope, inside, outer)
         for node in inside:
             reader.see(node, names[scope])
     return References(
@@ -67,8 +67,9 @@ def references(tree: ast.Module) -> References:
     )
 
 
-def _within(scope: ast.AST, inside: list[ast.AST], around: _Names) -> _Names:
-    """A class's names are not seen by its methods, which costs us nothing. A name with two meanings has none."""
+def _names_of_scope(scope: ast.AST, inside: list[ast.AST], around: _Names) -> _Names:
+    """Meanings of names in one scope. A name with two meanings has none. Names of a class are given to its methods too, unlike in Python:
+    that does no harm here."""
     names = around.new_child()
     for name, value in _bindings(scope, inside):
         means = _path(value, names) if isinstance(value, ast.AST) else value
@@ -78,7 +79,7 @@ def _within(scope: ast.AST, inside: list[ast.AST], around: _Names) -> _Names:
 
 
 def _path(node: ast.AST, names: _Names) -> str | None:
-    """The dotted name that an expression means, if it begins with something of ours."""
+    """The dotted name that an expression means, if it begins with a name of repertoire."""
     first, *parts = dotted(node)
     root = names.get(first)
     if root == _PACKAGE and parts:
@@ -87,7 +88,7 @@ def _path(node: ast.AST, names: _Names) -> str | None:
 
 
 def _bindings(scope: ast.AST, inside: list[ast.AST]) -> Iterator[tuple[str, ast.expr | str | None]]:
-    """Each name that the scope binds, with what to: an expression, a name of ours, or None."""
+    """Each name that the scope binds, with its value: an expression, a name of repertoire, or None."""
     if isinstance(scope, Function | ast.Lambda):
         yield from _parameters(scope.args)
     plain: set[ast.AST] = set()
@@ -114,7 +115,7 @@ def _bindings(scope: ast.AST, inside: list[ast.AST]) -> Iterator[tuple[str, ast.
 
 
 def _parameters(arguments: ast.arguments) -> Iterator[tuple[str, str | None]]:
-    """A parameter called like a namespace is given it, unless its type says otherwise."""
+    """A parameter with the name of a namespace gets that namespace, unless its type says otherwise."""
     for one, _ in parameters(arguments):
         is_any = written(one.annotation).rpartition(".")[2] in _ANY
         yield one.arg, _NAMESPACES.get(one.arg) if is_any else None
@@ -122,37 +123,37 @@ def _parameters(arguments: ast.arguments) -> Iterator[tuple[str, str | None]]:
 
 
 class _Reader:
-    """Collects over all scopes. What a call or an alias has already explained is not looked at as an expression of its own."""
+    """Collects references over all scopes. A node that is part of a call or an alias is not read again as an expression of its own."""
 
     def __init__(self) -> None:
         self.found: list[Reference] = []
         self.tools: set[str] = set()
         self.own: set[str] = set()
         self.dynamic = False
-        self._explained: set[ast.AST] = set()
+        self._resolved: set[ast.AST] = set()
 
     def see(self, node: ast.AST, names: _Names) -> None:
         match node:
             case ast.Call(func=ast.Name(id="getattr"), args=[of, name, *_]):
-                if path := self._explain(of, names):
-                    self._hand_on(path, literal(name), node.lineno)
-            case ast.Call() if path := self._explain(node.func, names):
+                if path := self._resolve(of, names):
+                    self._note_alias(path, literal(name), node.lineno)
+            case ast.Call() if path := self._resolve(node.func, names):
                 self._call(node, *path.split(".", 1))
             case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value) | ast.NamedExpr(value=value):
                 if isinstance(value, ast.Name | ast.Attribute):
-                    self._explain(value, names)  # an alias; where it is used is seen there
-            case ast.Name(ctx=ast.Load()) | ast.Attribute() if node not in self._explained:
-                if (path := self._explain(node, names)) and isinstance(node.ctx, ast.Load):
+                    self._resolve(value, names)  # an alias: its uses are seen where they stand
+            case ast.Name(ctx=ast.Load()) | ast.Attribute() if node not in self._resolved:
+                if (path := self._resolve(node, names)) and isinstance(node.ctx, ast.Load):
                     namespace, _, attribute = path.partition(".")
-                    self._hand_on(namespace, attribute or None, node.lineno)
+                    self._note_alias(namespace, attribute or None, node.lineno)
 
-    def _explain(self, node: ast.AST, names: _Names) -> str | None:
-        """Its path. Each part of a long chain would be read to its end otherwise."""
+    def _resolve(self, node: ast.AST, names: _Names) -> str | None:
+        """The node's path. All parts of the chain are marked: otherwise each part of a long chain would be read to its end again."""
         path = _path(node, names)
-        self._explained.add(node)
+        self._resolved.add(node)
         while isinstance(node, ast.Attribute):
             node = node.value
-            self._explained.add(node)
+            self._resolved.add(node)
         return path
 
     def _call(self, node: ast.Call, namespace: str, name: str = "") -> None:
@@ -171,8 +172,9 @@ class _Reader:
         elif name and "." not in name and not name.startswith("_"):
             self._add(name, node)
 
-    def _hand_on(self, path: str, name: str | None, line: int) -> None:
-        """Something of ours that is not called here: what it is called with is not known, without a name not even what it is."""
+    def _note_alias(self, path: str, name: str | None, line: int) -> None:
+        """Note a name of repertoire that is not called here, but handed on. The arguments of its calls are unknown; without `name`, also its
+        name."""
         path = f"{path}.{name}" if name else path
         namespace, _, full = path.partition(".")
         if name is None or (namespace == "workflows" and full == "invoke"):
@@ -194,6 +196,6 @@ class _Reader:
 
 
 def _argument(node: ast.Call, name: str) -> str | None:
-    """The call's first argument, where it is a text."""
+    """The call's first argument if it is a literal string."""
     first = node.args[0] if node.args else next((one.value for one in node.keywords if one.arg == name), None)
     return literal(first)

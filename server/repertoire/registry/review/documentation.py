@@ -1,4 +1,4 @@
-"""What the docstring of a workflow tells: whoever looks for one has nothing else to go by."""
+"""Rules for docstrings: search and callers know a workflow only by its docstring; used by `remarks`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ...model.workflow import Finding
 from ...signature.docstring import parameter_descriptions
 from ..class_finder import last_name
 from .entry_points import Entry
-from .findings import finding, listed
+from .findings import finding, name_list
 from .tree import Function, written
 
 _MOST_CHARS: Final = 10_000
-"""Of a docstring that are read."""
+"""Characters of a docstring that are read."""
 _MOST_SHOWN: Final = 8
 _VAGUE: Final = re.compile(r"(dict|Dict|list|List|tuple|Any|object)(\[.*\b(Any|object|dict|Dict)\b.*)?")
 
@@ -28,32 +28,40 @@ def documentation(entry: Entry, inside: list[ast.AST], tree: ast.Module) -> Iter
         where = f"class {kind.name}" if kind else f"`{function.name}`"
         arguments = "" if kind else _section("\n\nArgs", [one.arg for one in entry.parameters], "What it is.")
         yield finding(
-            kind or function, "no_docstring", "There is no docstring: nobody finds this workflow, and nobody knows what it does.",
+            kind or function,
+            "no_docstring",
+            "There is no docstring: nobody finds this workflow, and nobody knows what it does.",
             f'Begin {where} with """What it does, in one sentence.{arguments}"""',
-        )  # fmt: skip
+        )
         return
     doc = own or module
     described = parameter_descriptions(doc)
-    dark = [one.arg for one in entry.parameters if one.arg not in described and not _describes_itself(one)]
-    if dark:
+    undescribed = [one.arg for one in entry.parameters if one.arg not in described and not _describes_itself(one)]
+    if undescribed:
         yield finding(
-            function, "undescribed_parameter", f"The docstring says nothing of {listed(dark)}.",
-            _section("Args", dark, "What it is, and what else it may be."),
-        )  # fmt: skip
+            function,
+            "undescribed_parameter",
+            f"The docstring says nothing of {name_list(undescribed)}.",
+            _section("Args", undescribed, "What it is, and what else it may be."),
+        )
     result = "" if kind else written(function.returns)
     plain = re.sub(r"\s|typing\.|\|None|^Optional\[|^['\"]|['\"]$", "", result)
     if _VAGUE.fullmatch(plain) and not _has_section(doc, "Returns|Yields"):
         yield finding(
-            function, "undescribed_result", f"`{result}` does not say what is in the result, nor does the docstring.",
+            function,
+            "undescribed_result",
+            f"`{result}` does not say what is in the result, nor does the docstring.",
             "Returns:\n    A dict with `name` and `count`.\nOr return a dataclass: its fields become the output schema.",
-        )  # fmt: skip
+        )
     causes = {last_name(one.exc) for one in inside if isinstance(one, ast.Raise) and one.exc is not None}
     raised = sorted(name for name in causes if name[:1].isupper())
     if raised and not _has_section(doc, "Raises"):
         yield finding(
-            function, "undescribed_error", f"The docstring does not say when {listed(raised)} is raised.",
+            function,
+            "undescribed_error",
+            f"The docstring does not say when {name_list(raised)} is raised.",
             _section("Raises", raised, "When, and what to do then."),
-        )  # fmt: skip
+        )
 
 
 def _docstring(node: Function | ast.Module) -> str:

@@ -1,4 +1,4 @@
-"""Failures that nobody learns of: hidden, or given back as if they were results."""
+"""Rules for failures that callers do not see: errors that are hidden, or returned as if they were results; used by `remarks`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ERROR_TEXT: Final = re.compile(
 _MOST_ITEMS: Final = 50
 
 
-def failures(places: list[Place], entries: Collection[ast.AST]) -> Iterator[Finding]:
+def hidden_failures(places: list[Place], entries: Collection[ast.AST]) -> Iterator[Finding]:
     raising = {handler for node, _, handler in places if isinstance(node, ast.Raise)}
     for node, function, handler in places:
         match node:
@@ -32,16 +32,20 @@ def failures(places: list[Place], entries: Collection[ast.AST]) -> Iterator[Find
                 yield from _handler(node, raises=node in raising)
             case ast.Call(args=args) if last_name(node) == "suppress" and any(last_name(one) in _BROAD for one in args):
                 yield finding(
-                    node, "hidden_failure", "Every failure in this block is hidden, also those that nobody thought of.",
+                    node,
+                    "hidden_failure",
+                    "Every failure in this block is hidden, also those that nobody thought of.",
                     "with suppress(FileNotFoundError):  # only what may safely be ignored",
-                )  # fmt: skip
+                )
             case ast.Return(value=ast.expr() as value) if handler is not None and _is_error(value, handler.name):
                 error = handler.name or "error"
                 yield finding(
-                    node, "error_as_result",
+                    node,
+                    "error_as_result",
                     "An error is returned as if it were a result: the run counts as completed, and nobody retries or reports it.",
-                    f'raise RuntimeError(f"What could not be done: {{{error}}}") from {error}', is_minor=function not in entries,
-                )  # fmt: skip
+                    f'raise RuntimeError(f"What could not be done: {{{error}}}") from {error}',
+                    is_minor=function not in entries,
+                )
 
 
 def _handler(handler: ast.ExceptHandler, *, raises: bool) -> Iterator[Finding]:
@@ -49,15 +53,19 @@ def _handler(handler: ast.ExceptHandler, *, raises: bool) -> Iterator[Finding]:
     if all(map(_is_silent, handler.body)):
         if any(kind is None or last_name(kind) in _BROAD for kind in kinds):
             yield finding(
-                handler, "hidden_failure", "Every failure is hidden here: the run goes on as if nothing had happened.",
+                handler,
+                "hidden_failure",
+                "Every failure is hidden here: the run goes on as if nothing had happened.",
                 "except ValueError as error:  # only what is expected\n"
                 '    raise RuntimeError(f"What could not be done: {error}") from error',
-            )  # fmt: skip
+            )
     elif handler.type is None and not raises:
         yield finding(
-            handler, "bare_except", "A bare `except` catches everything, even a cancelled run and a misspelt name.",
+            handler,
+            "bare_except",
+            "A bare `except` catches everything, even a cancelled run and a misspelt name.",
             "except (OSError, ValueError) as error:  # what can go wrong here, by name",
-        )  # fmt: skip
+        )
 
 
 def _is_silent(node: ast.stmt) -> bool:
@@ -70,17 +78,17 @@ def _is_silent(node: ast.stmt) -> bool:
 
 
 def _is_error(node: ast.expr, error: str | None) -> bool:
-    """A text or a dict that tells of a failure, also within a response or a tuple: what a handler returns where it should raise."""
+    """Whether it is a text or a dict that reports a failure, also inside a response or a tuple. A handler should raise instead."""
     parts = [node]
     match node:
         case ast.Call(args=args, keywords=keywords) if last_name(node) in _RESPONSES:
             parts = [*args[:1], *(one.value for one in keywords if one.arg == "content")]
         case ast.Tuple(elts=elements):
             parts = elements[:5]
-    return any(_tells(one, error) for one in parts)
+    return any(_reports_failure(one, error) for one in parts)
 
 
-def _tells(node: ast.expr, error: str | None) -> bool:
+def _reports_failure(node: ast.expr, error: str | None) -> bool:
     match node:
         case ast.Dict(keys=keys, values=values):
             pairs = zip(map(literal, keys[:_MOST_ITEMS]), values, strict=False)

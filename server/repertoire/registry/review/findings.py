@@ -1,4 +1,4 @@
-"""Findings as a list for a reader: few, in order, nothing twice. And all rules of ours with how much they weigh."""
+"""Findings for a reader: makes, selects, orders and merges them, and holds the table of our own rules; used by all rules of the review."""
 
 from __future__ import annotations
 
@@ -18,23 +18,32 @@ RULES: Final[dict[str, Severity]] = {
     "secret_in_source": "warning", "only_a_wrapper": "info", "long_body": "info",
     "unknown_workflow": "warning", "unknown_argument": "warning", "missing_argument": "warning",
 }  # fmt: skip
-"""docs/publishing.md says what each is about."""
+"""Our rules with their severities. docs/publishing.md explains each."""
 
 MOST_FINDINGS: Final = 20
 _MOST_NAMES: Final = 8
-_OURS: Final = {"ruff:E722": ("bare_except", "hidden_failure"), "ruff:S110": ("hidden_failure",), "ruff:S112": ("hidden_failure",)}  # fmt: skip
-"""What our own rules say with a better form."""
+_OURS: Final = {
+    "ruff:E722": ("bare_except", "hidden_failure"),
+    "ruff:S110": ("hidden_failure",),
+    "ruff:S112": ("hidden_failure",),
+}
+"""Ruff's rules, and our own rules that say the same with a better hint."""
 
 
 def finding(
-    node: ast.stmt | ast.expr | ast.arg | ast.ExceptHandler | ast.keyword, rule: str, message: str, hint: str, *, is_minor: bool = False
-) -> Finding:  # fmt: skip
-    """Its column is the parser's, a byte offset. `is_minor`: it weighs less here than elsewhere."""
+    node: ast.stmt | ast.expr | ast.arg | ast.ExceptHandler | ast.keyword,
+    rule: str,
+    message: str,
+    hint: str,
+    *,
+    is_minor: bool = False,
+) -> Finding:
+    """A finding of our own. Its column is the parser's, a byte offset. `is_minor`: `info` here, whatever the table says."""
     return Finding(rule, "info" if is_minor else RULES[rule], message, node.lineno, node.col_offset, hint)
 
 
-def chosen(found: Iterable[Finding]) -> list[Finding]:
-    """One for each rule in a line, in their order; where there are many, the serious ones."""
+def select_findings(found: Iterable[Finding]) -> list[Finding]:
+    """One for each rule and line, in the order of lines. If there are more than MOST_FINDINGS, the serious ones."""
     first: dict[tuple[str, int | None], Finding] = {}
     for one in found:
         first.setdefault((one.rule, one.line), one)
@@ -43,22 +52,22 @@ def chosen(found: Iterable[Finding]) -> list[Finding]:
 
 
 def merge(own: list[Finding], ruff: list[Finding]) -> list[Finding]:
-    """Both in the order of their lines, without what ruff says of a line in which one of our own rules says it."""
+    """Both in the order of lines. A finding of ruff is dropped if our own rule says the same of that line."""
     said = {(one.rule, one.line) for one in own}
     new = [one for one in ruff if not any((rule, one.line) in said for rule in _OURS.get(one.rule, ()))]
     return sorted([*own, *new], key=_place)
 
 
-def distinct(said: Sequence[Finding], more: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Both, without what loading says again by a rule of the review: that one saw all parameters and shows a better line.
+def distinct(reviewed: Sequence[Finding], loaded: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Findings of the review, and those of loading by other rules. The review saw all parameters and shows a better line.
 
-    By the rule alone, as the lines differ where a function is decorated.
+    Only the rules are compared: the lines differ if a function is decorated.
     """
-    rules = {one.rule for one in said}
-    return (*said, *(one for one in more if one.rule not in rules))
+    rules = {one.rule for one in reviewed}
+    return (*reviewed, *(one for one in loaded if one.rule not in rules))
 
 
-def listed(names: Sequence[str]) -> str:
+def name_list(names: Sequence[str]) -> str:
     shown = ", ".join(f"`{name[:60]}`" for name in names[:_MOST_NAMES])
     return shown + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")
 

@@ -1,4 +1,4 @@
-"""The types of what callers call: without them no caller is told what to give and what comes back."""
+"""Rules for type hints of an entry: without them, callers learn neither the types of the arguments nor the output; used by `remarks`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ...model.workflow import Finding
 from .entry_points import Entry
-from .findings import finding, listed
+from .findings import finding, name_list
 from .tree import Function, header, parameters, written
 
 _MOST_SHOWN = 9
@@ -19,25 +19,29 @@ def signature(entry: Entry, inside: list[ast.AST]) -> Iterator[Finding]:
     untyped = [one.arg for one in entry.parameters if one.annotation is None]
     if untyped:
         yield finding(
-            function, "untyped_parameter",
-            f"{listed(untyped)} of `{function.name}` {'has' if len(untyped) == 1 else 'have'} no type: callers are not told what to give.",
-            _better(entry, inside),
-        )  # fmt: skip
-    if function.returns is None and entry.of_class is None:  # a class's result is what its responses hold
+            function,
+            "untyped_parameter",
+            f"{name_list(untyped)} of `{function.name}` {'has' if len(untyped) == 1 else 'have'} no type: callers are not told what to give.",
+            _typed_header(entry, inside),
+        )
+    if function.returns is None and entry.of_class is None:  # the result of a class is the content of its responses
         yield finding(
-            function, "untyped_result",
-            f"`{function.name}` does not say what it returns: the tool has no output schema.", _better(entry, inside),
-        )  # fmt: skip
+            function,
+            "untyped_result",
+            f"`{function.name}` does not say what it returns: the tool has no output schema.",
+            _typed_header(entry, inside),
+        )
     if function.args.kwarg is not None and not entry.parameters:
         yield finding(
-            function, "unnamed_arguments",
+            function,
+            "unnamed_arguments",
             f"`**{function.args.kwarg.arg}` is all that callers are told of: they cannot know what to give.",
             f"Name each argument: `{header(function)}(text: str, most: int = 10)`.",
-        )  # fmt: skip
+        )
 
 
-def _better(entry: Entry, inside: list[ast.AST]) -> str:
-    """The line of the `def` as it could be."""
+def _typed_header(entry: Entry, inside: list[ast.AST]) -> str:
+    """The `def` line with types, as a hint."""
     function, arguments = entry.function, entry.function.args
     shown: list[str] = []
     for one, default in parameters(arguments)[:_MOST_SHOWN]:
@@ -50,11 +54,11 @@ def _better(entry: Entry, inside: list[ast.AST]) -> str:
         shown.append("...")
     elif arguments.kwarg is not None:
         shown.append(f"**{arguments.kwarg.arg}: str")
-    result = written(function.returns) or ("" if entry.of_class else _result(function, inside))
+    result = written(function.returns) or ("" if entry.of_class else _result_type(function, inside))
     return f"{header(function)}({', '.join(shown)}){result and f' -> {result}'}:"
 
 
-def _result(function: Function, inside: list[ast.AST]) -> str:
+def _result_type(function: Function, inside: list[ast.AST]) -> str:
     if any(isinstance(one, ast.Yield | ast.YieldFrom) for one in inside):
         return "AsyncIterator[str]" if isinstance(function, ast.AsyncFunctionDef) else "Iterator[str]"
     values = [one.value for one in inside if isinstance(one, ast.Return) and one.value is not None]
@@ -62,7 +66,7 @@ def _result(function: Function, inside: list[ast.AST]) -> str:
 
 
 def _type_of(value: ast.expr | None) -> str:
-    """The type that a literal has; a text's where nothing shows it."""
+    """The type of a literal; `str` if nothing shows it."""
     match value:
         case ast.Constant(value=None):
             return "str | None"

@@ -1,4 +1,4 @@
-"""Names that say nothing, that callers have to guess, or that do not arrive."""
+"""Rules for names: names without meaning, abbreviations, and argument names that LangChain drops; used by `remarks`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Final
 from ...model.workflow import Finding
 from ..class_finder import last_name
 from .entry_points import Entry
-from .findings import finding, listed
+from .findings import finding, name_list
 from .tree import Function, header, parameters, written
 
 _SWALLOWED: Final = {"config": "settings", "runtime": "environment", "run_manager": "manager"}
-"""What LangChain's adapter of MCP tools keeps to itself, with a name that arrives."""
+"""Arguments that LangChain's adapter of MCP tools does not pass on, with names that it does."""
 _NOTHING_SAID: Final = re.compile(
     r"(tmp|temp|data|val|value|var|arg|param|obj|thing|stuff)_?\d+|tmp|foo|foobar|bar|baz|qux|asdf|blah|xx+|dummy|stuff|things?"
 )
@@ -25,7 +25,7 @@ _NO_ACTION: Final = re.compile(
 _NO_CLASS: Final = re.compile(r"(My|New|Test|The)?(Workflow|Class|Task|Flow)\d*|Test|Foo|Bar|Temp")
 _LETTERS: Final = frozenset(string.ascii_letters)
 _SHORT_LOCALS: Final = frozenset("abcdghloqpruvw")
-"""Single letters that mean nothing by custom; an index i, a count n, a coordinate x or a file f does."""
+"""Single letters without a customary meaning. An index i, a count n, a coordinate x or a file f has one."""
 _SHORT_PARAMETERS: Final = frozenset("xdslop")
 _LONGER: Final = {
     "addr": "address", "amt": "amount", "calc": "calculate", "cfg": "settings", "cnt": "count", "contrib": "contributors",
@@ -34,92 +34,107 @@ _LONGER: Final = {
     "ts": "timestamp", "usr": "user", "val": "value",
 }  # fmt: skip
 _FAMILIAR: Final = frozenset({"repo", "lang", "desc", "msg"})
-"""Written out where a hint rewrites the line anyway; no reason for one by themselves."""
+"""Written out in a hint that rewrites the line anyway, but no reason for a remark by themselves."""
 _BY_TYPE: Final = {"int": "count", "float": "amount", "bool": "enabled", "list": "items", "dict": "record"}
 _MOST_SHOWN: Final = 8
 
 
 def names_of_entry(entry: Entry, tree: ast.Module) -> Iterator[Finding]:
-    """Those that callers see."""
+    """Remarks on names that callers see."""
     kinds = {one.arg: written(one.annotation).partition("[")[0] for one in entry.parameters}
-    if silent := _silent(list(kinds), _LETTERS):
+    if unclear := _meaningless(list(kinds), _LETTERS):
         yield finding(
-            entry.function, "unclear_name", f"The name {listed(silent)} tells a caller nothing.",
-            f"Say what it is, such as `{_BY_TYPE.get(kinds[silent[0]], 'text')}` instead of `{silent[0]}`.",
-        )  # fmt: skip
+            entry.function,
+            "unclear_name",
+            f"The name {name_list(unclear)} tells a caller nothing.",
+            f"Say what it is, such as `{_BY_TYPE.get(kinds[unclear[0]], 'text')}` instead of `{unclear[0]}`.",
+        )
     if entry.of_class is not None and _NO_CLASS.fullmatch(entry.of_class.name):
         yield finding(
-            entry.of_class, "unclear_name",
+            entry.of_class,
+            "unclear_name",
             f"The class name `{entry.of_class.name}` does not say what the workflow does, and is its name.",
             "Name it by what it does: `class SummariseReport(Workflow):`.",
-        )  # fmt: skip
+        )
     cut = [name for name in kinds if any(part in _LONGER and part not in _FAMILIAR for part in name.split("_"))]
     if cut:
         longer = {name: "_".join(_LONGER.get(part, part) for part in name.split("_")) for name in kinds}
         changed = [f"`{name}` → `{new}`" for name, new in longer.items() if name != new][:_MOST_SHOWN]
         yield finding(
-            entry.function, "abbreviated_name", f"{listed(cut)}: an abbreviation that callers have to guess.",
+            entry.function,
+            "abbreviated_name",
+            f"{name_list(cut)}: an abbreviation that callers have to guess.",
             f"Write it out: {', '.join(changed)}.",
-        )  # fmt: skip
+        )
     told: list[ast.arg | ast.AnnAssign] = [*entry.parameters, *_fields(entry.payload, tree)]
     for field in told:
         name = field.arg if isinstance(field, ast.arg) else last_name(field.target)
         if name in _SWALLOWED:
             kind = f": {written(field.annotation)}" if field.annotation is not None else ""
             yield finding(
-                field, "swallowed_parameter",
+                field,
+                "swallowed_parameter",
                 f"LangChain keeps arguments called `{name}` to itself: its agents cannot give it.",
                 f"Rename it: `{_SWALLOWED[name]}{kind}`.",
-            )  # fmt: skip
+            )
 
 
 def names_of_function(node: Function) -> Iterator[Finding]:
-    """Of a function within the source."""
+    """Remarks on a function inside the source, and on its parameters."""
     if _NO_ACTION.fullmatch(node.name) or _NOTHING_SAID.fullmatch(node.name):
         yield finding(
-            node, "unclear_name", f"The name `{node.name}` does not say what the function does.",
-            f"Name it by what it does: `{header(node, 'count_words')}(...)`.", is_minor=True,
-        )  # fmt: skip
-    if node.name.startswith("__") or len(node.body) < 3:  # in a short one the use of a letter is in sight
+            node,
+            "unclear_name",
+            f"The name `{node.name}` does not say what the function does.",
+            f"Name it by what it does: `{header(node, 'count_words')}(...)`.",
+            is_minor=True,
+        )
+    if node.name.startswith("__") or len(node.body) < 3:  # in a short function, the use of a letter is in sight
         return
-    if silent := _silent([one.arg for one, _ in parameters(node.args)], _SHORT_PARAMETERS):
+    if unclear := _meaningless([one.arg for one, _ in parameters(node.args)], _SHORT_PARAMETERS):
         yield finding(
-            node, "unclear_name", f"The parameter {listed(silent)} of `{node.name}` says nothing.",
-            f"Say what it is: `{header(node)}(text, ...)`.", is_minor=True,
-        )  # fmt: skip
+            node,
+            "unclear_name",
+            f"The parameter {name_list(unclear)} of `{node.name}` says nothing.",
+            f"Say what it is: `{header(node)}(text, ...)`.",
+            is_minor=True,
+        )
 
 
 def local_names(inside: list[ast.AST]) -> Iterator[Finding]:
-    """Where a scope first gives a value to each."""
+    """Remarks on local variables, each at its first assignment in a scope."""
     seen: set[str] = set()
     for node in inside:
         if not isinstance(node, ast.Assign | ast.AnnAssign):
             continue
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             name = target.id if isinstance(target, ast.Name) else ""
-            if name not in seen and _silent([name], _SHORT_LOCALS):
+            if name not in seen and _meaningless([name], _SHORT_LOCALS):
                 seen.add(name)
                 yield finding(
-                    node, "unclear_name", f"The name `{name}` does not say what it holds.",
-                    f"Name it by what it holds, such as `{_by_value(node.value)} = ...`.", is_minor=True,
-                )  # fmt: skip
+                    node,
+                    "unclear_name",
+                    f"The name `{name}` does not say what it holds.",
+                    f"Name it by what it holds, such as `{_by_value(node.value)} = ...`.",
+                    is_minor=True,
+                )
 
 
-def _silent(names: list[str], letters: frozenset[str]) -> list[str]:
-    """Those that say nothing: of single letters the given ones, but for coordinates."""
+def _meaningless(names: list[str], letters: frozenset[str]) -> list[str]:
+    """Names without meaning. Single letters count if they are among `letters`, except coordinates: x, y and z together with x and y."""
     said = frozenset("xyz") if {"x", "y"} <= set(names) else frozenset()
     return [name for name in names if name in letters - said or _NOTHING_SAID.fullmatch(name)]
 
 
 def _by_value(value: ast.expr | None) -> str:
-    """`response` for `client.get_response(...)`: the last word of what it comes from."""
+    """`response` for `client.get_response(...)`: the last word of the called function's name."""
     made = value.value if isinstance(value, ast.Await) else value
     name = last_name(made).lower().rpartition("_")[2] if made is not None else ""
     return name if len(name) > 3 and not _NOTHING_SAID.fullmatch(name) else "word_count"
 
 
 def _fields(payload: str, tree: ast.Module) -> Iterator[ast.AnnAssign]:
-    """Of the class that a context's payload is, when it stands in the file."""
+    """Fields of the class of a context's payload, if that class is in the file."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == payload:
             yield from (part for part in node.body if isinstance(part, ast.AnnAssign))

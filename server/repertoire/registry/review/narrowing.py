@@ -1,4 +1,7 @@
-"""Whether one JSON schema takes less than another did, as far as both say it plainly. In doubt it does not: bounds are not compared."""
+"""Narrowing: whether a new JSON Schema refuses values that the old one allowed; used by `callers`.
+
+Types, enumerated values, string formats and items of lists are compared. In doubt, nothing is narrowed; bounds are not compared.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ import msgspec
 
 Schema = Mapping[str, Any]
 Within = tuple[Any, Schema]
-"""A schema, and the one that holds its definitions."""
+"""A schema, and the root schema that holds its definitions."""
 
 _DEEPEST: Final = 4
-"""Levels of lists that are compared, and of references and unions that are opened."""
+"""Levels of lists that are compared. Twice as many levels of references and unions are followed."""
 _MOST_CHOICES: Final = 16
-"""Alternatives of a union that are opened; one that goes on is taken as saying nothing."""
+"""Alternatives of a union that are followed. A union inside a later one counts as saying nothing."""
 _KINDS: Final = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
-"""Of what JSON is read as."""
+"""JSON types of the Python types that JSON is read as."""
 _SHOWN: Final = {
     "string": "a string", "integer": "an integer", "number": "a number", "boolean": "true or false", "array": "a list",
     "object": "an object",
@@ -24,7 +27,7 @@ _SHOWN: Final = {
 
 
 class _Choice(msgspec.Struct, frozen=True):
-    """An alternative. `kinds` are JSON types, `values` all that it may be; None: any, or not said."""
+    """An alternative of a union. `kinds` are its JSON types, `values` its allowed values; None: any, or not stated."""
 
     schema: Schema
     root: Schema
@@ -33,29 +36,29 @@ class _Choice(msgspec.Struct, frozen=True):
 
 
 def narrower(before: Within, after: Within, depth: int = 0) -> str | None:
-    """What the old schema allowed and the new one does not, as the end of a sentence."""
+    """A value that the old schema allowed and the new one does not, as the end of a sentence; None if nothing was found."""
     old, new = _choices(*before), _choices(*after)
     if depth == _DEEPEST or any(one.kinds is None for one in (*old, *new)):
         return None
     for one in old:
         for kind in sorted(one.kinds or ()):
-            if why := _refused(one, kind, [each for each in new if _takes(each, kind)], depth):
+            if why := _narrower_kind(one, kind, [each for each in new if _takes(each, kind)], depth):
                 return why
     return None
 
 
-def _refused(one: _Choice, kind: str, takers: list[_Choice], depth: int) -> str | None:
-    """The same for one alternative's values of one JSON type, which `takers` are the new alternatives for."""
+def _narrower_kind(one: _Choice, kind: str, takers: list[_Choice], depth: int) -> str | None:
+    """The same for the values of one alternative that have one JSON type. `takers` are the new alternatives that take this type."""
     if not takers:
         return f"may no longer be {_SHOWN.get(kind, kind)}"
     allowed = [each.values for each in takers]
     if None not in allowed:
         left = [value for values in allowed for value in values or ()]
         if one.values is None:
-            return f"must now be one of {_listed(left)}"
+            return f"must now be one of {_join(left)}"
         known = set(map(repr, left))
         if gone := [value for value in one.values if _kind(value) == kind and repr(value) not in known]:
-            return f"may no longer be {_listed(gone)}"
+            return f"may no longer be {_join(gone)}"
     forms = {str(each.schema.get("format", "")) for each in takers}
     if kind == "string" and one.values is None and not forms & {"", one.schema.get("format", "")}:
         return f"must now be a string in the form {' or '.join(sorted(forms))}"
@@ -72,7 +75,7 @@ def _takes(one: _Choice, kind: str) -> bool:
 
 
 def _choices(schema: Any, root: Schema) -> list[_Choice]:
-    """The alternatives of a union with references followed and nested unions opened; the schema itself when it is none."""
+    """The alternatives of a union, with references followed and nested unions flattened. Without a union, the schema itself."""
     found: list[_Choice] = []
     waiting = [(schema, 0)]
     while waiting:
@@ -107,5 +110,5 @@ def _kind(value: Any) -> str:
     return _KINDS.get(type(value), "null")
 
 
-def _listed(values: list[Any]) -> str:
+def _join(values: list[Any]) -> str:
     return ", ".join(repr(value)[:60] for value in values[:6])

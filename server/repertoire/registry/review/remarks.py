@@ -1,7 +1,7 @@
-"""What could be better in a source: advice for whoever wrote it, each with a better form.
+"""Remarks: `review` applies our own rules to a source, each remark with a better form; used by `PrePublishChecks`.
 
-It stops nothing: what stops publishing is found by `source` and by the worker. A rule that would often be wrong is worth less than
-none, so each looks for what is plainly so.
+A remark stops nothing. `source` and the worker find the errors that stop publishing. A rule that is often wrong is worse than no rule, so
+each rule reports only plain cases.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ import msgspec
 from ...model.workflow import Finding
 from .documentation import documentation
 from .entry_points import entries, shape
-from .failures import failures
-from .findings import chosen
+from .failures import hidden_failures
+from .findings import select_findings
 from .missing_types import signature
 from .naming import local_names, names_of_entry, names_of_function
-from .secret import secrets
+from .secret import find_secrets
 from .step_changes import lost_changes
 from .tree import Function, by_scope, places
 
 
 def review(tree: ast.Module, source: str) -> list[Finding]:
-    """At most twenty remarks in the order of their lines, one for each rule in a line; the serious ones where there are more."""
-    return _in_characters(chosen(_found(tree)), source)
+    """At most twenty remarks in the order of lines, one for each rule and line. If there are more, the serious ones."""
+    return _in_characters(select_findings(_all_remarks(tree)), source)
 
 
-def _found(tree: ast.Module) -> Iterator[Finding]:
+def _all_remarks(tree: ast.Module) -> Iterator[Finding]:
     called = entries(tree)
     functions = {one.function for one in called}
     seen = places(tree, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
     inside = by_scope(seen)
-    yield from failures(seen, functions)
+    yield from hidden_failures(seen, functions)
     yield from lost_changes(seen, inside)
     for node, *_ in seen:
-        yield from secrets(node)
+        yield from find_secrets(node)
         if isinstance(node, Function) and node not in functions:
             yield from names_of_function(node)
     for nodes in inside.values():
@@ -51,8 +51,8 @@ def _found(tree: ast.Module) -> Iterator[Finding]:
 
 
 def _in_characters(found: list[Finding], source: str) -> list[Finding]:
-    """With columns from 1 in characters, where the parser has byte offsets."""
-    lines = re.split(r"\r\n|\r|\n", source)  # as the parser counts them
+    """Columns in characters, from 1. The parser counts bytes, from 0."""
+    lines = re.split(r"\r\n|\r|\n", source)  # the parser counts lines so
 
     def column(one: Finding) -> int:
         line = lines[one.line - 1] if one.line and one.line <= len(lines) else ""

@@ -1,4 +1,4 @@
-"""Keys and passwords written into a source. What is said of one never shows it."""
+"""Rule for secrets: finds keys and passwords that are written into a source; used by `remarks`. The remark never shows the secret."""
 
 from __future__ import annotations
 
@@ -28,19 +28,20 @@ _STAND_IN: Final = re.compile(
 )
 
 
-def secrets(node: ast.AST) -> Iterator[Finding]:
-    for name, given in _named(node):
+def find_secrets(node: ast.AST) -> Iterator[Finding]:
+    for name, given in _named_values(node):
         if given is not None and _is_secret(name, literal(given) or ""):
             variable = re.sub(r"\W+", "_", name).strip("_").upper() or "API_KEY"
             yield finding(
-                given, "secret_in_source",
+                given,
+                "secret_in_source",
                 f"{f'`{name}`' if name else 'This text'} looks like a secret: it would be stored with every version and shown by get_workflow.",
                 f'os.environ["{variable}"], with {variable} in the setting worker_env',
-            )  # fmt: skip
+            )
 
 
-def _named(node: ast.AST) -> list[tuple[str, ast.expr | None]]:
-    """Each value that the node gives to something, with the name of that."""
+def _named_values(node: ast.AST) -> list[tuple[str, ast.expr | None]]:
+    """Each value that the node assigns or passes, with the name that it goes to."""
     match node:
         case ast.Assign(targets=targets, value=value):
             return [(_target(target), value) for target in targets]
@@ -58,7 +59,7 @@ def _named(node: ast.AST) -> list[tuple[str, ast.expr | None]]:
 
 
 def _target(node: ast.expr) -> str:
-    """Of a variable, an attribute, or `headers["token"]`."""
+    """The name of a variable, an attribute, or the key of `headers["token"]`."""
     return literal(node.slice) or "" if isinstance(node, ast.Subscript) else last_name(node)
 
 
@@ -69,7 +70,7 @@ def _is_secret(name: str, value: str) -> bool:
         return "://" in value or "BEGIN" in value or not _STAND_IN.search(value)
     kind = _NAME.search(name)
     if kind is None or len(value) < 6 or _STAND_IN.search(value) or re.fullmatch(r"[A-Z][A-Z0-9_]*", value):
-        return False  # a name such as OPENAI_API_KEY is where the secret is, not the secret
+        return False  # a value such as OPENAI_API_KEY names an environment variable; it is no secret
     if kind[1].lower().startswith("pass"):
         return value.lower() != name.lower()
     return len(value) >= 16 and re.search(r"\d", value) is not None and re.search(r"[A-Za-z]", value) is not None

@@ -1,7 +1,12 @@
-"""Changes that a step makes to the body's own variables: lost where a run that is begun again answers the step from its record.
+"""Rule for lost changes: finds steps that change variables of the body; used by `remarks`.
 
-Only what the source plainly shows: a `nonlocal` or `global` that is assigned, a container of the body that is filled, an argument that
-is changed and not returned, an attribute of a method's object. And only if code outside of steps reads it.
+A replayed run answers a step from its record and does not execute it. So a change that the step makes outside of its result is lost.
+Only plain cases are reported, and only if code outside of steps reads the variable:
+
+1. The step assigns a `nonlocal` or `global` variable.
+2. The step fills a container of the body.
+3. The step changes an argument and does not return it.
+4. The step sets an attribute of its method's object.
 """
 
 from __future__ import annotations
@@ -24,11 +29,11 @@ _CHANGING: Final = frozenset(
      "setdefault", "sort", "update"}
 )  # fmt: skip
 _OF_A_LIST: Final = frozenset({"append", "extend", "insert"})
-"""Hardly a method of anything else."""
+"""Methods that hardly anything but a list has."""
 _STATE: Final = "session_state"
-"""What a step changes in it is recorded."""
+"""Changes of the session state in a step are recorded, so they are not lost."""
 _DEEPEST: Final = 8
-"""Functions within functions whose names are followed."""
+"""Levels of nested functions through which a name is followed."""
 _Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -59,11 +64,12 @@ def lost_changes(places: list[Place], inside: dict[ast.AST, list[ast.AST]]) -> I
 def _lost(change: _Change, label: str) -> Finding:
     name = ".".join(change.path[:2] if change.path[0] in ("self", "cls") else change.path[:1])
     return finding(
-        change.node, "lost_change",
+        change.node,
+        "lost_change",
         f"The step `{label}` changes `{name}`. A run that is begun again answers the step from its record and does not run it, so "
         f"this change is lost.",
         f"Let the step return what is new, and change `{name}` in the body: `new = step({label}, ...)`.",
-    )  # fmt: skip
+    )
 
 
 def _changes(node: ast.AST) -> Iterator[_Change]:
@@ -79,7 +85,7 @@ def _changes(node: ast.AST) -> Iterator[_Change]:
 
 
 def _path(node: ast.AST) -> list[str]:
-    """Its names, past subscripts; the first is "" where it does not begin with a name."""
+    """The names of an expression, without subscripts. The first is "" if it does not begin with a name."""
     names: list[str] = []
     while isinstance(node, ast.Subscript | ast.Attribute):
         if isinstance(node, ast.Attribute):
@@ -103,13 +109,13 @@ def _method_as_step(node: ast.AST) -> _Change | None:
 
 
 def _steps(names: _Names) -> Iterator[tuple[ast.AST, str]]:
-    """The functions of the source that are steps, each with its name."""
+    """The functions of the source that run as steps, each with its name."""
     for nodes in names.inside.values():
         for node in nodes:
             if isinstance(node, Function) and any(_is_step(one) for one in node.decorator_list):
                 yield node, node.name
             elif isinstance(node, ast.Call) and dotted(node.func) in _STEPS and node.args:
-                function = _called(node.args[0])
+                function = _function_in(node.args[0])
                 if isinstance(function, ast.Lambda):
                     yield function, "lambda"
                 for one in names.functions.get(_path(function)[-1], ()):
@@ -121,8 +127,8 @@ def _is_step(decorator: ast.expr) -> bool:
     return dotted(decorator.func if isinstance(decorator, ast.Call) else decorator) in _STEPS
 
 
-def _called(node: ast.expr) -> ast.expr:
-    """Past `partial`."""
+def _function_in(node: ast.expr) -> ast.expr:
+    """The function inside of `partial(...)`."""
     while isinstance(node, ast.Call) and last_name(node) == "partial" and node.args:
         node = node.args[0]
     return node
@@ -133,7 +139,7 @@ def _mentions(node: ast.expr, name: str) -> bool:
 
 
 class _Names:
-    """Whose a name is, in each scope, and what was put there."""
+    """The owner of each name in each scope, and the values assigned to it."""
 
     def __init__(self, places: list[Place], inside: dict[ast.AST, list[ast.AST]]) -> None:
         self.inside = inside
@@ -169,9 +175,9 @@ class _Names:
         self._values[scope] = {name: one for name, one in values.items() if name not in self._elsewhere[scope]}
 
     def steps_around(self, steps: dict[ast.AST, str]) -> dict[ast.AST, ast.AST]:
-        """Of each scope within a step, that step."""
+        """For each scope within a step, that step."""
         found: dict[ast.AST, ast.AST] = {}
-        for scope in self.inside:  # those around it first
+        for scope in self.inside:  # outer scopes come first
             step = scope if scope in steps else found.get(self._around.get(scope, scope))
             if step is not None:
                 found[scope] = step
@@ -184,7 +190,7 @@ class _Names:
         return scope is not None and outer in self._outwards(scope)
 
     def _outwards(self, scope: ast.AST) -> Iterator[ast.AST]:
-        """It and those around it."""
+        """The scope and the scopes around it."""
         around: ast.AST | None = scope
         for _ in range(_DEEPEST):
             if around is None:
@@ -201,7 +207,7 @@ class _Names:
         return bool(values) and all(map(_is_container, values))
 
     def holds_object(self, owner: ast.AST, name: str) -> bool:
-        """Of a class of this source."""
+        """Whether the name holds an instance of a class of this source."""
         return any(last_name(value) in self._classes for value in self._values[owner].get(name, []))
 
     def annotation(self, owner: ast.AST, name: str) -> ast.expr | None:
@@ -218,7 +224,7 @@ def _is_container(value: ast.expr | None) -> bool:
 
 
 class _Reading:
-    """What code outside of steps reads."""
+    """Variables and attributes that code outside of steps reads."""
 
     def __init__(self, names: _Names, around: dict[ast.AST, ast.AST]) -> None:
         self._names = names
@@ -258,7 +264,7 @@ class _Reading:
             return False
         if name in ("self", "cls"):
             return len(change.path) > 1 and change.path[1] in self._attributes
-        if any(name in _returned(node) for node in self._names.inside.get(step, ())):
+        if any(name in _returned_names(node) for node in self._names.inside.get(step, ())):
             return False
         annotation = self._names.annotation(step, name)
         if change.how == "attribute":
@@ -268,8 +274,8 @@ class _Reading:
         return written(annotation).partition("[")[0].rpartition(".")[2] in _CONTAINERS
 
 
-def _returned(node: ast.AST) -> set[str]:
-    """The names in what is returned."""
+def _returned_names(node: ast.AST) -> set[str]:
+    """The names in a returned expression."""
     if not isinstance(node, ast.Return) or node.value is None:
         return set()
     return {one.id for one in ast.walk(node.value) if isinstance(one, ast.Name)}

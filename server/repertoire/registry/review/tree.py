@@ -1,6 +1,6 @@
-"""The syntax tree as rules read it: each node with what is around it, and small questions about one.
+"""Syntax tree helpers: `places` lists the nodes with their scopes, and small functions read one node; used by the rules.
 
-Nothing recurses: how deep a source is nested is its author's choice.
+Nothing here recurses: a source may be nested deeper than Python's stack.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Final
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Place = tuple[ast.AST, ast.AST, ast.ExceptHandler | None]
-"""A node, the scope in which it stands (the tree itself where in no other), the nearest exception handler in that scope."""
+"""A node, its scope (the module, if it is in no other), and the nearest exception handler in that scope."""
 
 MOST_NODES: Final = 100_000
-"""A third of a second's work. Ordinary code of the largest size that is taken has a third of it; what lies beyond is not read."""
+"""Nodes that are read, a third of a second's work. Ordinary code of the largest accepted size has a third of that."""
 _MOST_WRITTEN: Final = 60
-"""Bytes; so little cannot be nested too deeply for `ast.unparse`."""
+"""Bytes. An expression so short cannot be nested too deeply for `ast.unparse`."""
 _NO_NODES: Final = frozenset(
     {"annotation", "arg", "attr", "ctx", "id", "kind", "level", "module", "name", "op", "ops", "type_comment"}
 )
@@ -24,11 +24,11 @@ _FIELDS: Final = {
     for kind in vars(ast).values()
     if isinstance(kind, type) and issubclass(kind, ast.AST)
 }
-"""Of each kind of node the fields with nodes that a rule may want."""
+"""For each kind of node, the fields whose nodes a rule may read."""
 
 
 def places(tree: ast.Module, scopes: tuple[type[ast.AST], ...]) -> list[Place]:
-    """The nodes in the order of the source, at most MOST_NODES. What makes a scope stands in the one around it."""
+    """The nodes in the order of the source, at most MOST_NODES. A function's own node belongs to the scope around it."""
     found: list[Place] = []
     stack: list[Place] = [(tree, tree, None)]
     while stack and len(found) < MOST_NODES:
@@ -50,7 +50,7 @@ def places(tree: ast.Module, scopes: tuple[type[ast.AST], ...]) -> list[Place]:
 
 
 def by_scope(found: list[Place]) -> dict[ast.AST, list[ast.AST]]:
-    """The nodes of each scope, scopes before those within them."""
+    """The nodes of each scope. A scope comes before its inner scopes."""
     scopes: dict[ast.AST, list[ast.AST]] = {}
     for node, scope, _ in found:
         scopes.setdefault(scope, []).append(node)
@@ -58,7 +58,7 @@ def by_scope(found: list[Place]) -> dict[ast.AST, list[ast.AST]]:
 
 
 def parameters(arguments: ast.arguments) -> list[tuple[ast.arg, ast.expr | None]]:
-    """Those with a name of their own, each with its default."""
+    """The named parameters, each with its default. `*args` and `**kwargs` are left out."""
     listed = [*arguments.posonlyargs, *arguments.args]
     defaults = [*[None] * (len(listed) - len(arguments.defaults)), *arguments.defaults]
     return [*zip(listed, defaults, strict=True), *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
@@ -69,7 +69,7 @@ def literal(node: ast.AST | None) -> str | None:
 
 
 def dotted(node: ast.AST) -> list[str]:
-    """`a.b.c` as its names; the first is "" where it does not begin with a name."""
+    """`a.b.c` as its names. The first is "" if the expression does not begin with a name."""
     names: list[str] = []
     while isinstance(node, ast.Attribute):
         names.append(node.attr)
@@ -78,7 +78,7 @@ def dotted(node: ast.AST) -> list[str]:
 
 
 def written(node: ast.expr | None) -> str:
-    """An expression as text: "" where there is none, dots where it is long."""
+    """An expression as text: "" without one, "..." for a long one."""
     if node is None:
         return ""
     is_short = node.end_lineno == node.lineno and (node.end_col_offset or 0) - node.col_offset <= _MOST_WRITTEN

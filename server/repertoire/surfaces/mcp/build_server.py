@@ -99,7 +99,7 @@ class ToolList:
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> dict[str, Any]:
         """The page in wire form: dumping each model anew would be a third of the work."""
         cursor = params.cursor if params else None
-        versions = await self._service.listed(self._caller_of(ctx), len(FIXED_TOOLS))
+        versions = await self._service.library.listed_tools(self._caller_of(ctx), len(FIXED_TOOLS))
         page = [] if cursor else list(self._fixed)
         rest = [version for version in versions if cursor is None or version.name > cursor]
         if cursor is not None and not rest and all(version.name != cursor for version in versions):
@@ -115,5 +115,5 @@ class ToolList:
         """For the SDK's check of header parameters; without it every HTTP call would list all tools first."""
         if name in self._schemas:
             return self._schemas[name]
-        version = self._service.view(Caller(roots=self._service.own_roots)).find(name)
+        version = self._service.library.view(Caller(roots=self._service.settings.roots)).find(name)
         return None if version is None else self._listings.of(version).input_schema

@@ -36,13 +36,16 @@ def answer_of_run(service: Service, run: Run, listing: Listing | None = None, no
     `listing`: the called tool, when it is the workflow's own. Clients discard a result that does not fit its output schema.
     `note`: why the call is answered although the run goes on.
     """
-    envelope = service.envelope(run)
+    envelope = service.runs.envelope(run)
     if (
         listing is not None
         and envelope["result"] is not None
         and (place := _misfit(listing, envelope["result"])) is not None
     ):
-        envelope = {**service.envelope(run, without_result=True), "message": _NOT_AS_LISTED.format(place=place[:200])}
+        envelope = {
+            **service.runs.envelope(run, without_result=True),
+            "message": _NOT_AS_LISTED.format(place=place[:200]),
+        }
     envelope = what_to_do(envelope)
     if note and run.status == "working":
         envelope = {**envelope, "message": f"{note} Ask get_run(run_id, wait_s) for its result."}

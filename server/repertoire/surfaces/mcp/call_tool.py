@@ -147,7 +147,9 @@ class ToolCalls:
     def _checked(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a fixed tool, read and read_arguments."""
         schema = self._schemas[name]
-        return read_arguments(schema, without_host_arguments(arguments, schema, self._service.dropped_arguments))
+        return read_arguments(
+            schema, without_host_arguments(arguments, schema, self._service.settings.dropped_arguments)
+        )
 
     async def _fixed_or_ending(self, caller: Caller, name: str, arguments: dict[str, Any]) -> ToolResult:
         reads = name == "get_run"
@@ -166,25 +168,25 @@ class ToolCalls:
         service = self._service
         match name:
             case "search_workflows":
-                return answer_with(await service.search(caller, **arguments))
+                return answer_with(await service.library.search(caller, **arguments))
             case "list_workflows":
-                return answer_with(await service.list_workflows(caller, **arguments))
+                return answer_with(await service.library.list_workflows(caller, **arguments))
             case "get_workflow":
-                return answer_with(await service.get(caller, **arguments))
+                return answer_with(await service.versions.get(caller, **arguments))
             case "create_workflow":
-                return answer_with(await service.create(caller, **arguments))
+                return answer_with(await service.publishing.create(caller, **arguments))
             case "delete_workflow":
-                return answer_with({"deleted": await service.delete(caller, **arguments)})
+                return answer_with({"deleted": await service.publishing.delete(caller, **arguments)})
             case "publish_workflow":
-                return answer_with(await service.publish(caller, **arguments))
+                return answer_with(await service.publishing.publish(caller, **arguments))
             case "get_run":
-                return answer_with(what_to_do(await service.get_run(caller, **arguments)))
+                return answer_with(what_to_do(await service.runs.get(caller, **arguments)))
             case "list_runs":
-                return answer_with({"runs": await service.runs(caller, **{"limit": _LISTED, **arguments})})
+                return answer_with({"runs": await service.runs.list_runs(caller, **{"limit": _LISTED, **arguments})})
             case "answer_run":
-                return answer_with(what_to_do(await service.answer(caller, **arguments)))
+                return answer_with(what_to_do(await service.runs.answer(caller, **arguments)))
             case _:
-                return answer_with(await service.cancel(caller, **arguments))
+                return answer_with(await service.runs.cancel(caller, **arguments))
 
     async def _run(
         self, ctx: Context, caller: Caller, params: types.CallToolRequestParams, arguments: dict[str, Any]
@@ -203,13 +205,13 @@ class ToolCalls:
             raise BadArguments("`session_id` must be a string.")
         if listing is not None and isinstance(arguments, dict):
             arguments = listing.own_names(arguments)
-        if not self._service.dropped_arguments.isdisjoint(arguments):
-            schema = self._service.find(caller, name).input_schema
-            arguments = without_host_arguments(arguments, schema, self._service.dropped_arguments)
-        live = await self._service.run(caller, name, arguments, **options)
+        if not arguments.keys().isdisjoint(self._service.settings.dropped_arguments):
+            schema = self._service.library.find(caller, name).input_schema
+            arguments = without_host_arguments(arguments, schema, self._service.settings.dropped_arguments)
+        live = await self._service.runs.start(caller, name, arguments, **options)
         is_stopped = live.version.options.disconnect == "cancel"
         stake = Stake(
-            live.run.id, partial(self._service.wait, live), is_stopped, at_once=live.version.origin == "tool",
+            live.run.id, partial(self._service.runs.wait, live), is_stopped, at_once=live.version.origin == "tool",
             recorded=live.recorded, listing=None if params.name in FIXED_TOOLS else listing,
         )  # fmt: skip
         return await self._attend(ctx, caller, stake)
@@ -218,14 +220,14 @@ class ToolCalls:
         """Resume the run of an earlier request with the client's answers."""
         run_id, responses = params.request_state or "", params.input_responses or {}
         listing = None if params.name in FIXED_TOOLS else self._listings.under(caller, params.name)
-        run = await self._service.own_run(caller, run_id)
+        run = await self._service.runs.find(caller, run_id)
         waits, complaint = await self._questions.store_answers(caller, run, responses)
-        run = await self._service.own_run(caller, run_id)
+        run = await self._service.runs.find(caller, run_id)
         if complaint is not None and (asked := self._questions.input_required(ctx, run, complaint)):
             return asked
         if not waits:
             return answer_of_run(self._service, run, listing)
-        is_stopped = self._service.find(caller, run.workflow).options.disconnect == "cancel"
+        is_stopped = self._service.library.find(caller, run.workflow).options.disconnect == "cancel"
         stake = Stake(run_id, self._wait_for(caller, run_id), is_stopped, run.last_event, listing=listing)
         return await self._attend(ctx, caller, stake)
 
@@ -240,9 +242,9 @@ class ToolCalls:
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
                 if stake.is_stopped and not self._ending.has_begun and await self._cancellations.wants_stop(ctx):
-                    await self._service.cancel(caller, stake.run_id)
+                    await self._service.runs.cancel(caller, stake.run_id)
                 else:
-                    self._service.undelivered(stake.run_id)
+                    self._service.runs.note_undelivered(stake.run_id)
             raise
         finally:
             if note is not None:
@@ -256,7 +258,7 @@ class ToolCalls:
     async def _answer_at_shutdown(self, caller: Caller, stake: Stake) -> ToolResult:
         """The answer while the server ends: the run as it stands. The run goes on with the next server."""
         self._ending.check()
-        run = await self._service.own_run(caller, stake.run_id)
+        run = await self._service.runs.find(caller, stake.run_id)
         note = f"The server ends ({self._ending.why}); the run goes on with the next one."
         return answer_of_run(self._service, run, note=note)
 
@@ -272,7 +274,7 @@ class ToolCalls:
         progress = Progress(ctx.session.report_progress)
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(progress.watch, self._service.follow(stake.run_id, stake.seen, nested=True))
+                tasks.start_soon(progress.watch, self._service.runs.follow(stake.run_id, stake.seen, nested=True))
                 run, asked = await self._wait_and_ask(ctx, caller, stake)
                 if run.is_final:
                     with anyio.move_on_after(_LAST_EVENTS_S):
@@ -293,21 +295,21 @@ class ToolCalls:
             if run.status != "input_required":
                 return run, None
             await anyio.sleep(_TOGETHER_S)
-            run = await self._service.own_run(caller, stake.run_id)
+            run = await self._service.runs.find(caller, stake.run_id)
             if run.status != "input_required":  # it was answered meanwhile
                 wait = self._wait_for(caller, stake.run_id)
                 continue
             if is_modern(ctx):
                 return run, self._questions.input_required(ctx, run)
             if not await self._questions.elicit(ctx, caller, run):
-                return await self._service.own_run(caller, stake.run_id), None
+                return await self._service.runs.find(caller, stake.run_id), None
             wait = self._wait_for(caller, stake.run_id)
 
     def _wait_for(self, caller: Caller, run_id: str) -> Wait:
         """A wait for a run that this request did not begin, or that was parked since."""
 
         async def wait(seconds: float) -> Run:
-            await self._service.get_run(caller, run_id, wait_s=seconds)
-            return await self._service.own_run(caller, run_id)
+            await self._service.runs.get(caller, run_id, wait_s=seconds)
+            return await self._service.runs.find(caller, run_id)
 
         return wait

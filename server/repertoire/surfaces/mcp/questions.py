@@ -75,7 +75,7 @@ class Questions:
         answers, declined = given_answers(run, responses)
         try:
             if answers:
-                await self._service.answer_many(caller, run.id, answers)
+                await self._service.runs.answer_many(caller, run.id, answers)
         except BadArguments as error:
             return True, error.message
         return not declined, None
@@ -99,7 +99,7 @@ class Questions:
             if response is None or response.action != "accept":
                 return await self._is_closed(caller, run.id, question.id)
             try:
-                await self._service.answer(caller, run.id, form.answer(response.content), question.id)
+                await self._service.runs.answer(caller, run.id, form.answer(response.content), question.id)
             except BadArguments as error:
                 if await self._is_closed(caller, run.id, question.id):
                     return True
@@ -115,7 +115,7 @@ class Questions:
         response: types.ElicitResult | None = None
 
         async def watch() -> None:
-            async for _ in self._service.follow(run.id, run.last_event):
+            async for _ in self._service.runs.follow(run.id, run.last_event):
                 if await self._is_closed(caller, run.id, question.id):
                     tasks.cancel_scope.cancel()
 
@@ -131,7 +131,7 @@ class Questions:
         return response
 
     async def _is_closed(self, caller: Caller, run_id: str, number: str) -> bool:
-        run = await self._service.own_run(caller, run_id)
+        run = await self._service.runs.find(caller, run_id)
         return all(question.id != number for question in run.questions)
 
 

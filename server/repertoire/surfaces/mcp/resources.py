@@ -64,7 +64,9 @@ class Resources:
         self, ctx: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
         """A page of workflows. Runs are not listed: the template shows how to name one."""
-        page = await self._service.list_workflows(self._caller_of(ctx), params.cursor if params else None, _PAGE)
+        page = await self._service.library.list_workflows(
+            self._caller_of(ctx), params.cursor if params else None, _PAGE
+        )
         resources = [
             types.Resource(
                 uri=f"workflow:///{quote(item['name'])}",
@@ -104,10 +106,10 @@ class Resources:
         caller, name = self._caller_of(ctx), unquote(rest)
         try:
             if scheme == "workflow":
-                text, mime = self._service.find(caller, name).source, "text/x-python"
+                text, mime = self._service.library.find(caller, name).source, "text/x-python"
             elif scheme == "run":
                 text, mime = (
-                    json.dumps(await self._service.get_run(caller, name), ensure_ascii=False),
+                    json.dumps(await self._service.runs.get(caller, name), ensure_ascii=False),
                     "application/json",
                 )
             else:

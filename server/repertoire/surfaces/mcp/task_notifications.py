@@ -63,7 +63,7 @@ class TaskSubscriptions:
         known = []
         for run_id in dict.fromkeys(wanted):
             try:
-                known.append((await self._service.own_run(caller, run_id)).id)
+                known.append((await self._service.runs.find(caller, run_id)).id)
             except RepertoireError:
                 continue
         return known
@@ -74,13 +74,13 @@ class TaskSubscriptions:
         news = anyio.Event()
 
         async def follow() -> None:
-            async for _ in self._service.follow(run_id, run.last_event):
+            async for _ in self._service.runs.follow(run_id, run.last_event):
                 news.set()
             ended.set()
             news.set()
 
         ended = anyio.Event()
-        run = await self._service.own_run(caller, run_id)
+        run = await self._service.runs.find(caller, run_id)
         async with anyio.create_task_group() as group:
             group.start_soon(follow)
             told: dict[str, Any] = {}

@@ -89,10 +89,10 @@ class Tasks:
         """Store answers to open questions. Anything else is ignored, also a refusal: the question stays open."""
         caller = self._check_request(ctx, params)
         try:
-            run = await self._service.own_run(caller, params.task_id)
+            run = await self._service.runs.find(caller, params.task_id)
             answers, _ = given_answers(run, {key: _response(value) for key, value in params.input_responses.items()})
             if answers:
-                await self._service.answer_many(caller, run.id, answers)
+                await self._service.runs.answer_many(caller, run.id, answers)
         except BadArguments as error:
             raise MCPError(code=types.INVALID_PARAMS, message=error.message) from error
         except RepertoireError as error:
@@ -102,7 +102,7 @@ class Tasks:
     async def cancel(self, ctx: Context, params: TaskParams) -> ToolResult:
         caller = self._check_request(ctx, params)
         try:
-            await self._service.cancel(caller, params.task_id)
+            await self._service.runs.cancel(caller, params.task_id)
         except RepertoireError as error:
             raise _unknown(error) from error
         return _ACKNOWLEDGED
@@ -116,10 +116,10 @@ class Tasks:
 
     async def _look(self, caller: Caller, run_id: str) -> tuple[Run, list[dict[str, Any]]]:
         """The run and its latest stored events."""
-        run = await self._service.own_run(caller, run_id)
-        seen = await self._service.get_run(caller, run_id, after_event=max(0, run.last_event - _LOOK_BACK))
+        run = await self._service.runs.find(caller, run_id)
+        seen = await self._service.runs.get(caller, run_id, after_event=max(0, run.last_event - _LOOK_BACK))
         if seen["status"] != run.status:  # it has moved on between the two
-            run = await self._service.own_run(caller, run_id)
+            run = await self._service.runs.find(caller, run_id)
         events: list[dict[str, Any]] = seen["events"]
         return run, events
 

@@ -86,7 +86,7 @@ class Listings:
     def under(self, caller: Caller, name: str) -> Listing | None:
         """The tool that this caller sees under the name now; None: there is no such workflow, or no longer."""
         try:
-            return self.of(self._service.find(caller, name))
+            return self.of(self._service.library.find(caller, name))
         except UnknownWorkflow:
             return None
 

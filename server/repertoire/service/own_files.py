@@ -1,0 +1,101 @@
+"""OwnFiles: adds and removes workflow files in HOME/workflows for the operator; used by the command line.
+
+Such a file is checked as a created workflow is. After that it belongs to the operator, who edits it in place.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import anyio
+
+from ..errors import Refused
+from ..model.session import Caller
+from ..model.workflow import WorkflowVersion, name_problem
+from ..registry.catalog import Catalog
+from ..store import Store
+from .call_graph import CallGraph
+from .examples import Examples
+from .library import Library
+from .pre_publish_checks import PrePublishChecks
+from .publish_answers import examples_failed, version_answer
+from .publishing import BOM, Publishing
+
+
+class OwnFiles:
+    def __init__(
+        self,
+        home: str,
+        store: Store,
+        catalog: Catalog,
+        library: Library,
+        checks: PrePublishChecks,
+        examples: Examples,
+        call_graph: CallGraph,
+        publishing: Publishing,
+    ) -> None:
+        self._folder = os.path.join(home, "workflows")
+        self._store = store
+        self._catalog = catalog
+        self._library = library
+        self._checks = checks
+        self._examples = examples
+        self._call_graph = call_graph
+        self._publishing = publishing
+
+    async def add(
+        self, caller: Caller, name: str, source: str, replace: bool = False, examples: Any = None, force: bool = False
+    ) -> dict[str, Any]:
+        """Check the source as `Publishing.create` does, then write HOME/workflows/NAME.py. Raises Refused with what to correct."""
+        path = self._path(name)
+        known = await self._check_name(caller, name, path, replace)
+        chosen = await self._examples.choose(known, examples)
+        new = await self._checks.read(caller, name, source.removeprefix(BOM), None, "operator")
+        version = await self._checks.load(caller, new.version)
+        checked, remarks = await self._examples.check(caller, version, chosen)
+        if not checked.holds:
+            raise examples_failed(version, checked, "Nothing was written.")
+        if known is not None and not force:
+            await self._call_graph.check_callers_fit(known, version)
+        await anyio.Path(path).parent.mkdir(parents=True, exist_ok=True)
+        await anyio.Path(path).write_text(source.removeprefix(BOM), encoding="utf-8")
+        await self._catalog.rescan(caller.roots)
+        if chosen:  # with the modules beside it, the file has a version of its own
+            kept = self._library.view(caller).find(name) or version
+            await self._store.note_checked(kept.hash, checked)
+        remarks += await self._checks.missing_calls(caller, version, new.calls)
+        return {**version_answer(version, checked, remarks, status="published"), "file": path}
+
+    async def remove(self, caller: Caller, name: str, force: bool = False) -> bool:
+        """Delete the file in HOME/workflows, or the created workflow of this name. False: there is none.
+
+        Raises Refused where other workflows call it, and NotDeletable for a file in another folder.
+        """
+        version = self._library.view(caller).find(name)
+        if version is not None and version.path == self._path(name):
+            if not force:
+                await self._call_graph.check_not_called(version.name)
+            await anyio.Path(version.path).unlink(missing_ok=True)
+            await self._catalog.rescan(caller.roots)
+            return True
+        return await self._publishing.delete(caller, name, force)
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._folder, f"{name}.py")
+
+    async def _check_name(self, caller: Caller, name: str, path: str, replace: bool) -> WorkflowVersion | None:
+        """The version that this file replaces, if any. Raises Refused where the name or the path is taken."""
+        if problem := name_problem(name):
+            raise Refused(problem, "Choose another name.", code="bad_name")
+        known = self._library.view(caller).find(name)
+        if known is not None and not (replace and known.path == path):
+            where = known.path or "a workflow that was created through a tool"
+            raise Refused(
+                f"The name {name!r} is taken by {where}.", "Choose another name, or use --replace.", code="name_taken"
+            )
+        if not replace and await anyio.Path(path).exists():
+            raise Refused(
+                f"There is a file {path} that is no workflow yet.", "Use --replace to write over it.", code="name_taken"
+            )
+        return known

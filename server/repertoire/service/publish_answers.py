@@ -1,0 +1,68 @@
+"""Answers and refusals of create, publish and add: the JSON that a caller reads about a version; used by `Publishing` and `OwnFiles`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from ..errors import Refused
+from ..model.example import Checked
+from ..model.workflow import Finding, WorkflowVersion
+
+NOT_ISOLATED: Final = Finding(
+    "isolation",
+    "info",
+    "Runs in a process of its own with a memory and time limit, but not isolated from this user's files and network.",
+)
+ADD_EXAMPLES: Final = 'Create it again with examples=[{"arguments": {...}, "expect": ...}], or with from_run=RUN_ID after a run that went well.'
+
+
+def version_answer(
+    version: WorkflowVersion, checked: Checked, more: Sequence[Finding], *, status: str
+) -> dict[str, Any]:
+    """`more`: findings besides those of the version and its examples."""
+    return {
+        "name": version.name,
+        "version": version.short,
+        "status": status,
+        "description": version.description,
+        "input_schema": version.input_schema,
+        "output_schema": version.output_schema,
+        "examples": checked.summary(),
+        "findings": public_findings([*version.findings, *checked.problems, *more]),
+    }
+
+
+def public_findings(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    return [finding.public() for finding in findings]
+
+
+def no_examples(published: bool) -> Finding:
+    begin = "Published without an example" if published else "It has no example"
+    return Finding("no_examples", "info", f"{begin}: nothing has shown that it does what it says.", hint=ADD_EXAMPLES)
+
+
+def examples_failed(version: WorkflowVersion, checked: Checked, consequence: str) -> Refused:
+    """`consequence`: a sentence that says what is kept or written of the version."""
+    failed, first = len(checked.problems), checked.problems[0]
+    return Refused(
+        f"{failed} of {len(checked.examples)} examples do not hold: {first.message} {consequence}",
+        first.hint,
+        code="examples_failed",
+        line=first.line,
+        details={"findings": public_findings([*checked.problems, *version.findings])},
+    )
+
+
+def approval_required(version: WorkflowVersion, checked: Checked) -> Refused:
+    return Refused(
+        f"This server publishes only what a person has approved, and {version.short} waits for that.",
+        f"Ask for: repertoire publish {version.name} {version.short}",
+        code="approval_required",
+        details={
+            "status": "draft",
+            "version": version.short,
+            "examples": checked.summary(),
+            "findings": public_findings(version.findings),
+        },
+    )
