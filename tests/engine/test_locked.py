@@ -142,3 +142,43 @@ async def test_a_run_that_is_refused_has_done_nothing(app: App, home: Path, trac
     await anyio.sleep(0.3)
     assert effects(traces) == []
     assert await app.service.runs.list_runs(ME) == []
+
+
+async def test_a_cancelling_that_its_client_breaks_off_is_carried_out(app: App, home: Path, traces: Path) -> None:
+    """The run has been claimed for its end by then: nobody else could begin it again."""
+    await publish(app, traces, asks='def run():\n    return ask("Go on?")\n')
+    live = await app.service.runs.start(ME, "asks", {}, "new")
+    await live.done.wait()  # it is parked
+    with locked(home):
+        with anyio.move_on_after(0.3):
+            await app.service.runs.cancel(ME, live.run.id)
+    assert (await ended(app, live.run.id))["status"] == "cancelled"
+
+
+async def test_a_question_is_shown_although_its_worker_died_while_it_was_stored(
+    app: App, home: Path, traces: Path
+) -> None:
+    source = f"""{WAIT}
+def run():
+    wait("before")
+    said = ask("Go on?")
+    wait("after")
+    return said
+"""
+    await publish(app, traces, asks=source)
+    live = await app.service.runs.start(ME, "asks", {}, "new")
+    await until(lambda: worker_at(traces, "before") > 0)
+    pid = worker_at(traces, "before")
+    with locked(home):
+        (traces / "go-before").touch()
+        await anyio.sleep(0.3)
+        (traces / "go-before").unlink()  # begun again, it does not come to its question
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: live.begun_again)
+    with anyio.fail_after(10):
+        run = await app.service.runs.wait_for_news(ME, live.run.id)
+    assert [one.question for one in run.questions] == ["Go on?"]
+    await app.service.runs.answer(ME, run.id, "yes")
+    (traces / "go-before").touch()
+    (traces / "go-after").touch()
+    assert (await ended(app, run.id))["result"] == "yes"

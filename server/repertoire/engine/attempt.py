@@ -77,18 +77,19 @@ class Attempt:
         worker.lease.on_change = partial(_count_time, live.stopwatch)
         worker.channel.shortcut = partial(_take_record, calls)
         recorded = live.recorded if live.recorded is not None and not live.recorded.done() else None
-        begin = partial(_begin, worker)
+        begin = partial(_begin, worker, live.stopwatch)
         try:
             with anyio.CancelScope() as scope:
                 live.stopwatch.start(scope)
                 self._send_task(worker, place, point, calls.began, waits=recorded is not None)
                 if recorded is not None:
+                    live.stopwatch.pause()  # the disk may be full for long
                     recorded.add_done_callback(begin)
                 return await self._attend(worker, calls, point)
             return timeout(live.stopwatch.limit_s)
         finally:
-            if recorded is not None:
-                recorded.remove_done_callback(begin)
+            if recorded is not None and recorded.remove_done_callback(begin):
+                live.stopwatch.resume()
             live.stopwatch.stop()
             worker.channel.shortcut = None
             calls.close()
@@ -168,7 +169,8 @@ def _take_record(calls: CallExecutor, frame: WorkerFrame) -> bool:
     return True
 
 
-def _begin(worker: Worker, recorded: asyncio.Future[Any]) -> None:
+def _begin(worker: Worker, stopwatch: Stopwatch, recorded: asyncio.Future[Any]) -> None:
+    stopwatch.resume()
     if not recorded.cancelled() and recorded.exception() is None:
         worker.channel.send(Begin())
 

@@ -15,6 +15,7 @@ from ..model.run import Question, iso
 from ..names import new_question_id
 from ..settings import Limits
 from ..store import Store
+from ..store.runs import NewEvent
 from .doors import Diverged, Door, DoorCall, DoorResult
 from .live_run import Parking
 from .runner import Runner
@@ -66,26 +67,39 @@ class Waits:
         known = await self._store.find_question(call.live.run.id, call.path) if call.live.begun_again else None
         if known is not None and known[0].question != str(call.args["question"]):
             raise Diverged(call.path, f"ask {known[0].question!r}", f"ask {call.args['question']!r}")
-        question, answer = known or (await self._store_question(call), None)
+        question, answer = known or (self._new_question(call), None)
         if answer is None:
-            answer = await self._wait_for_answer(call, question)
+            answer = await self._wait_for_answer(call, question, is_new=known is None)
         self._clock.forget(question.expires_at)
         return DoorResult(json.loads(answer))
 
-    async def _store_question(self, call: DoorCall) -> Question:
+    def _new_question(self, call: DoorCall) -> Question:
         now, ttl = self._clock.wall(), call.args.get("expires_s") or self._limits.question_ttl_s
-        question = Question(
+        return Question(
             new_question_id(), call.live.run.id, str(call.args["question"]), call.args["schema"], now, now + ttl
         )
-        data = {"id": question.id, "question": question.question, "schema": question.schema}
-        await self._store.ask(call.live.run, call.path, question, ("ask", now, data), call.live.number_events(1))
-        return question
 
-    async def _wait_for_answer(self, call: DoorCall, question: Question) -> str:
+    async def _store_question(self, call: DoorCall, question: Question) -> None:
+        """Store it and show it. Both happen although the body's worker dies meanwhile: a person sees the question in the record."""
+        data = {"id": question.id, "question": question.question, "schema": question.schema}
+        event: NewEvent = ("ask", question.asked_at, data)
+        first = call.live.number_events(1)
+
+        async def store_and_show() -> None:
+            await self._store.ask(call.live.run, call.path, question, event, first)
+            if not call.live.done.is_set():
+                call.live.add_question(question)
+
+        await self._runner.in_server(f"ask {question.id}", store_and_show)
+
+    async def _wait_for_answer(self, call: DoorCall, question: Question, *, is_new: bool) -> str:
         asked: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._asked[question.id] = call, asked
-        call.live.add_question(question)
+        self._asked[question.id] = call, asked  # before anybody can see the question, and answer it
         try:
+            if is_new:
+                await self._store_question(call, question)
+            else:
+                call.live.add_question(question)
             call.wait_for(Parking(why="an answer", status="input_required", wake_at=question.expires_at, news=asked))
             if await self._clock.wait(asked, question.expires_at):
                 return asked.result()

@@ -17,9 +17,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 import anyio.abc
@@ -44,10 +45,12 @@ from .live_table import LiveTable
 from .pool import WorkerPool
 from .run_faults import cancellation, failure, foreign_journal, internal_failure
 from .run_observer import RunObserver
+from .server_tasks import in_server
 from .state_turns import Turns
 from .stopwatch import Stopwatch
 from .storage_trouble import StorageTrouble
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _NO_ENV: Final[Mapping[str, str]] = MappingProxyType({})
@@ -154,6 +157,9 @@ class Runner:
         if (live := self._live.get(run_id)) is not None:
             self._live.note_news(run_id)
             return live
+        return await in_server(self._tasks, f"resume {run_id}", partial(self._resume, run_id, env, parent, forced))
+
+    async def _resume(self, run_id: str, env: Mapping[str, str], parent: Live | None, forced: bool) -> Live | None:
         known = await self._store.run(run_id, patient=True)
         if known is None or known.is_final:
             return None
@@ -218,6 +224,10 @@ class Runner:
         """It is not asked any more: not by its run, and not by any run above it."""
         self._live.forget_question(question)
 
+    async def in_server(self, name: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Do something that goes on although its caller is cancelled."""
+        return await in_server(self._tasks, name, work)
+
     async def give_up(self, run_id: str, fault: Fault) -> None:
         """Record a run that has no worker as failed."""
         if (claimed := await self._store.claim_run(run_id)) is not None:
@@ -238,11 +248,19 @@ class Runner:
                 await live.over.wait()
                 if not live.done.is_set():
                     return
-            elif (claimed := await self._store.claim_run(run_id)) is not None:
-                await self._end_unrun(*claimed, None)
-            elif run_id not in self._live:  # it has ended
+            elif (
+                await in_server(self._tasks, f"cancel {run_id}", partial(self._cancel_unrun, run_id))
+                or run_id not in self._live
+            ):
                 break
         await self._ends.cancel_below(run_id)
+
+    async def _cancel_unrun(self, run_id: str) -> bool:
+        """Record a run that has no worker as cancelled. False: it has ended, or a body of it goes on."""
+        if (claimed := await self._store.claim_run(run_id)) is None:
+            return False
+        await self._end_unrun(*claimed, None)
+        return True
 
     async def _carry(self, live: Live, needed: asyncio.Future[Place | None] | None, behind: str | None) -> None:
         """One run from its start to its stored end. `needed`: its stored start, if the body must not begin before. `behind`: the run
