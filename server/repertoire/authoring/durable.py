@@ -54,10 +54,10 @@ def _aask(question: str, schema: dict[str, Any] | None = None, *, expires_s: flo
 sleep = Door(_sleep, _asleep)
 sleep.__doc__ = "Sleep for `seconds`. A long sleep holds no worker and survives a restart."
 ask = Door(_ask, _aask)
-ask.__doc__ = """Ask whoever watches the run, and give back the answer. Until then the run holds no worker, and it survives a restart.
+ask.__doc__ = """Ask a watcher of the run a question, and return the answer. While it waits, the run holds no worker and survives a restart.
 
-`schema` is a JSON Schema of the answer: `{"type": "boolean"}`, a flat object; a string by default. A pydantic model or a type does too.
-After `expires_s` seconds CallError with code `expired` is raised.
+`schema` is a JSON Schema of the answer, such as `{"type": "boolean"}` or a flat object; by default a string. A pydantic model or another
+type works too. After `expires_s` seconds, CallError with code `expired` is raised.
 """
 
 

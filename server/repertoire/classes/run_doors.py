@@ -129,7 +129,7 @@ class RunDoors(Protocol):
         """Record the run as working and give its state. None: ask again soon. Raises SessionBusy after too long a wait."""
 
     def emit(self, type: Literal["text", "item", "log"], data: dict[str, Any], /) -> None:
-        """`text`: {text, event}; `item`: {value}; `log`: {level, message}. Never fails for what the body said."""
+        """`text`: {text, event}; `item`: {value}; `log`: {level, message}. No data of the body makes it fail."""
 
     def commit(self, state: dict[str, Any], /) -> None:
         """Store this state now. Raises StateError, SessionConflict."""

@@ -231,15 +231,15 @@ def _remarks(parameters: list[Parameter], hints: Mapping[str, Any], line: int | 
             message = f"`*{name}` is ignored: a tool's arguments have names"
             remarks.append(Remark("ignored_parameter", message, line, hint=f"Take a list: `{name}: list[str]`."))
         elif name not in hints and parameter.kind is not Parameter.VAR_KEYWORD:
-            message = f"parameter `{name}` has no type: callers are not told what it wants"
+            message = f"parameter `{name}` has no type, so callers do not see the type that it wants"
             remarks.append(Remark("untyped_parameter", message, line, hint=f"Annotate it, for example `{name}: str`."))
     return remarks
 
 
 def _untyped_payload(context: str, keys: list[str], line: int | None) -> Remark:
     found = ", ".join(f"`{key}`" for key in keys) or "none"
-    message = f"`{context}.payload` has no type; the keys that callers are told of were read off the source: {found}"
-    hint = "Define a pydantic model `Payload` in the module: then they are told of types too, and payloads are checked."
+    message = f"`{context}.payload` has no type; its keys in the schema were found in the source: {found}"
+    hint = "Define a pydantic model `Payload` in the module: then callers see the types too, and payloads are checked."
     return Remark("untyped_payload", message, line, hint=hint)
 
 
