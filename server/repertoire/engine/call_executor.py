@@ -19,6 +19,7 @@ from typing import Any, Final
 import anyio
 import anyio.abc
 
+from ..call_operations import operation
 from ..errors import LostClaim, OverBudget, RepertoireError
 from ..settings import Limits
 from ..store import Store
@@ -31,12 +32,6 @@ from .pool import Worker
 
 logger = logging.getLogger(__name__)
 
-_LONG: Final = frozenset({"ask", "sleep", "workflow"})
-"""Calls that may take longer than this process lives."""
-_QUIET: Final = frozenset({"commit_state"})
-"""Calls without `call_start` and `call_end` events."""
-_BRIEF: Final = frozenset({"commit_state", "workflows.search", "workflows.list", "workflows.get", "workflows.delete"})
-"""Calls that this process answers by itself, soon. The run keeps its place among the workers. During any other call it gives it back."""
 _KEPT: Final = 1_000
 """So many answers are remembered, because the body may still cancel a call whose answer is on its way."""
 
@@ -48,7 +43,7 @@ class _OpenCall:
         self.frame = frame
         self.began = time.time()
         self.scope = anyio.CancelScope()
-        self.gives_place_back = frame.op not in _BRIEF
+        self.gives_place_back = not operation(frame.op).keeps_place
         self.waits_for: Parking | None = None
         """Set while the call only waits for this: the run needs no worker for it."""
 
@@ -143,7 +138,7 @@ class CallExecutor:
         if fault is not None:
             self._fail(fault)
             return
-        if frame.op in _LONG:
+        if operation(frame.op).takes_long:
             self._journal.record_clock()
         call = self._open[frame.id] = _OpenCall(frame)
         if call.gives_place_back:
@@ -172,12 +167,12 @@ class CallExecutor:
             with call.scope:
                 if call.scope.cancel_called:  # a door that never awaits would be done all the same
                     return
-                if frame.op != "workflow" and frame.op not in _QUIET:
+                if frame.op != "workflow" and not operation(frame.op).is_quiet:
                     self._journal.add_start_event(frame, {})
                 outcome = await self._call_door(call)
                 call.waits_for = None  # from here on the answer is on its way to the body
                 if outcome is not None:
-                    event = frame.op not in _QUIET
+                    event = not operation(frame.op).is_quiet
                     self._journal.record_call(frame, call.began, *outcome, event, partial(self._answer, frame.id))
         finally:
             self._live.budget.end_call()

@@ -14,6 +14,7 @@ from typing import Any, Final
 import anyio
 import msgspec
 
+from ..call_operations import operation
 from ..engine.doors import CallFailed, Door, DoorCall, DoorResult
 from ..engine.runner import Runner, unknown_run
 from ..errors import Refused
@@ -31,10 +32,6 @@ from ..values import big_integers
 from ..wire import Fault, Recorded
 from .library import Library
 
-_ONLY_READ: Final = frozenset({"workflows.search", "workflows.list", "workflows.get", "commit_state"})
-"""Doors that an example's run has as any run does. `commit_state` changes only the example's own session."""
-_OWN: Final = frozenset({"sleep", "commit_state"})
-"""Calls that an example makes itself, so they are never mocks."""
 _MAX_CALLS: Final = 200
 """Calls of a run that become mocks."""
 _HINT: Final = (
@@ -108,7 +105,9 @@ class Examples:
         return Example(arguments=arguments, expect=big_integers.loads(run.result or "null"), mocks=mocks), version
 
     async def _recorded_calls(self, run: Run) -> list[Recorded]:
-        found = await self._store.answers(run.id, sorted(set(self._runner.doors) - _OWN), _MAX_CALLS + 1)
+        found = await self._store.answers(
+            run.id, sorted(op for op in self._runner.doors if not operation(op).is_own), _MAX_CALLS + 1
+        )
         if len(found) > _MAX_CALLS:
             raise Refused(
                 f"{run.id} has made more than {_MAX_CALLS} calls out of its body, too many for an example.",
@@ -187,7 +186,7 @@ class Rehearsal:
             return DoorResult(None if mock.result is msgspec.UNSET else mock.result)
         if call.op == "sleep":  # an example does not wait
             return DoorResult()
-        if call.op in _ONLY_READ or (call.op == "workflow" and self._may_run(name)):
+        if operation(call.op).only_reads or (call.op == "workflow" and self._may_run(name)):
             return await self._doors[call.op](call)
         called = f"the workflow {name!r}" if call.op == "workflow" else name
         mock_text = f'"mocks": [{{"call": "{name}", "result": ...}}]'

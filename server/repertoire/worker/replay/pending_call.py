@@ -7,6 +7,7 @@ import contextlib
 import threading
 from typing import Final
 
+from ...call_operations import operation
 from ...values.refusals import NotAvailable
 from ...wire import Answer, Call, Record, Recorded
 from .call_paths import Node
@@ -14,9 +15,6 @@ from .event_loop import Loop
 
 MAX_LABEL_CHARS: Final = 200
 """Longest label of a call."""
-
-PARKABLE: Final = frozenset({"ask", "sleep", "workflow"})
-"""Operations that may take days. A run that waits for nothing else needs no worker (replay, rule 9)."""
 
 Outcome = Answer | Recorded
 
@@ -66,7 +64,7 @@ class PendingCall:
 
     @property
     def is_parkable(self) -> bool:
-        return self.frame.op in PARKABLE
+        return operation(self.frame.op).takes_long
 
     def resolve(self, outcome: Outcome | BaseException) -> None:
         """Set the outcome and wake the waiting coroutine. From any thread. Only the first outcome counts."""
