@@ -7,8 +7,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -139,6 +142,7 @@ def carry_out(
     home = homes.make_home(settings.home)
 
     async def main() -> Any:
+        _wake_loop_on_signals()
         async with connect(settings, session, lasting, leaves_work) as calls:
             return await work(calls)
 
@@ -149,6 +153,13 @@ def carry_out(
             return with_one_cause(lambda: anyio.run(main))
         except WorkLeft:
             continue  # no verb was sent yet
+
+
+def _wake_loop_on_signals() -> None:
+    """Make every signal wake the event loop. asyncio does so only after a first `add_signal_handler`; without it, a Ctrl-C that comes
+    right before the loop waits is seen when the loop is woken by something else, perhaps never."""
+    with contextlib.suppress(NotImplementedError, ValueError):  # Windows; not the main thread
+        asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, lambda: None)
 
 
 def _wants_daemon(home: str, leaves_work: bool) -> bool:
