@@ -55,7 +55,7 @@ from .settings import Settings, load
 from .store import Store, open_store
 from .store.file_identity import lost_home
 from .surfaces.control import control
-from .surfaces.shutdown import Ending
+from .surfaces.shutdown import Shutdown
 from .version import VERSION
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class App:
     def __init__(self, settings: Settings, service: Service, runner: Runner, recovery: Recovery, store: Store) -> None:
         self._recovery = recovery
         self._store = store
-        self.ending = Ending()
+        self.ending = Shutdown()
         self.settings = settings
         self.service = service
         self._runner = runner

@@ -21,7 +21,7 @@ from repertoire.model.run import Run
 from repertoire.model.session import Caller
 from repertoire.names import new_run_id
 from repertoire.store import Store, open_store
-from repertoire.store.runs import Key, KeyTaken
+from repertoire.store.runs import IdempotencyKey, KeyTaken
 from support import replays
 from support.replays import ME, ended, publish
 from support.survivals import effects, opened
@@ -55,7 +55,9 @@ class Model:
 
 async def _start(store: Store, model: Model, key: str) -> None:
     run = Run(id=new_run_id("w"), workflow="w", version="v", session_id="s", principal="p", created_at=time.time())
-    storing = store.start_run(run, with_state=False, fingerprint="f", key=Key(key=key, arguments="same", ttl_s=60.0))
+    storing = store.start_run(
+        run, with_state=False, fingerprint="f", key=IdempotencyKey(key=key, arguments="same", ttl_s=60.0)
+    )
     if key not in model.bodies:
         await storing
         model.bodies[key], model.goes_on[key], model.events[key] = [run], True, 1

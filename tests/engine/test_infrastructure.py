@@ -13,7 +13,7 @@ import pytest
 
 from repertoire.app import App
 from repertoire.engine.pool import WorkerPool
-from repertoire.engine.zygote_client import Zygote
+from repertoire.engine.zygote_client import ZygoteClient
 from support import replays
 from support.replays import ME, ended, publish
 from support.survivals import effects, eventually, run
@@ -35,7 +35,7 @@ def pool_of(app: App) -> WorkerPool:
     return app._runner._pool
 
 
-def kill(zygote: Zygote | None) -> None:
+def kill(zygote: ZygoteClient | None) -> None:
     if zygote is not None and not zygote.dead:
         os.kill(zygote._process.pid, signal.SIGKILL)
 

@@ -33,7 +33,7 @@ from repertoire.registry.review.ruff import GLOBALS
 from repertoire.registry.review.tree import MOST_NODES
 from repertoire.signature.schema import read
 from repertoire.wire import Code
-from repertoire.worker.source.loader import Version, Versions
+from repertoire.worker.source.loader import LoadedVersions, Version
 
 pytestmark = pytest.mark.anyio
 
@@ -357,7 +357,7 @@ async def test_ruff_knows_the_names_that_are_there_without_an_import() -> None:
 def test_the_names_that_are_there_are_those_that_the_worker_puts_there() -> None:
     finders = sys.meta_path[:]
     try:
-        with Versions().load(Version(Code("h", "seen", "def run(): ...", "seen.py", (), None))) as module:
+        with LoadedVersions().load(Version(Code("h", "seen", "def run(): ...", "seen.py", (), None))) as module:
             names = {name for name in vars(module) if not name.startswith("__")} - {"run"}
     finally:
         sys.meta_path[:] = finders

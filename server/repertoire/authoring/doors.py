@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, Protocol
 
-from .step_identity import Identity
+from .step_identity import StepIdentity
 
 EventType = Literal["log", "progress", "item", "text"]
 
@@ -31,10 +31,10 @@ class Doors(Protocol):
     def acall(self, op: str, args: dict[str, Any], /, label: str = "") -> Awaitable[Any]:
         """Like `call`, for `await`. The call gets its place in the run's order now, not at the `await`."""
 
-    def step(self, identity: Identity, perform: Callable[[], Any], /) -> Any:
+    def step(self, identity: StepIdentity, perform: Callable[[], Any], /) -> Any:
         """Call `perform()` here, once. Its result or exception is recorded, with its changes of the state."""
 
-    def astep(self, identity: Identity, perform: Callable[[], Awaitable[Any]], /) -> Awaitable[Any]:
+    def astep(self, identity: StepIdentity, perform: Callable[[], Awaitable[Any]], /) -> Awaitable[Any]:
         """Like `step`, for an async function."""
 
     def overdue(self) -> Callable[[BaseException], None]:

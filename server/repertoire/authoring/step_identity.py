@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 
-class Identity(NamedTuple):
+class StepIdentity(NamedTuple):
     """The identity of a step. `label` is its name for people. `former` are the name and arguments in journals of earlier versions."""
 
     label: str
@@ -27,7 +27,7 @@ class Identity(NamedTuple):
 
 def identity(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, is_method: bool = False
-) -> Identity:
+) -> StepIdentity:
     """The identity of a call of `function`. `is_method`: it is a decorated method, which former journals call "partial"."""
     former = "partial" if is_method else _name(function), [list(args), kwargs]
     bound = []
@@ -42,7 +42,7 @@ def identity(
     if bound:
         given.append(bound)
     module = getattr(function, "__module__", None) or type(function).__module__
-    return Identity(label, f"{module}.{label}{_lambda_suffix(function)}", given, former)
+    return StepIdentity(label, f"{module}.{label}{_lambda_suffix(function)}", given, former)
 
 
 def _name(function: Any) -> str:

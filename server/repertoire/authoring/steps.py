@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 from . import ambient
 from .awaited_values import in_a_loop, is_awaited, remember
-from .step_identity import Identity, identity
+from .step_identity import StepIdentity, identity
 from .time_limit import within
 
 _LONGEST_WAIT_S: Final = 10.0
@@ -35,7 +35,7 @@ class _Work(NamedTuple):
     """The function is a decorated method, bound to its object."""
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> StepIdentity:
         return identity(self.function, self.args, self.kwargs, is_method=self.is_method)
 
     @property

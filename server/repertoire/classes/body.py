@@ -2,7 +2,7 @@
 
 Each function here opens a `class_run.Run`, executes the body inside it and passes the body's values to the run. The kind of the body
 decides the caller's result: a value, an iterator, an awaitable, an async iterator. Python needs each loop twice, for sync and for async
-bodies; the work itself is once in `Run`. Used by `run_methods`.
+bodies; the work itself is once in `ClassRun`. Used by `run_methods`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from functools import partial
 from threading import get_ident
 from typing import Any, Final, Literal
 
-from .class_run import Run, caller, locks_above
+from .class_run import ClassRun, caller, locks_above
 from .run_doors import SessionBusy
-from .session_locks import Key, acting_for, blocked_thread, owner
+from .session_locks import LockKey, acting_for, blocked_thread, owner
 from .stored_sessions import Storage
 
 Body = Callable[[], Any]
@@ -44,7 +44,7 @@ def kind_of(body: Any) -> Kind:
     return "generator" if inspect.isgeneratorfunction(body) else "plain"
 
 
-def call(make: Callable[[bool], Run], body: Body, kind: Kind, *, as_async: bool, of_async: bool) -> Any:
+def call(make: Callable[[bool], ClassRun], body: Body, kind: Kind, *, as_async: bool, of_async: bool) -> Any:
     """Run a body. `as_async`: it is called as arun. `of_async`: it is written as arun.
 
     `make` makes the run; its argument is True if waiting for the session blocks this thread.
@@ -60,7 +60,7 @@ def call(make: Callable[[bool], Run], body: Body, kind: Kind, *, as_async: bool,
     return stream_async(make(False), body) if kind == "async generator" else run_async(make(False), body)
 
 
-def with_lock(storage: Storage, key: Key, act: Callable[[], None]) -> None:
+def with_lock(storage: Storage, key: LockKey, act: Callable[[], None]) -> None:
     """Call `act` while no other run has the session. Raises SessionBusy.
 
     If a run of the session is executing here, `act` is part of it.
@@ -80,7 +80,7 @@ def with_lock(storage: Storage, key: Key, act: Callable[[], None]) -> None:
 # From sync code.
 
 
-def run_sync(run: Run, body: Body) -> Any:
+def run_sync(run: ClassRun, body: Body) -> Any:
     """Run a plain body. Gives its response. If the body returned an iterator or awaitable, the run continues in that."""
     _open(run)
     try:
@@ -100,20 +100,20 @@ def run_sync(run: Run, body: Body) -> Any:
     return run.complete(value)
 
 
-def stream_sync(run: Run, body: Body) -> Generator[Any, None, None]:
+def stream_sync(run: ClassRun, body: Body) -> Generator[Any, None, None]:
     """Run a generator body. Nothing happens before the caller reads the first item."""
     _open(run)
     yield from _follow(run, body())
 
 
-def _open(run: Run) -> None:
+def _open(run: ClassRun) -> None:
     wait = _FIRST_WAIT_S
     while not run.try_open():
         time.sleep(wait)
         wait = min(2 * wait, _LONGEST_WAIT_S)
 
 
-def _follow(run: Run, items: Iterator[Any], *, primed: bool = False) -> Generator[Any, None, None]:
+def _follow(run: ClassRun, items: Iterator[Any], *, primed: bool = False) -> Generator[Any, None, None]:
     try:
         if primed:
             yield None
@@ -134,7 +134,7 @@ def _follow(run: Run, items: Iterator[Any], *, primed: bool = False) -> Generato
     run.complete_stream()
 
 
-def _close(run: Run, items: Any) -> None:
+def _close(run: ClassRun, items: Any) -> None:
     """Close the body's generator, so that it cleans up. Raises its errors."""
     close = getattr(items, "close", None)
     if close is None:
@@ -150,7 +150,7 @@ def _close(run: Run, items: Any) -> None:
 # From async code.
 
 
-async def run_async(run: Run, body: Body) -> Any:
+async def run_async(run: ClassRun, body: Body) -> Any:
     """Run a coroutine body, or a plain one that returns an awaitable."""
     await _open_async(run)
     try:
@@ -162,7 +162,7 @@ async def run_async(run: Run, body: Body) -> Any:
     return await _finish_async(run, value)
 
 
-async def _finish_async(run: Run, value: Any) -> Any:
+async def _finish_async(run: ClassRun, value: Any) -> Any:
     try:
         with run.inside():
             if inspect.isawaitable(value):
@@ -175,7 +175,7 @@ async def _finish_async(run: Run, value: Any) -> Any:
     return run.complete(value)
 
 
-async def stream_async(run: Run, body: Callable[[], AsyncIterator[Any]]) -> AsyncGenerator[Any, None]:
+async def stream_async(run: ClassRun, body: Callable[[], AsyncIterator[Any]]) -> AsyncGenerator[Any, None]:
     """Run an async generator body. Nothing happens before the caller reads the first item."""
     await _open_async(run)
     stream = _follow_async(run, body())
@@ -186,7 +186,7 @@ async def stream_async(run: Run, body: Callable[[], AsyncIterator[Any]]) -> Asyn
         await stream.aclose()
 
 
-async def _open_async(run: Run) -> None:
+async def _open_async(run: ClassRun) -> None:
     import asyncio
 
     wait = _FIRST_WAIT_S
@@ -195,7 +195,7 @@ async def _open_async(run: Run) -> None:
         wait = min(2 * wait, _LONGEST_WAIT_S)
 
 
-async def _follow_async(run: Run, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+async def _follow_async(run: ClassRun, items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
     try:
         while True:
             with run.inside():
@@ -215,7 +215,7 @@ async def _follow_async(run: Run, items: AsyncIterator[Any]) -> AsyncGenerator[A
     run.complete_stream()
 
 
-async def _close_async(run: Run, items: Any) -> None:
+async def _close_async(run: ClassRun, items: Any) -> None:
     close = getattr(items, "aclose", None)
     if close is None:
         return
@@ -230,13 +230,13 @@ async def _close_async(run: Run, items: Any) -> None:
 # Sync bodies from async code: in a thread, so that they do not block the loop. We wait for the session's lock on the loop.
 
 
-async def run_in_thread(run: Run, body: Body) -> Any:
+async def run_in_thread(run: ClassRun, body: Body) -> Any:
     """Run a plain body, called by `arun`."""
     await _open_async(run)
     return await _finish_async(run, _call_in_thread(run, body))
 
 
-async def stream_in_thread(run: Run, body: Callable[[], Iterator[Any]]) -> AsyncGenerator[Any, None]:
+async def stream_in_thread(run: ClassRun, body: Callable[[], Iterator[Any]]) -> AsyncGenerator[Any, None]:
     """Run a generator body, called by `arun`."""
     await _open_async(run)
     items = body()
@@ -248,7 +248,7 @@ async def stream_in_thread(run: Run, body: Callable[[], Iterator[Any]]) -> Async
         await stream.aclose()
 
 
-async def _iterate_in_thread(run: Run, items: Iterator[Any]) -> AsyncGenerator[Any, None]:
+async def _iterate_in_thread(run: ClassRun, items: Iterator[Any]) -> AsyncGenerator[Any, None]:
     try:
         while (item := await _call_in_thread(run, lambda: next(items, _END))) is not _END:
             yield item
@@ -260,7 +260,7 @@ async def _iterate_in_thread(run: Run, items: Iterator[Any]) -> AsyncGenerator[A
             await _call_in_thread(run, close)
 
 
-async def _call_in_thread(run: Run, call: Callable[[], Any]) -> Any:
+async def _call_in_thread(run: ClassRun, call: Callable[[], Any]) -> Any:
     import asyncio
 
     me = owner()

@@ -1,4 +1,4 @@
-"""Class run: `Run` is one run of a class workflow. It opens, takes items, and ends once: completed, failed or cancelled.
+"""Class run: `ClassRun` is one run of a class workflow. It opens, takes items, and ends once: completed, failed or cancelled.
 
 All its effects go through the run's doors (`run_doors`). It does not call the body: `body` does, for plain functions, generators,
 coroutines and async generators alike. Used by `body`, `instance` and `workflow`.
@@ -18,11 +18,11 @@ from .script_doors import LocalDoors
 from .session_locks import SessionLock
 from .stored_sessions import copy_state
 
-current: Final[ContextVar[Run | None]] = ContextVar("current_run", default=None)
+current: Final[ContextVar[ClassRun | None]] = ContextVar("current_run", default=None)
 """The innermost run whose body is executing here, in this thread and asyncio task."""
 
 
-def caller() -> Run | None:
+def caller() -> ClassRun | None:
     """The innermost live run whose body is executing here. A task may outlive the run that started it, so dead runs are skipped."""
     run = current.get()
     while run is not None and not run.live:
@@ -30,7 +30,7 @@ def caller() -> Run | None:
     return run
 
 
-def locks_above(run: Run | None) -> list[SessionLock]:
+def locks_above(run: ClassRun | None) -> list[SessionLock]:
     """The session locks that this run and its outer runs hold."""
     locks = []
     while run is not None:
@@ -40,7 +40,7 @@ def locks_above(run: Run | None) -> list[SessionLock]:
     return locks
 
 
-class Run:
+class ClassRun:
     """One run. `response` is its response so far."""
 
     def __init__(self, workflow: Any, arguments: dict[str, Any], *, blocking: bool) -> None:
@@ -233,9 +233,9 @@ class _Inside:
 
     __slots__ = ("_run", "_token")
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: ClassRun) -> None:
         self._run = run
-        self._token: Token[Run | None] | None = None
+        self._token: Token[ClassRun | None] | None = None
 
     def __enter__(self) -> None:
         self._token = current.set(self._run)

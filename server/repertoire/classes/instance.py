@@ -11,10 +11,10 @@ import threading
 from typing import Any
 
 from ..names import new_session_id
-from .class_run import Run, current
+from .class_run import ClassRun, current
 from .memory_storage import UnstoredSessions
 from .run_doors import Opened, State, Unread, check_session_id, read_state
-from .session_locks import Key
+from .session_locks import LockKey
 from .stored_sessions import ModelsAs, Storage, copy_state, overlay
 
 
@@ -30,10 +30,10 @@ class Core:
         self.overwrite = False
         self.models_as: ModelsAs = "model"
         self._rest: State = {}
-        self.last: Run | None = None
+        self.last: ClassRun | None = None
         self._before: dict[str, Any] | None = None  # a copy of `rest`, made when a script first accessed it
         self._overwritten: set[str] = set()
-        self._live: dict[int, Run] = {}
+        self._live: dict[int, ClassRun] = {}
         self._unstored: UnstoredSessions | None = None
 
     def begin_with(self, state: dict[str, Any] | None, session_id: object, *, overwrite: bool) -> None:
@@ -60,14 +60,14 @@ class Core:
 
     # The current run.
 
-    def executing_run(self) -> Run | None:
+    def executing_run(self) -> ClassRun | None:
         """The run of this instance whose body is executing here."""
         run = current.get()
         while run is not None and not (run.workflow is self._workflow and run.live):
             run = run.parent
         return run
 
-    def visible_run(self) -> Run | None:
+    def visible_run(self) -> ClassRun | None:
         """The run of this instance that executes here, else its only live run.
 
         The latter serves threads of the body, and consumers between two items of a stream.
@@ -100,9 +100,9 @@ class Core:
                 self.session_id = new_session_id()
             return self.session_id
 
-    def key(self, session_id: str | None = None) -> Key:
+    def key(self, session_id: str | None = None) -> LockKey:
         workflow = self._workflow
-        return Key(workflow.workflow_id, workflow.user_id or "", session_id or self.session())
+        return LockKey(workflow.workflow_id, workflow.user_id or "", session_id or self.session())
 
     def prepare_state(self, opened: Opened) -> tuple[State, frozenset[str]]:
         """The state that a run begins with, and the paths of all defaults that the session has been given.
@@ -127,18 +127,18 @@ class Core:
                 self._before = None
         return state, opened.defaults if self._paths <= opened.defaults else opened.defaults | self._paths
 
-    def on_begin(self, run: Run) -> None:
+    def on_begin(self, run: ClassRun) -> None:
         with self.lock:
             self._live[id(run)] = run
 
-    def on_end(self, run: Run) -> None:
+    def on_end(self, run: ClassRun) -> None:
         with self.lock:
             self._live.pop(id(run), None)
             self.last = run
             if run.response.status == "completed":
                 self.on_stored(run, run.final_state)
 
-    def on_stored(self, run: Run, state: State) -> None:
+    def on_stored(self, run: ClassRun, state: State) -> None:
         """Show the state that the run has stored, if this is the instance's session."""
         with self.lock:
             if run.session_id == self.session_id or run.hosted is not None:

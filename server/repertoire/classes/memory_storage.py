@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..values import codec
-from .session_locks import Key, SessionLocks
+from .session_locks import LockKey, SessionLocks
 from .stored_sessions import (
     Beginning,
     Ending,
@@ -46,10 +46,10 @@ class InMemoryStorage(Storage):
     def __init__(self, *, wait_s: float = 300.0) -> None:
         self.locks = SessionLocks()
         self.wait_s = wait_s
-        self._sessions: dict[Key, _Session] = {}
+        self._sessions: dict[LockKey, _Session] = {}
         self._lock = threading.RLock()
 
-    def begin(self, key: Key, run: Beginning, *, exclusive: bool) -> Stored:
+    def begin(self, key: LockKey, run: Beginning, *, exclusive: bool) -> Stored:
         with self._lock:
             stored = self.open_session(key, run)
             session = self._sessions[key]
@@ -66,7 +66,7 @@ class InMemoryStorage(Storage):
             self._trim(session)
             return stored
 
-    def open_session(self, key: Key, run: Beginning) -> Stored:
+    def open_session(self, key: LockKey, run: Beginning) -> Stored:
         with self._lock:
             session = self._sessions.get(key)
             if session is None:
@@ -76,7 +76,7 @@ class InMemoryStorage(Storage):
                 session.extra = merge_data(session.extra, _snapshot(run.extra_data))
             return Stored(session.packed, session.version, session.defaults, session.extra)
 
-    def commit(self, key: Key, packed: Any, version: int, defaults: frozenset[str]) -> int:
+    def commit(self, key: LockKey, packed: Any, version: int, defaults: frozenset[str]) -> int:
         with self._lock:
             session = self._sessions.setdefault(key, _Session(key.workflow_id))
             if session.version != version:
@@ -84,7 +84,7 @@ class InMemoryStorage(Storage):
             session.packed, session.version, session.defaults = packed, version + 1, defaults
             return session.version
 
-    def finish(self, key: Key, end: Ending) -> int:
+    def finish(self, key: LockKey, end: Ending) -> int:
         with self._lock:
             session = self._sessions.setdefault(key, _Session(key.workflow_id))
             version = end.version
@@ -102,11 +102,11 @@ class InMemoryStorage(Storage):
                 )
             return version
 
-    def name_session(self, key: Key, name: str) -> None:
+    def name_session(self, key: LockKey, name: str) -> None:
         with self._lock:
             self._sessions.setdefault(key, _Session(key.workflow_id)).name = name
 
-    def remove(self, keys: Sequence[Key]) -> None:
+    def remove(self, keys: Sequence[LockKey]) -> None:
         with self._lock:
             for key in keys:
                 self._sessions.pop(key, None)
@@ -134,7 +134,7 @@ class InMemoryStorage(Storage):
             ]
         return sorted(found, key=lambda one: one.updated_at, reverse=True)
 
-    def runs(self, key: Key, limit: int = 50, before: str | None = None) -> list[RunRecord]:
+    def runs(self, key: LockKey, limit: int = 50, before: str | None = None) -> list[RunRecord]:
         with self._lock:
             session = self._sessions.get(key)
             found = [] if session is None else list(reversed(session.runs.values()))
@@ -157,7 +157,7 @@ class UnstoredSessions(InMemoryStorage):
     def unpack(self, packed: Any, models_as: ModelsAs = "model") -> dict[str, Any]:
         return {} if packed is None else copy_state(packed)
 
-    def commit(self, key: Key, packed: Any, version: int, defaults: frozenset[str]) -> int:
+    def commit(self, key: LockKey, packed: Any, version: int, defaults: frozenset[str]) -> int:
         # A copy, because the run or the script may change its dict later.
         return super().commit(key, copy_state(packed), version, defaults)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from .body import call as call_body
 from .body import kind_of
-from .class_run import Run
+from .class_run import ClassRun
 
 
 def entry(workflow: Any, which: str, body: Any, base: type) -> Any:
@@ -31,7 +31,7 @@ def entry(workflow: Any, which: str, body: Any, base: type) -> Any:
             return body(*args, **kwargs)
 
         return call_body(
-            lambda blocking: Run(workflow, arguments, blocking=blocking),
+            lambda blocking: ClassRun(workflow, arguments, blocking=blocking),
             act,
             kind_of(body),
             as_async=which == "arun",

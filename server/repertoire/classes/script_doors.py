@@ -15,7 +15,7 @@ from ..names import new_run_id
 from ..values.exceptions import text_of, type_name
 from ..values.refusals import Refusal
 from .run_doors import Opened, Opening, RunEnd, SessionBusy, Unread, read_state
-from .session_locks import Key, SessionLock
+from .session_locks import LockKey, SessionLock
 from .stored_sessions import Beginning, Ending, ModelsAs, Storage, remember, restore
 
 
@@ -29,14 +29,14 @@ class LocalDoors:
         self._asked: float | None = None
         self._pid = os.getpid()
         self._run_id = ""
-        self._key = Key("", "", "")
+        self._key = LockKey("", "", "")
         self.lock: SessionLock | None = None
 
     def start(self, opening: Opening, /) -> Opened | None:
         if self._asked is None:
             self._asked = time.monotonic()
             self._run_id = new_run_id(opening.workflow_id)
-            self._key = Key(opening.workflow_id, opening.user_id or "", opening.session_id)
+            self._key = LockKey(opening.workflow_id, opening.user_id or "", opening.session_id)
         locks = self._storage.locks
         taken = locks.take(self._key, self._run_id, self._outer, blocking=opening.blocking)
         if taken is None:

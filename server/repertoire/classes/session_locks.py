@@ -29,7 +29,7 @@ except ImportError:  # Windows: among processes, only the version of the state p
     fcntl = None  # type: ignore[assignment]  # checked before each use
 
 
-class Key(NamedTuple):
+class LockKey(NamedTuple):
     """The key of a stored session. `user_id` is "" without a user."""
 
     workflow_id: str
@@ -37,14 +37,14 @@ class Key(NamedTuple):
     session_id: str
 
 
-class Owner(NamedTuple):
+class LockOwner(NamedTuple):
     """The owner of a lock: a thread, and its asyncio task if there is one. It does one thing at a time."""
 
     thread: int
     task: Any
 
 
-acting_for: ContextVar[Owner | None] = ContextVar("acting_for", default=None)
+acting_for: ContextVar[LockOwner | None] = ContextVar("acting_for", default=None)
 """The real owner, for a body in a thread or loop that was made for it: the caller."""
 
 
@@ -52,8 +52,8 @@ blocked_thread: ContextVar[int | None] = ContextVar("blocked_thread", default=No
 """The thread that waits for this thread, which was made for it."""
 
 
-def owner() -> Owner:
-    return acting_for.get() or Owner(threading.get_ident(), current_task())
+def owner() -> LockOwner:
+    return acting_for.get() or LockOwner(threading.get_ident(), current_task())
 
 
 def current_task() -> Any:
@@ -70,8 +70,8 @@ def current_task() -> Any:
 class SessionLock:
     """A held lock of one session, with the session's state while runs hold it."""
 
-    key: Key
-    owner: Owner
+    key: LockKey
+    owner: LockOwner
     run_id: str
     since: float = field(default_factory=time.monotonic)
     sharers: int = 1
@@ -87,14 +87,14 @@ class SessionLocks:
     """The session locks of one storage. `lock_file` is None if no other process uses the storage."""
 
     def __init__(self, lock_file: str | None = None) -> None:
-        self._held: dict[Key, SessionLock] = {}
+        self._held: dict[LockKey, SessionLock] = {}
         self._guard = threading.RLock()  # reentrant: garbage collection of a generator may end its run at any point
         self._lock_file = lock_file
         self._fd: int | None = None
         self._pid = os.getpid()
 
     def take(
-        self, key: Key, run_id: str, outer: Iterable[SessionLock], *, blocking: bool
+        self, key: LockKey, run_id: str, outer: Iterable[SessionLock], *, blocking: bool
     ) -> tuple[SessionLock, bool] | None:
         """Take the lock. Gives the lock, and True if it is shared; None while another run has it.
 
@@ -128,7 +128,7 @@ class SessionLocks:
                 del self._held[lock.key]
                 self._unlock(lock.key)
 
-    def holder(self, key: Key) -> str:
+    def holder(self, key: LockKey) -> str:
         """The holder of the lock, in words for the end of a sentence."""
         with self._guard:
             held = self._held.get(key)
@@ -148,7 +148,7 @@ class SessionLocks:
             self.close()
             self._pid = os.getpid()
 
-    def _lock(self, key: Key) -> bool:
+    def _lock(self, key: LockKey) -> bool:
         if self._lock_file is None or fcntl is None:
             return True
         if self._fd is None:
@@ -160,12 +160,12 @@ class SessionLocks:
             return False
         return True
 
-    def _unlock(self, key: Key) -> None:
+    def _unlock(self, key: LockKey) -> None:
         if self._fd is not None:
             fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _offset(key))
 
 
-def _offset(key: Key) -> int:
+def _offset(key: LockKey) -> int:
     """The session's own byte in the lock file. It has 62 bits, so a collision is too unlikely to handle."""
     digest = hashlib.blake2b("\0".join(key).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 2

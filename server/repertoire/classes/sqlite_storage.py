@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from ..values import codec
 from .memory_storage import InMemoryStorage
-from .session_locks import Key, SessionLocks
+from .session_locks import LockKey, SessionLocks
 from .stored_sessions import Beginning, Ending, RunRecord, SessionRecord, Storage, Stored, conflict, merge_data
 
 __all__ = ["InMemoryStorage", "SqliteStorage"]
@@ -156,7 +156,7 @@ class SqliteStorage(Storage):
         self._file = _file(_path(db_url, db_file))
         self.locks = self._file.locks
 
-    def begin(self, key: Key, run: Beginning, *, exclusive: bool) -> Stored:
+    def begin(self, key: LockKey, run: Beginning, *, exclusive: bool) -> Stored:
         with self._file.transaction(self.table_name) as sql:
             session, stored = self._open(sql, key, run)
             if exclusive:
@@ -171,15 +171,15 @@ class SqliteStorage(Storage):
             )
             return stored
 
-    def open_session(self, key: Key, run: Beginning) -> Stored:
+    def open_session(self, key: LockKey, run: Beginning) -> Stored:
         with self._file.transaction(self.table_name) as sql:
             return self._open(sql, key, run)[1]
 
-    def commit(self, key: Key, packed: Any, version: int, defaults: frozenset[str]) -> int:
+    def commit(self, key: LockKey, packed: Any, version: int, defaults: frozenset[str]) -> int:
         with self._file.transaction(self.table_name) as sql:
             return self._write_state(sql, key, packed, version, defaults)
 
-    def finish(self, key: Key, end: Ending) -> int:
+    def finish(self, key: LockKey, end: Ending) -> int:
         t = self.table_name
         with self._file.transaction(self.table_name) as sql:
             version = end.version
@@ -201,12 +201,12 @@ class SqliteStorage(Storage):
             )
             return version
 
-    def name_session(self, key: Key, name: str) -> None:
+    def name_session(self, key: LockKey, name: str) -> None:
         with self._file.transaction(self.table_name) as sql:
             session, _ = self._open(sql, key, None)
             sql.execute(f'UPDATE "{self.table_name}_sessions" SET name = ? WHERE id = ?', (name, session))
 
-    def remove(self, keys: Sequence[Key]) -> None:
+    def remove(self, keys: Sequence[LockKey]) -> None:
         t = self.table_name
         with self._file.transaction(t) as sql:
             for key in keys:
@@ -246,7 +246,7 @@ class SqliteStorage(Storage):
             for row in rows
         ]
 
-    def runs(self, key: Key, limit: int = 50, before: str | None = None) -> list[RunRecord]:
+    def runs(self, key: LockKey, limit: int = 50, before: str | None = None) -> list[RunRecord]:
         t = self.table_name
         session = f"(SELECT id FROM {self._where_session()})"
         older = f'AND id < (SELECT id FROM "{t}_runs" WHERE run_id = ? AND session = {session})' if before else ""
@@ -284,7 +284,7 @@ class SqliteStorage(Storage):
         """Close the file. The next use opens it again."""
         self._file.close()
 
-    def _open(self, sql: sqlite3.Connection, key: Key, run: Beginning | None) -> tuple[int, Stored]:
+    def _open(self, sql: sqlite3.Connection, key: LockKey, run: Beginning | None) -> tuple[int, Stored]:
         t = self.table_name
         row = sql.execute(
             f'SELECT s.id, s.name, s.extra, s.workflow_name, x.state, x.version, x.defaults FROM "{t}_sessions" s '
@@ -309,7 +309,7 @@ class SqliteStorage(Storage):
         return session, Stored(state, version or 0, frozenset(codec.read_value(defaults) if defaults else ()), kept)
 
     def _write_state(
-        self, sql: sqlite3.Connection, key: Key, packed: Any, version: int, defaults: frozenset[str]
+        self, sql: sqlite3.Connection, key: LockKey, packed: Any, version: int, defaults: frozenset[str]
     ) -> int:
         session, stored = self._open(sql, key, None)
         if stored.version != version:

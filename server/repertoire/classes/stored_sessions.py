@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from ..values import codec
 from .run_doors import SessionConflict, Status
-from .session_locks import Key, SessionLocks
+from .session_locks import LockKey, SessionLocks
 
 ModelsAs = Literal["model", "dict"]
 
@@ -111,30 +111,30 @@ class Storage:
 
     # Writes.
 
-    def begin(self, key: Key, run: Beginning, *, exclusive: bool) -> Stored:
+    def begin(self, key: LockKey, run: Beginning, *, exclusive: bool) -> Stored:
         """Record the run as working, with its session.
 
         `exclusive`: this run holds the session's lock alone. So any other run that is recorded as working is dead.
         """
         raise NotImplementedError
 
-    def commit(self, key: Key, packed: Any, version: int, defaults: frozenset[str]) -> int:
+    def commit(self, key: LockKey, packed: Any, version: int, defaults: frozenset[str]) -> int:
         """Store the state that follows `version`. Gives its own version. Raises SessionConflict."""
         raise NotImplementedError
 
-    def finish(self, key: Key, end: Ending) -> int:
+    def finish(self, key: LockKey, end: Ending) -> int:
         """Record the end, and the state if there is one, in one write. Gives the state's version. Raises SessionConflict."""
         raise NotImplementedError
 
-    def open_session(self, key: Key, run: Beginning) -> Stored:
+    def open_session(self, key: LockKey, run: Beginning) -> Stored:
         """Like `begin`, without a run."""
         raise NotImplementedError
 
-    def name_session(self, key: Key, name: str) -> None:
+    def name_session(self, key: LockKey, name: str) -> None:
         """Name an existing or new session."""
         raise NotImplementedError
 
-    def remove(self, keys: Sequence[Key]) -> None:
+    def remove(self, keys: Sequence[LockKey]) -> None:
         """Delete sessions with their states and runs."""
         raise NotImplementedError
 
@@ -146,7 +146,7 @@ class Storage:
         """Sessions, the last used first."""
         raise NotImplementedError
 
-    def runs(self, key: Key, limit: int = 50, before: str | None = None) -> list[RunRecord]:
+    def runs(self, key: LockKey, limit: int = 50, before: str | None = None) -> list[RunRecord]:
         """Runs of a session, the newest first. `before` is the last run id of the page before."""
         raise NotImplementedError
 
@@ -188,7 +188,7 @@ class Storage:
     def delete_session(self, session_id: str | None = None) -> None:
         """Delete the sessions with this id, of every workflow and user. `Workflow.delete_session` deletes only its own."""
         found = self.sessions(session_id=session_id) if session_id is not None else []
-        self.remove([Key(one.workflow_id, one.user_id or "", one.session_id) for one in found])
+        self.remove([LockKey(one.workflow_id, one.user_id or "", one.session_id) for one in found])
 
     def create(self) -> None:
         """Do nothing: tables are created at first use."""
@@ -247,7 +247,7 @@ def _copy_value(value: Any) -> Any:
         return value
 
 
-def conflict(key: Key) -> SessionConflict:
+def conflict(key: LockKey) -> SessionConflict:
     return SessionConflict(
         f"the state of session {key.session_id!r} of {key.workflow_id} was changed by another run meanwhile; "
         "what this run changed is not stored",

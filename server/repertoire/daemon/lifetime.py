@@ -30,14 +30,14 @@ End = Literal["idle", "stopped", "forced", "handed over", "asked", "lost"]
 """Why the daemon ends: nobody came, `stop`, `stop` by force, a newer version, the caller's own stop event, the home is gone."""
 
 
-class Runs(Protocol):
+class RunCounts(Protocol):
     def sleeping_runs(self) -> int: ...
 
     def live_runs(self) -> int: ...
 
 
 class Lifetime:
-    def __init__(self, runs: Runs, idle_exit_s: float | None) -> None:
+    def __init__(self, runs: RunCounts, idle_exit_s: float | None) -> None:
         self.end: End | None = None
         self.successor: str | None = None
         """The newest version that has connected, where that is newer than ours."""

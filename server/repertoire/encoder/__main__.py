@@ -6,11 +6,11 @@ import argparse
 import os
 import socket
 
-from .loop import Encoder, Model, serve
+from .loop import Encoder, LoadedModel, serve
 from .models import Candidate
 
 
-def load(candidate: Candidate) -> Model:
+def load(candidate: Candidate) -> LoadedModel:
     from .minilm import load as load_model
 
     return load_model(candidate)

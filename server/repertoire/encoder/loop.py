@@ -21,9 +21,9 @@ from .messages import (
     Open,
     Put,
     Ready,
-    Refusal,
     Reply,
     Request,
+    RequestRefused,
     asked_decoder,
     frame,
 )
@@ -37,7 +37,7 @@ _MAX_QUERY_CHARS = 2_000
 _REMEMBERED_QUERIES = 256
 
 
-class Model(Protocol):
+class LoadedModel(Protocol):
     """A loaded model, as Encoder uses it."""
 
     identity: str
@@ -52,7 +52,7 @@ class Encoder:
     def __init__(self, load: Loader, scratch: str | None = None) -> None:
         self._load = load
         self._scratch = scratch
-        self._model: Model | None = None
+        self._model: LoadedModel | None = None
         self._vectors = Vectors(1)
         self._documents = Documents()
         self._shelves: dict[int, Shelf] = {}
@@ -79,12 +79,12 @@ class Encoder:
                 return self._find(request)
         return Accepted()
 
-    def _require_model(self) -> Model:
+    def _require_model(self) -> LoadedModel:
         if self._model is None:
             raise RuntimeError("no model is open")
         return self._model
 
-    def _open(self, request: Open) -> Ready | Refusal:
+    def _open(self, request: Open) -> Ready | RequestRefused:
         self._recipe = request.recipe
         refused: list[str] = []
         for candidate in request.candidates:
@@ -97,7 +97,7 @@ class Encoder:
                 continue
             self._model, self._vectors = model, Vectors(model.dimension, self._scratch)
             return Ready(model.identity, model.dimension, f"{candidate.where} ({candidate.kind})", refused)
-        return Refusal(" ".join(refused))
+        return RequestRefused(" ".join(refused))
 
     def _find(self, request: Find) -> Found:
         shelf = self._shelves[request.shelf]
@@ -116,7 +116,7 @@ class Encoder:
 
 
 class Loader(Protocol):
-    def __call__(self, candidate: Candidate) -> Model: ...
+    def __call__(self, candidate: Candidate) -> LoadedModel: ...
 
 
 def serve(sock: socket.socket, encoder: Encoder) -> None:
@@ -128,7 +128,7 @@ def serve(sock: socket.socket, encoder: Encoder) -> None:
             try:
                 reply = encoder.answer(asked.request)
             except Exception as error:  # the edge of a request: the host handles the refusal
-                reply = Refusal(_first_line(error))
+                reply = RequestRefused(_first_line(error))
             sock.sendall(frame(Answered(asked.id, reply)))
 
 

@@ -13,7 +13,7 @@ from .score_weights import Recipe
 
 
 class Open(msgspec.Struct, frozen=True, tag="open"):
-    """Load the first of these models that passes the checks. The reply is Ready or Refusal."""
+    """Load the first of these models that passes the checks. The reply is Ready or RequestRefused."""
 
     candidates: tuple[Candidate, ...]
     recipe: Recipe = Recipe()
@@ -82,7 +82,7 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
     refused: list[str]
 
 
-class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
+class RequestRefused(msgspec.Struct, frozen=True, tag="refusal"):
     """The request could not be carried out."""
 
     reason: str
@@ -102,7 +102,7 @@ class Found(msgspec.Struct, frozen=True, tag="found"):
     hits: list[Hit]
 
 
-Reply = Ready | Refusal | Accepted | Encoded | Found
+Reply = Ready | RequestRefused | Accepted | Encoded | Found
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True):

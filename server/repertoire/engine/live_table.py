@@ -32,6 +32,11 @@ class LiveTable:
     def add(self, live: Live) -> None:
         self._runs[live.run.id] = live
 
+    def leave(self, live: Live) -> None:
+        """Nothing is recorded: another process goes on with the run."""
+        self.remove(live.run.id)
+        live.end()
+
     def remove(self, run_id: str) -> None:
         self._runs.pop(run_id, None)
 

@@ -33,7 +33,7 @@ from .leases import Lease, Places
 from .scratch_folders import Scratch
 from .worker_channel import WorkerChannel
 from .worker_command import start_python, worker_environment
-from .zygote_client import Zygote
+from .zygote_client import ZygoteClient
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +115,14 @@ class StartedWorker(Worker):
 
 class ForkedWorker(Worker):
     def __init__(
-        self, channel: WorkerChannel, number: int, pid: int, zygote: Zygote, scratch: str | None, *, is_pooled: bool
+        self,
+        channel: WorkerChannel,
+        number: int,
+        pid: int,
+        zygote: ZygoteClient,
+        scratch: str | None,
+        *,
+        is_pooled: bool,
     ) -> None:
         super().__init__(channel, pid, scratch=scratch)
         self.is_pooled = is_pooled
@@ -162,11 +169,11 @@ class WorkerPool:
         self._idle = IdleWorkers(tasks, self._refill)
         self._environment = worker_environment()
         self._flags = ("--prefer-installed",) if settings.prefer_installed else ()
-        self._zygote: Zygote | None = None
+        self._zygote: ZygoteClient | None = None
         self._zygote_lock = anyio.Lock()
-        self._warming: Zygote | None = None
+        self._warming: ZygoteClient | None = None
         self._warm_lock = anyio.Lock()
-        self._trusted: Zygote | None = None
+        self._trusted: ZygoteClient | None = None
         """The zygote of `_warming`, once it has forked its first child."""
         self._has_started = False
 
@@ -309,12 +316,12 @@ class WorkerPool:
             # until a zygote can be started, each worker is started as a Python of its own
             logger.exception("starting the zygote of trusted workers")
 
-    async def _warm_zygote(self) -> Zygote:
+    async def _warm_zygote(self) -> ZygoteClient:
         """The zygote that forks workers for the operator's files. It is started if there is none. Raises OSError."""
         async with self._warm_lock:
             if self._trusted is None or self._trusted.dead:
                 with anyio.CancelScope(shield=True):  # `close` must find it in `_warming` and end it
-                    zygote = await Zygote.start(self._environment, *self._flags)
+                    zygote = await ZygoteClient.start(self._environment, *self._flags)
                     before, self._warming = self._warming, zygote
                 if before is not None:
                     await before.close()
@@ -335,10 +342,10 @@ class WorkerPool:
     async def _fork_untrusted(self) -> ForkedWorker:
         async with self._zygote_lock:
             if self._zygote is None or self._zygote.dead:
-                self._zygote = await Zygote.start(self._environment, *self._flags)
+                self._zygote = await ZygoteClient.start(self._environment, *self._flags)
         return await self._fork_worker(self._zygote, is_trusted=False)
 
-    async def _fork_worker(self, zygote: Zygote, *, is_trusted: bool, once: bool = False) -> ForkedWorker:
+    async def _fork_worker(self, zygote: ZygoteClient, *, is_trusted: bool, once: bool = False) -> ForkedWorker:
         scratch = None if is_trusted else self._scratch.new()
         ours, theirs = socket.socketpair()
         try:

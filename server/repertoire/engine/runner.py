@@ -32,7 +32,7 @@ from ..names import new_run_id
 from ..settings import Limits
 from ..store import Store
 from ..store.journal import ResumePoint
-from ..store.runs import Key, Place
+from ..store.runs import IdempotencyKey, Place
 from ..wire import Fault, Inspected
 from .attempt import fingerprint
 from .attempts import A_WORKER, Attempts
@@ -81,7 +81,7 @@ class Runner:
         self._attempts = Attempts(store, pool, limits, tasks, self._turns, self.doors, self._withdraw)
         self._ends = EndRecorder(store, self._live, self._turns, tasks, self.resume, self.cancel)
         self._observer = RunObserver(store, pool, self._live, self.watch)
-        self._inspector = Inspector(pool, limits)
+        self.inspect = Inspector(pool, limits).inspect
         store.on_trouble(StorageTrouble(self._live).on_trouble)
 
     @property
@@ -107,7 +107,7 @@ class Runner:
         run_id: str | None = None,
         rerun_of: str | None = None,
         rehearsal: Mapping[str, Door] | None = None,
-        key: Key | None = None,
+        key: IdempotencyKey | None = None,
         lane: str = "",
     ) -> Live:
         """Record the run and set it going. Raises Busy when too many runs wait, OverBudget when it is too deep below others.
@@ -201,10 +201,6 @@ class Runner:
         self._live.add(live)
         return live
 
-    async def inspect(self, version: WorkflowVersion, env: Mapping[str, str] = _NO_ENV) -> Inspected | Fault:
-        """Load the module and read its schemas, in a process that runs nothing else."""
-        return await self._inspector.inspect(version, env)
-
     async def wait(self, run_id: str, seconds: float | None) -> Run | None:
         """The run when it has ended or asks a question, or as it is after `seconds`. None: there is no such run."""
         return await self._observer.wait(run_id, seconds)
@@ -230,8 +226,7 @@ class Runner:
 
     async def give_up(self, run_id: str, fault: Fault) -> None:
         """Record a run that has no worker as failed."""
-        if (claimed := await self._store.claim_run(run_id)) is not None:
-            await self._end_unrun(*claimed, fault)
+        await self._end_if_unrun(run_id, fault)
 
     def handle(self, run: Run, version: WorkflowVersion) -> Live:
         """A handle for a run that is not live here."""
@@ -249,17 +244,17 @@ class Runner:
                 if not live.done.is_set():
                     return
             elif (
-                await in_server(self._tasks, f"cancel {run_id}", partial(self._cancel_unrun, run_id))
+                await in_server(self._tasks, f"cancel {run_id}", partial(self._end_if_unrun, run_id, None))
                 or run_id not in self._live
             ):
                 break
         await self._ends.cancel_below(run_id)
 
-    async def _cancel_unrun(self, run_id: str) -> bool:
-        """Record a run that has no worker as cancelled. False: it has ended, or a body of it goes on."""
+    async def _end_if_unrun(self, run_id: str, fault: Fault | None) -> bool:
+        """End a run that has no worker. False: it has ended, or a body of it goes on."""
         if (claimed := await self._store.claim_run(run_id)) is None:
             return False
-        await self._end_unrun(*claimed, None)
+        await self._end_unrun(*claimed, fault)
         return True
 
     async def _carry(self, live: Live, needed: asyncio.Future[Place | None] | None, behind: str | None) -> None:
@@ -275,11 +270,11 @@ class Runner:
                 end = await self._attempts.perform(live, Place(held_by=behind) if behind else place)
             end = end or cancellation()
         except anyio.get_cancelled_exc_class():
-            self._leave(live)  # the next owner of the home resumes it
+            self._live.leave(live)  # the next owner of the home resumes it
             raise
         except LostClaim:
             logger.warning("%s has been taken over by another process", live.run.id)
-            self._leave(live)
+            self._live.leave(live)
             return
         except RepertoireError as error:
             end = failure(error)
@@ -292,11 +287,6 @@ class Runner:
             await self._ends.park(live, end)
         else:
             await self._ends.record(live, end if isinstance(end, Outcome) else cancellation())
-
-    def _leave(self, live: Live) -> None:
-        """Nothing is recorded: another process goes on with the run."""
-        self._live.remove(live.run.id)
-        live.end()
 
     async def _end_unrun(self, run: Run, point: ResumePoint, fault: Fault | None) -> None:
         """Record the end of a run that has no worker. Without a fault it is cancelled."""

@@ -19,7 +19,7 @@ from ..wire import Ended, Fork, Forked, Kill, ZygoteCommand, encode, frames, zyg
 from .worker_command import start_python
 
 
-class Zygote:
+class ZygoteClient:
     def __init__(self, sock: socket.socket, process: asyncio.subprocess.Process) -> None:
         self._sock = sock
         self._process = process
@@ -30,7 +30,7 @@ class Zygote:
         self.dead = False
 
     @classmethod
-    async def start(cls, environment: dict[str, str], *flags: str) -> Zygote:
+    async def start(cls, environment: dict[str, str], *flags: str) -> ZygoteClient:
         ours, theirs = socket.socketpair()
         try:
             with theirs:

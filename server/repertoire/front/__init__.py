@@ -20,7 +20,7 @@ from repertoire import home as homes
 from repertoire.front.connect import CannotConnect, Dial
 from repertoire.front.host_pipe import READ_BYTES, HostPipe, take_lines
 from repertoire.front.open_requests import Pending
-from repertoire.front.options import USAGE, Options
+from repertoire.front.options import USAGE, FrontOptions
 
 _HIGH_BYTES = 1024 * 1024
 """While more than this waits for one side, the other side is not read."""
@@ -43,7 +43,7 @@ def run(argv: list[str], program: list[str] | None = None) -> int:
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     try:
-        options = Options(argv)
+        options = FrontOptions(argv)
     except ValueError as error:
         return _complain(f"{error}\n{USAGE}", 2)
     except OSError as error:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 USAGE = "usage: repertoire serve [--home DIR] [--workflows DIR]... [--session NAME] [--config FILE] [--embedded | --http HOST:PORT]"
 
 
-class Options:
+class FrontOptions:
     """The arguments; paths are absolute. Raises ValueError with the sentence for the user."""
 
     def __init__(self, argv: list[str]) -> None:

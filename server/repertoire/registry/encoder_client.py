@@ -19,7 +19,7 @@ from typing import Final, cast
 import anyio
 import msgspec
 
-from ..encoder.messages import Asked, Refusal, Reply, Request, answered_decoder, frame
+from ..encoder.messages import Asked, Reply, Request, RequestRefused, answered_decoder, frame
 from ..wire import frames
 
 _KEPT_ENVIRONMENT: Final = (
@@ -66,7 +66,7 @@ class EncoderProcess(asyncio.Protocol):
             raise EncoderGone(f"the encoder gave no answer within {within_s:g} s") from None
         finally:
             self._waiting.pop(number, None)
-        if isinstance(reply, Refusal):
+        if isinstance(reply, RequestRefused):
             raise EncoderRefused(reply.reason)
         return reply
 

@@ -25,7 +25,7 @@ from ..model.run import Run, RunEvent, envelope, result_part
 from ..model.session import Caller
 from ..settings import Limits
 from ..store import Store
-from ..store.runs import Key, KeyTaken
+from ..store.runs import IdempotencyKey, KeyTaken
 from .library import Library
 from .sessions import Sessions
 
@@ -100,13 +100,13 @@ class Runs:
         version = run and await self._store.version(run.version)
         return self._runner.handle(run, version) if run and version else None
 
-    def _key(self, key: str, arguments: str) -> Key:
+    def _key(self, key: str, arguments: str) -> IdempotencyKey:
         if not 0 < len(key) <= _MAX_KEY_CHARS:
             raise BadArguments(f"`idempotency_key` must have 1 to {_MAX_KEY_CHARS} characters.")
         hashed = hashlib.sha256(json.dumps(json.loads(arguments), sort_keys=True).encode()).hexdigest()
-        return Key(key=key, arguments=hashed, ttl_s=self._limits.idempotency_ttl_s)
+        return IdempotencyKey(key=key, arguments=hashed, ttl_s=self._limits.idempotency_ttl_s)
 
-    async def _first_with(self, key: Key, live: Live) -> Live:
+    async def _first_with(self, key: IdempotencyKey, live: Live) -> Live:
         """This run if it is the first with the key; otherwise the first one."""
         assert live.recorded is not None
         try:

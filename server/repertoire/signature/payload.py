@@ -16,7 +16,7 @@ from ..values.refusals import ArgumentError, SchemaError
 from .annotations import is_lasting, show_annotation
 from .arguments import TYPES_HINT, check_arguments, describe
 from .json_schema import first_line, schema_of
-from .payload_schema import Key, payload_keys
+from .payload_schema import PayloadKey, payload_keys
 from .simple_types import PlainAdapter, plain_schema
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class TypedPayload:
 class OpenPayload:
     """A dict with any keys; some keys have a known type or default. Absent keys stay absent: the body has its own defaults."""
 
-    def __init__(self, keys: list[Key], line: int | None, doc: str) -> None:
+    def __init__(self, keys: list[PayloadKey], line: int | None, doc: str) -> None:
         self._keys = keys
         self._doc = doc
         self._adapter = PlainAdapter(
@@ -130,7 +130,7 @@ class OpenPayload:
         return True
 
 
-def keys_read_by(function: Any, context: str) -> list[Key]:
+def keys_read_by(function: Any, context: str) -> list[PayloadKey]:
     """The keys of the payload that a function's source reads; none if the source cannot be read."""
     code = getattr(function, "__code__", None)
     source = "" if code is None else "".join(linecache.getlines(code.co_filename))

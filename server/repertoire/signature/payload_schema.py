@@ -17,7 +17,7 @@ _Scope = _Function | ast.Lambda | ast.ClassDef
 _CATCHES_MISSING: Final = frozenset({"KeyError", "LookupError", "Exception", "BaseException"})
 
 
-class Key(NamedTuple):
+class PayloadKey(NamedTuple):
     """A payload key. `type` is the default's type, or Any without one or for null. `default` is UNSAID if the source shows none."""
 
     name: str
@@ -26,7 +26,7 @@ class Key(NamedTuple):
     default: Any = UNSAID
 
 
-def payload_keys(tree: ast.Module, function: str, context: str) -> list[Key]:
+def payload_keys(tree: ast.Module, function: str, context: str) -> list[PayloadKey]:
     """The keys that `function` reads, in the order of reading. Its parameter `context` is the Context."""
     reader = _Reader(tree)
     reader.call(function, _Names(frozenset({context})), certain=True)
@@ -58,12 +58,12 @@ class _Reader:
         self._optional: set[str] = set()
         self._defaults: dict[str, list[Any]] = {}
 
-    def keys(self) -> Iterator[Key]:
+    def keys(self) -> Iterator[PayloadKey]:
         for name, defaults in self._defaults.items():
             kinds = {type(default) for default in defaults}
             kind = kinds.pop() if len(kinds) == 1 else None
             same = bool(defaults) and all(default == defaults[0] for default in defaults) and kind is not None
-            yield Key(
+            yield PayloadKey(
                 name,
                 name in self._needed and name not in self._optional,
                 kind if kind in (bool, int, float, str, list, dict) else Any,

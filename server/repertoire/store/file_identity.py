@@ -10,7 +10,7 @@ import os
 from ..errors import StorageError
 
 
-class Identity:
+class FileIdentity:
     """The files of one open database: the file itself, its log and its index. Create it after they are opened."""
 
     def __init__(self, path: str) -> None:

@@ -58,7 +58,7 @@ class Place(msgspec.Struct, frozen=True):
     held_by: str | None = None
 
 
-class Key(msgspec.Struct, frozen=True, kw_only=True):
+class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
     """A caller's idempotency key: a request that is sent twice starts one run. `arguments` is a hash."""
 
     key: str
@@ -75,7 +75,7 @@ class RunFacts(Facts):
         fingerprint: str,
         ancestors: Sequence[str] = (),
         holds_worker: bool = True,
-        key: Key | None = None,
+        key: IdempotencyKey | None = None,
     ) -> asyncio.Future[Place | None]:
         """Store the run's row, its first event, its session's use, and (with state) the claim of its place, in one transaction.
 
@@ -257,7 +257,7 @@ def check_owner(db: sqlite3.Connection, run: Run, epoch: int) -> None:
         raise LostClaim(f"{run.id} has ended already")
 
 
-def _claim_key(db: sqlite3.Connection, run: Run, key: Key) -> None:
+def _claim_key(db: sqlite3.Connection, run: Run, key: IdempotencyKey) -> None:
     """The key belongs to this run from now on. Raises KeyTaken."""
     now, whose = time.time(), (run.principal, run.workflow, key.key)
     db.execute("DELETE FROM idempotency WHERE at < ?", (now - key.ttl_s,))

@@ -18,7 +18,7 @@ import anyio.to_thread
 
 from ..errors import RepertoireError, StorageError
 from .deletion import RetentionFacts
-from .file_identity import Identity
+from .file_identity import FileIdentity
 from .journal import JournalFacts
 from .migrate import examine, prepare
 from .publications import PublishingFacts
@@ -38,7 +38,7 @@ class Store(
 
     def __init__(self, writer: Writer, reader: aiosqlite.Connection, epoch: int, trouble: Trouble) -> None:
         super().__init__(writer, reader, epoch, trouble)
-        self._identity = Identity(trouble.path)
+        self._identity = FileIdentity(trouble.path)
 
     def lost_file(self) -> str | None:
         """The path of a database file that was deleted, moved or replaced while it was open. None: all are in place."""

@@ -36,7 +36,7 @@ from ..version import VERSION
 from .mcp import build_server
 from .mcp.sdk_adapter import Changes, Context, bound_sessions, legacy_session, peer
 from .request_bodies import ReadableBodies
-from .shutdown import Ending
+from .shutdown import Shutdown
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def build_http_server(
-    service: Service, limits: Limits, changes: Changes, state_key: bytes | None = None, ending: Ending | None = None
+    service: Service, limits: Limits, changes: Changes, state_key: bytes | None = None, ending: Shutdown | None = None
 ) -> Server[Any]:
     """The MCP server behind HTTP: one for all clients."""
     return build_server(service, limits, changes, lambda ctx: _caller(service, ctx), state_key=state_key, ending=ending)

@@ -1,4 +1,4 @@
-"""Shutdown: `Ending` gives every open tools/call an answer before the server ends; made by the app, used by the MCP surface.
+"""Shutdown: `Shutdown` gives every open tools/call an answer before the server ends; made by the app, used by the MCP surface.
 
 1. A call whose run goes on is answered as at its inline deadline: `working`, with the run's id. A call that only reads gets its answer.
 2. A call that changes something has `FINISH_S` to finish. Then it is answered with `server_ends`.
@@ -31,7 +31,7 @@ class ServerEnds(RepertoireError):
 class Unanswered:
     """The calls of one connection whose answers have not been written yet, by their ids."""
 
-    def __init__(self, ending: Ending) -> None:
+    def __init__(self, ending: Shutdown) -> None:
         self._ending = ending
         self._open: set[str | int] = set()
 
@@ -57,7 +57,7 @@ class Unanswered:
         self._ending.look()
 
 
-class Ending:
+class Shutdown:
     """One for each app. `scope` is what a call waits in; `close` ends all of them."""
 
     def __init__(self) -> None:
@@ -69,9 +69,9 @@ class Ending:
         self._scopes: dict[anyio.CancelScope, float] = {}
         self._changed = asyncio.Event()
 
-    def scope(self, finish_s: float = 0.0) -> Scope:
+    def scope(self, finish_s: float = 0.0) -> CallScope:
         """A scope that is cancelled `finish_s` after the end has begun; then its `cancelled_caught` is true."""
-        return Scope(self, finish_s)
+        return CallScope(self, finish_s)
 
     def unanswered(self) -> Unanswered:
         """The open calls of a connection whose answers must be written before it is closed."""
@@ -107,19 +107,19 @@ class Ending:
             self._changed.set()
 
 
-class Scope:
-    """A cancel scope that `Ending` can cancel."""
+class CallScope:
+    """A cancel scope that `Shutdown` can cancel."""
 
     __slots__ = ("_ending", "_finish_s", "_scope")
 
-    def __init__(self, ending: Ending, finish_s: float) -> None:
+    def __init__(self, ending: Shutdown, finish_s: float) -> None:
         self._ending, self._finish_s, self._scope = ending, finish_s, anyio.CancelScope()
 
     @property
     def cancelled_caught(self) -> bool:
         return self._scope.cancelled_caught
 
-    def __enter__(self) -> Scope:
+    def __enter__(self) -> CallScope:
         self._scope.__enter__()
         self._ending.enter(self._scope, self._finish_s)
         return self

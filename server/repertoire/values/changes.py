@@ -19,7 +19,7 @@ from typing import Any, Final
 from . import codec
 from .merge import update_in_place
 from .refusals import NonDeterminism, StateError
-from .trees import TAG, Encoder, read_tree
+from .trees import TAG, TreeEncoder, read_tree
 
 _PLAIN_MARSHAL: Final = 2
 _SCALARS: Final = str | int | float | None
@@ -43,7 +43,7 @@ def change(was: Before, now: Before, *, beside: bool) -> Any:
 
 
 def _tree(kept: bytes | str) -> Any:
-    return json.loads(kept) if isinstance(kept, str) else Encoder().write(codec.of_mark(kept), "session_state")
+    return json.loads(kept) if isinstance(kept, str) else TreeEncoder().write(codec.of_mark(kept), "session_state")
 
 
 def _change(was: Any, now: Any, beside: bool) -> Any:
@@ -96,7 +96,7 @@ def _apply_scalar(held: Any, now: Any, was: Any) -> Any:
 
 def _missing_items(held: list[Any], was: int | list[int], tail: list[Any]) -> list[Any]:
     """The items of `tail` that the list lacks. Items from before the step (`was`: their number or digests) do not count."""
-    there = [Encoder().write(one, "") for one in (held[was:] if isinstance(was, int) else held)]
+    there = [TreeEncoder().write(one, "") for one in (held[was:] if isinstance(was, int) else held)]
     if isinstance(was, list):
         left = Counter(was)
         there = [one for one in there if not _count_off(left, _digest(one))]

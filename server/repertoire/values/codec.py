@@ -16,7 +16,7 @@ import marshal
 from typing import Any, Final, Literal
 
 from .refusals import StateError
-from .trees import TAG, Encoder, read_tree, short
+from .trees import TAG, TreeEncoder, read_tree, short
 
 _PLAIN_MARSHAL: Final = 2
 """The last marshal version that writes equal values equally. In later versions the bytes depend on object identity."""
@@ -27,7 +27,7 @@ _TEXT: Final = frozenset({str})
 
 def encode(state: dict[str, Any]) -> str:
     """ASCII JSON text, the same for the same state. Raises StateError that names the place of a value that cannot be stored."""
-    return write_with(state, Encoder(), "session_state")
+    return write_with(state, TreeEncoder(), "session_state")
 
 
 def decode(text: str, *, models_as: Literal["model", "dict"] = "model") -> dict[str, Any]:
@@ -58,7 +58,7 @@ def of_mark(mark: bytes) -> dict[str, Any]:
 def write_value(value: Any) -> str:
     """Any value as JSON text, for a record. Never fails: a value that `encode` refuses becomes its `repr`, which hides secrets."""
     try:
-        return write_with(value, Encoder(lambda value, path: short(value), is_record=True), "value")
+        return write_with(value, TreeEncoder(lambda value, path: short(value), is_record=True), "value")
     except StateError:  # it contains itself, or is nested too deeply
         return json.dumps(short(value))
 
@@ -68,7 +68,7 @@ def read_value(text: str) -> Any:
     return _read(text, models=True)
 
 
-def write_with(value: Any, encoder: Encoder, path: str) -> str:
+def write_with(value: Any, encoder: TreeEncoder, path: str) -> str:
     """JSON text of the value, by this encoder where the value needs more than JSON's own types."""
     try:
         if (text := _write_plain(value)) is not None:

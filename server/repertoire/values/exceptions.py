@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 
 from . import instances, trees
 from .refusals import StateError
-from .trees import TAG, Encoder, tag_value
+from .trees import TAG, TreeEncoder, tag_value
 
 _MOST_LINKS: Final = 20
 """The depth to which causes of causes, and errors within groups, are kept."""
@@ -111,7 +111,7 @@ def _describe(error: BaseException, depth: int) -> dict[str, Any]:
         raise StateError(
             f"its class {kind.__qualname__} could not be found again; define it at the top level of a file"
         )
-    encoder = Encoder(_within)
+    encoder = TreeEncoder(_within)
     tree: dict[str, Any] = {"module": kind.__module__, "name": kind.__qualname__, "text": text_of(error)}
     if isinstance_of(error, BaseExceptionGroup):
         inner = BaseExceptionGroup.__dict__["exceptions"].__get__(error)
@@ -154,7 +154,7 @@ def _read_fields(error: BaseException) -> dict[str, Any]:
     return {name: got for name, got in found.items() if got is not None and name not in ("exceptions", "message")}
 
 
-def _write(encoder: Encoder, value: Any, path: str) -> Any:
+def _write(encoder: TreeEncoder, value: Any, path: str) -> Any:
     try:
         return encoder.write(value, path)
     except (StateError, RecursionError) as error:

@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 
 from . import codec, instances
 from .refusals import StateError
-from .trees import Encoder, tag_value
+from .trees import TreeEncoder, tag_value
 
 _COLLECTIONS: Final = frozenset({"deque", "OrderedDict", "defaultdict", "Counter", "timezone", "ZoneInfo"})
 
 
-class _Encoder(Encoder):
+class _Encoder(TreeEncoder):
     """The first versions' encoder: models in their JSON form; no enums, named tuples and the like."""
 
     def write(self, value: Any, path: str) -> Any:

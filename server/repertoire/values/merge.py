@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from . import instances
 from .refusals import StateError
-from .trees import Encoder
+from .trees import TreeEncoder
 
 _DICTS: Final = frozenset({dict, OrderedDict, defaultdict, Counter})
 
@@ -154,7 +154,7 @@ class _Update:
 def _text(value: Any) -> str:
     """Equal texts for equal values of equal types. A value that cannot be stored gets a text of its own."""
     try:
-        return json.dumps(Encoder().write(value, ""))
+        return json.dumps(TreeEncoder().write(value, ""))
     except (StateError, RecursionError):
         return f"at {id(value)}"
 

@@ -15,7 +15,7 @@ from typing import Any
 from . import codec, exceptions, former_hashes
 from .former_modules import current_module
 from .refusals import StateError
-from .trees import Encoder
+from .trees import TreeEncoder
 
 
 class CallError(RuntimeError):
@@ -40,7 +40,7 @@ def hash_of(op: str, text: str) -> str:
 def shape_of(value: Any) -> str:
     """Arguments of a step as text, for comparison on replay. A value that cannot be stored counts by its type."""
     try:
-        return codec.write_with({"": value}, Encoder(_type_of), "")
+        return codec.write_with({"": value}, TreeEncoder(_type_of), "")
     except (StateError, RecursionError):  # a part of a storable type cannot be written, a deep list for example
         return former_hashes.shape_of(value)
 

@@ -1,4 +1,4 @@
-"""Trees: `Encoder` turns a value into a tree of JSON's own types, and `read_tree` turns it back. Used by `codec`, `records`, `exceptions`.
+"""Trees: `TreeEncoder` turns a value into a tree of JSON's own types, and `read_tree` turns it back. Used by `codec`, `records`, `exceptions`.
 
 JSON's own types stay as they are. A value of another type becomes a dict with the key TAG. `scalars` holds the types without parts,
 `instances` takes objects of an author's classes apart.
@@ -32,7 +32,7 @@ _STORABLE: Final = (
 )
 
 
-class Encoder:
+class TreeEncoder:
     """Writes one value as a tree of JSON's own types. Use a new encoder for each text.
 
     `otherwise(value, path)` gives the tree for a value of an unknown type; without it, such a value raises StateError.
@@ -274,7 +274,7 @@ _DICTS: Final[dict[str, Callable[[Any], Any]]] = {
 
 
 def read_tree(value: Any, models: bool = True) -> Any:
-    """Read the tree that an Encoder wrote. Without `models`, models and dataclasses come back as dicts."""
+    """Read the tree that a TreeEncoder wrote. Without `models`, models and dataclasses come back as dicts."""
     if isinstance(value, list):
         return [read_tree(item, models) if type(item) in _NESTED else item for item in value]
     if not isinstance(value, dict):

@@ -37,7 +37,7 @@ from .replay.event_loop import active, use_for_asyncio_run
 from .replay.run_clock import RunClock
 from .replay.seeded_random import LibrarySeeds
 from .source.entry import find_entry
-from .source.loader import Version, Versions, signature_of
+from .source.loader import LoadedVersions, Version, signature_of
 from .source.run_info import RunInfo
 from .surroundings.comparison import Surroundings
 from .surroundings.import_watch import imports
@@ -51,7 +51,7 @@ class Process:
         self._outbox = Outbox(self._channel)
         self._capture = Capture()
         self._streams = Streams(self._capture.drain)
-        self._versions = Versions()
+        self._versions = LoadedVersions()
         self._streams.attach(None)
         sys.path.append(ChildPath(self._child_setup))
         self._calls: BodyCalls | None = None

@@ -11,7 +11,7 @@ from typing import Final
 from ...model.workflow import Finding
 from ...signature.docstring import parameter_descriptions
 from ..class_finder import last_name
-from .entry_points import Entry
+from .entry_points import EntryPoint
 from .findings import finding, name_list
 from .tree import Function, written
 
@@ -21,7 +21,7 @@ _MOST_SHOWN: Final = 8
 _VAGUE: Final = re.compile(r"(dict|Dict|list|List|tuple|Any|object)(\[.*\b(Any|object|dict|Dict)\b.*)?")
 
 
-def documentation(entry: Entry, inside: list[ast.AST], tree: ast.Module) -> Iterator[Finding]:
+def documentation(entry: EntryPoint, inside: list[ast.AST], tree: ast.Module) -> Iterator[Finding]:
     function, kind = entry.function, entry.of_class
     own, module = _docstring(function), _docstring(tree)
     if not (module or (entry.description if kind else own)):

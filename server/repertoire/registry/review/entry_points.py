@@ -24,7 +24,7 @@ _LONG_BODY: Final = 100
 """Lines. A longer body should be split into named parts."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class EntryPoint(msgspec.Struct, frozen=True):
     """`parameters` are those that a caller gives. `payload` is the name of the class of a context's payload. `description` is the class's."""
 
     function: Function
@@ -34,18 +34,20 @@ class Entry(msgspec.Struct, frozen=True):
     description: str = ""
 
 
-def entries(tree: ast.Module) -> list[Entry]:
+def entries(tree: ast.Module) -> list[EntryPoint]:
     """The top level's `run`, or the body of each class workflow, its own or inherited in the file."""
     runs = [node for node in tree.body if isinstance(node, Function) and node.name == "run"]
     if runs:
         first = next((one for one, _ in parameters(runs[-1].args)), None)
         payload = _payload(first) if first is not None and first not in runs[-1].args.kwonlyargs else None
-        return [Entry(runs[-1], _caller_parameters(runs[-1], payload is not None), payload or "")]
+        return [EntryPoint(runs[-1], _caller_parameters(runs[-1], payload is not None), payload or "")]
     found = class_bodies(tree)[:MOST_FINDINGS]
-    return [Entry(body, _caller_parameters(body, True), "", kind, description) for kind, body, description in found]
+    return [
+        EntryPoint(body, _caller_parameters(body, True), "", kind, description) for kind, body, description in found
+    ]
 
 
-def shape(entry: Entry, tree: ast.Module) -> Iterator[Finding]:
+def shape(entry: EntryPoint, tree: ast.Module) -> Iterator[Finding]:
     function = entry.function
     if (call := _wrapped_call(function, tree)) is not None:
         yield finding(

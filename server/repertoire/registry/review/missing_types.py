@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from ...model.workflow import Finding
-from .entry_points import Entry
+from .entry_points import EntryPoint
 from .findings import finding, name_list
 from .tree import Function, header, parameters, written
 
@@ -14,7 +14,7 @@ _MOST_SHOWN = 9
 """Parameters written out in a hint."""
 
 
-def signature(entry: Entry, inside: list[ast.AST]) -> Iterator[Finding]:
+def signature(entry: EntryPoint, inside: list[ast.AST]) -> Iterator[Finding]:
     function = entry.function
     untyped = [one.arg for one in entry.parameters if one.annotation is None]
     if untyped:
@@ -40,7 +40,7 @@ def signature(entry: Entry, inside: list[ast.AST]) -> Iterator[Finding]:
         )
 
 
-def _typed_header(entry: Entry, inside: list[ast.AST]) -> str:
+def _typed_header(entry: EntryPoint, inside: list[ast.AST]) -> str:
     """The `def` line with types, as a hint."""
     function, arguments = entry.function, entry.function.args
     shown: list[str] = []

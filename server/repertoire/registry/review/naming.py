@@ -10,7 +10,7 @@ from typing import Final
 
 from ...model.workflow import Finding
 from ..class_finder import last_name
-from .entry_points import Entry
+from .entry_points import EntryPoint
 from .findings import finding, name_list
 from .tree import Function, header, parameters, written
 
@@ -39,7 +39,7 @@ _BY_TYPE: Final = {"int": "count", "float": "amount", "bool": "enabled", "list":
 _MOST_SHOWN: Final = 8
 
 
-def names_of_entry(entry: Entry, tree: ast.Module) -> Iterator[Finding]:
+def names_of_entry(entry: EntryPoint, tree: ast.Module) -> Iterator[Finding]:
     """Remarks on names that callers see."""
     kinds = {one.arg: written(one.annotation).partition("[")[0] for one in entry.parameters}
     if unclear := _meaningless(list(kinds), _LETTERS):

@@ -17,7 +17,7 @@ from ...model.workflow import FIXED_TOOLS
 from ...service import Service
 from ...settings import Limits
 from ...version import VERSION
-from ..shutdown import Ending
+from ..shutdown import Shutdown
 from .call_tool import NoteOpen, ToolCalls
 from .fixed_tools import fixed_tools
 from .resources import Resources
@@ -42,7 +42,7 @@ def build_server(
     *,
     note_open: NoteOpen | None = None,
     state_key: bytes | None = None,
-    ending: Ending | None = None,
+    ending: Shutdown | None = None,
 ) -> Server[Any]:
     """`caller_of(ctx)` gives the caller of a request. `changes` is shared by all servers of the app. `state_key` seals the state that
     clients return with the answers to a question: without it, no such state is valid after this server. `ending` closes with the app."""

@@ -25,7 +25,7 @@ from ...model.run import Run
 from ...model.session import Caller
 from ...model.workflow import FIXED_TOOLS
 from ...service import Service
-from ..shutdown import FINISH_S, Ending, ServerEnds
+from ..shutdown import FINISH_S, ServerEnds, Shutdown
 from .call_results import ToolResult, answer_of_run, answer_with, refusal, what_to_do
 from .progress import Progress
 from .questions import Questions
@@ -108,9 +108,9 @@ class ToolCalls:
         fixed: Mapping[str, types.Tool],
         deadline_s: float,
         note_open: NoteOpen | None = None,
-        ending: Ending | None = None,
+        ending: Shutdown | None = None,
     ) -> None:
-        self._ending = ending or Ending()
+        self._ending = ending or Shutdown()
         self._service = service
         self._caller_of = caller_of
         self._cancellations = cancellations

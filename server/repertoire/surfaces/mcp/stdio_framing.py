@@ -17,7 +17,7 @@ from mcp.server.lowlevel import Server
 from mcp.shared.message import SessionMessage
 
 from .. import json_rpc
-from ..shutdown import Ending, Unanswered
+from ..shutdown import Shutdown, Unanswered
 
 _SHOWN = 200
 """Characters of a line that was refused, in the answer."""
@@ -32,13 +32,13 @@ class Lines(Protocol):
 
 
 async def serve_lines(
-    server: Server[Any], lines: Lines, ending: Ending | None = None, *, to_front: bool = False
+    server: Server[Any], lines: Lines, ending: Shutdown | None = None, *, to_front: bool = False
 ) -> None:
     """Serve one connection; returns at the end of input. `ending` waits for the answers to its calls.
 
     `to_front`: the other end is a front, which knows the open requests. When this server ends, the front repeats or answers them.
     """
-    with (ending or Ending()).unanswered() as calls:
+    with (ending or Shutdown()).unanswered() as calls:
         answers = _Answers(lines, calls, keeps_quiet=to_front)
         await server.run(_Requests(lines, calls), answers, server.create_initialization_options())
 

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, Protocol
 
 from ...authoring.doors import EventType
-from ...authoring.step_identity import Identity
+from ...authoring.step_identity import StepIdentity
 from ..link.channel import NotInAChild
 from ..replay import call_paths
 from ..replay.seeded_random import LibrarySeeds
@@ -51,10 +51,10 @@ class ChildDoors:
 
         return asyncio.sleep(args["seconds"])
 
-    def step(self, identity: Identity, perform: Callable[[], Any], /) -> NoReturn:
+    def step(self, identity: StepIdentity, perform: Callable[[], Any], /) -> NoReturn:
         raise NotInAChild(_describe("step", identity.label))
 
-    def astep(self, identity: Identity, perform: Callable[[], Awaitable[Any]], /) -> NoReturn:
+    def astep(self, identity: StepIdentity, perform: Callable[[], Awaitable[Any]], /) -> NoReturn:
         raise NotInAChild(_describe("step", identity.label))
 
     def overdue(self) -> NoReturn:

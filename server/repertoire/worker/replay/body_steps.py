@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ...authoring import ambient
-from ...authoring.step_identity import Identity
+from ...authoring.step_identity import StepIdentity
 from ...values import changes, records
 from ...wire import Record, Task
 from ..link.sanitize import clean
@@ -35,7 +35,7 @@ class BodySteps:
         self._sender = sender
         self._state_watch = changes.StepChanges()
 
-    def step(self, identity: Identity, perform: Callable[[], Any], /) -> Any:
+    def step(self, identity: StepIdentity, perform: Callable[[], Any], /) -> Any:
         pending = self._make_step(identity)
         if (known := self._replay.find_outcome(pending)) is not None:
             return step_value_of(known)
@@ -60,7 +60,7 @@ class BodySteps:
             raise refusal
         return value
 
-    def astep(self, identity: Identity, perform: Callable[[], Awaitable[Any]], /) -> Awaitable[Any]:
+    def astep(self, identity: StepIdentity, perform: Callable[[], Awaitable[Any]], /) -> Awaitable[Any]:
         return self._astep(self._make_step(identity), perform)
 
     async def _astep(self, pending: PendingCall, perform: Callable[[], Awaitable[Any]]) -> Any:
@@ -108,7 +108,7 @@ class BodySteps:
         path, colon, _ = call_paths.current().prefix.rpartition(":")
         return f"{self._task.run_id}:{path}" if colon else ""
 
-    def _make_step(self, identity: Identity) -> PendingCall:
+    def _make_step(self, identity: StepIdentity) -> PendingCall:
         node = self._sender.current_node()
         hashed = records.hash_of("step", f"{identity.name}\0{records.shape_of(identity.args)}")
         said = clean(identity.label, MAX_LABEL_CHARS)

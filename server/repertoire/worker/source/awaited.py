@@ -1,6 +1,6 @@
 """Awaited calls: finds the calls of a source that are awaited, directly or through gather, create_task and the like.
 
-`Scope` analyses one function, class body or module; used by `transform`. Rules:
+`NameScope` analyses one function, class body or module; used by `transform`. Rules:
 
 1. A scope is analysed alone, without regard to order. If a name is awaited anywhere in the scope, every value bound to it is awaited.
 2. Awaiting puts a demand on an expression: ONE (the value itself is awaited) or MANY (the items that it holds are awaited).
@@ -68,7 +68,7 @@ class AwaitedParameter(NamedTuple):
         return given
 
 
-class Scope:
+class NameScope:
     """One scope. `see` collects its nodes while the tree is walked; `settle` then finds the awaited calls."""
 
     __slots__ = ("_bound", "_calls", "_demanded", "_expressions", "_runs", "called", "function", "passing_calls")
@@ -266,17 +266,17 @@ class Scope:
             self._runs.append((path, node.args[0]))
 
 
-_VISITORS: Final[dict[type[ast.AST], Callable[[Scope, Any], None]]] = {
-    ast.Await: Scope._see_await,
-    ast.Assign: Scope._see_assign,
-    ast.AnnAssign: Scope._see_one_assign,
-    ast.NamedExpr: Scope._see_one_assign,
-    ast.AugAssign: Scope._see_growth,
-    ast.For: Scope._see_loop,
-    ast.AsyncFor: Scope._see_loop,
-    ast.comprehension: Scope._see_loop,
-    ast.AsyncWith: Scope._see_with,
-    ast.Call: Scope._see_call,
+_VISITORS: Final[dict[type[ast.AST], Callable[[NameScope, Any], None]]] = {
+    ast.Await: NameScope._see_await,
+    ast.Assign: NameScope._see_assign,
+    ast.AnnAssign: NameScope._see_one_assign,
+    ast.NamedExpr: NameScope._see_one_assign,
+    ast.AugAssign: NameScope._see_growth,
+    ast.For: NameScope._see_loop,
+    ast.AsyncFor: NameScope._see_loop,
+    ast.comprehension: NameScope._see_loop,
+    ast.AsyncWith: NameScope._see_with,
+    ast.Call: NameScope._see_call,
 }
 
 

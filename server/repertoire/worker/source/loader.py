@@ -1,6 +1,6 @@
 """Loader: executes a version's module anew for each run and removes it afterwards; used by Process.
 
-`Siblings` finds the modules beside it. `Versions` keeps compiled code by key, and the signature where its types allow.
+`Siblings` finds the modules beside it. `LoadedVersions` keeps compiled code by key, and the signature where its types allow.
 Nothing else of a run reaches the next one.
 """
 
@@ -79,7 +79,7 @@ class Version:
             linecache.cache[filename] = (sum(map(len, lines)), None, lines, filename)
 
 
-class Versions:
+class LoadedVersions:
     """The versions that this process has loaded. It never forgets one, because the host then sends only the key."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from types import CodeType
 from typing import Final
 
 from ...authoring.door import AIO
-from .awaited import AwaitedParameter, Scope, dotted_name
+from .awaited import AwaitedParameter, NameScope, dotted_name
 
 AWAITABLE: Final = "__awaitable__"
 DECORATOR: Final = "__decorator__"
@@ -77,8 +77,8 @@ class _Rewriter:
         self._awaits = awaits
         self._count = 0
         self._runners = set(_RUNNERS)
-        self._scopes: list[Scope] = []
-        self._todo: list[tuple[ast.AST, Scope]] = [(tree, self._scope())]
+        self._scopes: list[NameScope] = []
+        self._todo: list[tuple[ast.AST, NameScope]] = [(tree, self._scope())]
         self._text_annotations = any(
             isinstance(one, ast.ImportFrom)
             and one.module == "__future__"
@@ -107,7 +107,7 @@ class _Rewriter:
             self._wrap_calls()
         return self._count > 0
 
-    def _child(self, node: ast.AST, field: str, scope: Scope) -> None:
+    def _child(self, node: ast.AST, field: str, scope: NameScope) -> None:
         value = getattr(node, field, None)
         if isinstance(value, ast.AST):
             if type(value) in _LEAVES or isinstance(value, ast.pattern):
@@ -132,7 +132,7 @@ class _Rewriter:
         if not isinstance(node.value, ast.Call):
             node.value = self._wrap(AWAITABLE, node.value)
 
-    def _enter(self, node: ast.AST, scope: Scope) -> None:
+    def _enter(self, node: ast.AST, scope: NameScope) -> None:
         """Enter a new scope for the body. Decorators, defaults and annotations belong to the outer scope."""
         inner = self._scope(node)
         decorators = getattr(node, "decorator_list", [])
@@ -142,8 +142,8 @@ class _Rewriter:
             if field != "returns" or not self._text_annotations:
                 self._child(node, field, inner if field == "body" else scope)
 
-    def _scope(self, function: ast.AST | None = None) -> Scope:
-        scope = Scope(function)
+    def _scope(self, function: ast.AST | None = None) -> NameScope:
+        scope = NameScope(function)
         self._scopes.append(scope)
         return scope
 
