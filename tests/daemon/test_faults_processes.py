@@ -296,7 +296,7 @@ _OTHER = """
 import sys
 import repertoire.version
 repertoire.version.VERSION = sys.argv[1]
-from repertoire.daemon.__main__ import main
+from repertoire.daemon_process import main
 sys.exit(main(["--home", sys.argv[2]]))
 """
 

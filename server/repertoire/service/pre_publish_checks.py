@@ -134,11 +134,16 @@ def _advice(look: Callable[[], T], otherwise: T) -> T:
 
 
 def _check_tags(tags: Sequence[str]) -> None:
-    if len(tags) > _MAX_TAGS or any(not 0 < len(tag) <= _MAX_TAG_CHARS or not tag.isprintable() for tag in tags):
+    if len(tags) > _MAX_TAGS or not all(map(_is_tag, tags)):
         raise Refused(
             f"At most {_MAX_TAGS} tags are allowed, each of 1 to {_MAX_TAG_CHARS} printable characters.",
             code="bad_tags",
         )
+
+
+def _is_tag(tag: str) -> bool:
+    """U+FFFD stands for text that was no valid Unicode when it came in."""
+    return 0 < len(tag) <= _MAX_TAG_CHARS and tag.isprintable() and "\ufffd" not in tag
 
 
 def _class_to_run(classes: tuple[ClassWorkflow, ...], name: str, *, is_file: bool) -> ClassWorkflow | None:
