@@ -83,9 +83,11 @@ class Waits:
         """Store it and show it. Both happen although the body's worker dies meanwhile: a person sees the question in the record."""
         data = {"id": question.id, "question": question.question, "schema": question.schema}
         event: NewEvent = ("ask", question.asked_at, data)
-        first = call.live.number_events(1)
 
         async def store_and_show() -> None:
+            first = call.live.number_events(
+                1
+            )  # right before it is submitted: events are stored in the order of their numbers
             await self._store.ask(call.live.run, call.path, question, event, first)
             if not call.live.done.is_set():
                 call.live.add_question(question)
