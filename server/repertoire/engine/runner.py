@@ -33,7 +33,7 @@ from ..settings import Limits
 from ..store import Store
 from ..store.journal import ResumePoint
 from ..store.runs import IdempotencyKey, Place
-from ..wire import Fault, Inspected
+from ..wire import Fault
 from .attempt import fingerprint
 from .attempts import A_WORKER, Attempts
 from .budget import Budget

@@ -74,6 +74,7 @@ class Front:
         self._established = False  # there was a daemon: trouble with the next one may pass
         self._trouble = ""  # why there is none now
         self._try_at = self._pause_s = 0.0
+        self._signals = _signal_pipe()
 
     def run(self) -> int:
         try:
@@ -179,6 +180,8 @@ class Front:
         if not self.host.has_ended and self._can_take_lines():
             poll.register(0, select.POLLIN)
         poll.register(self.host.out, select.POLLOUT if self.host.to_host else 0)
+        if self._signals >= 0:
+            poll.register(self._signals, select.POLLIN)
         wanted = (select.POLLIN if len(self.host.to_host) < _HIGH_BYTES else 0) | (
             select.POLLOUT if self.to_daemon else 0
         )
@@ -191,6 +194,8 @@ class Front:
                     self._pass_host_lines()
             elif fd == self.host.out:
                 self.host.move(event)
+            elif fd == self._signals:
+                os.read(fd, READ_BYTES)
             elif link is self.link:
                 self._move_link(event)
 
@@ -282,6 +287,25 @@ class Front:
             self.host.to_host += answer
         self.host.write_all()
         return 1
+
+
+def _signal_pipe() -> int:
+    """A descriptor that becomes readable with every signal; -1 where there can be none.
+
+    Without it, a Ctrl-C that comes after Python's last look for signals and before poll() blocks is seen only when something else wakes
+    poll().
+    """
+    import _signal  # type: ignore[import-not-found]  # the C part of `signal`, which would import enum
+
+    read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
+    os.set_blocking(write, False)
+    try:
+        _signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    except ValueError:  # not the main thread
+        os.close(read)
+        os.close(write)
+        return -1
+    return read
 
 
 def _complain(message: str, status: int) -> int:
