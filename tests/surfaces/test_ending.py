@@ -19,7 +19,7 @@ from mcp.server.lowlevel import Server
 
 from repertoire import home as homes
 from repertoire.app import open_app
-from repertoire.daemon import server
+from repertoire.daemon import lifetime
 from repertoire.daemon.home_lock import Owner
 from repertoire.errors import StorageError
 from repertoire.settings import load
@@ -134,7 +134,7 @@ def test_r7_who_waits_with_get_run_and_who_creates_is_answered_too(home: Path, t
 async def test_r7_a_hand_over_answers_what_is_still_open(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "_DRAIN_S", 0.3)
+    monkeypatch.setattr(lifetime, "_DRAIN_S", 0.3)
     ends: list[Any] = []
 
     def host() -> None:
@@ -243,7 +243,9 @@ def test_r8_a_home_that_is_taken_away_is_noticed_and_its_daemon_ends(
     host = Host(home).begin()
     try:
         call = host.ask("tools/call", name="slow", arguments={"until": str(tmp_path / "go")})
-        begun(home)
+        until(
+            lambda: query(home, "SELECT 1 FROM event WHERE type = 'log'")
+        )  # the body has begun: it needs no file of the home any more
         daemon = owner_of(home)
         take(home)
         answer = answers(host, [call])[call]["result"]

@@ -196,6 +196,7 @@ async def test_m1_whatever_reading_one_file_raises_the_others_are_recorded(
         return real(version, read)
 
     monkeypatch.setattr(folder, "with_schemas", fragile)
+    monkeypatch.setattr(folder.logger, "disabled", True)  # pytest-xdist cannot pass half a character on
     for _ in range(2):
         async with open_app(settings, watch=False) as app:
             await app.service.library.wait_until_settled(caller, 60)
