@@ -243,9 +243,8 @@ def test_r8_a_home_that_is_taken_away_is_noticed_and_its_daemon_ends(
     host = Host(home).begin()
     try:
         call = host.ask("tools/call", name="slow", arguments={"until": str(tmp_path / "go")})
-        until(
-            lambda: query(home, "SELECT 1 FROM event WHERE type = 'log'")
-        )  # the body has begun: it needs no file of the home any more
+        said = "SELECT 1 FROM event JOIN run ON run.id = run_id WHERE workflow = 'slow' AND type = 'log'"
+        until(lambda: query(home, said))  # the body has begun: it needs no file of the home any more
         daemon = owner_of(home)
         take(home)
         answer = answers(host, [call])[call]["result"]
