@@ -440,15 +440,11 @@ def test_importing_the_class_style_is_light(tmp_path: Path) -> None:
         tmp_path,
         "light.py",
         """
-        import json, sys, time
-        since = time.perf_counter()
+        import json, sys
         import repertoire
         from repertoire import RunResponse, SqliteStorage, Workflow
-        took = time.perf_counter() - since
         heavy = ("mcp", "torch", "aiosqlite", "pydantic", "asyncio", "rich", "msgspec", "anyio", "typer")
-        print(json.dumps([took, [name for name in heavy if name in sys.modules]]))
+        print(json.dumps([name for name in heavy if name in sys.modules]))
         """,
     )
-    answers = [class_style.run(path) for _ in range(3)]
-    assert all(heavy == [] for _, heavy in answers)
-    assert min(took for took, _ in answers) <= 0.15
+    assert class_style.run(path) == []
