@@ -107,8 +107,8 @@ class _Unrecorded:
             Task("steps-01", version.hash, f'{{"n": {steps}}}', code=version.code(), began=time.monotonic())
         )
         frame = await self._channel.receive()
-        while isinstance(frame, Settled):  # of the run before
-            frame = await self._channel.receive()
+        while isinstance(frame, Settled) or (frame is not None and self._answer(frame)):
+            frame = await self._channel.receive()  # of the run before, or a step that came together with that
         if not isinstance(frame, Done):
             raise Failed(repr(frame))
 

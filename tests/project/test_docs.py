@@ -35,7 +35,7 @@ def masked(text: str, home: Path) -> list[str]:
     text = re.sub(r"workflow:\w+:[0-9A-Z]{26}", "RUN", text)
     text = re.sub(r"\bs_[\w-]{24}", "SESSION", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text)
-    text = re.sub(r"\b0\.\d{2,}\b", "N", text)
+    text = re.sub(r"\b\d+\.\d{2,}\b", "N", text)
     text = re.sub(r"\b[0-9a-f]{12}\b", "VERSION", text)
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
