@@ -38,7 +38,8 @@ logger = logging.getLogger(__name__)
 
 NoteOpen = Callable[[Any, str], None]
 _LAST_EVENTS_S = 5.0
-"""Events that were stored with a run's end may be unread when it has ended. Reading them takes a millisecond; the rest is for a machine that is slow."""
+"""Events that were stored with a run's end may be unread when it has ended. Reading them takes a millisecond,
+except on a slow machine."""
 _NOTE_AFTER_S = 0.002
 """Most runs of files have ended by then, and a note costs their answer a wake-up of the front. The run of a created workflow is noted at
 once: its own process costs far more than the note."""
