@@ -10,11 +10,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
 from .clients import Front
+from .disks import mounted
 from .processes import Process, processes, start
 
 KINDS: Final = {"worker": 6.0, "zygote": 2.0, "daemon": 2.5, "front": 1.0, "several": 1.0, "lock": 1.0, "disk": 0.7}
@@ -198,17 +199,6 @@ def _below(table: dict[int, Process], pid: int) -> Iterator[Process]:
             yield from _below(table, one.pid)
 
 
-@contextmanager
-def small_disk(folder: Path) -> Iterator[bool]:
-    """A file system in memory at `folder`, of a few megabytes; False where this user may not mount."""
-    folder.mkdir(mode=0o700)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MB}m,mode=700", "tmpfs", str(folder)]
-    try:
-        may = subprocess.run(command, capture_output=True).returncode == 0
-    except FileNotFoundError:
-        may = False
-    try:
-        yield may
-    finally:
-        if may:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+def small_disk(folder: Path) -> AbstractContextManager[bool]:
+    """A file system of a few megabytes at `folder`; False where this user may not mount."""
+    return mounted(folder, "-o", f"size={_DISK_MB}m,mode=700")

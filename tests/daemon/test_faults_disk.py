@@ -20,6 +20,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from chaos.disks import mounted
 from support.faults import (
     COMMAND,
     COUNT,
@@ -29,7 +30,6 @@ from support.faults import (
     digest,
     kept,
     locked,
-    mounted,
     repertoire,
     stored_home,
     without_privileges,

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from chaos.disks import mounted
 from repertoire import home as homes
 from repertoire.daemon.home_lock import Owner
 from repertoire.surfaces.mcp.state_key import state_key
-from support.faults import COMMAND, FullDisk, mounted, repertoire
+from support.faults import COMMAND, FullDisk, repertoire
 
 ROOM = "make room on it"
 

@@ -161,22 +161,6 @@ class FullDisk:
         self._filler.unlink()
 
 
-@contextmanager
-def mounted(folder: Path, *options: str) -> Iterator[bool]:
-    """A file system in memory at `folder`; False where this user may not mount."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", *options, "tmpfs", str(folder)]
-    try:
-        may = subprocess.run(command, capture_output=True).returncode == 0
-    except FileNotFoundError:
-        may = False
-    try:
-        yield may
-    finally:
-        if may:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 def without_privileges() -> None:
     """For a child: let the modes of files hold for root too, as they do for everybody else."""
     if os.geteuid() == 0:
