@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
@@ -93,7 +93,20 @@ async def _enter(
         else:
             if _wants_daemon(settings.home, leaves_work):
                 raise WorkLeft
+            stack.enter_context(_log_errors_only())
             return await stack.enter_async_context(_own(settings, owner, hello, lasting))
+
+
+@contextlib.contextmanager
+def _log_errors_only() -> Iterator[None]:
+    """Keep warnings out of a command's output: the command itself says what is wrong."""
+    logger = logging.getLogger("repertoire")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @asynccontextmanager
@@ -105,7 +118,6 @@ async def _own(settings: Settings, owner: Owner, hello: Hello, lasting: bool) ->
     """
     from ..app import open_app
 
-    logging.getLogger("repertoire").setLevel(logging.ERROR)  # the command itself says what is wrong
     async with open_app(settings, watch=False) as app, anyio.create_task_group() as tasks:
         stop = anyio.Event()
         if lasting:

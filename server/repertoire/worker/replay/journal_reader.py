@@ -38,8 +38,6 @@ class JournalReader:
         self._last = 0
         self._ahead: deque[Recorded] = deque()
         self._clock: dict[str, deque[list[float]]] = {}
-        self._kinds: set[str] = set()
-        """The last characters of all prefixes with clock values; `@` and `#` are kinds."""
 
     @property
     def is_replaying(self) -> bool:
@@ -111,10 +109,8 @@ class JournalReader:
         return bool(self._clock)
 
     def has_readings_of(self, kind: str) -> bool:
-        """True if clock values are recorded whose prefix ends with `kind`."""
-        while self._read_page():
-            pass
-        return kind in self._kinds
+        """True if clock values whose prefix ends with `kind` are left, as far as the journal is read. After the replay all of it is."""
+        return any(prefix.endswith(kind) for prefix in self._clock)
 
     def _read_page(self) -> bool:
         if self._unread <= 0:
@@ -132,7 +128,6 @@ class JournalReader:
         self._ahead.extend(page)
         for record in page:
             for prefix, *runs in record.clock:
-                self._kinds.add(prefix[-1:])
                 values = self._clock.setdefault(prefix, deque())
                 values.extend([runs[i], runs[i + 1]] for i in range(0, len(runs), 2))
         return True

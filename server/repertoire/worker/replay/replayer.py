@@ -7,7 +7,6 @@ rule 6 (`go_live`, `_pop_step_around`); rule 3 is in `comparison`. The host is n
 from __future__ import annotations
 
 import threading
-import time
 from typing import Final
 
 from ...values.refusals import NonDeterminism
@@ -18,6 +17,7 @@ from .comparison import DETERMINISM, Comparison, describe
 from .event_loop import active
 from .exchange import Exchange
 from .journal_reader import JournalReader
+from .patience import Patience
 from .pending_call import LIVE, Outcome, PendingCall
 from .thread_queue import ThreadQueue
 from .timeline import Timeline
@@ -25,8 +25,6 @@ from .timeline import Timeline
 _LOOK_AGAIN_S: Final = 0.005
 _BLOCKED_S: Final = 0.25
 """A loop that has not asked for its next event for so long is blocked. On replay a running loop asks all the time."""
-LOST_S: Final = 60.0
-"""Time for threads, programs or sockets of the body to lead to the next recorded call. After it the replay has failed."""
 
 
 class Replay:
@@ -39,7 +37,7 @@ class Replay:
         self.comparison = Comparison()
         self._expected: dict[str, PendingCall] = {}
         self._looks = 0
-        self._since = 0.0
+        self._patience: Patience | None = None
         self._unsettled: Node | None = None
         self._queue = ThreadQueue(exchange.changed, journal.front_call)
 
@@ -170,7 +168,7 @@ class Replay:
                 return 0
             return self._look_again(record) if elsewhere or foreign() else self._stuck(record)
         self._timeline.move(record.at)
-        self._since = 0.0
+        self._patience = None
         self._journal.pop()
         if pending.future is None:
             self._unsettled = pending.node
@@ -206,8 +204,9 @@ class Replay:
 
     def _look_again(self, record: Recorded) -> float:
         """Wait a little: a thread, program or socket may still lead to the next recorded call."""
-        self._since = self._since or time.monotonic()
-        return _LOOK_AGAIN_S if time.monotonic() - self._since <= LOST_S else self._stuck(record)
+        if self._patience is None:
+            self._patience = Patience()
+        return self._stuck(record) if self._patience.is_over() else _LOOK_AGAIN_S
 
     def _stuck(self, record: Recorded) -> float:
         self._unsettled = None

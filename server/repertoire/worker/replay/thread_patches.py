@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Final
 
@@ -211,24 +212,40 @@ class _Order:
         self.count = 0
         self._last: dict[str, int] = {}
         self._now = threading.local()
+        self._repeating = 0
+        """Threads that may be about to repeat a recorded act."""
+        self._changes = threading.Lock()
 
     def act(self, readings: ThreadReadings, what: str, again: Callable[[], Any], live: Callable[[], Any]) -> Any:
         """Perform `again` when its recorded turn comes, or `live` when nothing is recorded. Raises _Missed if it failed the first time."""
         readings.begin_wait()
-        known = readings.take_recorded()
-        if known == _TIMED_OUT:
-            raise _Missed
         self._now.readings = readings
-        self._now.is_known = known is not None
         try:
-            if known is None:
-                readings.wait_for_replay_end()
-                return live()
-            turn = self._last.get(readings.prefix(), 0) + known
-            readings.wait_until(lambda: self.count >= turn, what)
-            return again()
+            with self._repeat():
+                known = readings.take_turn()
+                if known == _TIMED_OUT:
+                    raise _Missed
+                self._now.is_known = known is not None
+                if known is not None:
+                    turn = self._last.get(readings.prefix(), 0) + known
+                    readings.wait_until(lambda: self.count >= turn, what)
+                    return again()
+            # An act that is not recorded came after all that are. A turn is first taken, then acted: so look at the turns first.
+            if readings.has_turns() or self._repeating:
+                readings.wait_until(lambda: not readings.has_turns() and not self._repeating, f"others, before {what}")
+            return live()
         finally:
             self._now.readings = None
+
+    @contextmanager
+    def _repeat(self) -> Iterator[None]:
+        with self._changes:
+            self._repeating += 1
+        try:
+            yield
+        finally:
+            with self._changes:
+                self._repeating -= 1
 
     def pass_on(self) -> None:
         """Note the act that was just performed. Called while the queue's lock is held."""
@@ -237,7 +254,7 @@ class _Order:
             return
         place = readings.prefix()
         if not self._now.is_known:
-            readings.note(self.count - self._last.get(place, 0))
+            readings.note_turn(self.count - self._last.get(place, 0))
         self._last[place] = self.count
         self.count += 1
 
@@ -292,7 +309,7 @@ def _patch_move(kind: str, move: Callable[..., Any], failure: type[Exception], *
         except _Missed:
             raise failure from None
         except failure:
-            readings.note(_TIMED_OUT)
+            readings.note_turn(_TIMED_OUT)
             raise
 
     return move_recorded

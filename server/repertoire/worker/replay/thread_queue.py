@@ -88,9 +88,9 @@ class ThreadQueue:
 
     def _is_wait_over(self, path: str) -> bool:
         front = self._front()
-        if front is None:
-            return True
         now = time.monotonic()
+        if front is None:  # live: the thread with the last record goes first, unless it computes for long
+            return self._is_quiet(now) or now - self._moved_at > _STILL_S
         is_next = front.path == path or front.path.startswith(
             f"{path}:"
         )  # the latter: a step that had begun but not ended

@@ -16,10 +16,12 @@ from ...authoring.door import AIO
 from . import call_paths
 from .exchange import Exchange
 from .journal_reader import JournalReader
-from .replayer import LOST_S, Replay
+from .patience import Patience
+from .replayer import Replay
 
-_SUFFIX: Final = "#"
-"""Added to a node's prefix, so that these readings are apart from the node's readings of clocks."""
+_SEEN: Final = "#"
+_TURNS: Final = "%"
+"""One of them is added to a node's prefix, so that these readings are apart from the node's readings of clocks."""
 _LOOK_S: Final = 0.002
 
 
@@ -33,14 +35,32 @@ class ThreadReadings:
 
     def take_recorded(self) -> float | None:
         """The node's next recorded reading. None: no more are recorded."""
+        return self._take(_SEEN)
+
+    def note(self, *values: float) -> None:
+        self._note(_SEEN, *values)
+
+    def take_turn(self) -> float | None:
+        """The node's next recorded turn at a queue. None: no more are recorded."""
+        return self._take(_TURNS)
+
+    def note_turn(self, value: float) -> None:
+        self._note(_TURNS, value)
+
+    def has_turns(self) -> bool:
+        """True while recorded turns are left, of whatever node: this run has not come as far as the first time."""
+        with self._exchange.changed:
+            return self._journal.is_replaying or self._journal.has_readings_of(_TURNS)
+
+    def _take(self, kind: str) -> float | None:
         self._replay.comparison.check()
         if not (self._journal.is_replaying or self._journal.has_readings):
             return None
         with self._exchange.changed:
-            return self._journal.clock(call_paths.current().prefix + _SUFFIX)
+            return self._journal.clock(call_paths.current().prefix + kind)
 
-    def note(self, *values: float) -> None:
-        self._exchange.readings.note_all(call_paths.current().prefix + _SUFFIX, values)
+    def _note(self, kind: str, *values: float) -> None:
+        self._exchange.readings.note_all(call_paths.current().prefix + kind, values)
 
     def prefix(self) -> str:
         return call_paths.current().prefix
@@ -54,25 +74,15 @@ class ThreadReadings:
             self._replay.on_settled(call_paths.current())
 
     def wait_until(self, true: Callable[[], Any], what: str) -> None:
-        """Wait until other threads have come as far as the first time. Raises NonDeterminism after LOST_S."""
+        """Wait until other threads have come as far as the first time. Raises NonDeterminism when Patience is over."""
         self.begin_wait()
-        end = time.monotonic() + LOST_S
+        patience = Patience()
         while not true():
             self._exchange.check_open()
             self._replay.comparison.check()
-            if time.monotonic() > end:
+            if patience.is_over():
                 self._replay.comparison.lose(f"this time a thread waits for {what} in vain")
             time.sleep(_LOOK_S)
-
-    def wait_for_replay_end(self) -> None:
-        """Wait for the end of the replay: an act that is not recorded came after all that are."""
-        if self._journal.is_replaying and self._has_any():
-            self.wait_until(lambda: not self._journal.is_replaying, "the calls of other threads")
-
-    def _has_any(self) -> bool:
-        """True if this run has any such readings. Earlier versions did not record them."""
-        with self._exchange.changed:
-            return self._journal.has_readings_of(_SUFFIX)
 
 
 class _Now:
