@@ -9,18 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from cases.agents import AGENTS
 from cases.hosts import HOSTS
+from cases.newcomers import NEWCOMERS
 from cases.reliability import RELIABILITY
 from cases.styles import CASES as STYLES
 from cases.styles import Case
 from cases.workloads import WORKLOADS
 
-CASES = (*STYLES, *RELIABILITY, *WORKLOADS, *HOSTS)
+CASES = (*STYLES, *RELIABILITY, *WORKLOADS, *HOSTS, *AGENTS, *NEWCOMERS)
 
 TESTS = Path(__file__).parents[1]
-NAMED = re.compile(r"test_((?:[abmrw]\d+_)+)")
+NAMED = re.compile(r"test_((?:[abgmnrw]\d+_)+)")
 """A test called `test_b4_...` or `test_b3_b9_...` says which cases it shows."""
-MARKED = re.compile(r"#\s*[Cc]ases?:?\s+([ABMRW]\d+(?:[\s,]+(?:and\s+)?[ABMRW]\d+)*)")
+MARKED = re.compile(r"#\s*[Cc]ases?:?\s+([ABGMNRW]\d+(?:[\s,]+(?:and\s+)?[ABGMNRW]\d+)*)")
 """So does a comment `# Case B4` or `# Cases A1, A2` right above a test or at its decorators."""
 
 
@@ -39,7 +41,7 @@ def named_cases(path: Path) -> dict[str, set[str]]:
                 above -= 1
             for line in lines[above + 1 : node.body[0].lineno - 1]:
                 for marked in MARKED.findall(line):
-                    ids |= set(re.findall(r"[ABMRW]\d+", marked))
+                    ids |= set(re.findall(r"[ABGMNRW]\d+", marked))
             found[f"{path.stem}::{node.name}"] = ids
     return found
 
@@ -53,7 +55,7 @@ def all_tests() -> dict[str, set[str]]:
 
 
 def test_every_id_is_there_once_and_in_order() -> None:
-    ranges = {"A": 38, "B": 38, "R": 22, "W": 27, "M": 18}
+    ranges = {"A": 38, "B": 38, "R": 22, "W": 27, "M": 18, "G": 24, "N": 26}
     assert [case.id for case in CASES] == [
         f"{letter}{number}" for letter, last in ranges.items() for number in range(1, last + 1)
     ]

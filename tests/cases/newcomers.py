@@ -1,0 +1,114 @@
+"""Cases from real use, a new user at a terminal: N1-N26. tests/project/test_cases.py compares this with the tests, in both directions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cases.styles import Case, used
+
+NEWCOMERS: Final[tuple[Case, ...]] = (
+    used(
+        "N1",
+        "A run carries its caller's folders: its calls find the same workflows.",
+    ),
+    used(
+        "N2",
+        "The default session comes from the client's own name, and the command line has `cli`.",
+    ),
+    used(
+        "N3",
+        "Everything ambient works with await, and is typed.",
+    ),
+    used(
+        "N4",
+        "The names import from `repertoire` and work in plain pytest; `repertoire.testing` gives the rest.",
+    ),
+    used(
+        "N5",
+        "`search` in a terminal draws a real bar and is quick the second time.",
+    ),
+    used(
+        "N6",
+        "`run` with arguments that do not fit says what the workflow takes.",
+    ),
+    used(
+        "N7",
+        "Tables measure cells: numbers are never cut, and wide characters stay in their columns.",
+    ),
+    used(
+        "N8",
+        "`show RUN` has arguments, result, session, client, version, and the error with its line.",
+    ),
+    used(
+        "N9",
+        "A run is named by any unique prefix of its id, or `last`.",
+    ),
+    used(
+        "N10",
+        "A broken file is named with its line; an unknown status is answered with the list.",
+    ),
+    used(
+        "N11",
+        "Errors of the command line name commands, not tools.",
+    ),
+    used(
+        "N12",
+        "Arguments are given as key=value, as options by the schema, from a file or from stdin; --detach, -h, --home anywhere, completion.",
+    ),
+    used(
+        "N13",
+        "Exit codes: usage 2, failed 1, waits for an answer 3; documented.",
+    ),
+    used(
+        "N14",
+        "One rule for options that take JSON: inline, @FILE, or - for stdin.",
+    ),
+    used(
+        "N15",
+        "`serve --http` opens the HTTP door of the daemon that runs.",
+    ),
+    used(
+        "N16",
+        "`delete` asks at a terminal, says how to undo it, and what comes back is what it was.",
+    ),
+    used(
+        "N17",
+        "A setting that the running daemon ignores is said; `config` shows each setting and its source.",
+    ),
+    used(
+        "N18",
+        "`status` names clients and runs, also those unfinished when the daemon is stopped.",
+    ),
+    used(
+        "N19",
+        "`sessions` shows, resets, renames and deletes sessions; empty ones expire.",
+    ),
+    used(
+        "N20",
+        "`inbox` lists what waits for a person.",
+    ),
+    used(
+        "N21",
+        "Times are local and relative for people, ISO in JSON.",
+    ),
+    used(
+        "N22",
+        "Progress has clean numbers, and is never above its total.",
+    ),
+    used(
+        "N23",
+        "`debug NAME` runs a workflow in the foreground; `breakpoint()` and `input()` elsewhere say so.",
+    ),
+    used(
+        "N24",
+        "The page `Daily life` answers everyday questions, and daemon.log has a line for each start, end and error.",
+    ),
+    used(
+        "N25",
+        "Every command of the README works as it is written.",
+    ),
+    used(
+        "N26",
+        "Our own tools have schemas without warnings of strict hosts.",
+    ),
+)
