@@ -22,6 +22,10 @@ AGENTS: Final[tuple[Case, ...]] = (
     used(
         "G4",
         "An effect outside a step is an advisory finding, a resumed run has an event `resumed`, and its envelope counts them.",
+        "open",
+        "test_resumed::test_g4_a_run_whose_worker_died_says_how_often_its_body_was_begun_again",
+        "test_resumed::test_g4_a_run_whose_server_was_killed_says_so_in_its_events_too",
+        decision="The finding is missing.",
     ),
     used(
         "G5",

@@ -71,6 +71,7 @@ class Run:
     message: str | None = None
     result_preview: str | None = None
     parts: int | None = None
+    resumed: int = 0
     events: tuple[Event, ...] = ()
     more_events: bool = False
     questions: tuple[Question, ...] = ()

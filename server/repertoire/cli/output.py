@@ -94,6 +94,8 @@ def event_line(event: dict[str, Any]) -> str:
             text = f"{data['question']}  {json.dumps(data['schema'], ensure_ascii=False)}  {data['id']}"
         case "state":
             text = "the session's state is stored"
+        case "resumed":
+            text = f"begun again: {data['why']}"
         case "run_start":
             text = f"{data['workflow']} {data['version']}"
         case "run_end":

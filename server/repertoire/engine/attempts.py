@@ -60,6 +60,8 @@ class Attempts:
         """`place` is that of the session's state: held by this run, or by another one that this run has to wait for."""
         if live.is_resumed:
             place = await self._regain_place(live)
+        if live.was_interrupted:
+            await self._note_resumed(live, "the server had ended while the body went on")
         while place is not None and place.held_by is not None:
             place = await self._turns.wait(live, place.held_by)
             live.announce(waiting_for=None if self._pool.has_room else A_WORKER)
@@ -73,12 +75,12 @@ class Attempts:
                 return Outcome(status="failed", error=end.fault)
             logger.warning("%s: its worker died (%s); it is begun again", live.run.id, end.fault.message)
             live.mark_begun_again()
-            if end.with_zygote and (zygote_deaths := zygote_deaths + 1) <= _MAX_ZYGOTE_DEATHS:
-                continue
-            deaths = 1 if end.progressed else max(deaths, point.deaths) + 1
-            if deaths > self._limits.max_deaths:
-                return Outcome(status="failed", error=end.fault)
-            await self._store.note_deaths(live.run, deaths)
+            if not end.with_zygote or (zygote_deaths := zygote_deaths + 1) > _MAX_ZYGOTE_DEATHS:
+                deaths = 1 if end.progressed else max(deaths, point.deaths) + 1
+                if deaths > self._limits.max_deaths:
+                    return Outcome(status="failed", error=end.fault)
+                await self._store.note_deaths(live.run, deaths)
+            await self._note_resumed(live, f"its worker had died: {end.fault.message}")
 
     async def _attempt(self, live: Live, place: Place | None, point: ResumePoint) -> Outcome | Parking | Death:
         withdraw = partial(self._withdraw, live.run.id)
@@ -92,6 +94,12 @@ class Attempts:
             elif live.is_resumed:
                 await self._store.mark_started(live.run, live.run.started_at)
             return await attempt.run(worker, place, point)
+
+    async def _note_resumed(self, live: Live, why: str) -> None:
+        """Tell the run's callers that its body is begun again: effects outside of its steps have happened already."""
+        event = live.number_events(1)
+        await self._store.note_resumed(live.run, event, why)
+        live.announce(resumed=live.run.resumed + 1)
 
     async def _regain_place(self, live: Live) -> Place | None:
         """The place of the run's state: it has held it all the time, or has given it up while it was parked."""

@@ -115,6 +115,8 @@ class Live:
         """The body is answered from the run's journal first."""
         self.is_resumed = False
         """The run was begun by another process, or was parked."""
+        self.was_interrupted = False
+        """A body of it went on when another process ended."""
         self.has_children = False
         self.is_cancelled = False
         self.is_parking = False
@@ -174,8 +176,9 @@ class Live:
     def mark_begun_again(self) -> None:
         self.begun_again = True
 
-    def mark_resumed(self, last_event: int) -> None:
+    def mark_resumed(self, last_event: int, *, was_interrupted: bool) -> None:
         self.begun_again = self.is_resumed = self.has_children = True
+        self.was_interrupted = was_interrupted
         self.announce(last_event=last_event, waiting_for=None)
         if self.run.questions:  # they are still open: a caller that waits for the run is told at once
             self.settled.set()

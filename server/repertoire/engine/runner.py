@@ -180,7 +180,7 @@ class Runner:
         parent = parent or self._live.get(run.parent)
         env = self._live.take_env(run_id) or env or self.own_env
         live = self._make_live(run, version, env, parent, point, "resumed")
-        live.mark_resumed(point.last_event)
+        live.mark_resumed(point.last_event, was_interrupted=point.was_interrupted)
         self._tasks.start_soon(self._carry, live, None, None, name=run.id)
         return live
 

@@ -12,7 +12,9 @@ from ..values.big_integers import is_readable
 from ..wire import Fault
 from .lifecycle import FINAL, Status
 
-EventType = Literal["run_start", "log", "progress", "text", "item", "call_start", "call_end", "ask", "state", "run_end"]
+EventType = Literal[
+    "run_start", "log", "progress", "text", "item", "call_start", "call_end", "ask", "state", "resumed", "run_end"
+]
 
 
 class RunEvent(msgspec.Struct, frozen=True):
@@ -81,6 +83,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     questions: tuple[Question, ...] = ()
     claim: int = 1
     """The number of the current or last body. A write with an earlier number is refused."""
+    resumed: int = 0
+    """How often its body was begun again, because a worker or a server had ended under it."""
 
     @property
     def is_final(self) -> bool:
@@ -146,6 +150,8 @@ def envelope(run: Run, inline_chars: int, *, without_result: bool = False) -> di
     elif run.result is not None:  # the output of a cancelled run so far
         answer["result_preview"] = run.result[:2000]
         answer["parts"] = -(-len(run.result) // inline_chars)
+    if run.resumed:
+        answer["resumed"] = run.resumed
     if run.error is not None:
         answer["error"] = public_error(run.error)
     if run.status == "input_required":

@@ -93,6 +93,8 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
     """Calls of the run and of all runs below it."""
     begun: frozenset[str] = frozenset()
     """Paths of calls that were open: their `call_start` events are stored."""
+    was_interrupted: bool = False
+    """A body of it went on when its server ended."""
 
 
 class JournalFacts(Facts):
@@ -317,8 +319,8 @@ def _resume_point(db: sqlite3.Connection, run_id: str) -> ResumePoint:
     ).fetchone()
     told = db.execute("SELECT path, max(k) FROM event WHERE run_id = ? AND k IS NOT NULL GROUP BY path", (run_id,))
     (last_event,) = db.execute("SELECT max(n) FROM event WHERE run_id = ?", (run_id,)).fetchone()
-    deaths, held_s, fingerprint = db.execute(
-        "SELECT CASE WHEN died_at = ? THEN deaths ELSE 0 END, held_s, fingerprint FROM run WHERE id = ?",
+    deaths, held_s, fingerprint, was_interrupted = db.execute(
+        "SELECT CASE WHEN died_at = ? THEN deaths ELSE 0 END, held_s, fingerprint, held_in IS NOT NULL FROM run WHERE id = ?",
         (last, run_id),
     ).fetchone()
     (calls,) = db.execute(
@@ -327,8 +329,7 @@ def _resume_point(db: sqlite3.Connection, run_id: str) -> ResumePoint:
         (run_id,),
     ).fetchone()
     begun = db.execute(
-        "SELECT data ->> 'path' FROM event WHERE run_id = ?1 AND type = 'call_start' "
-        "EXCEPT SELECT path FROM call WHERE run_id = ?1",
+        "SELECT data ->> 'path' FROM event WHERE run_id = ?1 AND type = 'call_start' EXCEPT SELECT path FROM call WHERE run_id = ?1",
         (run_id,),
     )
     return ResumePoint(
@@ -343,6 +344,7 @@ def _resume_point(db: sqlite3.Connection, run_id: str) -> ResumePoint:
         fingerprint=fingerprint,
         calls=calls,
         begun=frozenset(path for (path,) in begun),
+        was_interrupted=bool(was_interrupted),
     )
 
 

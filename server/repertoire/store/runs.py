@@ -31,7 +31,7 @@ NewEvent = tuple[EventType, float, dict[str, Any]] | tuple[EventType, float, dic
 
 _COLUMNS = (
     "id, workflow, version, session_id, principal, status, arguments, result, error, created_at, started_at, ended_at, last_event, "
-    "parent, parent_path, root, depth, rerun_of, parked, example, roots, cwd, claim"
+    "parent, parent_path, root, depth, rerun_of, parked, example, roots, cwd, claim, resumed"
 )
 _BELOW: Final = (
     "WITH RECURSIVE below (id) AS (VALUES (?) UNION ALL SELECT run.id FROM run JOIN below ON run.parent = below.id) "
@@ -113,6 +113,16 @@ class RunFacts(Facts):
         """A run that had to wait, or is resumed, holds a worker from now on."""
         statement = "UPDATE run SET started_at = ?, held_in = epoch WHERE id = ? AND epoch = ? AND claim = ?"
         await self.write_patiently(lambda db: db.execute(statement, (at, run.id, self.epoch, run.claim)).rowcount)
+
+    async def note_resumed(self, run: Run, event: int, why: str) -> None:
+        """The body is begun again: count it, and add the event `resumed` under the number `event`. Raises LostClaim."""
+
+        def fact(db: sqlite3.Connection) -> None:
+            check_owner(db, run, self.epoch)
+            insert_events(db, run.id, event, [("resumed", time.time(), {"times": run.resumed + 1, "why": why})])
+            db.execute("UPDATE run SET resumed = ? WHERE id = ?", (run.resumed + 1, run.id))
+
+        await self.write_patiently(fact)
 
     def add_events(self, run: Run, first: int, events: Sequence[NewEvent]) -> asyncio.Future[None]:
         """Append events, numbered from `first`: only the run's owner knows the next number. Raises LostClaim."""

@@ -117,7 +117,12 @@ def envelope_schema(result: dict[str, Any], *, whole: bool = True) -> dict[str, 
         "result": {"anyOf": [result, {"type": "null"}]} if result else {"anyOf": _ANY_JSON},
     }
     if whole:
-        extras = {"message": {"type": "string"}, "result_preview": {"type": "string"}, "parts": {"type": "integer"}}
+        extras = {
+            "message": {"type": "string"},
+            "result_preview": {"type": "string"},
+            "parts": {"type": "integer"},
+            "resumed": {"type": "integer"},
+        }
         properties |= {"error": _ERROR, "questions": {"type": "array", "items": {"type": "object"}}, **extras}
     schema: dict[str, Any] = {
         "type": "object",
