@@ -59,7 +59,7 @@ from .surfaces.shutdown import Shutdown
 from .version import VERSION
 
 if TYPE_CHECKING:
-    from .surfaces.mcp.sdk_adapter import Changes
+    from .surfaces.mcp.change_notifications import Changes
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class App:
     def changes(self) -> Changes:
         """Notifies every MCP client of a changed tool list; made with the first of them."""
         if self._changes is None:
-            from .surfaces.mcp.sdk_adapter import Changes
+            from .surfaces.mcp.change_notifications import Changes
 
             # The SDK stays loaded, and a list of a thousand tools makes a hundred thousand short-lived objects. With its default
             # thresholds the garbage collector would take half of the time of such an answer.

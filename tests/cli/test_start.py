@@ -57,26 +57,6 @@ async def test_a_daemon_that_has_served_a_client_holds_nothing_heavy(tmp_path: P
     assert [name for name in imported if name.partition(".")[0] in HEAVY] == []
 
 
-def test_the_front_imports_nothing_but_a_few_of_the_standard_library(tmp_path: Path) -> None:
-    code = "import sys; before = set(sys.modules); import repertoire.front; print(*sorted(set(sys.modules) - before))"
-    found = subprocess.run(
-        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    ours = {name for name in found if name.startswith("repertoire")}
-    assert ours == {
-        "repertoire",
-        "repertoire.front",
-        "repertoire.front.connect",
-        "repertoire.front.host_pipe",
-        "repertoire.front.installed_version",
-        "repertoire.front.open_requests",
-        "repertoire.front.options",
-        "repertoire.home",
-        "repertoire.version",
-    }
-    assert not {"asyncio", "subprocess", "pathlib", "tempfile", "argparse", "typing", "logging"} & set(found)
-
-
 def test_a_workflow_file_imports_us_without_anything_heavy() -> None:
     code = "import sys; from repertoire import progress, log, session_state, commit_state; print(*sys.modules)"
     found = set(

@@ -311,6 +311,8 @@ def test_the_front_imports_nothing_heavy() -> None:
             ".front.installed_version",
             ".front.open_requests",
             ".front.options",
+            ".front.pump",
+            ".front.reconnect",
             ".home",
             ".version",
         )

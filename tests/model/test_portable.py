@@ -23,7 +23,7 @@ from repertoire.model.output_check import fitting
 from repertoire.model.portable_pattern import NotPortable, matcher
 from repertoire.model.portable_schema import PROPERTY, Portable, portable_input, portable_output
 from repertoire.settings import Limits
-from repertoire.signature.json_schema import schema_of
+from repertoire.signature.schema_generator import schema_of
 from repertoire.surfaces.mcp.fixed_tools import fixed_tools
 from repertoire.text import cut, is_well_formed, well_formed, well_formed_json
 from support.hosts import node_problems

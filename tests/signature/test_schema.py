@@ -13,7 +13,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from repertoire.signature.docstring import parameter_descriptions
-from repertoire.signature.simple_types import plain_schema
+from repertoire.signature.fast_adapters import plain_schema
 from repertoire.values.refusals import ResultMismatch, ResultNotJson, ResultTooLarge, SchemaError
 from support.signatures import complaint, signature
 

@@ -298,7 +298,7 @@ async def test_w16_journals_of_earlier_versions_are_answered_from(
     record = Store.record_call
     import msgspec
 
-    from repertoire.values.records import hash_of
+    from repertoire.values.argument_hashes import hash_of
 
     when = '{"__repertoire__":"model","cls":"repertoire_workflow.flow:Model","value":{"when":"2026-01-01T00:00:00Z","n":1}}'
     shape = '[[{"when":datetime}]]'

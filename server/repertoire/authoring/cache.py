@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..values.records import hash_of, shape_of
+from ..values.argument_hashes import hash_of, shape_of
 from . import ambient
 
 _KEY: Final = "cached"

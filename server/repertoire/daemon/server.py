@@ -21,7 +21,7 @@ import msgspec
 from repertoire.daemon.control_connection import ControlConnection, Emit
 from repertoire.daemon.greeting import Hello, read_env, read_hello
 from repertoire.daemon.home_lock import Owner
-from repertoire.daemon.lifetime import IDLE_EXIT_S, End, Lifetime
+from repertoire.daemon.lifetime import End, Lifetime
 from repertoire.daemon.line_channel import LineChannel, is_gone
 from repertoire.version import as_numbers
 
@@ -91,7 +91,7 @@ class _Connection(msgspec.Struct, eq=False):
     channel: LineChannel
 
 
-async def serve_home(house: House, owner: Owner, *, idle_exit_s: float | None = IDLE_EXIT_S, stop: Stop) -> End:
+async def serve_home(house: House, owner: Owner, *, idle_exit_s: float | None, stop: Stop) -> End:
     """Serve every connection until the daemon is idle, stopped or handed over. All connections are closed on return.
 
     The home stays owned: the caller first parks its runs and closes its store, then leaves the `with Owner`.

@@ -29,7 +29,7 @@ _MAX_KILLS = 3
 """A daemon that is killed while it starts is started again. After so many kills we take them as intended."""
 _LOG_BYTES = 1024 * 1024
 """A longer log is renamed to daemon.log.1 when the next daemon starts."""
-_PAUSE_S = 0.1
+_RESPAWN_PAUSE_S = 0.1
 """The pause before a killed daemon is started again; longer each time."""
 _TEMPFAIL = 75
 """The daemon's exit status for "somebody else owns the home"."""
@@ -202,7 +202,7 @@ class Dial:
         said = self._read_report() or self._log_tail()
         if code < 0 and (kills := self._kills + 1) < _MAX_KILLS:
             self._kills = kills
-            self._start_again(f"the daemon was killed by signal {-code} while it started", _PAUSE_S * kills)
+            self._start_again(f"the daemon was killed by signal {-code} while it started", _RESPAWN_PAUSE_S * kills)
         elif self._started is not self._own and (code == _NO_PROGRAM or "No module named" in said):
             self._is_newer_gone = True
             self._start_again(f"version {self._started.version} cannot be started here any more", 0.0)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from ..errors import UnknownWorkflow
 from ..model.session import Caller
 from ..model.workflow import Finding, WorkflowVersion
 from ..registry.caller_view import View
@@ -17,6 +16,7 @@ from ..registry.listing import choose_listed
 from ..registry.search import Finder, SearchMatch
 from ..settings import Limits
 from ..store import Store
+from .unknown_workflow import unknown_workflow
 
 
 class Library:
@@ -116,7 +116,7 @@ class Library:
         view = self.view(caller)
         version = view.find(name)
         if version is None:
-            raise _unknown(name, view)
+            raise unknown_workflow(name, view)
         return version
 
     async def find_or_wait(self, caller: Caller, name: str) -> WorkflowVersion:
@@ -124,20 +124,6 @@ class Library:
         if self.view(caller).find(name) is None:
             await self.wait_until_settled(caller, self._limits.inspect_timeout_s)
         return self.find(caller, name)
-
-
-def _unknown(name: str, view: View) -> UnknownWorkflow:
-    for file in view.broken:
-        if file.name == name and file.findings:
-            finding = file.findings[0]
-            line = "" if finding.line is None else f", line {finding.line}"
-            return UnknownWorkflow(
-                f"The workflow {name!r} cannot be run: {file.path}{line}: {finding.message}",
-                finding.hint or "Correct that file.",
-            )
-    close = view.close_to(name)
-    hint = f"Did you mean {' or '.join(close)}?" if close else "search_workflows and list_workflows show what there is."
-    return UnknownWorkflow(f"There is no workflow {name[:100]!r}.", hint)
 
 
 def _match(version: WorkflowVersion, found: SearchMatch, include_source: bool) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from ..model.session import Caller
 from ..settings import Limits
 from ..store import Store
 from ..store.runs import IdempotencyKey, KeyTaken
+from .argument_limits import checked_arguments
 from .library import Library
 from .sessions import Sessions
 
@@ -63,16 +64,7 @@ class Runs:
         `idempotency_key`: a key used before, with the same workflow and arguments, returns the run that it started then, in any status.
         """
         version = await self._library.find_or_wait(caller, name)
-        if not isinstance(arguments, dict):
-            raise BadArguments(
-                "`arguments` must be an object with the workflow's parameters.", f"get_workflow({name!r}) shows them."
-            )
-        text = json.dumps(arguments)  # ASCII: a lone surrogate in it must not break the store or the wire
-        if (size := len(text)) > self._limits.max_arguments_bytes:
-            raise BadArguments(
-                f"The arguments are {size} bytes of JSON; at most {self._limits.max_arguments_bytes} are allowed.",
-                "Put large input into a file and give its path.",
-            )
+        text = checked_arguments(name, arguments, self._limits)
         session = await self._sessions.resolve(caller, session_id)
         if idempotency_key is None and (lost := self._undelivered.take(caller.principal, session, version.name, text)):
             known = await self._handle(lost)

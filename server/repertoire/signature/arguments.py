@@ -16,9 +16,9 @@ from ..values.refusals import ArgumentError, SchemaError
 from . import validation_messages
 from .annotations import is_lasting, show_annotation
 from .docstring import parameter_descriptions
-from .json_schema import first_line, schema_of
+from .fast_adapters import Adapter, plain_arguments
 from .lenient_arguments import Misread, Reading, read
-from .simple_types import Adapter, plain_arguments
+from .schema_generator import first_line, schema_of
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from .simple_types import Adapter
+    from .fast_adapters import Adapter
 
 _ROUNDS: Final = 8
 """JSON text may hold JSON text; each round reads one level."""

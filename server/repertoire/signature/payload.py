@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from ..values.refusals import ArgumentError, SchemaError
 from .annotations import is_lasting, show_annotation
 from .arguments import TYPES_HINT, check_arguments, describe
-from .json_schema import first_line, schema_of
+from .fast_adapters import PlainAdapter, plain_schema
 from .payload_schema import PayloadKey, payload_keys
-from .simple_types import PlainAdapter, plain_schema
+from .schema_generator import first_line, schema_of
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

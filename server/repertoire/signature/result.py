@@ -14,7 +14,7 @@ from .annotations import UNSAID, show_annotation
 from .validation_messages import show_value
 
 if TYPE_CHECKING:
-    from .simple_types import ForResults
+    from .fast_adapters import ForResults
 
 _LARGE_HINT: Final = "Write the data to a file and return its path, or take an offset and return one page."
 _ANY_SIZE: Final = 2**62

@@ -27,8 +27,8 @@ from .annotations import (
     show_annotation,
 )
 from .arguments import TYPES_HINT, Arguments, Parameters
-from .json_schema import NotJson, as_text, first_line, schema_of
-from .simple_types import ForResults, plain_adapter, plain_schema
+from .fast_adapters import ForResults, plain_adapter, plain_schema
+from .schema_generator import NotJson, as_text, first_line, schema_of
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -34,7 +34,8 @@ from ..service import Service
 from ..settings import Limits
 from ..version import VERSION
 from .mcp import build_server
-from .mcp.sdk_adapter import Changes, Context, bound_sessions, legacy_session, peer
+from .mcp.change_notifications import Changes
+from .mcp.sdk_adapter import Context, bound_sessions, legacy_session, peer
 from .request_bodies import ReadableBodies
 from .shutdown import Shutdown
 

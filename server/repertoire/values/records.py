@@ -1,21 +1,19 @@
 """Records: writes a step's result, arguments and exception as the journal keeps them, and reads them back.
 
-`encode` writes results, `shape_of` and `hash_of` compare arguments, `describe` and `revive` keep exceptions. `CallError` is a failed call.
-Used by the worker and by `cached`.
+`encode` writes results, `describe` and `revive` keep exceptions. `CallError` is a failed call. Used by the worker.
+Hashes of arguments, which a replay compares, are in `argument_hashes`.
 """
 
 from __future__ import annotations
 
 import builtins
-import hashlib
 import json
 from importlib import import_module
 from typing import Any
 
-from . import codec, exceptions, former_hashes
+from . import codec, exceptions
 from .former_modules import current_module
 from .refusals import StateError
-from .trees import TreeEncoder
 
 
 class CallError(RuntimeError):
@@ -30,28 +28,6 @@ class CallError(RuntimeError):
         self.code = code
         self.type = type
         self.hint = hint
-
-
-def hash_of(op: str, text: str) -> str:
-    """64 bits of sha256: enough to notice a different call."""
-    return hashlib.sha256(f"{op}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def shape_of(value: Any) -> str:
-    """Arguments of a step as text, for comparison on replay. A value that cannot be stored counts by its type."""
-    try:
-        return codec.write_with({"": value}, TreeEncoder(_type_of), "")
-    except (StateError, RecursionError):  # a part of a storable type cannot be written, a deep list for example
-        return former_hashes.shape_of(value)
-
-
-def former_hash(label: str, args: Any) -> str:
-    """The hash of a step as the first versions recorded it."""
-    return hash_of("step", f"{label}\0{former_hashes.shape_of(args)}")
-
-
-def _type_of(value: Any, path: str) -> str:
-    return f"<{type(value).__module__}.{type(value).__qualname__}>"
 
 
 def encode(value: Any, change: Any = None) -> str:

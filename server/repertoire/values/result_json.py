@@ -1,7 +1,7 @@
 """Result JSON: writes results that pydantic cannot: bytes as base64, numpy's numbers and arrays, text that is not valid Unicode.
 
 Bytes become base64 unless a model's own config says otherwise. Pydantic's default, UTF-8, fails for most bytes, and for the others the
-caller could not tell which form it got. The output schema says base64 too (`signature/json_schema`). Used by `signature/result`.
+caller could not tell which form it got. The output schema says base64 too (`signature/schema_generator`). Used by `signature/result`.
 """
 
 from __future__ import annotations

@@ -19,9 +19,10 @@ from ...settings import Limits
 from ...version import VERSION
 from ..shutdown import Shutdown
 from .call_tool import NoteOpen, ToolCalls
+from .change_notifications import Changes
 from .fixed_tools import fixed_tools
 from .resources import Resources
-from .sdk_adapter import Cancellations, Changes, Context, correct_capabilities, new_state_key, seal_request_state, watch
+from .sdk_adapter import Cancellations, Context, correct_capabilities, new_state_key, seal_request_state, watch
 from .task_notifications import TaskSubscriptions
 from .tasks import Tasks
 from .tool_listings import Listings

@@ -2,7 +2,6 @@
 
 An upgrade of the SDK is adapted here only. It holds:
 
-- legacy connections: the SDK has no registry of them, and tools/list_changed must reach each (2026-07-28 clients listen on the bus);
 - whether a caller wants progress: in memory there is no token that shows it;
 - whether a client cancelled a handler, and its reason, or the connection is gone;
 - capabilities that promise only what we keep, in both revisions: the SDK derives them from the handlers;
@@ -27,10 +26,9 @@ from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.server.session import ServerSession
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY, InMemorySubscriptionBus, ListenHandler
+from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
-from mcp.shared.subscriptions import ResourcesListChanged, ToolsListChanged
 from mcp_types.jsonrpc import HEADER_MISMATCH
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
@@ -43,27 +41,6 @@ _REASONS_KEPT = 100
 _STATE_TTL_S = 24 * 3600.0
 """A client may take this long to return the answers to a question. The state allows no more than answer_run does."""
 KEY_BYTES = 32
-
-
-class Changes:
-    """Notifies every client of both revisions that the workflows have changed. One for the whole app."""
-
-    def __init__(self) -> None:
-        self._bus = InMemorySubscriptionBus()
-        self._legacy: weakref.WeakSet[Connection] = weakref.WeakSet()
-        self.listen = ListenHandler(self._bus)
-
-    def remember(self, ctx: Context) -> None:
-        if not is_modern(ctx):
-            self._legacy.add(_connection(ctx))
-
-    async def announce(self) -> None:
-        """Notify all clients. Each workflow is a tool and a resource, so both lists have changed."""
-        await self._bus.publish(ToolsListChanged())
-        await self._bus.publish(ResourcesListChanged())
-        async with anyio.create_task_group() as tasks:
-            for connection in list(self._legacy):
-                tasks.start_soon(_tell, connection)
 
 
 class Cancellations:
@@ -102,7 +79,7 @@ class Cancellations:
     def _reasons(self, ctx: Context) -> dict[Any, str]:
         """The reasons by request number. On 2026-07-28 every message has a Connection of its own. Only streams carry this notification,
         and each stream has its own server."""
-        return self._modern if is_modern(ctx) else self._legacy.setdefault(_connection(ctx), {})
+        return self._modern if is_modern(ctx) else self._legacy.setdefault(connection_of(ctx), {})
 
 
 def is_modern(ctx: Context) -> bool:
@@ -271,13 +248,7 @@ def correct_capabilities(server: Server[Any]) -> None:
     server.get_capabilities = capabilities  # type: ignore[method-assign]  # the SDK has no parameter for it
 
 
-async def _tell(connection: Connection) -> None:
-    with anyio.move_on_after(1):  # a client that does not read must not delay the others
-        await connection.send_tool_list_changed()
-        await connection.send_resource_list_changed()
-
-
-def _connection(ctx: Context) -> Connection:
+def connection_of(ctx: Context) -> Connection:
     return ctx.session._connection
 
 

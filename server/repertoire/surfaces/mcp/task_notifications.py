@@ -18,7 +18,8 @@ from ...errors import RepertoireError
 from ...model.lifecycle import FINAL
 from ...model.session import Caller
 from ...service import Service
-from .sdk_adapter import Acknowledging, Changes, Context, subscribed_names, tell_of_task
+from .change_notifications import Changes
+from .sdk_adapter import Acknowledging, Context, subscribed_names, tell_of_task
 from .tasks import Tasks, require_tasks
 
 _APART_S: Final = 0.2

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ...authoring import ambient
-from ...values import records
+from ...values.argument_hashes import hash_of
 from ...values.records import CallError
 from ...wire import Call, Task
 from ..link.channel import Channel
@@ -88,6 +88,6 @@ class BodyCalls:
             text = json.dumps(args, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise TypeError(f"{label or op}: its arguments must be JSON values: {error}") from None
-        hashed = records.hash_of(op, json.dumps(args, sort_keys=True))
+        hashed = hash_of(op, json.dumps(args, sort_keys=True))
         said = clean(label, MAX_LABEL_CHARS)
         return PendingCall(node, Call(self.exchange.next_id(), node.next_call(), op, text, hashed, said))

@@ -14,7 +14,7 @@ from typing import Any
 
 from ...authoring import ambient
 from ...authoring.step_identity import StepIdentity
-from ...values import changes, records
+from ...values import argument_hashes, changes
 from ...wire import Record, Task
 from ..link.sanitize import clean
 from . import call_paths
@@ -110,11 +110,13 @@ class BodySteps:
 
     def _make_step(self, identity: StepIdentity) -> PendingCall:
         node = self._sender.current_node()
-        hashed = records.hash_of("step", f"{identity.name}\0{records.shape_of(identity.args)}")
+        hashed = argument_hashes.hash_of("step", f"{identity.name}\0{argument_hashes.shape_of(identity.args)}")
         said = clean(identity.label, MAX_LABEL_CHARS)
         pending = PendingCall(node, Record(self._exchange.next_id(), node.next_call(), "step", hashed, said))
         if self._replay.is_replaying:
-            self._replay.comparison.former_hashes[pending.frame.id] = lambda: records.former_hash(*identity.former)
+            self._replay.comparison.former_hashes[pending.frame.id] = lambda: argument_hashes.former_hash(
+                *identity.former
+            )
         return pending
 
     def _begin_step(self) -> float:

@@ -1,4 +1,7 @@
-"""Comparison: compares calls with their records, and keeps the first disagreement; used by Replay (replay, rule 3)."""
+"""Comparison: compares calls with their records, and keeps the first disagreement; used by Replay (replay, rule 3).
+
+Arguments are compared by their hashes, which `values/argument_hashes.py` makes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simple types: makes pydantic-core's schema of `str`, `list[int]`, `dict[str, Any] | None` and the like by a table.
+"""Fast adapters: makes pydantic-core's schema of `str`, `list[int]`, `dict[str, Any] | None` and the like by a table.
 
 Building a TypeAdapter costs milliseconds in a fresh process, for the work and for the memory pages that it writes to. Most parameters
 of most workflows are as simple as these. For a type that is not in the table, pydantic builds the whole schema. Used by `arguments`,

@@ -1,4 +1,4 @@
-"""JSON Schema: gives pydantic's schema in the form that tools show, without titles made of names or warnings about defaults.
+"""Schema generator: gives pydantic's schema in the form that tools show, without titles made of names or warnings about defaults.
 
 `schema_of` makes the schema, `as_text` writes it as JSON. Used by `arguments`, `payload` and `schema`.
 """
