@@ -281,7 +281,7 @@ class _Column:
         )
 
     def _kind(self) -> Kind:
-        kinds = {kind for kind, count in self.kinds.items() if count} - {"empty"}
+        kinds: set[Kind] = {kind for kind, count in self.kinds.items() if count and kind != "empty"}
         if not kinds:
             return "empty"
         if len(kinds) == 1:

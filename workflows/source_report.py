@@ -165,6 +165,8 @@ class _Tally:
                     modules.add(module.partition(".")[0])
                 case ast.Constant(value=str() | bytes()) | ast.JoinedStr():
                     in_string.update(range(node.lineno + 1, (node.end_lineno or node.lineno) + 1))
+                case _:
+                    pass
         self.imports.update(modules)
         self.files += 1
         for number, source_line in enumerate(io.StringIO(text), start=1):

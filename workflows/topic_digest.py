@@ -59,7 +59,7 @@ class TopicDigest(Workflow):
         if not sources:
             yield RunResponse(content=f"No document below {folder} speaks of {topic}.\n")
             return
-        parts = []
+        parts: list[str] = []
         for part in self._written(topic, root, self._passages(key, sources, words, use_passages)):
             parts.append(part)
             yield RunResponse(content=part)

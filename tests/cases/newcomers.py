@@ -18,10 +18,23 @@ NEWCOMERS: Final[tuple[Case, ...]] = (
     used(
         "N3",
         "Everything ambient works with await, and is typed.",
+        "changed",
+        "test_every_name::test_n3_every_name_works_in_a_run_with_and_without_await",
+        "test_every_name::test_n3_n4_imported_names_are_awaited_in_a_plain_test",
+        "test_types::test_n3_n4_pyright_strict_finds_nothing_in_examples_and_workflows",
+        "test_types::test_n3_n4_mypy_strict_finds_nothing_in_examples_and_workflows",
+        decision="For type checkers a step of a sync function is awaited as `step.aio(f, x)`: no Python type is an exact T and awaitable.",
     ),
     used(
         "N4",
         "The names import from `repertoire` and work in plain pytest; `repertoire.testing` gives the rest.",
+        "open",
+        "test_every_name::test_n3_n4_imported_names_are_awaited_in_a_plain_test",
+        "test_every_name::test_n4_imported_names_work_in_a_plain_test",
+        "test_every_name::test_n4_a_name_that_needs_a_server_says_what_to_use",
+        "test_types::test_n3_n4_pyright_strict_finds_nothing_in_examples_and_workflows",
+        "test_types::test_n3_n4_mypy_strict_finds_nothing_in_examples_and_workflows",
+        decision="`repertoire.testing` is not there yet.",
     ),
     used(
         "N5",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import re
@@ -333,7 +332,8 @@ async def test_the_example_of_the_docs_works(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REPERTOIRE_HOME", str(tmp_path / "home"))
     with way_in("stdio", tmp_path / "home", {}):
-        await eval(compile(example, "docs/clients.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), {})
+        exec(compile(example, "docs/clients.md", "exec"), names := dict[str, Any]())
+        await names["profile"](Path("sales.csv"))
     printed = capsys.readouterr().out
     assert "'type': 'run_end'" in printed and "\ncompleted {" in printed
 

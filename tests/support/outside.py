@@ -21,6 +21,13 @@ def need_node(folder: Path = NODE) -> None:
         require(REQUIRED, f"{problem} Run: {_REMEDY}")
 
 
+def need_pyright(folder: Path = NODE) -> None:
+    """The same for the type checker pyright."""
+    need_node(folder)
+    if not (folder / "node_modules" / ".bin" / "pyright").exists():
+        require(REQUIRED, f"pyright is not installed. Run: {_REMEDY}")
+
+
 def run_node(*command: str, cwd: Path = NODE, timeout_s: float = 90) -> subprocess.CompletedProcess[str]:
     """A program of tests/node/node_modules, with the Node.js that is installed beside it."""
     programs = NODE / "node_modules" / ".bin"

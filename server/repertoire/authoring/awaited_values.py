@@ -33,7 +33,7 @@ _remembered: OrderedDict[int, Any] = OrderedDict()
 """Values of doors that blocked where a loop runs, by id. The value itself is kept, so that no other object gets its id."""
 
 
-class _Ready:
+class Ready:
     """An awaitable that already has its value."""
 
     __slots__ = ("_value",)
@@ -71,10 +71,15 @@ def is_awaited(frame: FrameType | None) -> bool:
     return False
 
 
+def is_decorating(frame: FrameType) -> bool:
+    """True if the call that this frame executes applies a decorator: `@step` over a function."""
+    return frame.f_lasti in _decorations(frame.f_code)
+
+
 def call_awaited(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Call a function whose value is awaited. `is_awaited` recognizes this frame."""
     value = function(*args, **kwargs)
-    return _Ready(value) if _remembered and is_remembered(value) else value
+    return Ready(value) if _remembered and is_remembered(value) else value
 
 
 def remember(value: Any) -> Any:
@@ -87,7 +92,7 @@ def remember(value: Any) -> Any:
 
 def awaitable(value: Any) -> Any:
     """An awaitable for a remembered value; any other value itself."""
-    return _Ready(value) if _remembered and is_remembered(value) else value
+    return Ready(value) if _remembered and is_remembered(value) else value
 
 
 def is_remembered(value: Any) -> bool:
@@ -96,11 +101,26 @@ def is_remembered(value: Any) -> bool:
 
 def coroutine_of(value: Any) -> Any:
     """A coroutine for a remembered value or its awaitable; any other value itself."""
-    return _wait_for(value) if type(value) is _Ready or (_remembered and is_remembered(value)) else value
+    return _wait_for(value) if type(value) is Ready or (_remembered and is_remembered(value)) else value
 
 
 async def _wait_for(value: Any) -> Any:
-    return await value if type(value) is _Ready else value
+    return await value if type(value) is Ready else value
+
+
+@lru_cache(maxsize=1024)
+def _decorations(code: CodeType) -> frozenset[int]:
+    """Offsets of calls that apply a decorator. Python calls it with the function in the place of the object, as `CALL 0`.
+
+    A call without any argument has the same form, so this says nothing about those.
+    """
+    offsets: set[int] = set()
+    call: dis.Instruction | None = None
+    for one in dis.get_instructions(code):
+        if call is not None:
+            offsets.update(range(call.offset, one.offset))
+        call = one if one.opname == "CALL" and one.arg == 0 else None
+    return frozenset(offsets)
 
 
 @lru_cache(maxsize=1024)

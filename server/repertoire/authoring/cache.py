@@ -6,10 +6,13 @@ import functools
 import inspect
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..values.argument_hashes import hash_of, shape_of
 from . import ambient
+
+if TYPE_CHECKING:
+    from .door_types import Cached
 
 _KEY: Final = "cached"
 """The key of session_state that holds the results: {function: {arguments' hash: {value, at}}}."""
@@ -17,13 +20,13 @@ _MOST: Final = 1_000
 """The number of results of one function; beyond it the oldest are dropped."""
 
 
-def cached(function: Callable[..., Any] | None = None, /, *, expires_s: float | None = None) -> Any:
+def _cached(function: Callable[..., Any] | None = None, /, *, expires_s: float | None = None) -> Any:
     """`@cached` or `@cached(expires_s=3600)`: the result is kept in `session_state["cached"]` by the function's name and arguments.
 
     Works on plain and async functions. The result must be what a session's state can hold; it is saved when the run completes.
     """
     if function is None:
-        return functools.partial(cached, expires_s=expires_s)
+        return functools.partial(_cached, expires_s=expires_s)
     if not callable(function):
         raise TypeError(f"@cached decorates a function, got {type(function).__name__}")
     name = getattr(function, "__qualname__", "function").replace("<locals>.", "")
@@ -43,6 +46,9 @@ def cached(function: Callable[..., Any] | None = None, /, *, expires_s: float | 
         return _keep(results, key, await function(*args, **kwargs))
 
     return acall if inspect.iscoroutinefunction(function) else call
+
+
+cached = cast("Cached", _cached)
 
 
 def _results_of(name: str) -> dict[str, Any]:

@@ -78,7 +78,7 @@ class Context(Generic[Payload]):
 
         return Random(self.run_id)
 
-    now = staticmethod(durable.now)
+    now = durable.now
     """The time, in UTC and with its zone; the same on replay."""
     sleep = durable.sleep
     ask = durable.ask

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import time
 from collections.abc import Awaitable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..values.records import CallError
 from ..values.refusals import NotAvailable
 from . import ambient
+from .awaited_values import Ready
 from .door import Door
 from .doors import Doors
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+    from .door_types import Ask, Now, Sleep
 
 _SHORT_S: Final = 0.05
 """A shorter sleep is not recorded, because recording it takes longer than the sleep."""
 
 
-def now() -> datetime:
-    """The time, in UTC and with its zone; the same on replay."""
+def _now() -> datetime:
     doors = ambient.doors()
     return datetime.fromtimestamp(time.time() if doors is None else doors.read_clock(time.time), UTC)
 
@@ -43,22 +49,29 @@ async def _asleep(seconds: float) -> None:
         await doors.acall("sleep", {"seconds": seconds}, f"{seconds:g} s")
 
 
-def _ask(question: str, schema: dict[str, Any] | None = None, *, expires_s: float | None = None) -> Any:
-    return _in_a_run("ask(question)").call("ask", _question(question, schema, expires_s), question)
+def _ask(question: str, schema: Any = None, *, expires_s: float | None = None) -> Any:
+    doors, asked = _in_a_run("ask(question)"), Question(question, schema, expires_s)
+    return asked.read(doors.call("ask", asked.args, question))
 
 
-def _aask(question: str, schema: dict[str, Any] | None = None, *, expires_s: float | None = None) -> Awaitable[Any]:
-    return _in_a_run("ask(question)").acall("ask", _question(question, schema, expires_s), question)
+def _aask(question: str, schema: Any = None, *, expires_s: float | None = None) -> Awaitable[Any]:
+    doors, asked = _in_a_run("ask(question)"), Question(question, schema, expires_s)
+    return asked.read_later(doors.acall("ask", asked.args, question))
 
 
-sleep = Door(_sleep, _asleep)
+now = cast("Now", Door(_now, lambda: Ready(_now())))
+now.__doc__ = "The time, in UTC and with its zone; the same on replay."
+sleep = cast("Sleep", Door(_sleep, _asleep))
 sleep.__doc__ = "Sleep for `seconds`. A long sleep holds no worker and survives a restart."
-ask = Door(_ask, _aask)
+ask = cast("Ask", Door(_ask, _aask))
 ask.__doc__ = """Ask a watcher of the run a question, and return the answer. While it waits, the run holds no worker and survives a restart.
 
-`schema` is a JSON Schema of the answer, such as `{"type": "boolean"}` or a flat object; by default a string. A pydantic model or another
-type works too. After `expires_s` seconds, CallError with code `expired` is raised.
+`schema` is the answer's type, a pydantic model, or a JSON Schema such as `{"type": "boolean"}`; by default `str`. The answer is an
+instance of the type or model; with a JSON Schema it is plain JSON. After `expires_s` seconds, CallError with code `expired` is raised.
 """
+
+
+_OUTSIDE: Final = "Run the workflow with `repertoire run` or from an MCP client. In a test, use the fixture `stage` of `repertoire.testing`."
 
 
 class Workflows:
@@ -147,9 +160,7 @@ def _in_a_run(what: str) -> Doors:
     """The run's doors. Raises NotAvailable in a plain script."""
     doors = ambient.doors()
     if doors is None:
-        raise NotAvailable(
-            f"{what} needs a server", hint="Run the workflow with `repertoire run` or from an MCP client."
-        )
+        raise NotAvailable(f"{what} needs a server. {_OUTSIDE}")
     return doors
 
 
@@ -159,18 +170,30 @@ def _seconds(value: object) -> float:
     return max(float(value), 0.0)
 
 
-def _question(question: object, schema: Any, expires_s: float | None) -> dict[str, Any]:
-    if not isinstance(question, str) or not question.strip():
-        raise TypeError("ask(question): the question must be a string with something in it")
-    if schema is None:
-        schema = {"type": "string"}
-    elif not isinstance(schema, dict):
-        from pydantic import TypeAdapter
+class Question:
+    """One question of `ask`: its arguments for the host, and the reader of its answer."""
 
-        schema = TypeAdapter(schema).json_schema()
-    if expires_s is not None:
-        expires_s = _seconds(expires_s)
-    return {"question": question, "schema": schema, "expires_s": expires_s}
+    def __init__(self, question: object, schema: Any, expires_s: float | None) -> None:
+        if not isinstance(question, str) or not question.strip():
+            raise TypeError("ask(question): the question must be a string with something in it")
+        self._adapter: TypeAdapter[Any] | None = None
+        if schema is None:
+            schema = {"type": "string"}
+        elif not isinstance(schema, dict):
+            from pydantic import TypeAdapter
+
+            self._adapter = TypeAdapter(schema)
+            schema = self._adapter.json_schema()
+        if expires_s is not None:
+            expires_s = _seconds(expires_s)
+        self.args: dict[str, Any] = {"question": question, "schema": schema, "expires_s": expires_s}
+
+    def read(self, answer: Any) -> Any:
+        """The answer as an instance of the asked type."""
+        return answer if self._adapter is None else self._adapter.validate_json(json.dumps(answer))
+
+    async def read_later(self, answer: Awaitable[Any]) -> Any:
+        return self.read(await answer)
 
 
 __all__ = ["CallError", "ask", "invoke", "now", "sleep", "workflows"]

@@ -12,12 +12,15 @@ import inspect
 import sys
 from collections.abc import Awaitable, Callable
 from types import FrameType, MethodType
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, cast
 
 from . import ambient
-from .awaited_values import in_a_loop, is_awaited, remember
+from .awaited_values import in_a_loop, is_awaited, is_decorating, remember
 from .step_identity import StepIdentity, identity
 from .time_limit import within
+
+if TYPE_CHECKING:
+    from .door_types import Step as DoorTypes
 
 _LONGEST_WAIT_S: Final = 10.0
 """The longest pause between attempts: a worker should not idle longer. Pauses begin with stamina's 0.1 s and double."""
@@ -95,9 +98,10 @@ class Step:
         timeout: float | None = None,
         **kwargs: Any,
     ) -> Any:
-        if function is None or (ambient.doors() is None and not args and not kwargs):
+        caller = sys._getframe(1)
+        if function is None or (not args and not kwargs and is_decorating(caller)):
             return self.decorator(function, retries=retries, timeout=timeout)
-        return _do(_Work(_check_callable(function), args, kwargs, retries, timeout), sys._getframe(1))
+        return _do(_Work(_check_callable(function), args, kwargs, retries, timeout), caller)
 
     def aio(
         self, function: Callable[..., Any], /, *args: Any, retries: int = 0, timeout: float | None = None, **kwargs: Any
@@ -154,7 +158,7 @@ class Decorated:
         return Decorated(MethodType(self._function, instance), self._retries, self._timeout, is_method=True)
 
 
-step: Final = Step()
+step: Final = cast("DoorTypes", Step())
 
 
 def _do(work: _Work, caller: FrameType) -> Any:

@@ -1,0 +1,73 @@
+"""pyright and mypy, both strict, over what people read and copy: the pages' examples, the ready workflows, and a file with every name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.outside import need_pyright, run_node
+from support.pages import blocks
+
+ROOT = Path(__file__).parents[2]
+NAMES = ROOT / "tests" / "authoring" / "typed" / "names.py"
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+UNTYPED = "def run(ctx):"
+"""The one example that is about code without types."""
+
+
+def write_all(folder: Path) -> int:
+    """Copy everything that is to be checked; each file is a module of its own. Gives their number."""
+    for path in (*(ROOT / "workflows").glob("*.py"), NAMES):
+        shutil.copy(path, folder / f"w_{path.name}")
+    for page in PAGES:
+        for number, block in enumerate(blocks(page.read_text(), "python"), 1):
+            if UNTYPED not in block:
+                (folder / f"{page.stem.replace('-', '_')}_{number}.py").write_text(block)
+    return len(list(folder.iterdir()))
+
+
+@pytest.mark.timeout(300)
+def test_n3_n4_pyright_strict_finds_nothing_in_examples_and_workflows(tmp_path: Path) -> None:
+    need_pyright()
+    files = tmp_path / "files"
+    files.mkdir()
+    assert write_all(files) > 15
+    settings = {"typeCheckingMode": "strict", "pythonVersion": "3.11", "include": ["files"]}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    command = ("pyright", "-p", str(tmp_path), "--pythonpath", sys.executable)
+    done = run_node(*command, timeout_s=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.timeout(300)
+def test_n3_n4_mypy_strict_finds_nothing_in_examples_and_workflows(tmp_path: Path) -> None:
+    write_all(tmp_path)
+    assert UNTYPED in (ROOT / "docs" / "workflows.md").read_text()
+    (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = true\n")
+    command = [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "."]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_wrong_call_of_a_step_is_found(tmp_path: Path) -> None:
+    """The types are not so wide that nothing is wrong."""
+    need = "from repertoire import ask, step\n\n\ndef load(name: str) -> int:\n    return len(name)\n\n\n"
+    wrong = (
+        "x: str = step(load, 'a')",
+        "step(load, 3)",
+        "ask('Sure?', bool, expires=3)",
+        "n: int = ask('Name?')",
+        "step(load, 'a').upper()",
+    )
+    for number, line in enumerate(wrong):
+        (tmp_path / f"wrong_{number}.py").write_text(need + line + "\n")
+    (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = true\n")
+    command = [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "."]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=280)
+    for number in range(len(wrong)):
+        assert f"wrong_{number}.py" in done.stdout, (wrong[number], done.stdout)
