@@ -35,7 +35,7 @@ from .engine.retention import Retention
 from .engine.runner import Runner
 from .engine.scratch_folders import Scratch
 from .engine.wall_clock import Clock
-from .model.session import Caller
+from .model.session import UNNAMED, Caller
 from .registry.catalog import Catalog
 from .registry.embedding_index import EmbeddingIndex
 from .registry.search import Finder
@@ -60,6 +60,7 @@ from .version import VERSION
 
 if TYPE_CHECKING:
     from .surfaces.mcp.change_notifications import Changes
+    from .surfaces.mcp.sdk_adapter import Context
 
 logger = logging.getLogger(__name__)
 
@@ -131,14 +132,21 @@ class App:
     async def serve_mcp(self, hello: Hello, lines: LineChannel) -> None:
         """Serve one MCP connection of a front; returns at its end of input. Its running runs keep running."""
         from .surfaces.mcp import build_server
+        from .surfaces.mcp.sdk_adapter import named_caller
         from .surfaces.mcp.stdio_framing import serve_lines
 
         caller = msgspec.structs.replace(caller_of(hello), lane=f"line {next(self._connections)}")
+
+        def named(ctx: Context) -> Caller:
+            known = named_caller(caller, ctx, hello.session)
+            lines.client, lines.session = known.client, known.session_name or ""
+            return known
+
         server = build_server(
             self.service,
             self.settings.limits,
             self.changes,
-            lambda ctx: caller,
+            named,
             note_open=lines.note_open,
             state_key=self.state_key,
             ending=self.ending,
@@ -147,19 +155,18 @@ class App:
         await serve_lines(server, lines, self.ending, to_front=True)
 
     async def serve_stdio(self, session: str) -> None:
-        """Serve MCP on this process's own stdin and stdout."""
+        """Serve MCP on this process's own stdin and stdout. `session` "": the client's own name is the session's."""
         from .surfaces.mcp import build_server
+        from .surfaces.mcp.sdk_adapter import named_caller
         from .surfaces.mcp.stdio import stdio_lines
         from .surfaces.mcp.stdio_framing import serve_lines
 
-        caller = Caller(
-            session_name=session, roots=self.settings.roots, env=self.settings.own_env(), cwd=os.getcwd(), lane="stdio"
-        )
+        caller = Caller(roots=self.settings.roots, env=self.settings.own_env(), cwd=os.getcwd(), lane="stdio")
         server = build_server(
             self.service,
             self.settings.limits,
             self.changes,
-            lambda ctx: caller,
+            lambda ctx: named_caller(caller, ctx, session),
             state_key=self.state_key,
             ending=self.ending,
         )
@@ -263,7 +270,7 @@ def build_service(
 
 
 def caller_of(hello: Hello) -> Caller:
-    return Caller(session_name=hello.session, roots=tuple(hello.roots), env=hello.env, cwd=hello.cwd)
+    return Caller(session_name=hello.session or UNNAMED, roots=tuple(hello.roots), env=hello.env, cwd=hello.cwd)
 
 
 def ready_folder() -> str | None:

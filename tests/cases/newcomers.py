@@ -14,6 +14,9 @@ NEWCOMERS: Final[tuple[Case, ...]] = (
     used(
         "N2",
         "The default session comes from the client's own name, and the command line has `cli`.",
+        "passes",
+        "test_client_sessions::test_n2_each_client_has_the_session_of_its_own_name_and_the_command_line_has_cli",
+        "test_client_sessions::test_n2_a_clients_name_is_no_way_into_the_session_of_a_connection",
     ),
     used(
         "N3",

@@ -129,7 +129,7 @@ def test_state_and_sessions_of_the_command_line(shell: Shell) -> None:
         shell.ok("run", "counter")
     shell.ok("run", "counter", "--session", "other")
     sessions = {row["name"]: row["workflows_with_state"] for row in shell.json("sessions")}
-    assert sessions == {"default": ["counter"], "other": ["counter"]}
+    assert sessions == {"cli": ["counter"], "other": ["counter"]}
     assert shell.json("run", "counter")["result"]["count"] == 3
 
 

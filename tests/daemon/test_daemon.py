@@ -113,7 +113,7 @@ def test_status_says_who_is_connected(home: Home) -> None:
     assert status["version"] == "0.1.0" and status["kind"] == "daemon"
     assert status["live_runs"] == 0 and status["draining"] is False
     assert sorted((c["mode"], c["session"]) for c in status["connections"]) == [
-        ("control", "default"),
+        ("control", None),
         ("mcp", "claude"),
     ]
     info = read_info(home.path)

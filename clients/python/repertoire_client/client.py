@@ -6,16 +6,20 @@ import os
 import sys
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
+from mcp_types import Implementation
 
 from .calls import Calls
 from .errors import RepertoireCallError
 from .runs import Runs
 from .workflows import Workflows
+
+_OWN_NAME: Final = Implementation(name="repertoire-client", version="1")
+"""The client's own name for the server, which names the default session after it."""
 
 
 class RepertoireClient:
@@ -36,7 +40,7 @@ class RepertoireClient:
     def stdio(
         cls,
         home: str | os.PathLike[str] | None = None,
-        session: str = "default",
+        session: str | None = None,
         workflows: Sequence[str | os.PathLike[str]] = (),
         *,
         command: Sequence[str] | None = None,
@@ -45,16 +49,17 @@ class RepertoireClient:
 
         Args:
             home: Where the data lives; left out, the platform's user data folder.
-            session: Name of the session whose state runs without a `session_id` use.
+            session: Name of the session whose state runs without a `session_id` use; left out, `repertoire-client`.
             workflows: Folders of workflow files, besides the home's own.
             command: How to start `repertoire`, where that is not this Python's own.
         """
         start = list(command or (sys.executable, "-P", "-m", "repertoire"))
-        start += ["serve", "--session", session]
+        start += ["serve", *([] if session is None else ["--session", session])]
         start += [] if home is None else ["--home", os.path.abspath(home)]
         for folder in workflows:
             start += ["--workflows", os.path.abspath(folder)]
-        return cls(Client(StdioServerParameters(command=start[0], args=start[1:], env=dict(os.environ))))
+        server = StdioServerParameters(command=start[0], args=start[1:], env=dict(os.environ))
+        return cls(Client(server, client_info=_OWN_NAME))
 
     @classmethod
     def http(cls, url: str) -> Self:
@@ -63,7 +68,7 @@ class RepertoireClient:
         parts = urlsplit(url)
         if parts.path in ("", "/"):
             url = urlunsplit(parts._replace(path="/mcp"))
-        return cls(Client(sse_client(url)) if parts.path.endswith("/sse") else Client(url))
+        return cls(Client(sse_client(url) if parts.path.endswith("/sse") else url, client_info=_OWN_NAME))
 
     async def __aenter__(self) -> Self:
         """Raises RepertoireCallError (`not_connected`) where there is no server to talk to."""

@@ -34,7 +34,7 @@ class SyncRepertoireClient:
     def stdio(
         cls,
         home: str | os.PathLike[str] | None = None,
-        session: str = "default",
+        session: str | None = None,
         workflows: Sequence[str | os.PathLike[str]] = (),
         *,
         command: Sequence[str] | None = None,

@@ -29,7 +29,7 @@ def serve(
     home: Home = None,
     workflows: Folders = None,
     config: Config = None,
-    session: Session = "default",
+    session: Session = "",
     embedded: Annotated[bool, typer.Option("--embedded", help="Serve stdio in this process: no daemon.")] = False,
     http: Annotated[str | None, typer.Option("--http", help="HOST:PORT: serve HTTP in the foreground.")] = None,
     takeover: Annotated[

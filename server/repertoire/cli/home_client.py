@@ -27,6 +27,7 @@ from ..daemon.server import serve_home
 from ..errors import cause_of
 from ..front import daemon_program
 from ..front.connect import CannotConnect, Dial
+from ..model.session import COMMAND_LINE
 from ..settings import Settings
 from ..store.unfinished import has_work_left
 from ..version import VERSION
@@ -52,7 +53,7 @@ class HomeClient(Protocol):
 
 @asynccontextmanager
 async def connect(
-    settings: Settings, session: str = "default", lasting: bool = False, leaves_work: bool = False
+    settings: Settings, session: str = COMMAND_LINE, lasting: bool = False, leaves_work: bool = False
 ) -> AsyncIterator[HomeClient]:
     """`lasting`: the work may take long, so other clients are served meanwhile. `leaves_work`: a run goes on after it.
 
@@ -142,7 +143,7 @@ async def _ignore(event: dict[str, Any]) -> None:
 def carry_out(
     settings: Settings,
     work: Callable[[HomeClient], Awaitable[Any]],
-    session: str = "default",
+    session: str = COMMAND_LINE,
     lasting: bool = False,
     leaves_work: bool = False,
 ) -> Any:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import BadArguments
+from ..model.session import COMMAND_LINE
 from . import output
 from .follow_run import RunFollower, print_end
 from .home_client import HomeClient, carry_out
@@ -26,7 +27,7 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 def run(
     name: str,
     payload: Annotated[str, typer.Option("--payload", help="Arguments as JSON, or @FILE.")] = "{}",
-    session: Session = "default",
+    session: Session = COMMAND_LINE,
     stream: Stream = False,
     home: Home = None,
     workflows: Folders = None,

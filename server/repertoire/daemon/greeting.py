@@ -24,7 +24,8 @@ class Hello(msgspec.Struct, frozen=True):
 
     mode: Literal["mcp", "control"]
     version: str
-    session: str = "default"
+    session: str = ""
+    """The session named by `--session`. "": the client's own name is the session's."""
     roots: tuple[str, ...] = ()
     cwd: str | None = None
     env: dict[str, str] = {}

@@ -39,6 +39,10 @@ class LineChannel(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.too_long = False
+        self.client = ""
+        """The own name of the program at the other end, once a request has told it."""
+        self.session = ""
+        """The name of its default session."""
         self._limit = MAX_HELLO_BYTES
         self._transport: asyncio.Transport | None = None
         self._lines: deque[bytes] = deque()

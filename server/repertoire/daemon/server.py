@@ -90,6 +90,10 @@ class _Connection(msgspec.Struct, eq=False):
     since: str
     channel: LineChannel
 
+    def public(self) -> dict[str, Any]:
+        session, client = self.session or self.channel.session, self.channel.client
+        return {"mode": self.mode, "client": client, "session": session or None, "since": self.since}
+
 
 async def serve_home(house: House, owner: Owner, *, idle_exit_s: float | None, stop: Stop) -> End:
     """Serve every connection until the daemon is idle, stopped or handed over. All connections are closed on return.
@@ -255,7 +259,7 @@ class _Daemon:
             "kind": self.owner.kind,
             "home": self.owner.home,
             "started_at": self.owner.started_at,
-            "connections": [{"mode": c.mode, "session": c.session, "since": c.since} for c in self.connections],
+            "connections": [connection.public() for connection in self.connections],
             "live_runs": self.house.live_runs(),
             "draining": self.lifetime.successor is not None,
         }

@@ -19,7 +19,7 @@ class FrontOptions:
     """The arguments; paths are absolute. Raises ValueError with the sentence for the user."""
 
     def __init__(self, argv: list[str]) -> None:
-        home, session, config, roots = homes.default_home(), "default", "", []
+        home, session, config, roots = homes.default_home(), "", "", []
         words = iter(argv)
         for word in words:
             name, given, value = word.partition("=")
@@ -42,7 +42,9 @@ class FrontOptions:
 
     def hello(self) -> bytes:
         """The first line to the daemon."""
-        said = {"mode": "mcp", "version": VERSION, "session": self.session, "roots": self.roots, "cwd": _cwd()}
+        said = {"mode": "mcp", "version": VERSION, "roots": self.roots, "cwd": _cwd()}
+        if self.session:
+            said["session"] = self.session
         return json.dumps(said).encode() + b"\n"
 
 

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 import msgspec
 
 LOCAL = "local"
 """The principal of stdio, the daemon's socket and HTTP without tokens: the user who runs the server."""
+
+
+UNNAMED: Final = "default"
+"""The session of a host that names neither its session nor itself."""
+COMMAND_LINE: Final = "cli"
+"""The session of the command line."""
+_MAX_NAME_CHARS: Final = 60
+
+
+def session_of_client(name: str) -> str:
+    """The name of the default session of the client program `name`. A colon is not kept: `http:ID` is the session of a connection."""
+    kept = re.sub(r"[^\w.@/+ -]+", "-", " ".join(name.split()))[:_MAX_NAME_CHARS].strip()
+    return kept or UNNAMED
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +38,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """The caller of a request. `session_name` names the default session; None: each call without a session gets a new one."""
 
     principal: str = LOCAL
-    session_name: str | None = "default"
+    session_name: str | None = UNNAMED
     roots: tuple[str, ...] = ()
     env: dict[str, str] = {}
     """The caller's environment variables that bodies may see (`worker_env`): one host's keys are not used for another host."""

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import anyio
 import mcp_types as types
+import msgspec
 from mcp.server.connection import Connection
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
@@ -31,6 +32,8 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp_types.jsonrpc import HEADER_MISMATCH
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from ...model.session import Caller, session_of_client
 
 Context = ServerRequestContext[Any, Any]
 
@@ -103,9 +106,20 @@ def declares(ctx: Context, extension: str) -> bool:
 
 def client_name(ctx: Context) -> str:
     """The client's own name and version; "" where it sends none."""
-    said = ctx.session.client_params
-    info = None if said is None else said.client_info
+    info = _client_info(ctx)
     return "" if info is None else f"{info.name} {info.version}".strip()[:200]
+
+
+def named_caller(caller: Caller, ctx: Context, session: str) -> Caller:
+    """The caller with the client's own name. The default session is `session`, or without it the one that the client's name names."""
+    info = _client_info(ctx)
+    session = session or session_of_client("" if info is None else info.name)
+    return msgspec.structs.replace(caller, client=client_name(ctx), session_name=session)
+
+
+def _client_info(ctx: Context) -> types.Implementation | None:
+    said = ctx.session.client_params
+    return None if said is None else said.client_info
 
 
 def can_fill_forms(ctx: Context) -> bool:
