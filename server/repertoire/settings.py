@@ -73,6 +73,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Values that a run yields as its result: more belong in a file, or in pages."""
     session_ttl_s: float = 90 * 24 * 3600.0
     """A session unused for this long has expired."""
+    empty_session_ttl_s: float = 7 * 24 * 3600.0
+    """A session without a name and without state is deleted after this: each stateless call over HTTP makes one."""
     max_calls: int = 100_000
     """Calls through doors of one run and all runs below it: a replay of this many takes some seconds."""
     max_record_bytes: int = 4 * 1024 * 1024

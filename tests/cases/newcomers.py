@@ -98,6 +98,10 @@ NEWCOMERS: Final[tuple[Case, ...]] = (
     used(
         "N19",
         "`sessions` shows, resets, renames and deletes sessions; empty ones expire.",
+        "passes",
+        "test_cli_sessions::test_n19_a_session_is_shown_reset_renamed_and_deleted",
+        "test_cli_sessions::test_n19_a_session_in_use_and_names_of_connections_are_refused",
+        "test_cli_sessions::test_n19_empty_sessions_that_no_name_finds_expire",
     ),
     used(
         "N20",

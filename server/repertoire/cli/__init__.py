@@ -16,6 +16,7 @@ def main() -> None:
     from . import commands as _commands  # noqa: F401  # each adds its commands to the program
     from . import output
     from . import runs as _runs  # noqa: F401  # likewise
+    from . import sessions as _sessions  # noqa: F401  # likewise
     from . import workflows as _publishing  # noqa: F401  # likewise
     from .control_client import ControlError, NoDaemon
     from .program import app

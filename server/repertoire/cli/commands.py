@@ -1,4 +1,4 @@
-"""Commands for the server, search, sessions and installation. Each carries out one verb and prints the answer."""
+"""Commands for the server, search and installation. Each carries out one verb and prints the answer."""
 
 from __future__ import annotations
 
@@ -98,18 +98,6 @@ def search(
         output.print_json(answer)
     else:
         searching.show(answer)
-
-
-@app.command()
-def sessions(home: Home = None, as_json: Json = False) -> None:
-    """List sessions, last used first."""
-    rows = call_verb(home, None, "sessions")
-    if as_json:
-        output.print_json(rows)
-        return
-    shown = [{**row, "workflows_with_state": ", ".join(row["workflows_with_state"])} for row in rows]
-    columns = {"session_id": "SESSION", "name": "NAME", "used_at": "LAST USED", "workflows_with_state": "STATE OF"}
-    output.table(columns, shown, "No sessions yet.")
 
 
 @app.command()

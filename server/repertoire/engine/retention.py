@@ -1,4 +1,4 @@
-"""Retention: deletes old runs every hour, and old runs and unused versions on request; used by the app and the command line.
+"""Retention: deletes old runs and empty sessions every hour, and also unused versions on request; used by the app and the command line.
 
 `Store` decides which runs are old (`store/deletion`). Retention only paces the transactions.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Final
 
 import anyio
@@ -30,6 +31,7 @@ _PAUSE_S: Final = 0.05
 class Retention:
     def __init__(self, store: Store, limits: Limits) -> None:
         self._store = store
+        self._empty_ttl_s = limits.empty_session_ttl_s
         self._keep = Keep(seconds=limits.keep_runs_s, runs=limits.keep_runs)
 
     async def every_hour(self) -> None:
@@ -39,6 +41,7 @@ class Retention:
                 gone = await self._delete_runs(self._keep, _PAUSE_S)
                 if gone.runs:
                     logger.info("%d runs were deleted that need not be kept any longer", gone.runs)
+                await self._drop_empty_sessions()
             except RepertoireError as error:
                 logger.warning("deleting old runs: %s", error)
             await anyio.sleep(_EVERY_S)
@@ -51,9 +54,13 @@ class Retention:
         if dry_run:
             return await self._store.would_go(chosen)
         gone = await self._delete_runs(chosen, 0.0)
+        await self._drop_empty_sessions()
         while versions := await self._store.delete_unused_versions(_VERSIONS):
             gone += Gone(versions=versions)
         return gone
+
+    async def _drop_empty_sessions(self) -> None:
+        await self._store.drop_empty_sessions(time.time() - self._empty_ttl_s)
 
     async def _delete_runs(self, keep: Keep, pause_s: float) -> Gone:
         gone = Gone()

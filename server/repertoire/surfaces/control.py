@@ -201,6 +201,22 @@ async def _sessions(service: Service, caller: Caller, args: dict[str, Any], emit
     return await service.sessions.list_sessions(caller)
 
 
+async def _session_show(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    return await service.sessions.show(caller, args["session"])
+
+
+async def _session_reset(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    return await service.sessions.reset(caller, args["session"], args.get("workflow"))
+
+
+async def _session_rename(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    return await service.sessions.rename(caller, args["session"], args["name"])
+
+
+async def _session_delete(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    return await service.sessions.delete(caller, args["session"])
+
+
 async def _broken(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
     return service.library.list_broken(caller)
 
@@ -213,6 +229,7 @@ _VERBS: dict[str, Verb] = {
     "run": _run, "rerun": _rerun, "attend": _attend, "logs": _logs, "search": _search, "list": _list, "show": _show, "create": _create,
     "publish": _publish, "drafts": _drafts, "pin": _pin, "unpin": _unpin, "delete": _delete, "runs": _runs, "get": _get, "answer": _answer,
     "resume": _resume, "cancel": _cancel, "sessions": _sessions, "broken": _broken, "gc": _gc,
+    "session_show": _session_show, "session_reset": _session_reset, "session_rename": _session_rename, "session_delete": _session_delete,
 }  # fmt: skip
 
 
