@@ -1,4 +1,4 @@
-"""Sessions: lists, shows, resets, renames and deletes a caller's sessions, and resolves the session that a call means to its id; used by `Runs` and the surfaces.
+"""Sessions: lists, shows, changes and deletes a caller's sessions, and finds the one a call means; used by `Runs` and the surfaces.
 
 Not a session's state: the engine loads and stores that.
 """
