@@ -55,6 +55,7 @@ from .settings import Settings, load
 from .store import Store, open_store
 from .store.file_identity import lost_home
 from .surfaces.control import control
+from .surfaces.http_doors import HttpDoors
 from .surfaces.shutdown import Shutdown
 from .version import VERSION
 
@@ -80,6 +81,7 @@ class App:
         self._runner = runner
         self._changes: Changes | None = None
         self._connections = count()
+        self._doors = HttpDoors()
         self.open_verbs = 0
         """Commands of the command line that are not answered yet."""
 
@@ -174,9 +176,38 @@ class App:
         with stdio_lines() as lines:
             await serve_lines(server, lines, self.ending)
 
+    @asynccontextmanager
+    async def http_door(self, address: str, base: Caller) -> AsyncIterator[str]:
+        """Serve HTTP at HOST:PORT while the block runs; yields the URL. `base` has the folders and the environment of its callers.
+        Raises BadSettings."""
+        from .surfaces.http import build_app, build_http_server, parse_address, serve_http
+
+        host, port = parse_address(address)
+        await self.settled(base)
+        server = build_http_server(
+            self.service, self.settings.limits, self.changes, self.state_key, self.ending, base, self._doors.note_caller
+        )
+        async with serve_http(build_app(server, host, self.settings.limits.max_http_sessions), host, port) as bound:
+            with self._doors.opened(f"http://{f'[{host}]' if ':' in host else host}:{bound}") as url:
+                yield url
+
+    async def status(self) -> dict[str, Any]:
+        """The runs that have not ended, the open HTTP doors with their clients, and the encoder: for `repertoire status`."""
+        me = Caller()
+        runs = [
+            run
+            for kind in ("working", "input_required")
+            for run in await self.service.runs.list_runs(me, status=kind, top=True)
+        ]
+        return {"runs": runs, "encoder": self.service.library.encoder_status, **self._doors.public()}
+
     async def control(
         self, verb: str, args: dict[str, Any], hello: Hello, emit: Callable[[dict[str, Any]], Awaitable[None]]
     ) -> Any:
+        if verb == "http":  # it lasts until its client leaves, and holds up nobody's end
+            async with self.http_door(str(args["address"]), caller_of(hello)) as url:
+                await emit({"url": url})
+                await anyio.sleep_forever()
         self.open_verbs += 1
         try:
             return await control(self.service, caller_of(hello), verb, args, emit)

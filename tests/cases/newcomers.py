@@ -82,6 +82,8 @@ NEWCOMERS: Final[tuple[Case, ...]] = (
     used(
         "N15",
         "`serve --http` opens the HTTP door of the daemon that runs.",
+        "passes",
+        "test_http_of_daemon::test_n15_n18_the_running_daemon_opens_its_door_and_status_names_clients_runs_and_doors",
     ),
     used(
         "N16",
@@ -94,6 +96,8 @@ NEWCOMERS: Final[tuple[Case, ...]] = (
     used(
         "N18",
         "`status` names clients and runs, also those unfinished when the daemon is stopped.",
+        "passes",
+        "test_http_of_daemon::test_n15_n18_the_running_daemon_opens_its_door_and_status_names_clients_runs_and_doors",
     ),
     used(
         "N19",

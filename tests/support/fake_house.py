@@ -44,6 +44,9 @@ class FakeHouse:
     async def answer_all(self, why: str) -> None:
         self.heard({"why": why})
 
+    async def status(self) -> dict[str, Any]:
+        return {}
+
     async def refuse_all(self, lost: str) -> None:
         self.heard({"lost": lost})
 

@@ -17,6 +17,7 @@ def main() -> None:
     from . import output
     from . import runs as _runs  # noqa: F401  # likewise
     from . import sessions as _sessions  # noqa: F401  # likewise
+    from . import status as _status  # noqa: F401  # likewise
     from . import workflows as _publishing  # noqa: F401  # likewise
     from .control_client import ControlError, NoDaemon
     from .program import app

@@ -101,24 +101,6 @@ def search(
 
 
 @app.command()
-def status(home: Home = None, as_json: Json = False) -> None:
-    """Say who owns the home, who is connected and what is running."""
-    from .serving import daemon_status
-
-    answer = anyio.run(daemon_status, settings_of(home, None).home)
-    if as_json:
-        output.print_json(answer)
-        return
-    if not answer["running"]:
-        output.out.print("not running", markup=False)
-        return
-    output.out.print(
-        f"running: pid {answer['pid']}, version {answer['version']}, since {answer['started_at']}", markup=False
-    )
-    output.out.print(f"runs going on: {answer['live_runs']}; connections: {len(answer['connections'])}", markup=False)
-
-
-@app.command()
 def stop(
     force: Annotated[bool, typer.Option("--force", help="Do not wait for runs that are going on.")] = False,
     home: Home = None,

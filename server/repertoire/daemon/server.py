@@ -73,6 +73,10 @@ class House(Protocol):
         """Serve one MCP connection until its end. Cancelled when the daemon ends."""
         ...
 
+    async def status(self) -> dict[str, Any]:
+        """More for the answer to `status`, as JSON values: runs, HTTP doors, the encoder."""
+        ...
+
     async def control(self, verb: str, args: dict[str, Any], hello: Hello, emit: Emit) -> Any:
         """The result of one verb, as JSON values. An error with `code`, `message` and `hint` is passed on with these."""
         ...
@@ -246,7 +250,17 @@ class _Daemon:
 
     async def carry_out(self, verb: str, args: dict[str, Any], hello: Hello, emit: Emit) -> Any:
         """The result of one verb. `stop` only tells how the daemon stands: it ends after the answer is written (`after_answer`)."""
-        return self._status() if verb in ("status", "stop") else await self.house.control(verb, args, hello, emit)
+        if verb in ("status", "stop"):
+            return {**self._status(), **(await self.house.status() if verb == "status" else {})}
+        if verb != "http":
+            return await self.house.control(verb, args, hello, emit)
+        self.lifetime.open_verbs -= (
+            1  # a door stays open until its client leaves: a newer version does not wait for that
+        )
+        try:
+            return await self.house.control(verb, args, hello, emit)
+        finally:
+            self.lifetime.open_verbs += 1
 
     def after_answer(self, verb: str, args: dict[str, Any]) -> None:
         if verb == "stop":

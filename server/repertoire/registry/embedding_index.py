@@ -115,6 +115,11 @@ class EmbeddingIndex:
         return self._process.pid if self._process is not None else None
 
     @property
+    def trouble(self) -> str | None:
+        """Why no encoder can be used, as a sentence. None: nothing is known against it."""
+        return self._trouble
+
+    @property
     def why_not(self) -> str:
         """Why queries are not answered by meaning now, as a sentence."""
         if self._trouble is not None:

@@ -83,6 +83,18 @@ class Library:
         """Progress of the encoder, as (workflows indexed, workflows new); None while it has nothing to index."""
         return index.progress if (index := self._finder.embedding_index) is not None else None
 
+    @property
+    def encoder_status(self) -> str:
+        """Whether search is by meaning now, for `repertoire status`."""
+        index = self._finder.embedding_index
+        if index is None:
+            return "off: search is by words"
+        if index.pid is None:
+            return index.trouble or "not running: the next search starts it"
+        if index.progress is not None and index.progress[0] < index.progress[1]:
+            return f"pid {index.pid}, {index.progress[0]} of {index.progress[1]} workflows are indexed"
+        return f"pid {index.pid}, search is by meaning"
+
     async def list_workflows(self, caller: Caller, cursor: str | None = None, limit: int = 50) -> dict[str, Any]:
         """A page of all workflows in alphabetical order; `cursor` is the last name of the page before."""
         view = self.view(caller)

@@ -10,9 +10,10 @@ import os
 import sqlite3
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ..model.lifecycle import UNFINISHED
+from ..model.run import iso
 
 IS_UNFINISHED: Final = f"status IN ({', '.join(repr(status) for status in UNFINISHED)})"
 """SQL: the run has not ended."""
@@ -25,6 +26,24 @@ NEWS: Final = (
 )
 """SQL: a parked run has news, but was not resumed, because the server died in between. Three kinds of news: its question is answered, a run
 below it has ended, or the run above it has ended (then it has to be cancelled)."""
+
+
+def unfinished_runs(path: str, limit: int = 50) -> list[dict[str, Any]]:
+    """Runs without a parent that have not ended, oldest first, of a home that nobody owns. Empty where `has_work_left` could not read."""
+    if not os.path.isfile(path) or not os.access(path, os.W_OK) or os.path.getsize(path) == 0:
+        return []
+    statement = (
+        f"SELECT id, workflow, status, created_at, parked FROM run WHERE {IS_UNFINISHED} AND parent IS NULL AND example = 0 "
+        "ORDER BY created_at LIMIT ?"
+    )
+    with contextlib.suppress(sqlite3.Error):
+        uri = Path(path).absolute().as_uri() + "?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=0)) as db:
+            return [
+                {"run_id": id, "workflow": workflow, "status": status, "created_at": iso(at), "message": parked}
+                for id, workflow, status, at, parked in db.execute(statement, (limit,))
+            ]
+    return []
 
 
 def has_work_left(path: str) -> bool:

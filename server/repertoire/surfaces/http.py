@@ -1,4 +1,4 @@
-"""HTTP: Streamable HTTP at /mcp, legacy SSE at /sse, and /healthz; used by `serve --http`. Loopback only until there are tokens.
+"""HTTP: Streamable HTTP at /mcp, legacy SSE at /sse, and /healthz; used by http_doors.py. Loopback only until there are tokens.
 
 `build_app` makes the ASGI app, `serve_http` serves it. Host and Origin are checked for every bound address: the SDK alone checks them
 only on loopback.
@@ -11,11 +11,12 @@ import ipaddress
 import logging
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import msgspec
 import uvicorn
 from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
@@ -35,7 +36,7 @@ from ..settings import Limits
 from ..version import VERSION
 from .mcp import build_server
 from .mcp.change_notifications import Changes
-from .mcp.sdk_adapter import Context, bound_sessions, legacy_session, peer
+from .mcp.sdk_adapter import Context, bound_sessions, client_name, legacy_session, peer
 from .request_bodies import ReadableBodies
 from .shutdown import Shutdown
 
@@ -65,10 +66,24 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def build_http_server(
-    service: Service, limits: Limits, changes: Changes, state_key: bytes | None = None, ending: Shutdown | None = None
+    service: Service,
+    limits: Limits,
+    changes: Changes,
+    state_key: bytes | None = None,
+    ending: Shutdown | None = None,
+    base: Caller | None = None,
+    note_caller: Callable[[Caller], None] | None = None,
 ) -> Server[Any]:
-    """The MCP server behind HTTP: one for all clients."""
-    return build_server(service, limits, changes, lambda ctx: _caller(service, ctx), state_key=state_key, ending=ending)
+    """The MCP server behind HTTP: one for all clients. `base` has the folders and the environment that they all share."""
+    base = base or Caller(roots=service.settings.roots, env=service.settings.own_env())
+
+    def caller_of(ctx: Context) -> Caller:
+        caller = _caller(base, ctx)
+        if note_caller is not None:
+            note_caller(caller)
+        return caller
+
+    return build_server(service, limits, changes, caller_of, state_key=state_key, ending=ending)
 
 
 def build_app(server: Server[Any], host: str, max_sessions: int = Limits().max_http_sessions) -> Starlette:
@@ -140,11 +155,16 @@ async def serve_http(app: Starlette, host: str, port: int) -> AsyncIterator[int]
         lifespan="on",
     )
     server = _Server(config)
+
+    async def serve() -> None:
+        with anyio.CancelScope(shield=True):  # a cancelled server would leave its socket open
+            await server.serve(sockets=[sock])
+
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: server.serve(sockets=[sock]))
-        while not server.started:  # uvicorn offers no event for it
-            await anyio.sleep(0.005)
+        tasks.start_soon(serve)
         try:
+            while not server.started:  # uvicorn offers no event for it
+                await anyio.sleep(0.005)
             yield sock.getsockname()[1]
         finally:
             server.should_exit = True
@@ -171,10 +191,10 @@ def _bind(host: str, port: int) -> socket.socket:
     return sock
 
 
-def _caller(service: Service, ctx: Context) -> Caller:
+def _caller(base: Caller, ctx: Context) -> Caller:
     """Without a token the local user is the owner: a legacy session has its own default session, a stateless call mints one."""
-    session = legacy_session(ctx)
-    return Caller(session_name=session, roots=service.settings.roots, env=service.settings.own_env(), lane=peer(ctx))
+    session, lane, client = legacy_session(ctx), peer(ctx), client_name(ctx)
+    return msgspec.structs.replace(base, session_name=session, lane=lane, client=client, cwd=None)
 
 
 def _security(host: str) -> TransportSecuritySettings:
