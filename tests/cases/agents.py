@@ -10,6 +10,9 @@ AGENTS: Final[tuple[Case, ...]] = (
     used(
         "G1",
         "A workflow's name called as a function: the finding says `workflows.NAME(...)`. `create_workflow` names what is ambient.",
+        "open",
+        "test_guide::test_g1_everything_ambient_is_named_where_a_model_looks",
+        decision="The names are said; the finding is not.",
     ),
     used(
         "G2",

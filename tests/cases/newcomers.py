@@ -134,5 +134,11 @@ NEWCOMERS: Final[tuple[Case, ...]] = (
     used(
         "N26",
         "Our own tools have schemas without warnings of strict hosts.",
+        "changed",
+        "test_guide::test_n26_no_schema_of_ours_is_loose",
+        "test_guide::test_n26_the_inspector_has_nothing_to_say_of_our_tools",
+        decision="The Inspector has no warning. create_workflow, run_workflow and answer_run take any JSON object, so a host that "
+        "converts schemas to a strict dialect (openai-agents) uses these three as they are: a text of JSON would be worse for all others. "
+        "Such a text is read as well.",
     ),
 )

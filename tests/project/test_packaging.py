@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from repertoire.surfaces.mcp.guide import PAGES
+
 ROOT = Path(__file__).parents[2]
 READY = {"compare_texts", "counter", "csv_profile", "find_duplicates", "source_report"}
 BUILT_FROM = (
@@ -111,11 +113,12 @@ def test_the_wheel_holds_the_package_the_ready_workflows_and_nothing_else(wheel:
         if file.suffix in (".py", ".sql") or file.name == "py.typed"
     }
     ready = {f"repertoire/ready/{file.name}" for file in (ROOT / "workflows").glob("*.py")}
+    pages = {f"repertoire/docs/{page}" for page in PAGES}
     info = "repertoire_mcp-0.1.0.dist-info"
     assert sources >= {"repertoire/py.typed", "repertoire_client/py.typed"}
     assert ready >= {f"repertoire/ready/{name}.py" for name in READY}
     assert files == {
-        *sources, *ready, f"{info}/METADATA", f"{info}/WHEEL", f"{info}/entry_points.txt", f"{info}/licenses/LICENSE"
+        *sources, *ready, *pages, f"{info}/METADATA", f"{info}/WHEEL", f"{info}/entry_points.txt", f"{info}/licenses/LICENSE"
     }  # fmt: skip
 
 
@@ -135,7 +138,7 @@ def test_the_wheel_says_what_it_is_and_what_it_needs(wheel: Path) -> None:
 def test_a_wheel_built_without_the_sdist_is_the_same(wheel: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
-    for name in ("server", "clients", "workflows", "pyproject.toml", "README.md", "LICENSE", ".gitignore"):
+    for name in ("server", "clients", "workflows", "docs", "pyproject.toml", "README.md", "LICENSE", ".gitignore"):
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, source / name)
     call(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, source, cwd=source)
     (direct,) = tmp_path.glob("*.whl")
@@ -168,5 +171,7 @@ def test_it_installs_into_a_fresh_environment_and_works_there(
     assert {path.stem for path in Path(ready).glob("*.py")} >= READY
     assert "0.1.0" in call(bin_folder / "repertoire", "--version", cwd=where)
 
+    code = "from repertoire.surfaces.mcp import guide; print(guide.page('writing'))"
+    assert "session_state" in call(bin_folder / "python", "-c", code, cwd=where)
     answer = call(bin_folder / "repertoire", "run", "counter", "--home", tmp_path / "home", cwd=where)
     assert '"count": 1' in answer

@@ -22,6 +22,7 @@ FIXED_TOOLS: Final = (
     "list_workflows",
     "get_workflow",
     "create_workflow",
+    "guide",
     "delete_workflow",
     "run_workflow",
     "get_run",

@@ -29,6 +29,8 @@ from .tool_listings import Listings
 
 _INSTRUCTIONS = """Repertoire keeps Python workflows as tools. Before writing code for a task, call search_workflows: a workflow may
 exist. If none fits and the task will come again, write one with create_workflow and run it with run_workflow in the same turn.
+In a workflow effects go into a step(function, *args): a run that is interrupted starts again from the top, and only recorded calls are not
+repeated. guide(topic) has a page each on writing, surviving, composing, asking, tools, packages, examples and errors.
 Every answer is {run_id, session_id, status, result}; with status "working" the run goes on: call get_run(run_id, wait_s);
 with "input_required" it asks something: ask the user, then call answer_run(run_id, answer)."""
 

@@ -30,6 +30,11 @@ def answer_with(payload: dict[str, Any], *, is_error: bool = False) -> ToolResul
     return {"resultType": "complete", "content": content, "structuredContent": payload, "isError": is_error}
 
 
+def answer_in_text(text: str) -> ToolResult:
+    """A page to read: no JSON, in which its lines would be hard to read."""
+    return {"resultType": "complete", "content": [{"type": "text", "text": text}], "isError": False}
+
+
 def answer_of_run(service: Service, run: Run, listing: Listing | None = None, note: str | None = None) -> ToolResult:
     """The result of a call whose run stands like this: the envelope, an error when the run has failed.
 

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import anyio
+import anyio.to_thread
 import mcp_types as types
 import msgspec
 from mcp.shared.exceptions import MCPError
@@ -26,7 +27,8 @@ from ...model.session import Caller
 from ...model.workflow import FIXED_TOOLS
 from ...service import Service
 from ..shutdown import FINISH_S, ServerEnds, Shutdown
-from .call_results import ToolResult, answer_of_run, answer_with, refusal, what_to_do
+from .call_results import ToolResult, answer_in_text, answer_of_run, answer_with, refusal, what_to_do
+from .guide import page
 from .progress import Progress
 from .questions import Questions
 from .sdk_adapter import Cancellations, Context, client_name, is_modern, wants_progress
@@ -176,6 +178,8 @@ class ToolCalls:
                 return answer_with(await service.versions.get(caller, **arguments))
             case "create_workflow":
                 return answer_with(await service.publishing.create(caller, **arguments))
+            case "guide":
+                return answer_in_text(await anyio.to_thread.run_sync(page, arguments["topic"]))
             case "delete_workflow":
                 return answer_with({"deleted": await service.publishing.delete(caller, **arguments)})
             case "publish_workflow":

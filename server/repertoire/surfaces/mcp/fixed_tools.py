@@ -14,6 +14,7 @@ import mcp_types as types
 from ...model.lifecycle import STATUSES
 from ...model.workflow import FIXED_TOOLS
 from ...settings import Limits
+from .guide import TOPICS
 
 
 def _or_null(kind: str) -> dict[str, Any]:
@@ -21,73 +22,31 @@ def _or_null(kind: str) -> dict[str, Any]:
     return {"anyOf": [{"type": kind}, {"type": "null"}]}
 
 
-_NAME: Final = {"type": "string", "description": "The workflow's name."}
-_RUN_ID: Final = {"type": "string", "description": "The run_id that a call returned."}
-_ARGUMENTS: Final = {"type": "object", "description": "The workflow's arguments; its input_schema says which."}
+_NAME: Final = {"type": "string"}
+_RUN_ID: Final = {"type": "string"}
+_ARGUMENTS: Final = {"type": "object", "description": "As its input_schema says."}
 WHOSE_STATE: Final = {
     "type": "string",
     "description": 'Whose state to use. Left out: this client\'s own; "new": a fresh one.',
 }
-_KINDS: Final[dict[str, dict[str, Any]]] = {
-    "object": {},
-    "array": {"items": {}},
-    "string": {},
-    "number": {},
-    "boolean": {},
-    "null": {},
-}
-_ANY_JSON: Final = [{"type": kind, **more} for kind, more in _KINDS.items()]
-"""Some hosts refuse a tool whose schema has an array without `items`."""
-_ID: Final = {"type": ["string", "null"]}
-_TIME: Final = "ISO 8601, for example 2026-11-21T08:00:00Z."
-_ERROR: Final = {
-    "type": "object",
-    "properties": {
-        "code": {"type": "string"},
-        "type": _or_null("string"),
-        "message": {"type": "string"},
-        "line": _or_null("integer"),
-        "hint": _or_null("string"),
-    },
-    "required": ["code", "message"],
-}
-
-
-_VERSION: Final = {
-    "type": "string",
-    "description": "A version of it, as `versions` of get_workflow lists them; its first digits will do.",
-}
-_FORCE: Final = {
-    "type": "boolean",
-    "default": False,
-    "description": "Although other workflows call it and could not any more.",
-}
-_MOCK: Final = {
-    "type": "object",
-    "properties": {
-        "call": {"type": "string", "description": "A workflow's name, or `ask`."},
-        "arguments": {"type": "object"},
-        "result": {"anyOf": _ANY_JSON},
-        "error": {"type": "string"},
-    },
-    "required": ["call"],
-}
+_SIMPLE: Final = [{"type": kind} for kind in ("object", "string", "number", "boolean", "null")]
+_ANY_JSON: Final = [*_SIMPLE, {"type": "array", "items": {"anyOf": _SIMPLE}}]
+"""Some hosts refuse an array without `items`, and some warn of a schema that says nothing."""
+_TIME: Final = "ISO 8601, as 2026-11-21T08:00:00Z."
+_VERSION: Final = {"type": "string", "description": "As `versions` of get_workflow lists it; its first digits will do."}
+_FORCE: Final = {"type": "boolean", "default": False, "description": "Even if other workflows that call it break."}
 _EXAMPLE: Final = {
     "type": "object",
     "properties": {
         "arguments": {"type": "object"},
         "expect": {"anyOf": _ANY_JSON, "description": "The result."},
-        "expect_error": {"type": "string", "description": "Part of the error's type or message, where it has to fail."},
-        "match": {
-            "type": "string",
-            "enum": ["exact", "subset", "schema", "approx"],
-            "description": "subset: objects may have more keys. schema: expect is a JSON Schema. approx: numbers may differ by `tolerance`.",
-        },
+        "expect_error": {"type": "string", "description": "Part of the error, where it has to fail."},
+        "match": {"type": "string", "enum": ["exact", "subset", "schema", "approx"]},
         "tolerance": {"type": "number"},
         "mocks": {
             "type": "array",
-            "items": _MOCK,
-            "description": "What calls out of the body give, instead of being made.",
+            "items": {"type": "object"},
+            "description": 'What its calls give: {"call": NAME or "ask", "arguments", "result" or "error"}',
         },
     },
 }
@@ -102,35 +61,47 @@ def _object(required: list[str], **properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def envelope_schema(result: dict[str, Any], *, whole: bool = True) -> dict[str, Any]:
+_ENVELOPE: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {"status": {"type": "string"}},
+}
+"""The answer of a fixed tool that runs something. tools/list repeats it four times, so it says no more."""
+
+
+def envelope_schema(result: dict[str, Any]) -> dict[str, Any]:
     """The envelope with `result` as this schema says, or null; $defs move to the root, where references look for them.
 
-    `whole` describes every part. Of a workflow's own tool only what is always there is described, because tools/list repeats it for
-    each: what else the envelope may have is the same everywhere, and the schema allows it.
+    Only what is always there is described, because tools/list repeats it for each workflow: what else the envelope may have is the same
+    everywhere, and the schema allows it.
     """
     result = dict(result)
     definitions = result.pop("$defs", None)
-    properties: dict[str, Any] = {
-        "run_id": _or_null("string") if whole else _ID,
-        "session_id": _or_null("string") if whole else _ID,
-        "status": {"enum": list(STATUSES)} if whole else {"type": "string"},
-        "result": {"anyOf": [result, {"type": "null"}]} if result else {"anyOf": _ANY_JSON},
-    }
-    if whole:
-        extras = {
-            "message": {"type": "string"},
-            "result_preview": {"type": "string"},
-            "parts": {"type": "integer"},
-            "resumed": {"type": "integer"},
-        }
-        properties |= {"error": _ERROR, "questions": {"type": "array", "items": {"type": "object"}}, **extras}
     schema: dict[str, Any] = {
         "type": "object",
-        "properties": properties,
+        "properties": {
+            "run_id": _or_null("string"),
+            "session_id": _or_null("string"),
+            "status": {"type": "string"},
+            "result": {"anyOf": [result, {"type": "null"}] if result else _ANY_JSON},
+        },
         "required": ["run_id", "session_id", "status", "result"],
     }
     return {**schema, "$defs": definitions} if definitions else schema
 
+
+_CREATE: Final = """Publish Python as a workflow: usable at once with run_workflow, later as a tool of its own.
+The source is a module with `def run(...)` or `async def run(...)`: typed parameters, a return annotation, a docstring with Args.
+Without an import there are (with `await` in async code):
+step(function, *args): calls it once and records its result
+ask(question, bool | Literal[...] | schema): asks a person, waits for days
+sleep(seconds), now(): outlast a restart
+workflows.NAME(arg=...): runs another workflow; never import one
+session_state: dict kept between runs; commit_state() stores it now
+@cached: keeps a function's results
+progress(done, total, message), log.info(text)
+Rule: effects (files, requests, programs) go into a step. An interrupted run starts again from the top; only recorded calls are not repeated.
+Examples are run first. If one fails it stays a draft, and the findings say what to correct. To change a workflow, create it again with \
+replace=true. guide(topic) has the rest."""
 
 _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, dict[str, Any] | None]]] = {
     "search_workflows": (
@@ -159,12 +130,11 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     ),
     "get_workflow": (
         "Get a workflow",
-        ("One workflow: description, schemas, source, examples, findings, what it calls and what calls it, its versions and their history. "
-        "`version` shows another text that it had, `diff` how it came from one."),
+        "One workflow: schemas, source, examples, findings, calls, callers, versions and history.",
         _object(
             ["name"],
             name=_NAME,
-            version={**_or_null("string"), "description": "Left out: the published one. A version's first digits will do."},
+            version={**_or_null("string"), "description": "Left out: the published one."},
             diff={**_or_null("string"), "description": "A version to compare with."},
         ),
         types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
@@ -172,36 +142,38 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     ),
     "create_workflow": (
         "Create a workflow",
-        ("Publish Python as a workflow, usable at once with run_workflow and later as a tool of its own. The source is a module with "
-        "`def run(...)` or `async def run(...)`, typed parameters, a return annotation and a docstring with an Args section. "
-        "Inside it `progress(done, total, message)`, `log.info(...)` and the dict `session_state` are there without an import. "
-        "Give examples: they are run first, in a session of their own, and it is published only if all hold; otherwise it stays a "
-        "draft and the findings say what to correct. Workflows are immutable: to change one, create it again with replace=true, which "
-        "makes a new version."),
+        _CREATE,
         _object(
             ["name"],
-            name={"type": "string", "description": "Lower-case letters, digits and underscores, at most 40, a letter first."},
+            name={"type": "string", "description": "[a-z][a-z0-9_]*, at most 40."},
             source=_LIMITED,
-            description={**_or_null("string"), "description": "Left out: the first paragraph of the docstring."},
-            replace={"type": "boolean", "default": False, "description": "Make a new version of one that was created before."},
+            description={**_or_null("string"), "description": "Left out: from the docstring."},
+            replace={"type": "boolean", "default": False, "description": "Make a new version of an existing one."},
             examples={
                 "anyOf": [{"type": "array", "items": _EXAMPLE}, {"type": "null"}],
-                "description": "What it gives for some arguments. Left out with replace: those of the version that is replaced.",
+                "description": "Left out with replace: those it has.",
             },
             tags={**_STRINGS, "description": "Words to find it by."},
-            publish={"type": "boolean", "default": True, "description": "false: check it and keep it as a draft."},
+            publish={"type": "boolean", "default": True, "description": "false: only check it, and keep a draft."},
             from_run={
                 **_or_null("string"),
-                "description": "A run_id: its arguments and result become an example, and its source is taken where none is given.",
+                "description": "A run_id: its arguments and result become an example, its source is taken where none is given.",
             },
             force=_FORCE,
         ),
         types.ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False),
         None,
     ),
+    "guide": (
+        "Guide",
+        "Pages with rules and examples. Read writing and surviving before your first workflow, errors when you are stuck.",
+        _object(["topic"], topic={"type": "string", "enum": list(TOPICS)}),
+        types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
+        None,
+    ),
     "delete_workflow": (
         "Delete a workflow",
-        "Take a created workflow away. Its runs stay readable. `deleted` is false where there was none. Refused where other workflows call it.",
+        "Take a created workflow away. Its runs stay readable, and publish_workflow brings it back. Refused where others call it.",
         _object(["name"], name=_NAME, force=_FORCE),
         types.ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False),
         None,
@@ -214,7 +186,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
             ["name"], name=_NAME, arguments=_ARGUMENTS, session_id=_LIMITED, idempotency_key=_LIMITED,
         ),
         types.ToolAnnotations(read_only_hint=False),
-        envelope_schema({}),
+        _ENVELOPE,
     ),
     "get_run": (
         "Get a run",
@@ -228,18 +200,18 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
             part={**_or_null("integer"), "minimum": 1},
         ),
         types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
-        envelope_schema({}),
+        _ENVELOPE,
     ),
     "list_runs": (
         "List runs",
-        "Runs, newest first: all of this user, or those that fit every filter given. `status` input_required: those that wait for an answer.",
+        "Runs, newest first, that fit every filter given. Status input_required: those that wait for an answer.",
         _object(
             [],
-            workflow={**_or_null("string"), "description": "Only runs of this workflow."},
-            session_id={**_or_null("string"), "description": "Only runs of this session."},
+            workflow={**_or_null("string"), "description": "Its name."},
+            session_id={**_or_null("string"), "description": "Only of this session."},
             status={"anyOf": [{"type": "string", "enum": list(STATUSES)}, {"type": "null"}]},
-            since={**_or_null("string"), "description": f"Only runs created at or after this time: {_TIME}"},
-            until={**_or_null("string"), "description": "Only runs created before this time."},
+            since={**_or_null("string"), "description": f"Created at or after: {_TIME}"},
+            until={**_or_null("string"), "description": "Created before."},
             limit={"type": "integer", "minimum": 1, "maximum": 500, "default": 20},
         ),
         types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
@@ -250,20 +222,20 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
         "Stop a run that is going on. One that has ended stays as it is.",
         _object(["run_id"], run_id=_RUN_ID),
         types.ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False),
-        envelope_schema({}),
+        _ENVELOPE,
     ),
     "answer_run": (
         "Answer a run's question",
-        ("Give a run with status `input_required` the answer it waits for; it goes on at once. Ask a person unless you were told the answer. "
-        "Its envelope has `questions`, each with the JSON Schema of its answer."),
+        ("Answer a run with status `input_required`; it goes on at once. Ask a person unless you were told the answer. "
+        "Its `questions` have the JSON Schema of each answer."),
         _object(
             ["run_id", "answer"],
             run_id=_RUN_ID,
-            answer={"anyOf": _ANY_JSON, "description": "The answer itself, in the form that the question's schema says."},
-            question_id={**_or_null("string"), "description": "Which question; left out where there is only one."},
+            answer={"anyOf": _ANY_JSON, "description": "As the question's schema says."},
+            question_id={**_or_null("string"), "description": "Needed where several are open."},
         ),
         types.ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False),
-        envelope_schema({}),
+        _ENVELOPE,
     ),
     "publish_workflow": (
         "Publish a version",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from urllib.parse import quote, unquote
 
+import anyio.to_thread
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
@@ -14,43 +15,12 @@ from ...model.portable_schema import DESCRIPTION_UNITS
 from ...model.session import Caller
 from ...service import Service
 from ...text import cut
+from .guide import TOPICS, page
 from .sdk_adapter import Context
 
 _PAGE = 50
 
-_GUIDE = '''Write a Repertoire workflow: one Python module, published with the tool create_workflow.{task}
-
-First call search_workflows: if something fits, run it instead.
-
-```python
-"""One sentence that says what it does: this is how it will be found."""
-
-def run(path: str, limit: int = 10) -> list[str]:
-    """Say it again with what matters for the caller.
-
-    Args:
-        path: What it is and in which form, with an example.
-        limit: Its unit and what happens beyond it.
-    """
-    with open(path) as file:
-        lines = file.readlines()
-    for i, line in enumerate(lines):
-        progress(i + 1, len(lines), "reading")
-    return lines[:limit]
-```
-
-- Every parameter and the result have type hints: they become the tool's schema. Optional, list, dict, Literal, Enum, dataclasses,
-  TypedDict and pydantic models all work.
-- `run` may be async; it may be a generator: what it yields is streamed, and the list of it is the result.
-- There without an import: `progress(done, total, message)`, `log.info(...)`, and `session_state`, a dict that is kept for each
-  session between runs. Module globals are not kept.
-- Raise an exception with a sentence that says what to do; never hide a failure behind an empty result.
-- Optional, a literal: `__workflow__ = {{"title": "...", "tags": ["..."], "timeout_s": 60, "read_only": True}}`.
-- It runs in a process of its own with a time and memory limit. Give it one job; several small workflows compose better than a large one.
-
-Then call create_workflow(name, source, examples=[{{"arguments": {{...}}, "expect": ...}}]): it is published if the examples hold, and
-otherwise its findings say what to correct. Or publish it first, try it with run_workflow(name, arguments), and when it went well call
-create_workflow(name, from_run=run_id, replace=true), which makes an example of that run.'''
+_PROMPT = "Write a Repertoire workflow, and publish it with the tool create_workflow.{task}"
 
 
 class Resources:
@@ -133,7 +103,9 @@ class Resources:
         if params.name != "write_workflow":
             raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown prompt: {params.name[:100]}")
         task = (params.arguments or {}).get("task")
-        text = _GUIDE.format(task=f" It should: {task}" if task else "")
+        pages = [await anyio.to_thread.run_sync(page, topic) for topic in ("writing", "surviving")]
+        text = "\n\n".join([_PROMPT.format(task=f" It should: {task}" if task else ""), *pages])
+        text += f"\n\nThe tool guide(topic) has more pages: {', '.join(TOPICS[2:])}."
         message = types.PromptMessage(role="user", content=types.TextContent(type="text", text=text))
         return types.GetPromptResult(description="How to write and publish a good workflow.", messages=[message])
 

@@ -41,7 +41,7 @@ class Listing:
             title=cut(version.title, 200, "…"),
             description=_description(version),
             input_schema=self.input_schema,
-            output_schema=envelope_schema(self._output, whole=False),
+            output_schema=envelope_schema(self._output),
             annotations=types.ToolAnnotations(read_only_hint=options.read_only, idempotent_hint=options.idempotent),
         )
         return tool.model_dump(by_alias=True, mode="json", exclude_none=True)
