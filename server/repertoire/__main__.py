@@ -11,7 +11,7 @@ _NOT_THE_FRONT = ("--embedded", "--http", "--help", "-h")
 
 
 def main() -> int:
-    words = sys.argv[1:]
+    words = _home_behind(sys.argv[1:])
     if words[:1] == ["serve"] and not any(word.partition("=")[0] in _NOT_THE_FRONT for word in words):
         from repertoire.front import run
 
@@ -20,6 +20,12 @@ def main() -> int:
 
     command_line()
     return 0
+
+
+def _home_behind(words: list[str]) -> list[str]:
+    """`--home X serve` as `serve --home X`: the front knows its options only behind the command."""
+    size = 2 if words[:1] == ["--home"] else 1 if words and words[0].startswith("--home=") else 0
+    return ["serve", *words[:size], *words[size + 1 :]] if size and words[size : size + 1] == ["serve"] else words
 
 
 if __name__ == "__main__":

@@ -33,6 +33,9 @@ def masked(text: str, home: Path) -> list[str]:
     """What differs from run to run has the same name everywhere; runs of blanks are one."""
     text = text.replace(str(home), "HOME")
     text = re.sub(r"workflow:\w+:[0-9A-Z]{26}", "RUN", text)
+    text = re.sub(r"\b01[0-9A-Z]{10}\b", "RUN", text)
+    text = re.sub(r"\b\d+ (?:s|min|h|days) ago\b", "WHEN", text)
+    text = re.sub(r"\b[\d.]+ (?:ms|s|min)\b", "TIME", text)
     text = re.sub(r"\bs_[\w-]{24}", "SESSION", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text)
     text = re.sub(r"\b\d+\.\d{2,}\b", "N", text)

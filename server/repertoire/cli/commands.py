@@ -14,17 +14,28 @@ from . import search as searching
 from .home_client import HomeClient, carry_out, with_one_cause
 from .install import ENTRY, Host, plan
 from .install import carry_out as write_plan
-from .program import Config, Folders, Home, Json, Session, app, call_verb, settings_of
+from .program import Config, Folders, Home, Json, Section, Session, app, call_verb, command, settings_of, use_home
 
 
 @app.callback(invoke_without_command=True)
-def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def root(
+    context: typer.Context,
+    home: Home = None,
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
+) -> None:
     if version:
         output.out.print(VERSION)
-        raise typer.Exit
+    elif context.invoked_subcommand is None:
+        output.out.print(context.get_help())
+    elif home is not None:
+        use_home(context, home)
 
 
-@app.command()
+@command(
+    Section.SERVER,
+    "repertoire serve                         for an MCP host: stdio",
+    "repertoire serve --http 127.0.0.1:8080   over HTTP",
+)
 def serve(
     home: Home = None,
     workflows: Folders = None,
@@ -36,7 +47,10 @@ def serve(
         bool, typer.Option("--takeover", help="With --http: stop the daemon that owns the home.")
     ] = False,
 ) -> None:
-    """Serve MCP: over stdio through the home's daemon, with --embedded without one, with --http over HTTP."""
+    """Serve MCP: for a host over stdio, or over HTTP.
+
+    Over stdio it goes through the home's daemon, with --embedded without one.
+    """
     from .. import front
     from .serving import serve_embedded, serve_http_door
 
@@ -49,7 +63,7 @@ def serve(
     raise typer.Exit(code)
 
 
-@app.command("list")
+@command(Section.WORKFLOWS, "repertoire list", "repertoire list --drafts", name="list")
 def list_(
     drafts: Annotated[bool, typer.Option("--drafts", help="List what was created and never published.")] = False,
     home: Home = None,
@@ -59,7 +73,8 @@ def list_(
     """List all workflows, and the files that are broken."""
     if drafts:
         rows = call_verb(home, workflows, "drafts")
-        headings = {"name": "NAME", "version": "VERSION", "at": "CREATED", "description": "DESCRIPTION"}
+        created = output.Column("CREATED", output.when)
+        headings: output.Columns = {"name": "NAME", "version": "VERSION", "at": created, "description": "DESCRIPTION"}
         output.print_json(rows) if as_json else output.table(headings, rows, "No drafts.")
         return
 
@@ -81,7 +96,11 @@ def list_(
         output.findings(file["file"], file["findings"])
 
 
-@app.command()
+@command(
+    Section.WORKFLOWS,
+    "repertoire search 'count words'",
+    "repertoire search invoice --tag billing --limit 3",
+)
 def search(
     query: str,
     limit: int = 5,
@@ -100,7 +119,7 @@ def search(
         searching.show(answer)
 
 
-@app.command()
+@command(Section.SERVER)
 def stop(
     force: Annotated[bool, typer.Option("--force", help="Do not wait for runs that are going on.")] = False,
     home: Home = None,
@@ -112,7 +131,7 @@ def stop(
     output.out.print("stopped" if stopped else "not running", markup=False)
 
 
-@app.command()
+@command(Section.SERVER)
 def doctor(home: Home = None, workflows: Folders = None, as_json: Json = False) -> None:
     """Check the installation, the home and every workflow file."""
     from .doctor import examine
@@ -129,7 +148,11 @@ def doctor(home: Home = None, workflows: Folders = None, as_json: Json = False) 
         raise typer.Exit(1)
 
 
-@app.command()
+@command(
+    Section.SERVER,
+    "repertoire install claude-desktop",
+    "repertoire install cursor --dry-run",
+)
 def install(
     host: Annotated[Host, typer.Argument(help="The MCP host to add this server to.")],
     session: Annotated[
@@ -138,7 +161,10 @@ def install(
     home: Home = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")] = False,
 ) -> None:
-    """Add this server to an MCP host's configuration; a backup of the file stays beside it."""
+    """Add this server to an MCP host's configuration.
+
+    A backup of the file stays beside it.
+    """
     planned = plan(host, session, home)
     verb = "would write" if dry_run else "writes"
     output.out.print(f"{verb if planned.changes else 'unchanged:'} {planned.path}", markup=False)
@@ -149,9 +175,12 @@ def install(
         output.out.print("Restart the host to use it.", markup=False)
 
 
-@app.command()
+@command(Section.SERVER)
 def demo() -> None:
-    """Show the whole of it in a temporary home: a real server, a real client, real work."""
+    """Show everything in a temporary home.
+
+    A real server, a real client, real work.
+    """
     from .demo import show_all
 
     raise typer.Exit(with_one_cause(lambda: anyio.run(show_all)))

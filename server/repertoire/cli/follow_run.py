@@ -11,11 +11,12 @@ from typing import Any
 import anyio
 import typer
 
-from ..errors import RepertoireError
+from ..errors import BadArguments, RepertoireError
 from ..model.lifecycle import FINAL
 from . import output
 from .control_client import ControlError
 from .home_client import HomeClient
+from .program import Code
 from .prompt import EndOfInput, Keyboard, someone_is_there
 from .run_tree import questions
 
@@ -94,7 +95,7 @@ class RunFollower:
 
 
 def print_end(answer: dict[str, Any], *, stream: bool, as_json: bool) -> None:
-    """Print the result to stdout. For a run that is not completed, print why to stderr and exit with 1."""
+    """Print the result to stdout. For a run that is not completed, print why to stderr and exit with FAILED, USAGE or WAITS."""
     if stream:
         output.print_line(answer)
     elif as_json:
@@ -105,12 +106,12 @@ def print_end(answer: dict[str, Any], *, stream: bool, as_json: bool) -> None:
         return
     if answer["status"] not in FINAL:
         tell_how_to_answer(answer)
-        raise typer.Exit(1)
+        raise typer.Exit(Code.WAITS)
     error = answer.get("error") or {}
     where = f" (line {error['line']})" if error.get("line") else ""
     output.error(f"{error.get('type')}: {error.get('message')}{where}", error.get("hint"))
     output.err.print(f"  repertoire logs {answer['run_id']}", markup=False)
-    raise typer.Exit(1)
+    raise typer.Exit(Code.USAGE if error.get("code") == BadArguments.code else Code.FAILED)
 
 
 def tell_how_to_answer(run: dict[str, Any]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Characters that move a terminal's cursor, colour or reverse text. A source could use them to hide code from the person who approves
@@ -22,6 +25,18 @@ class _Plain(Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*(visible(one) if isinstance(one, str) else one for one in objects), **options)
+
+
+STATUS_STYLES: Final = {
+    "completed": "green",
+    "failed": "red",
+    "cancelled": "yellow",
+    "working": "cyan",
+    "input_required": "magenta",
+}
+_GAP: Final = 2
+_NARROW: Final = 12
+"""Cells between columns, and of a flexible column at least."""
 
 
 def visible(text: str) -> str:
@@ -43,17 +58,74 @@ def print_line(value: Any) -> None:
     sys.stdout.flush()
 
 
-def table(columns: dict[str, str], rows: Iterable[dict[str, Any]], empty: str) -> None:
-    """`columns` maps a row's key to its heading. Nothing is wrapped; on a terminal the last column is cut at its edge."""
-    cells = [["" if row.get(key) is None else " ".join(str(row[key]).split()) for key in columns] for row in rows]
+class Column(NamedTuple):
+    """A column of a table. `show` makes a cell's text of the value. A `flexible` one may be cut at a narrow terminal, with an ellipsis."""
+
+    heading: str
+    show: Callable[[Any], str] = str
+    flexible: bool = False
+
+
+Columns = Mapping[str, str | Column]
+
+
+def table(columns: Columns, rows: Iterable[Mapping[str, Any]], empty: str) -> None:
+    """Print a row for each of `rows`; `columns` maps a key to its heading. Without rows it says `empty` on stderr.
+
+    On a terminal a row is one line. Flexible columns, and the last one if it is only a heading, become narrower first. If that is not
+    enough, columns are left out whole from the right. No other column is cut, so a number is whole or not there.
+    """
+    *before, last = columns.items()
+    shown = {key: Column(one) if isinstance(one, str) else one for key, one in before}
+    shown[last[0]] = Column(last[1], flexible=True) if isinstance(last[1], str) else last[1]
+    cells = [[_cell(row.get(key), column) for key, column in shown.items()] for row in rows]
     if not cells:
         err.print(empty, markup=False)
         return
-    lines = [list(columns.values()), *cells]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
-    for line in lines:
-        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        out.print(text[: out.width] if out.is_terminal else text, markup=False)
+    headings = [column.heading for column in shown.values()]
+    widths = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)]
+    if out.is_terminal:
+        widths = fit(widths, [column.flexible for column in shown.values()], out.width)
+    status = list(shown).index("status") if "status" in shown else None
+    out.print(_line(headings, widths, bold=True))
+    for row in cells:
+        out.print(_line(row, widths, status=status))
+
+
+def _cell(value: Any, column: Column) -> str:
+    return "" if value is None else " ".join(visible(column.show(value)).split("\n"))
+
+
+def fit(widths: list[int], flexible: list[bool], room: int) -> list[int]:
+    """The widths of the columns that fit into `room` cells, each two cells from the next."""
+    kept = list(widths)
+    while True:
+        over = sum(kept) + _GAP * (len(kept) - 1) - room
+        can_give = [max(width - _NARROW, 0) if flexible[i] else 0 for i, width in enumerate(kept)]
+        if over <= sum(can_give):
+            for _ in range(over):
+                widest = max((i for i, give in enumerate(can_give) if give), key=kept.__getitem__)
+                kept[widest] -= 1
+                can_give[widest] -= 1
+            return kept
+        if len(kept) == 1:
+            return [room]
+        del kept[-1]
+
+
+def _line(cells: list[str], widths: list[int], *, bold: bool = False, status: int | None = None) -> Text:
+    line = Text(style="bold" if bold else "")
+    for i, (cell, width) in enumerate(zip(cells, widths, strict=False)):
+        line.append(_padded(cell, width), style=STATUS_STYLES.get(cell, "") if i == status else "")
+        line.append(" " * _GAP)
+    line.rstrip()
+    return line
+
+
+def _padded(cell: str, width: int) -> str:
+    if cell_len(cell) > width:
+        cell = set_cell_size(cell, width - 1).rstrip() + "…"
+    return set_cell_size(cell, width)
 
 
 def findings(path: str, found: Iterable[dict[str, Any]]) -> None:
@@ -102,7 +174,7 @@ def event_line(event: dict[str, Any]) -> str:
             text = data["status"] + (f": {data['error']['message']}" if "error" in data else "")
         case _:
             text = json.dumps(data, ensure_ascii=False)
-    return f"{event['n']:>5} {event['at']} {event['type']:<10} {text}"
+    return f"{event['n']:>5} {clock(event['at'])} {event['type']:<10} {text}"
 
 
 def _call(data: dict[str, Any]) -> str:
@@ -117,14 +189,41 @@ def _outcome(data: dict[str, Any]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration for people, with three digits."""
-    if seconds < 1:
-        return f"{seconds * 1000:.3g} ms"
-    if seconds < 120:
-        return f"{seconds:.3g} s"
+    """A duration for people, with at most three digits."""
+    if seconds < 0.9995:
+        return f"{_digits(seconds * 1000)} ms"
+    if seconds < 119.5:
+        return f"{_digits(seconds)} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} days"
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _digits(number: float) -> str:
+    places = 2 if number < 10 else 1 if number < 100 else 0
+    return f"{number:.{places}f}".rstrip("0").rstrip(".") if places else f"{number:.0f}"
+
+
+def when(at: str) -> str:
+    """A time (ISO) as people say it: how long ago within a week, then its date here."""
+    moment = datetime.fromisoformat(at)
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    far = abs(seconds)
+    if far >= 7 * 86_400:
+        return moment.astimezone().strftime("%-d %b %Y")
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min"), (1, "s")):
+        if far >= size * (2 if unit == "days" else 1):
+            text = f"{far // size:.0f} {unit}"
+            return f"{text} ago" if seconds > 0 else f"in {text}"
+    return "now"
+
+
+def clock(at: str) -> str:
+    """A time (ISO) on the clock here, with the date unless it is today."""
+    moment = datetime.fromisoformat(at).astimezone()
+    return moment.strftime("%H:%M:%S" if moment.date() == datetime.now().date() else "%Y-%m-%d %H:%M:%S")
 
 
 class RunProgress:

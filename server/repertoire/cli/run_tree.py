@@ -13,7 +13,6 @@ from rich.tree import Tree
 from ..model.lifecycle import COMPLETED_OR_FAILED
 from . import output
 
-_STYLES = {"failed": "red", "cancelled": "yellow", "working": "cyan", "input_required": "cyan"}
 _NO_WIDTH = 100_000
 """The width when stdout is not a terminal: no line is wrapped."""
 
@@ -31,7 +30,7 @@ def print_run(run: dict[str, Any]) -> None:
 
 def _run_label(run: dict[str, Any]) -> Text:
     label = Text(run["run_id"])
-    label.append(f"  {run['status']}", style=_STYLES.get(run["status"], "green"))
+    label.append(f"  {run['status']}", style=output.STATUS_STYLES.get(run["status"], ""))
     if "duration_s" in run:
         label.append(f"  {output.duration(run['duration_s'])}")
     return label
@@ -62,7 +61,7 @@ def _add_level(tree: Tree, below: dict[str, list[dict[str, Any]]], step: str) ->
 def _call_label(call: dict[str, Any]) -> Text:
     label = Text(f"{call['path']}  {call['op']}")
     if call["label"]:
-        label.append(f" {' '.join(call['label'].split())}")
+        label.append(f" {' '.join(output.visible(call['label']).split())}")
     if call["ended_at"] is None:
         label.append("  open", style="cyan")
     else:
@@ -70,14 +69,15 @@ def _call_label(call: dict[str, Any]) -> Text:
     if call.get("cancelled"):
         label.append("  cancelled", style="yellow")
     if call.get("error"):
-        label.append(f"  failed: {call['error']['type']}: {call['error']['message']}", style="red")
+        failed = output.visible(f"failed: {call['error']['type']}: {call['error']['message']}")
+        label.append(f"  {failed}", style="red")
     if call.get("covered"):
         label.append("  part of its step")
     if "run" in call:
         inner = call["run"]
         label.append(f"  {inner['run_id']}")
         if inner["status"] not in COMPLETED_OR_FAILED:  # the call itself says these
-            label.append(f" {inner['status']}", style=_STYLES.get(inner["status"], ""))
+            label.append(f" {inner['status']}", style=output.STATUS_STYLES.get(inner["status"], ""))
     return label
 
 
@@ -102,7 +102,8 @@ def questions(run: dict[str, Any]) -> Iterator[str]:
     several = len(run["questions"]) > 1
     for question in run["questions"]:
         yield f"asks: {question['question']}"
-        yield f"  an answer that fits {json.dumps(question['schema'], ensure_ascii=False)}, until {question['expires_at']}"
+        until = f", until {output.clock(question['expires_at'])}" if question["expires_at"] else ""
+        yield f"  an answer that fits {json.dumps(question['schema'], ensure_ascii=False)}{until}"
         chosen = f" --question {question['id']}" if several else ""
         yield f"  repertoire answer {run['run_id']} {shlex.quote(_example(question['schema']))}{chosen}"
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -16,14 +16,16 @@ from ..model.session import COMMAND_LINE
 from . import output
 from .follow_run import RunFollower, print_end
 from .home_client import HomeClient, carry_out
-from .program import Folders, Home, Json, Session, app, call_verb, settings_of
+from .program import Folders, Home, Json, Section, Session, call_verb, command, settings_of
 from .prompt import read_answer
 
 Stream = Annotated[bool, typer.Option("--stream", help="Print each event as a line of JSON, then the answer.")]
+SHORT: Final = 12
+"""Characters of an id in a table: a ULID's time has 10, and 2 more tell runs of one millisecond apart."""
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 
 
-@app.command()
+@command(Section.RUNS)
 def run(
     name: str,
     payload: Annotated[str, typer.Option("--payload", help="Arguments as JSON, or @FILE.")] = "{}",
@@ -33,7 +35,10 @@ def run(
     workflows: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Run a workflow and print its result; with --json the whole answer. What it asks is asked here, if this is a terminal."""
+    """Run a workflow and print its result.
+
+    With --json it prints the whole answer. At a terminal, the run's questions are asked here.
+    """
     args = {"name": name, "arguments": read_payload(payload)}
 
     async def work(calls: HomeClient) -> dict[str, Any]:
@@ -43,7 +48,9 @@ def run(
     print_end(answer, stream=stream, as_json=as_json)
 
 
-@app.command()
+@command(
+    Section.RUNS, "repertoire rerun last", "repertoire rerun 01KB3X --from 2            call 2 and later are made again"
+)
 def rerun(
     run_id: RunId,
     before: Annotated[
@@ -55,7 +62,10 @@ def rerun(
     workflows: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Begin a new run with the arguments of an old one, which takes the answers that are recorded there."""
+    """Run again, with the arguments and records of an old run.
+
+    The new run takes the answers that are recorded there, up to the call that --from names.
+    """
     args = {"run_id": run_id, "before": before, "source": None if source is None else read_text(source)}
 
     async def work(calls: HomeClient) -> dict[str, Any]:
@@ -67,16 +77,19 @@ def rerun(
     print_end(answer, stream=stream, as_json=as_json)
 
 
-@app.command()
+@command(Section.RUNS)
 def resume(run_id: RunId, home: Home = None, as_json: Json = False) -> None:
-    """Go on with a run that waits for somebody to decide that, as after an upgrade of Python."""
+    """Go on with a run that waits for a person to decide that.
+
+    A run waits so after an upgrade of Python, for example.
+    """
     answer = carry_out(
         settings_of(home, None), lambda calls: calls.call("resume", {"run_id": run_id}), leaves_work=True
     )
     output.print_json(answer) if as_json else output.out.print(answer["status"], markup=False)
 
 
-@app.command()
+@command(Section.RUNS, "repertoire answer last true", "repertoire answer last @answer.json")
 def answer(
     run_id: RunId,
     answer: Annotated[str, typer.Argument(help="JSON, or plain text where the question wants a string.")],
@@ -84,7 +97,7 @@ def answer(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Answer what a run asks; it goes on in the background."""
+    """Answer a run's question; it goes on in the background."""
 
     async def work(calls: HomeClient) -> dict[str, Any]:
         asking = await calls.call("get", {"run_id": run_id})
@@ -109,7 +122,7 @@ def _parse_answer(text: str, schema: dict[str, Any]) -> Any:
         raise BadArguments(str(error), f"The answer must fit {json.dumps(schema)}.") from None
 
 
-@app.command()
+@command(Section.RUNS, "repertoire runs --status failed --since 2h")
 def runs(
     workflow: Annotated[str | None, typer.Option(help="Only of this workflow.")] = None,
     session: Annotated[str | None, typer.Option(help="Only of this session, by its name or id.")] = None,
@@ -122,44 +135,56 @@ def runs(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """List runs, newest first; those that other runs have called stand below them."""
+    """List runs, newest first.
+
+    Runs that other runs have called stand below them.
+    """
     wanted = {"workflow": workflow, "session": session, "status": status, "since": _time(since), "until": _time(until)}
     filters = {key: value for key, value in wanted.items() if value is not None}
     rows = call_verb(home, None, "runs", limit=limit, **filters)
     if as_json:
         output.print_json(rows)
         return
-    columns = {"run_id": "RUN", "status": "STATUS", "created_at": "CREATED", "duration_s": "SECONDS"}
+    columns: dict[str, str | output.Column] = {
+        "run": "RUN",
+        "workflow": "WORKFLOW",
+        "status": "STATUS",
+        "created_at": output.Column("CREATED", output.when),
+        "duration_s": output.Column("TOOK", output.duration),
+    }
     if any(row.get("message") for row in rows):
-        columns["message"] = "WAITS"
+        columns["message"] = output.Column("WAITS FOR", flexible=True)
     output.table(columns, list(_nest(rows)), "No runs yet." if not filters else "No such runs.")
 
 
 def _nest(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The rows with child runs below their parents. A run whose parent is not in the list is marked with its parent."""
-    listed = {row["run_id"] for row in rows}
+    short = short_ids([row["run_id"] for row in rows])
     below: dict[str, list[dict[str, Any]]] = {}
     for row in reversed(rows):
         below.setdefault(row.get("parent") or "", []).append(row)
 
     def level(row: dict[str, Any], depth: int) -> Iterator[dict[str, Any]]:
-        mark = "  " * depth + ("└ " if depth else "")
-        yield {
-            **row,
-            "run_id": mark + row["run_id"],
-            "message": (row.get("message") or "").removeprefix("waiting for "),
-        }
+        mark = "  " * (depth - 1) + "└ " if depth else ""
+        run = mark + short[row["run_id"]]
+        if depth == 0 and (parent := row.get("parent")):
+            run += f" < {parent.rpartition(':')[2][:SHORT]}"
+        yield {**row, "run": run, "message": (row.get("message") or "").removeprefix("waiting for ")}
         for child in below.get(row["run_id"], ()):
             yield from level(child, depth + 1)
 
     for row in rows:
-        parent = row.get("parent")
-        if parent is None:
+        if row.get("parent") not in short:
             yield from level(row, 0)
-        elif parent not in listed:
-            for shown in level(row, 0):
-                alone = shown["run_id"] == row["run_id"]
-                yield {**shown, "run_id": f"{shown['run_id']} < {parent}"} if alone else shown
+
+
+def short_ids(run_ids: list[str]) -> dict[str, str]:
+    """For each id the beginning of its ULID, long enough to tell these runs apart."""
+    parts = {run_id: run_id.rpartition(":")[2] for run_id in run_ids}
+    size = SHORT
+    while len({part[:size] for part in parts.values()}) < len(parts):
+        size += 1
+    return {run_id: part[:size] for run_id, part in parts.items()}
 
 
 def _time(text: str | None) -> str | None:
@@ -170,7 +195,7 @@ def _time(text: str | None) -> str | None:
     return (datetime.now(UTC) - timedelta(**{units[found[2]]: float(found[1])})).isoformat()
 
 
-@app.command()
+@command(Section.RUNS, "repertoire logs last --follow")
 def logs(
     run_id: RunId,
     follow: Annotated[bool, typer.Option("--follow", help="Go on until the run has ended.")] = False,
@@ -192,14 +217,14 @@ def logs(
         output.err.print(answer["traceback"], markup=False)
 
 
-@app.command()
+@command(Section.RUNS, "repertoire cancel last")
 def cancel(run_id: RunId, home: Home = None, as_json: Json = False) -> None:
     """Stop a run, with all that it has called."""
     answer = call_verb(home, None, "cancel", run_id=run_id)
     output.print_json(answer) if as_json else output.out.print(answer["status"], markup=False)
 
 
-@app.command()
+@command(Section.SERVER, "repertoire gc --keep-days 30 --dry-run")
 def gc(
     keep_days: Annotated[
         float | None, typer.Option("--keep-days", help="Delete runs that ended longer ago. Default: keep_runs_s.")
@@ -212,7 +237,10 @@ def gc(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Delete old runs now, as far as the settings or these options say, and versions that nothing refers to any more."""
+    """Delete old runs, and versions that nothing refers to.
+
+    The settings or these options say which runs are old.
+    """
     if (keep_days is not None and keep_days <= 0) or (keep is not None and keep <= 0):
         raise BadArguments("--keep-days and --keep must be more than 0.")
     keep_s = None if keep_days is None else keep_days * 86_400

@@ -9,10 +9,17 @@ import typer
 
 from . import output
 from .confirm import Yes, confirm
-from .program import Home, Json, app, call_verb
+from .program import Home, Json, Section, app, call_verb, group
 
-sessions_app = typer.Typer(invoke_without_command=True, add_completion=False)
-app.add_typer(sessions_app, name="sessions")
+sessions_app = group(
+    "sessions",
+    "List sessions, or show, reset, rename or delete one.",
+    "repertoire sessions",
+    "repertoire sessions show cli",
+    invoke_without_command=True,
+    no_args_is_help=False,
+)
+app.add_typer(sessions_app, rich_help_panel=Section.RUNS)
 
 All = Annotated[bool, typer.Option("--all", help="Also nameless sessions in which nothing keeps state.")]
 Word = Annotated[str, typer.Argument(metavar="SESSION", help="Its name, its id or the beginning of its id.")]
@@ -20,7 +27,7 @@ Word = Annotated[str, typer.Argument(metavar="SESSION", help="Its name, its id o
 
 @sessions_app.callback()
 def sessions(ctx: typer.Context, every: All = False, home: Home = None, as_json: Json = False) -> None:
-    """List sessions, last used first; or show, reset, rename or delete one."""
+    """List sessions, or show, reset, rename or delete one."""
     if ctx.invoked_subcommand is None:
         _list(every, home, as_json)
     elif home is not None:
@@ -40,7 +47,12 @@ def _list(every: bool, home: str | None, as_json: bool) -> None:
         return
     shown = [row for row in rows if every or row["name"] or row["workflows_with_state"]]
     cells = [{**row, "workflows_with_state": ", ".join(row["workflows_with_state"])} for row in shown]
-    columns = {"name": "NAME", "session_id": "SESSION", "used_at": "LAST USED", "workflows_with_state": "STATE OF"}
+    columns: output.Columns = {
+        "name": "NAME",
+        "session_id": "SESSION",
+        "used_at": output.Column("LAST USED", output.when),
+        "workflows_with_state": "STATE OF",
+    }
     output.table(columns, cells, "No sessions yet.")
     if hidden := len(rows) - len(shown):
         output.err.print(f"{hidden} more have neither name nor state: --all lists them.", markup=False)
@@ -53,10 +65,12 @@ def show(ctx: typer.Context, session: Word, home: Home = None, as_json: Json = F
     if as_json:
         output.print_json(answer)
         return
-    output.out.print(f"{answer['name'] or '(no name)'} {answer['session_id']}, last used {answer['used_at']}")
+    output.out.print(
+        f"{answer['name'] or '(no name)'} {answer['session_id']}, last used {output.when(answer['used_at'])}"
+    )
     for one in answer["states"]:
         state = json.dumps(one["state"], ensure_ascii=False, indent=2)
-        output.out.print(f"{one['workflow']}, stored {one['stored_at']}:\n{state}")
+        output.out.print(f"{one['workflow']}, stored {output.when(one['stored_at'])}:\n{state}")
     if not answer["states"]:
         output.out.print("No workflow keeps state in it.")
 

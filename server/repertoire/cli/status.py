@@ -7,10 +7,10 @@ from typing import Any
 import anyio
 
 from . import output
-from .program import Home, Json, app, settings_of
+from .program import Home, Json, Section, command, settings_of
 
 
-@app.command()
+@command(Section.SERVER)
 def status(home: Home = None, as_json: Json = False) -> None:
     """Say who owns the home, who is connected and what is running."""
     from .serving import daemon_status
@@ -27,7 +27,7 @@ def status(home: Home = None, as_json: Json = False) -> None:
 def _print_running(answer: dict[str, Any]) -> None:
     ending = ", ending: a newer version takes over" if answer["draining"] else ""
     output.out.print(
-        f"running: {answer['kind']}, pid {answer['pid']}, version {answer['version']}, since {answer['started_at']}{ending}"
+        f"running: {answer['kind']}, pid {answer['pid']}, version {answer['version']}, since {output.clock(answer['started_at'])}{ending}"
     )
     output.out.print(f"home: {answer['home']}")
     for url in answer.get("http", ()):
@@ -36,7 +36,11 @@ def _print_running(answer: dict[str, Any]) -> None:
     clients = [one for one in answer["connections"] if one["mode"] == "mcp"] + answer.get("http_clients", [])
     output.out.print(f"clients: {len(clients)}")
     for one in clients:
-        since = f"since {one['since']}" if "since" in one else f"{output.duration(one['idle_s'])} ago, over HTTP"
+        since = (
+            f"since {output.clock(one['since'])}"
+            if "since" in one
+            else f"{output.duration(one['idle_s'])} ago, over HTTP"
+        )
         session = f", session {one['session']}" if one["session"] else ""
         output.out.print(f"  {one['client'] or 'has not said its name'}{session}, {since}")
     _print_runs(f"runs going on: {answer['live_runs']}", answer.get("runs", []))
@@ -53,4 +57,4 @@ def _print_runs(heading: str, runs: list[dict[str, Any]]) -> None:
     output.out.print(heading)
     for run in runs:
         waits = f", {run['message']}" if run.get("message") else ""
-        output.out.print(f"  {run['run_id']} {run['status']}, begun {run['created_at']}{waits}")
+        output.out.print(f"  {run['run_id']} {run['status']}, begun {output.when(run['created_at'])}{waits}")

@@ -11,13 +11,18 @@ import typer
 
 from ..errors import BadArguments
 from . import output
-from .program import Folders, Home, Json, app, call_verb
+from .program import Folders, Home, Json, Section, call_verb, command
 from .run_tree import print_run
 
 Force = Annotated[bool, typer.Option("--force", help="Although other workflows call it.")]
 
 
-@app.command()
+@command(
+    Section.RUNS,
+    "repertoire show add",
+    "repertoire show add --history",
+    "repertoire show last                     the newest run",
+)
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME|RUN", help="A workflow's name or a run's id.")],
     version: Annotated[
@@ -29,7 +34,10 @@ def show(
     workflows: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Show a workflow: what it takes and gives, and its source; or a run: its calls, their times, what it waits for."""
+    """Show a workflow with its source, or a run with its calls.
+
+    A run is named by its id, by the beginning of its id's last part, or by `last`.
+    """
     answer = call_verb(home, workflows, "show", name=name, version=version, diff=diff)
     if as_json:
         output.print_json(answer)
@@ -43,7 +51,7 @@ def show(
         _print_workflow(answer)
 
 
-@app.command()
+@command(Section.WORKFLOWS, "repertoire create add add.py", "repertoire create add - < add.py")
 def create(
     name: str,
     file: Annotated[str, typer.Argument(help="The module's source, or - for standard input.")],
@@ -56,7 +64,7 @@ def create(
     workflows: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Check a source and keep it as HOME/workflows/NAME.py."""
+    """Check a source and save it in HOME/workflows/NAME.py."""
     source = sys.stdin.read().removeprefix("\ufeff") if file == "-" else _text(file)
     answer = call_verb(
         home,
@@ -75,7 +83,7 @@ def create(
     output.findings(answer["file"], answer["findings"])
 
 
-@app.command()
+@command(Section.WORKFLOWS, "repertoire publish add 3fa1")
 def publish(
     name: str,
     version: Annotated[
@@ -86,7 +94,10 @@ def publish(
     workflows: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Let a created workflow's name run this version; a draft's examples are run first."""
+    """Let a workflow's name run this version.
+
+    A draft's examples are run first.
+    """
     answer = call_verb(home, workflows, "publish", name=name, version=version, force=force)
     if as_json:
         output.print_json(answer)
@@ -95,21 +106,24 @@ def publish(
     output.findings(answer["name"], answer["findings"])
 
 
-@app.command()
+@command(Section.WORKFLOWS)
 def pin(name: str, home: Home = None, workflows: Folders = None) -> None:
-    """List a workflow as a tool of its own, however many others there are."""
+    """Always list a workflow as a tool of its own.
+
+    It stays listed, however many others there are.
+    """
     changed = call_verb(home, workflows, "pin", name=name)["changed"]
     output.out.print(f"{name} is pinned" if changed else f"{name} was pinned already", markup=False)
 
 
-@app.command()
+@command(Section.WORKFLOWS)
 def unpin(name: str, home: Home = None, workflows: Folders = None) -> None:
-    """List it only if it is among the most used again."""
+    """List it only while it is among the most used."""
     changed = call_verb(home, workflows, "unpin", name=name)["changed"]
     output.out.print(f"{name} is no longer pinned" if changed else f"{name} was not pinned", markup=False)
 
 
-@app.command()
+@command(Section.WORKFLOWS)
 def delete(
     name: str, force: Force = False, home: Home = None, workflows: Folders = None, as_json: Json = False
 ) -> None:
@@ -165,5 +179,11 @@ def _examples(checked: dict[str, Any]) -> str:
 
 
 def _print_history(answer: dict[str, Any]) -> None:
-    columns = {"at": "AT", "action": "WHAT", "version": "VERSION", "from_version": "INSTEAD OF", "client": "THROUGH"}
+    columns: output.Columns = {
+        "at": output.Column("WHEN", output.when),
+        "action": "WHAT",
+        "version": "VERSION",
+        "from_version": "INSTEAD OF",
+        "client": "THROUGH",
+    }
     output.table(columns, answer["history"], "Nothing was published under this name: it comes from a file.")
