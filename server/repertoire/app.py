@@ -25,7 +25,7 @@ from .daemon.greeting import Hello
 from .daemon.home_lock import Owner
 from .daemon.lifetime import End
 from .daemon.line_channel import LineChannel
-from .daemon.server import serve_home, set_on_signal
+from .daemon.server import END_REASONS, serve_home, set_on_signal
 from .encoder.models import candidates
 from .engine.child_runs import Children
 from .engine.long_waits import Waits
@@ -320,8 +320,11 @@ def run_daemon(home: str, *, config: str | None = None) -> None:
 
     async def main() -> None:
         with Owner(settings.home, kind="daemon", version=VERSION) as owner:
+            log = logging.getLogger("repertoire.daemon")
+            log.info("version %s starts, pid %d, home %s", VERSION, os.getpid(), settings.home)
             async with open_app(settings) as app:
                 end = await app.serve(owner, idle_exit_s=settings.limits.idle_exit_s)
+            log.info("pid %d ends: %s", os.getpid(), END_REASONS.get(end, end))
         check_home(end, settings)
 
     anyio.run(main)

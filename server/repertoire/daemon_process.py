@@ -14,9 +14,10 @@ from typing import Final
 
 from repertoire import app
 from repertoire.daemon.home_lock import HomeInUse
+from repertoire.daemon.log_file import LogFile
 from repertoire.daemon.server import EX_TEMPFAIL
 from repertoire.errors import RepertoireError, cause_of
-from repertoire.home import REPORT_FD, advice
+from repertoire.home import REPORT_FD, advice, log_path
 
 _REPORT_BYTES: Final = 4096
 """A pipe takes this many bytes at once without blocking."""
@@ -28,7 +29,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--config")
     chosen = parser.parse_args(argv)
     pipe = _front_pipe()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = LogFile(log_path(os.path.realpath(chosen.home)))
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=[handler]
+    )
     try:
         app.run_daemon(chosen.home, config=chosen.config)
     except HomeInUse as error:

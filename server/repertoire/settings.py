@@ -135,6 +135,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_download: bool = False
     """The model may be downloaded from the hub when it is not on this machine."""
     limits: Limits = Limits()
+    sources: dict[str, str] = {}
+    """Where each setting that is not a default was read: a variable, a file or an option."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Every setting in force as {setting, value, source}, for `repertoire config`."""
+        values = msgspec.json.decode(msgspec.json.encode(self))
+        values = {name: values[name] for name in self.__struct_fields__ if name not in ("limits", "sources")} | values[
+            "limits"
+        ]
+        return [
+            {"setting": name, "value": value, "source": self.sources.get(name, "default")}
+            for name, value in values.items()
+        ]
 
     @property
     def caller_env(self) -> tuple[str, ...]:
@@ -160,16 +173,18 @@ def load(
     """Read the settings. Raises BadSettings naming the key and where it came from."""
     environ = os.environ if environ is None else environ
     chosen = os.path.abspath(os.path.expanduser(home)) if home else default_home()
-    values = _from_file(config or environ.get("REPERTOIRE_CONFIG"), Path(chosen) / "repertoire.toml")
+    named, default = config or environ.get("REPERTOIRE_CONFIG"), Path(chosen) / "repertoire.toml"
+    values = _from_file(named, default)
+    sources = dict.fromkeys(values, str(named or default)) | _source_of_home(home, environ)
     limits = {name: values.pop(name) for name in Limits.__struct_fields__ if name in values}
-    unknown = sorted(set(values) - set(Settings.__struct_fields__) | {"home", "limits"} & set(values))
+    unknown = sorted(set(values) - set(Settings.__struct_fields__) | {"home", "limits", "sources"} & set(values))
     if unknown:
         raise BadSettings(
             f"unknown setting {unknown[0]!r} in the configuration file", "docs/configuration.md lists them all."
         )
     for name in Limits.__struct_fields__:
         if (text := environ.get(f"REPERTOIRE_{name.upper()}")) is not None:
-            limits[name] = text
+            limits[name], sources[name] = text, f"REPERTOIRE_{name.upper()}"
     for name in (
         "ready_workflows",
         "authoring",
@@ -181,13 +196,24 @@ def load(
     ):
         if (text := environ.get(f"REPERTOIRE_{name.upper()}")) is not None:
             values[name] = [part for part in text.split(",") if part] if name in _LISTS else text
+            sources[name] = f"REPERTOIRE_{name.upper()}"
+    if roots:
+        sources["roots"] = "--workflows"
     values["roots"] = list(roots) or [os.path.expanduser(root) for root in values.get("roots", [])]
     try:
         return msgspec.convert(
-            {**values, "home": chosen, "limits": msgspec.convert(limits, Limits, strict=False)}, Settings, strict=False
+            {**values, "home": chosen, "limits": msgspec.convert(limits, Limits, strict=False), "sources": sources},
+            Settings,
+            strict=False,
         )
     except msgspec.ValidationError as error:
         raise BadSettings(f"a setting has the wrong type: {error}", "docs/configuration.md lists them all.") from error
+
+
+def _source_of_home(home: str | None, environ: Mapping[str, str]) -> dict[str, str]:
+    if home:
+        return {"home": "--home"}
+    return {"home": "REPERTOIRE_HOME"} if environ.get("REPERTOIRE_HOME") else {}
 
 
 def _from_file(named: str | None, default: Path) -> dict[str, Any]:

@@ -92,6 +92,9 @@ NEWCOMERS: Final[tuple[Case, ...]] = (
     used(
         "N17",
         "A setting that the running daemon ignores is said; `config` shows each setting and its source.",
+        "passes",
+        "test_settings_and_log::test_n17_n24_settings_that_the_daemon_ignores_are_said_and_its_log_has_starts_ends_and_errors",
+        "test_settings_and_log::test_n17_each_source_of_a_setting_is_named",
     ),
     used(
         "N18",
@@ -126,6 +129,9 @@ NEWCOMERS: Final[tuple[Case, ...]] = (
     used(
         "N24",
         "The page `Daily life` answers everyday questions, and daemon.log has a line for each start, end and error.",
+        "open",
+        "test_settings_and_log::test_n17_n24_settings_that_the_daemon_ignores_are_said_and_its_log_has_starts_ends_and_errors",
+        decision="The log has its lines; the page is missing.",
     ),
     used(
         "N25",

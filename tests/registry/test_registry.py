@@ -128,7 +128,11 @@ def test_flags_win_over_variables_and_those_over_the_file(tmp_path: Path) -> Non
 def test_the_page_on_configuration_names_every_setting_with_its_default() -> None:
     page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", page, re.MULTILINE))
-    assert set(rows) == (set(Limits.__struct_fields__) | set(Settings.__struct_fields__)) - {"home", "limits"}
+    assert set(rows) == (set(Limits.__struct_fields__) | set(Settings.__struct_fields__)) - {
+        "home",
+        "limits",
+        "sources",
+    }
     defaults = Limits()
     for name in Limits.__struct_fields__:
         assert float(rows[name]) == float(getattr(defaults, name)), name

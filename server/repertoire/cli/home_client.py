@@ -32,6 +32,7 @@ from ..settings import Settings
 from ..store.unfinished import has_work_left
 from ..version import VERSION
 from .control_client import NoDaemon, control_client
+from .ignored_settings import warn_of_ignored
 
 _PATIENCE_S = 30.0
 """How long a command waits for a home whose owner does not answer."""
@@ -86,7 +87,9 @@ async def _enter(
             owner = stack.enter_context(Owner(settings.home, kind="command", version=VERSION))
         except HomeInUse:
             try:
-                return await stack.enter_async_context(control_client(settings.home, hello))
+                client = await stack.enter_async_context(control_client(settings.home, hello))
+                await warn_of_ignored(client, settings)
+                return client
             except NoDaemon:
                 if time.monotonic() > give_up:
                     raise

@@ -21,6 +21,7 @@ from ..store.unfinished import unfinished_runs
 from ..version import VERSION
 from . import output
 from .control_client import ControlError, NoDaemon, control_client
+from .ignored_settings import warn_of_ignored
 
 _TAKEOVER_S = 30.0
 """How long a takeover waits until the old daemon releases the home, and a door for a short command that owns it."""
@@ -128,6 +129,7 @@ async def _ask_for_door(settings: Settings, address: str) -> Literal["told to en
         ):
             tasks.start_soon(set_on_signal, ended)
             tasks.start_soon(_end_with, ended, tasks.cancel_scope)
+            await warn_of_ignored(client, settings)
             pid = client.daemon.get("pid")
             try:
                 await client.call("http", {"address": address}, lambda event: _say_open(event["url"], pid))

@@ -33,7 +33,7 @@ EX_TEMPFAIL: Final = 75
 _LOOK_AT_HOME_S: Final = 1.0
 """How often the daemon checks that the files at the home's path are still those that it has open."""
 
-_WHY: Final[dict[End, str]] = {
+END_REASONS: Final[dict[End, str]] = {
     "idle": "nobody needs it",
     "stopped": "it was stopped",
     "forced": "it was stopped",
@@ -159,7 +159,7 @@ class _Daemon:
         elif self.lifetime.end == "handed over":
             await self.house.answer_all(f"version {self.lifetime.successor} takes over")
         else:
-            await self.house.answer_all(_WHY[self.lifetime.end or "asked"])
+            await self.house.answer_all(END_REASONS[self.lifetime.end or "asked"])
 
     def say_goodbye(self) -> None:
         """Tell the fronts why it ends: a front that only listens must not start a stopped daemon again."""

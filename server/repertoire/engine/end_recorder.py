@@ -20,6 +20,7 @@ from ..store import Store
 from ..store.runs import KeyTaken
 from .live_run import Live, Outcome, Parking
 from .live_table import LiveTable
+from .run_log import log_end
 from .state_turns import Turns
 
 logger = logging.getLogger(__name__)
@@ -78,10 +79,9 @@ class EndRecorder:
             finished = (
                 await storing
             )  # if the server is stopped before that, the next owner resumes from the stored records
-            if outcome.error is not None and outcome.error.traceback:
-                logger.info("run %s failed: %s\n%s", run.id, outcome.error.message, outcome.error.traceback)
         except Exception as error:  # the file is damaged, or the run belongs to another process
             finished = await self._known_end(live, error)
+        log_end(finished)
         self._end(live, finished)
         if live.has_children:
             try:

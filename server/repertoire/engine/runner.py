@@ -44,6 +44,7 @@ from .live_run import Live, Outcome, Parking, Watch
 from .live_table import LiveTable
 from .pool import WorkerPool
 from .run_faults import cancellation, failure, foreign_journal, internal_failure
+from .run_log import log_start
 from .run_observer import RunObserver
 from .server_tasks import in_server
 from .state_turns import Turns
@@ -143,6 +144,7 @@ class Runner:
         )
         live.await_record(recorded)
         needs_start = version.uses_state or live.begun_again or key is not None
+        log_start(run)
         self._tasks.start_soon(self._carry, live, recorded if needs_start else None, behind, name=run.id)
         return live
 
@@ -180,6 +182,7 @@ class Runner:
         parent = parent or self._live.get(run.parent)
         env = self._live.take_env(run_id) or env or self.own_env
         live = self._make_live(run, version, env, parent, point, "resumed")
+        log_start(run, "goes on")
         live.mark_resumed(point.last_event, was_interrupted=point.was_interrupted)
         self._tasks.start_soon(self._carry, live, None, None, name=run.id)
         return live

@@ -217,6 +217,11 @@ async def _session_delete(service: Service, caller: Caller, args: dict[str, Any]
     return await service.sessions.delete(caller, args["session"])
 
 
+async def _config(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
+    """The settings of the process that owns the home."""
+    return service.settings.rows()
+
+
 async def _broken(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
     return service.library.list_broken(caller)
 
@@ -229,6 +234,7 @@ _VERBS: dict[str, Verb] = {
     "run": _run, "rerun": _rerun, "attend": _attend, "logs": _logs, "search": _search, "list": _list, "show": _show, "create": _create,
     "publish": _publish, "drafts": _drafts, "pin": _pin, "unpin": _unpin, "delete": _delete, "runs": _runs, "get": _get, "answer": _answer,
     "resume": _resume, "cancel": _cancel, "sessions": _sessions, "broken": _broken, "gc": _gc,
+    "config": _config,
     "session_show": _session_show, "session_reset": _session_reset, "session_rename": _session_rename, "session_delete": _session_delete,
 }  # fmt: skip
 
