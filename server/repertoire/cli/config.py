@@ -16,10 +16,10 @@ from ..version import VERSION
 from . import output
 from .control_client import NoDaemon, control_client
 from .ignored_settings import ignored
-from .program import Config, Folders, Home, Json, app, settings_of
+from .program import Config, Folders, Home, Json, Section, command, settings_of
 
 
-@app.command()
+@command(Section.SERVER, "repertoire config --changed")
 def config(
     changed: Annotated[bool, typer.Option("--changed", help="Only settings that are not the default.")] = False,
     home: Home = None,
