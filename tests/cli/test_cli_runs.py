@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -18,6 +15,7 @@ from typing import Any
 import pytest
 
 from support.shells import Shell
+from support.terminals import Terminal
 
 GREET = '''"""Greet somebody, if that is wanted."""
 
@@ -80,7 +78,6 @@ def run(file: str) -> str:
     return "-".join(parts)
 '''
 SLOW = '''"""Take two steps, and wait between them for a file."""
-import os
 import time
 
 def note(file: str, text: str) -> str:
@@ -123,48 +120,6 @@ def until_status(shell: Shell, run_id: str, *wanted: str) -> dict[str, Any]:
         if run["status"] in wanted and (run["status"] != "input_required" or run["questions"]):
             return run
         assert time.monotonic() < give_up, run
-
-
-class Terminal:
-    """`repertoire` at a terminal of its own; `until` reads what it shows, `type` writes."""
-
-    def __init__(self, shell: Shell, *words: str) -> None:
-        ours, theirs = pty.openpty()
-        environ = {**shell.environ, "TERM": "xterm"}
-        command = [sys.executable, "-P", "-m", "repertoire", *words]
-        self.process = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ, cwd=shell.home, start_new_session=True
-        )
-        os.close(theirs)
-        self._fd, self.shown, self._seen = ours, "", 0
-
-    def until(self, text: str) -> None:
-        """Wait until `text` is shown after what was waited for before."""
-        give_up = time.monotonic() + PATIENCE_S
-        while text not in self.shown[self._seen :]:
-            assert time.monotonic() < give_up and self._read(), (text, self.shown)
-        self._seen = self.shown.index(text, self._seen) + len(text)
-
-    def type(self, text: str) -> None:
-        os.write(self._fd, text.encode())
-
-    def end(self) -> int:
-        give_up = time.monotonic() + PATIENCE_S
-        while self._read():
-            assert time.monotonic() < give_up, self.shown
-        os.close(self._fd)
-        return self.process.wait(PATIENCE_S)
-
-    def _read(self) -> bool:
-        """False: nobody has this terminal open any more."""
-        if not select.select([self._fd], [], [], 0.1)[0]:
-            return self.process.poll() is None
-        try:
-            more = os.read(self._fd, 65536)
-        except OSError:
-            return False
-        self.shown += more.decode(errors="replace").replace("\r\n", "\n")
-        return bool(more)
 
 
 def test_at_a_terminal_a_run_asks_the_person_there(shell: Shell) -> None:

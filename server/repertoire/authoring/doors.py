@@ -37,8 +37,11 @@ class Doors(Protocol):
     def astep(self, identity: StepIdentity, perform: Callable[[], Awaitable[Any]], /) -> Awaitable[Any]:
         """Like `step`, for an async function."""
 
-    def overdue(self) -> Callable[[BaseException], None]:
-        """A function for the current step: it records that the step raised an error and gives up this process, which cannot end it."""
+    def overdue(self) -> Callable[[BaseException], None] | None:
+        """A function for the current step: it records that the step raised an error and gives up this process, which cannot end it.
+
+        None: this process is not given up, so the step is waited for.
+        """
 
     def step_key(self) -> str:
         """`run_id:path` of the step that is executing here; "" outside a step."""

@@ -174,7 +174,7 @@ def carry_out(
 def _wake_loop_on_signals() -> None:
     """Make every signal wake the event loop. asyncio does so only after a first `add_signal_handler`; without it, a Ctrl-C that comes
     right before the loop waits is seen when the loop is woken by something else, perhaps never."""
-    with contextlib.suppress(NotImplementedError, ValueError):  # Windows; not the main thread
+    with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):  # Windows; not the main thread
         asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, lambda: None)
 
 

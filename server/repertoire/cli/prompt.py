@@ -61,7 +61,7 @@ class Keyboard:
 
     async def _value(self, schema: dict[str, Any], prompt: str, *, may_be_empty: bool = False) -> Any:
         while True:
-            text = await self.line(_choices(schema) + prompt)
+            text = await self.line(choices(schema) + prompt)
             if not text and may_be_empty:
                 return None
             try:
@@ -88,7 +88,8 @@ def read_answer(text: str, schema: dict[str, Any]) -> Any:
         raise ValueError(f"{text!r} is not {wanted}.") from None
 
 
-def _choices(schema: dict[str, Any]) -> str:
+def choices(schema: dict[str, Any]) -> str:
+    """The values to choose from, before the prompt."""
     if "enum" in schema:
         return f"[{', '.join(map(str, schema['enum']))}] "
     return "[y/n] " if schema.get("type") == "boolean" else ""

@@ -144,6 +144,12 @@ async def _show(service: Service, caller: Caller, args: dict[str, Any], emit: Em
             raise unknown from None
 
 
+async def _code(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> str:
+    """Everything that is needed to load a workflow in the caller's process, as JSON: `wire.Code`."""
+    version = await service.library.find_or_wait(caller, args["name"])
+    return msgspec.json.encode(version.code()).decode()
+
+
 async def _create(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     replace, force = bool(args.get("replace")), bool(args.get("force"))
     return await service.own_files.add(caller, args["name"], args["source"], replace, args.get("examples"), force)
@@ -234,7 +240,7 @@ _VERBS: dict[str, Verb] = {
     "run": _run, "rerun": _rerun, "attend": _attend, "logs": _logs, "search": _search, "list": _list, "show": _show, "create": _create,
     "publish": _publish, "drafts": _drafts, "pin": _pin, "unpin": _unpin, "delete": _delete, "runs": _runs, "get": _get, "answer": _answer,
     "resume": _resume, "cancel": _cancel, "sessions": _sessions, "broken": _broken, "gc": _gc,
-    "config": _config,
+    "config": _config, "code": _code,
     "session_show": _session_show, "session_reset": _session_reset, "session_rename": _session_rename, "session_delete": _session_delete,
 }  # fmt: skip
 

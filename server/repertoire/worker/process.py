@@ -23,7 +23,7 @@ from ..compat import hook
 from ..signature.annotations import UNSAID
 from ..values import big_integers, codec
 from ..wire import Begin, Done, Failed, Fault, Inspect, Inspected, Note, Settled, Task, WorkerFrame
-from . import faults
+from . import faults, terminal
 from .call import Invocation
 from .children import forks
 from .children.spawned import ChildPath, ChildSetup
@@ -107,6 +107,7 @@ class Process:
     def _run_body(self, task: Task, version: Version, calls: BodyCalls) -> Done | Failed:
         with contextlib.ExitStack() as stack:
             stack.callback(self._end, calls)
+            terminal.begin(version.code.name)
             try:
                 self._begin(calls, task.max_message_bytes, task.home or task.cwd, task.env)
                 return self._perform(task, version, calls, stack)
@@ -135,6 +136,7 @@ class Process:
         active.conductor = self._calls = self._clock = None
         thread_readings.begin(None)
         ambient.end()
+        terminal.end()
         self._streams.attach(None)
 
     def _on_settled(self, node: call_paths.Node) -> None:
@@ -256,6 +258,7 @@ def prepare() -> None:
         call_paths.follow_threads(lambda node: _on_settled[0](node))
         thread_patches.install()
         use_for_asyncio_run()
+        terminal.install()
         imports.install()
 
 
