@@ -140,6 +140,7 @@ async def _run_workflow(name: str, arguments: dict[str, Any], calls: HomeClient)
         asked = [question["id"] for question in answer["questions"]]
         answer = await calls.call("attend", {"run_id": answer["run_id"], "asked": asked})
     if answer["status"] != "completed":
-        error = answer.get("error") or {}
-        raise CallError(str(error.get("message")), code=str(error.get("code")), type=str(error.get("type")))
+        error: dict[str, str] = answer.get("error") or {"message": f"it is {answer['status']}", "code": "cancelled"}
+        known = error["code"]
+        raise CallError(error["message"], code=known, type=error.get("type", "CallError"))
     return answer.get("result")
