@@ -147,5 +147,10 @@ def scratch_path(home: str) -> str:
     return os.path.join(home, "scratch")
 
 
+def trash_path(home: str) -> str:
+    """Workflow files that were deleted at the command line, as NAME.VERSION.py."""
+    return os.path.join(home, "trash")
+
+
 def database_path(home: str) -> str:
     return os.path.join(home, "repertoire.db")

@@ -88,6 +88,9 @@ NEWCOMERS: Final[tuple[Case, ...]] = (
     used(
         "N16",
         "`delete` asks at a terminal, says how to undo it, and what comes back is what it was.",
+        "passes",
+        "test_cli_delete::test_n16_delete_asks_at_a_terminal_and_a_file_comes_back_as_its_file",
+        "test_cli_delete::test_n16_a_created_workflow_comes_back_as_one_and_a_taken_name_is_refused",
     ),
     used(
         "N17",

@@ -30,7 +30,7 @@ def test_n19_a_session_is_shown_reset_renamed_and_deleted(shell: Shell) -> None:
     shown = shell.json("sessions", "show", "default")
     assert [(one["workflow"], one["state"]["count"]) for one in shown["states"]] == [("counter", 1)]
     taken = shell("sessions", "rename", "default", "cli")
-    assert taken.returncode == 1 and "keeps state" in taken.stderr and "sessions delete cli" in taken.stderr
+    assert taken.returncode == 2 and "keeps state" in taken.stderr and "sessions delete cli" in taken.stderr
     assert shell.ok("sessions", "reset", "cli") == "forgot the state of counter\n"
     assert shell.ok("sessions", "rename", shown["session_id"][:9], "cli") == "default is cli now\n"
     assert shell.json("run", "counter")["result"]["count"] == 2

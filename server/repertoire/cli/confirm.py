@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
+from . import output
 from .prompt import someone_is_there
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ends the command with 1 when the person says no. A script, which has no terminal, is not asked."""
-    if not yes and someone_is_there():
-        typer.confirm(question, abort=True, err=True)
+    """Ends the command with 1 unless the person agrees. A script, which has no terminal, is not asked."""
+    if yes or not someone_is_there():
+        return
+    output.err.print(f"{question} [y/N] ", end="")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        output.err.print("Nothing was done.")
+        raise typer.Exit(1)

@@ -11,6 +11,7 @@ import typer
 
 from ..errors import BadArguments
 from . import output
+from .confirm import Yes, confirm
 from .program import Folders, Home, Json, Section, call_verb, command
 from .run_tree import print_run
 
@@ -103,6 +104,8 @@ def publish(
         output.print_json(answer)
         return
     output.out.print(f"{answer['name']} {answer['version']} is published", markup=False)
+    if answer.get("file"):
+        output.out.print(f"its file is back: {answer['file']}")
     output.findings(answer["name"], answer["findings"])
 
 
@@ -125,14 +128,23 @@ def unpin(name: str, home: Home = None, workflows: Folders = None) -> None:
 
 @command(Section.WORKFLOWS)
 def delete(
-    name: str, force: Force = False, home: Home = None, workflows: Folders = None, as_json: Json = False
+    name: str,
+    force: Force = False,
+    yes: Yes = False,
+    home: Home = None,
+    workflows: Folders = None,
+    as_json: Json = False,
 ) -> None:
-    """Delete a created workflow or a file in HOME/workflows. Its runs stay readable."""
+    """Delete a created workflow, or move its file from HOME/workflows to HOME/trash. Its runs stay, and `publish` undoes it."""
+    confirm(f"Delete {name}? `repertoire publish` can bring it back.", yes)
     answer = call_verb(home, workflows, "delete", name=name, force=force)
     if as_json:
         output.print_json(answer)
     elif answer["deleted"]:
         output.out.print(f"deleted {name}", markup=False)
+        if answer["trash"]:
+            output.err.print(f"its file: {answer['trash']}")
+        output.err.print(f"undo: repertoire publish {name} {answer['version']}")
     if not answer["deleted"]:
         output.error(f"There is no workflow {name!r}.")
         raise typer.Exit(1)

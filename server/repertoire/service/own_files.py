@@ -1,4 +1,4 @@
-"""OwnFiles: adds and removes workflow files in HOME/workflows for the operator; used by the command line.
+"""OwnFiles: adds, removes and restores workflow files in HOME/workflows for the operator; used by the command line.
 
 Such a file is checked as a created workflow is. After that it belongs to the operator, who edits it in place.
 """
@@ -15,12 +15,14 @@ from ..model.session import Caller
 from ..model.workflow import WorkflowVersion, name_problem
 from ..registry.catalog import Catalog
 from ..store import Store
+from ..store.publications import By
 from .call_graph import CallGraph
 from .examples import Examples
 from .library import Library
 from .pre_publish_checks import PrePublishChecks
 from .publish_answers import examples_failed, version_answer
 from .publishing import BOM, Publishing
+from .trash import Trash
 
 
 class OwnFiles:
@@ -36,6 +38,7 @@ class OwnFiles:
         publishing: Publishing,
     ) -> None:
         self._folder = os.path.join(home, "workflows")
+        self._trash = Trash(home)
         self._store = store
         self._catalog = catalog
         self._library = library
@@ -67,19 +70,37 @@ class OwnFiles:
         remarks += await self._checks.missing_calls(caller, version, new.calls)
         return {**version_answer(version, checked, remarks, status="published"), "file": path}
 
-    async def remove(self, caller: Caller, name: str, force: bool = False) -> bool:
-        """Delete the file in HOME/workflows, or the created workflow of this name. False: there is none.
+    async def remove(self, caller: Caller, name: str, force: bool = False) -> dict[str, Any]:
+        """Move the file in HOME/workflows to the trash, or delete the created workflow of this name: {deleted, version, trash}.
 
-        Raises Refused where other workflows call it, and NotDeletable for a file in another folder.
+        Publishing the version again undoes it. Raises Refused where other workflows call it, and NotDeletable for a file in another
+        folder.
         """
         version = self._library.view(caller).find(name)
-        if version is not None and version.path == self._path(name):
-            if not force:
-                await self._call_graph.check_not_called(version.name)
-            await anyio.Path(version.path).unlink(missing_ok=True)
-            await self._catalog.rescan(caller.roots)
-            return True
-        return await self._publishing.delete(caller, name, force)
+        if version is None or version.path != self._path(name):
+            deleted = await self._publishing.delete(caller, name, force)
+            return {"deleted": deleted, "version": version.short if deleted and version else None, "trash": None}
+        if not force:
+            await self._call_graph.check_not_called(version.name)
+        await self._store.note_deleted(version, By(caller.principal, caller.client))
+        kept = await self._trash.keep(version)
+        await self._catalog.rescan(caller.roots)
+        return {"deleted": True, "version": version.short, "trash": kept}
+
+    async def restore(self, caller: Caller, name: str, version: str) -> dict[str, Any] | None:
+        """Move a deleted file back to HOME/workflows. None: no file of this version is in the trash. Raises Refused where the name is
+        taken."""
+        kept = await self._trash.find(name, version)
+        if kept is None:
+            return None
+        await self._check_name(caller, name, self._path(name), replace=False)
+        await self._trash.give_back(kept, self._path(name))
+        await self._catalog.rescan(caller.roots)
+        found = self._library.view(caller).find(name)
+        if found is None:
+            raise Refused(f"{self._path(name)} is back, but it is no workflow now.", "`repertoire list` says why.")
+        checked = await self._store.checked(found.hash)
+        return {**version_answer(found, checked, [], status="published"), "file": found.path}
 
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, f"{name}.py")

@@ -78,6 +78,10 @@ class PublishingFacts(Facts):
 
         return await self.write(fact)
 
+    async def note_deleted(self, version: WorkflowVersion, by: By = By()) -> None:
+        """A workflow's file was deleted: a line in the history of its name."""
+        await self.write(lambda db: _note(db, version.name, version.hash, "deleted", time.time(), by))
+
     async def effect(self, run_id: str, path: str) -> str | None:
         """The answer of a body's call that has changed something in an earlier attempt. None: it has not."""
         statement = "SELECT answer FROM effect WHERE run_id = ? AND path = ?"

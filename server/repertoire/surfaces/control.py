@@ -156,8 +156,10 @@ async def _create(service: Service, caller: Caller, args: dict[str, Any], emit: 
 
 
 async def _publish(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """A person sits at the command line, so this is the approval that a server may demand."""
+    """A person sits at the command line, so this is the approval that a server may demand. A file that was deleted comes back as one."""
     force = bool(args.get("force"))
+    if (restored := await service.own_files.restore(caller, args["name"], args["version"])) is not None:
+        return restored
     return await service.publishing.publish(caller, args["name"], args["version"], force, approved=True)
 
 
@@ -174,7 +176,7 @@ async def _unpin(service: Service, caller: Caller, args: dict[str, Any], emit: E
 
 
 async def _delete(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return {"deleted": await service.own_files.remove(caller, args["name"], bool(args.get("force")))}
+    return await service.own_files.remove(caller, args["name"], bool(args.get("force")))
 
 
 async def _runs(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
