@@ -6,7 +6,7 @@ defect of Repertoire: it is logged with its traceback, and the caller hears only
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 
@@ -22,9 +22,17 @@ class RepertoireError(Exception):
 
 
 class UnknownWorkflow(RepertoireError):
-    """No workflow of that name is visible to this caller."""
+    """No workflow of that name is visible to this caller. `close`: names like it. `deleted`: the version that the name had, if it was
+    deleted."""
 
     code = "unknown_workflow"
+
+    def __init__(
+        self, message: str, hint: str | None = None, *, close: Sequence[str] = (), deleted: str | None = None
+    ) -> None:
+        super().__init__(message, hint)
+        self.close = tuple(close)
+        self.deleted = deleted
 
 
 class UnknownRun(RepertoireError):

@@ -241,6 +241,8 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
 
     result: str
     state: str | None = None
+    remark: str | None = None
+    """What is different in the result because JSON cannot hold it."""
     pending: bool = False
     """True when threads of the body still wait for calls. The process cannot be used again."""
 

@@ -41,22 +41,38 @@ AGENTS: Final[tuple[Case, ...]] = (
     used(
         "G7",
         "An answer that does not fit gives the run's envelope, still input_required, and says why; a right one gives the result.",
+        "passes",
+        "test_envelope_mcp::test_g7_a_wrong_answer_leaves_the_run_waiting_and_says_why",
+        "test_envelope_mcp::test_g7_a_right_answer_gives_the_result",
+        "test_envelope_mcp::test_g7_of_two_questions_the_next_call_names_the_first_that_is_open",
+        "test_envelope_mcp::test_g7_g8_strict_clients_accept_refusals",
     ),
     used(
         "G8",
         "A refused call is an error alone: no run_id, no session_id.",
+        "passes",
+        "test_envelope_mcp::test_g8_a_refused_call_is_an_error_alone_with_the_next_call",
+        "test_envelope_mcp::test_g8_what_a_workflow_refuses_is_a_failed_run_and_names_the_schema",
+        "test_envelope_mcp::test_g7_g8_strict_clients_accept_refusals",
     ),
     used(
         "G9",
         "get_run and run:/// show a run's arguments, list_runs their beginning.",
+        "passes",
+        "test_envelope_mcp::test_g9_a_run_shows_its_arguments_and_who_started_it",
+        "test_envelope_mcp::test_g9_the_runs_below_a_run_have_its_client",
     ),
     used(
         "G10",
         "A result in parts says how to get them, and a part comes without the preview.",
+        "passes",
+        "test_envelope_mcp::test_g10_a_result_in_parts_says_how_to_get_them",
     ),
     used(
         "G11",
         "A result that JSON cannot hold, such as NaN, is named: never null in silence.",
+        "passes",
+        "test_envelope_mcp::test_g11_a_number_that_json_lacks_is_named",
     ),
     used(
         "G12",
@@ -65,10 +81,14 @@ AGENTS: Final[tuple[Case, ...]] = (
     used(
         "G13",
         "A deleted workflow's name says who deleted it, when, and how to bring it back.",
+        "passes",
+        "test_envelope_mcp::test_g13_a_deleted_workflow_says_who_deleted_it_and_how_to_bring_it_back",
     ),
     used(
         "G14",
         "list_workflows filters by who created them, since when, tags and status; a title only where one was given.",
+        "passes",
+        "test_envelope_mcp::test_g14_workflows_are_listed_by_maker_time_tags_and_status",
     ),
     used(
         "G15",
@@ -93,10 +113,16 @@ AGENTS: Final[tuple[Case, ...]] = (
     used(
         "G20",
         "A run that waits for another of its session says for which; state makes runs go one after another, and creation says so.",
+        "open",
+        "test_envelope_mcp::test_g20_a_run_that_waits_for_its_session_says_for_which_run",
+        decision="The finding at creation is missing.",
     ),
     used(
         "G21",
         "A long run's unfinished answer carries the last progress and the next call; wait_s and events are chosen by the caller.",
+        "passes",
+        "test_envelope_mcp::test_g21_an_unfinished_answer_has_the_last_progress_and_the_next_call",
+        "test_envelope_mcp::test_g21_events_are_chosen_and_progress_is_folded",
     ),
     used(
         "G22",

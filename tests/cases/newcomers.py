@@ -124,6 +124,9 @@ NEWCOMERS: Final[tuple[Case, ...]] = (
     used(
         "N22",
         "Progress has clean numbers, and is never above its total.",
+        "passes",
+        "test_service::test_n22_progress_has_clean_numbers_and_is_never_above_its_total",
+        "test_service::test_n22_log_lines_alone_count_the_seconds",
     ),
     used(
         "N23",

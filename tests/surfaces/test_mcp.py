@@ -33,7 +33,7 @@ async def test_a_file_becomes_a_typed_tool(way: Way) -> None:
         assert tool.description == "Give back what came." and tool.title == "Echo file"
         assert tool.input_schema["properties"]["number"] == {"type": "integer", "description": "Any whole number."}
         assert tool.input_schema["required"] == ["number"] and "session_id" in tool.input_schema["properties"]
-        assert tool.output_schema is not None and set(tool.output_schema["required"]) == {
+        assert tool.output_schema is not None and tool.output_schema["properties"].keys() == {
             "run_id",
             "session_id",
             "status",
@@ -57,8 +57,8 @@ async def test_a_created_workflow_is_usable_in_the_same_turn_and_then_listed(way
         assert "made_now" in [match["name"] for match in found["matches"]] and found["ranking"] == "lexical"
         again = await call(client, "create_workflow", {"name": "made_now", "source": ECHO})
         assert again["is_error"] and again["error"]["code"] == "name_taken"
-        assert await call(client, "delete_workflow", {"name": "made_now"}) == {"deleted": True, "is_error": False}
-        assert await call(client, "delete_workflow", {"name": "made_now"}) == {"deleted": False, "is_error": False}
+        assert (await call(client, "delete_workflow", {"name": "made_now"}))["deleted"] is True
+        assert (await call(client, "delete_workflow", {"name": "made_now"}))["deleted"] is False
         assert (await call(client, "get_run", {"run_id": answer["run_id"]}))["result"] == answer["result"]
         nothing = await call(client, "search_workflows", {"query": "xyzzy plugh"})
         assert nothing["matches"] == [] and "create_workflow" in nothing["hint"]
@@ -136,8 +136,9 @@ def run() -> str:
         answer = await call(client, "steps", {}, progress_callback=on_progress)
         values = [done for done, _, _ in seen]
         assert values == sorted(set(values)) and len(values) >= 3
-        assert values[-1] >= 5 and seen[-1][1:] == (5.0, "careful")
-        events = (await call(client, "get_run", {"run_id": answer["run_id"]}))["events"]
+        assert values[-1] >= 5 and seen[-1][1:] == (None, "careful")
+        assert all(total is None or done <= total == 5 for done, total, _ in seen)
+        events = (await call(client, "get_run", {"run_id": answer["run_id"], "events": "all"}))["events"]
         assert [event["n"] for event in events] == list(range(1, len(events) + 1))
         assert [event["type"] for event in events] == ["run_start", *["progress"] * 5, "log", "log", "run_end"]
         assert [event["data"].get("message") for event in events if event["type"] == "log"] == [

@@ -52,11 +52,16 @@ class ListedRun:
     duration_s: float | None = None
     parent: str | None = None
     message: str | None = None
+    client: str = ""
+    arguments_preview: str | None = None
 
 
 @dataclass(frozen=True)
 class Run:
     """A run as the server answered. `status` is working, input_required, completed, failed or cancelled.
+
+    `next` is the tool call that goes on, as a model writes it. `remark` says what JSON could not hold of the result. `workflow`, `version`,
+    `client` and `arguments` are filled by `runs.get` only. `progress` is the last that a working run told: done, total, message.
 
     `runs.get` leaves the result of more than 40,000 characters out: it is null, with `result_preview` and the number of `parts`;
     `workflows.run` and `runs.result` fetch the parts. `events` is filled by `runs.get` only. With `input_required`, `questions` are what
@@ -75,6 +80,14 @@ class Run:
     events: tuple[Event, ...] = ()
     more_events: bool = False
     questions: tuple[Question, ...] = ()
+    next: str | None = None
+    remark: str | None = None
+    progress: dict[str, Any] | None = None
+    workflow: str | None = None
+    version: str | None = None
+    client: str | None = None
+    arguments: dict[str, Any] | None = None
+    arguments_preview: str | None = None
 
     @property
     def is_final(self) -> bool:
@@ -96,7 +109,8 @@ class Match:
 
 @dataclass(frozen=True)
 class Listed:
-    """A workflow in a list."""
+    """A workflow in a list. `created_by` and `created_at` are of one that a client created; a deleted one has `deleted_by` and
+    `deleted_at` instead."""
 
     name: str
     description: str
@@ -104,6 +118,11 @@ class Listed:
     origin: str
     title: str | None = None
     tags: tuple[str, ...] = ()
+    status: str = "published"
+    created_by: str | None = None
+    created_at: str | None = None
+    deleted_by: str | None = None
+    deleted_at: str | None = None
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,11 @@ class Calls:
         except MCPError as error:
             raise of_protocol(error) from error
         answer = _payload(result)
-        if result.is_error and answer.get("run_id") is None:
-            raise of_answer(answer.pop("error", None), details=answer)
+        run_id = answer.get("run_id")
+        if result.is_error and (
+            run_id is None or answer.get("status") == "input_required"
+        ):  # refused, or a wrong answer
+            raise of_answer(answer.pop("error", None), run_id, details=answer)
         return answer
 
 

@@ -32,7 +32,7 @@ class Runs:
 
     async def get(self, run_id: str, wait_s: float = 0, after_event: int = 0) -> Run:
         """The run as it is after at most `wait_s` (up to 45) seconds, with up to 500 events numbered after `after_event`."""
-        arguments = {"run_id": run_id, "wait_s": wait_s, "after_event": after_event}
+        arguments = {"run_id": run_id, "wait_s": wait_s, "after_event": after_event, "events": "all"}
         return made_run(await self._calls("get_run", arguments))
 
     async def cancel(self, run_id: str) -> Run:
@@ -51,7 +51,7 @@ class Runs:
     async def answer(self, run_id: str, answer: Any, question_id: str | None = None) -> Run:
         """Answer what it asks, with a JSON value that is not null; `question_id` says which question where there are several.
 
-        The run goes on, and is given as it is then; `result` waits for its end.
+        The run goes on, and the call waits for it as the one that started it does; `result` waits for its end in any case.
         """
         return made_run(
             await self._calls("answer_run", {"run_id": run_id, "answer": answer, "question_id": question_id})

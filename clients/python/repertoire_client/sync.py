@@ -109,8 +109,11 @@ class SyncWorkflows:
         run = partial(self._workflows.run, name, arguments, session_id, hear, wait_s, idempotency_key=idempotency_key)
         return self._portal.call(run)
 
-    def list(self) -> tuple[Listed, ...]:
-        return self._portal.call(self._workflows.list)
+    def list(
+        self, *, created_by: str | None = None, since: str | None = None, tags: Sequence[str] = (), status: str | None = None
+    ) -> tuple[Listed, ...]:  # fmt: skip
+        filters = partial(self._workflows.list, created_by=created_by, since=since, tags=tags, status=status)
+        return self._portal.call(filters)
 
 
 class SyncRuns:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import anyio
+
 from .answers import Created, Listed, Match, Run, Workflow, made, made_run
 from .calls import Calls, OnProgress
 from .runs import OnEvent, Runs
 
+_LONGEST_WAIT_S: Final = 45
+"""The server waits no longer in one call."""
 _PAGE: Final = 1000
 """As many as the server gives at once."""
 
@@ -79,22 +83,30 @@ class Workflows:
         """Run a workflow and wait for its end, however long that takes. A failed run is an answer too: see `status` and `error`.
         One that asks something is given as it is then, with its `questions`.
 
-        The server answers a long run `working` after 45 s and this goes on asking; `wait_s` limits that: after so many more
-        seconds, 0 at once, the run is given as it is. `on_event` hears every event once and in order, but not before the server's
+        The server answers a long run `working` after 45 s and this goes on asking; `wait_s` limits that: after so many seconds,
+        0 at once, the run is given as it is. `on_event` hears every event once and in order, but not before the server's
         first answer, since the run has no known id before; `on_progress(done, total, message)` hears of progress until then.
         Cancelling this call cancels the run only until then. The same `idempotency_key`, within 24 hours, means the same run.
         """
-        call = {"name": name, "arguments": dict(arguments or {}), "session_id": session_id}
+        call: dict[str, Any] = {"name": name, "arguments": dict(arguments or {}), "session_id": session_id}
         call["idempotency_key"] = idempotency_key
+        begun = anyio.current_time()
+        call["wait_s"] = None if wait_s is None else min(max(wait_s, 0), _LONGEST_WAIT_S)
         run = made_run(await self._calls("run_workflow", call, on_progress))
-        return await self._runs.follow(run, on_event, wait_s)
+        return await self._runs.follow(
+            run, on_event, None if wait_s is None else wait_s - (anyio.current_time() - begun)
+        )
 
-    async def list(self) -> tuple[Listed, ...]:
-        """All of them, in alphabetical order."""
+    async def list(
+        self, *, created_by: str | None = None, since: str | None = None, tags: Sequence[str] = (), status: str | None = None
+    ) -> tuple[Listed, ...]:  # fmt: skip
+        """All of them that fit every filter, in alphabetical order. `created_by`: "me", or a part of a client's name. `status`: published
+        (left out), draft or deleted."""
+        filters = {"created_by": created_by, "since": since, "tags": list(tags) or None, "status": status}
         found: tuple[Listed, ...] = ()
         cursor = None
         while True:
-            page = await self._calls("list_workflows", {"limit": _PAGE, "cursor": cursor})
+            page = await self._calls("list_workflows", {"limit": _PAGE, "cursor": cursor, **filters})
             found += tuple(made(Listed, item) for item in page["workflows"])
             cursor = page["next_cursor"]
             if cursor is None:

@@ -131,7 +131,13 @@ class Attempt:
             if isinstance(frame, Done | Failed):
                 worker.reusable = not frame.pending and not live.version.options.fresh
                 if isinstance(frame, Done):
-                    return Outcome(status="completed", result=frame.result, state=frame.state, events=tuple(events))
+                    return Outcome(
+                        status="completed",
+                        result=frame.result,
+                        remark=frame.remark,
+                        state=frame.state,
+                        events=tuple(events),
+                    )
                 return Outcome(status="failed", error=frame.fault, events=tuple(events))
             if events:
                 await self._store_events(events)

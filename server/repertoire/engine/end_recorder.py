@@ -73,7 +73,13 @@ class EndRecorder:
     async def record(self, live: Live, outcome: Outcome) -> None:
         run = live.run
         storing = self._store.finish_run(
-            run, outcome.status, result=outcome.result, error=outcome.error, state=outcome.state, events=outcome.events
+            run,
+            outcome.status,
+            result=outcome.result,
+            remark=outcome.remark,
+            error=outcome.error,
+            state=outcome.state,
+            events=outcome.events,
         )
         try:
             finished = (

@@ -36,6 +36,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     status: Status
     result: str | None = None
+    remark: str | None = None
+    """What is different in the result because JSON cannot hold it."""
     error: Fault | None = None
     state: str | None = None
     events: tuple[NewEvent, ...] = ()

@@ -110,6 +110,7 @@ class Runner:
         rehearsal: Mapping[str, Door] | None = None,
         key: IdempotencyKey | None = None,
         lane: str = "",
+        client: str = "",
     ) -> Live:
         """Record the run and set it going. Raises Busy when too many runs wait, OverBudget when it is too deep below others.
 
@@ -127,7 +128,7 @@ class Runner:
             self._pool.check_room()
         has_room = self._pool.has_room
         given: dict[str, Any] = {"arguments": arguments, "session_id": session_id, "principal": principal}
-        given |= {"rerun_of": rerun_of, "roots": roots, "cwd": cwd}
+        given |= {"rerun_of": rerun_of, "roots": roots, "cwd": cwd, "client": parent.run.client if parent else client}
         is_example = rehearsal is not None or (parent is not None and parent.run.is_example)
         run = _new_run(run_id, version, parent, path, has_room=has_room, is_example=is_example, **given)
         live = self._make_live(run, version, env, parent, ResumePoint(), lane, rehearsal)

@@ -73,7 +73,9 @@ class Turns:
                     place = await self._claim_place(live)
                     if place.held_by is None:
                         return place
-                    waiter.holder = place.held_by
+                    if place.held_by != waiter.holder:
+                        waiter.holder = place.held_by
+                        await self._announce_wait(live, place.held_by)
                     self._check_circle(waiter)
                 with anyio.move_on_after(_LOOK_AGAIN_S):
                     await turn.wait()
@@ -90,8 +92,9 @@ class Turns:
             self._queues.pop(_state_key(run), None)
 
     async def _announce_wait(self, live: Live, holder: str) -> None:
-        live.announce(waiting_for=holder, started_at=None)
-        data = {"level": "info", "message": f"waiting for {holder}"}
+        waiting_for = f"{holder} (same session)"
+        live.announce(waiting_for=waiting_for, started_at=None)
+        data = {"level": "info", "message": f"waiting for {waiting_for}"}
         await self._store.add_events(live.run, live.number_events(1), [("log", time.time(), data)])
         live.announce()
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import datetime
 import json
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
+from ..text import cut, well_formed
 from ..values.big_integers import is_readable
 from ..wire import Fault
 from .lifecycle import FINAL, Status
+
+LISTED_CHARS: Final = 120
+"""Characters of a run's arguments in a list of runs."""
+SHOWN_CHARS: Final = 4_000
+"""Longer arguments, as JSON text, are cut in the answer for one run."""
 
 EventType = Literal[
     "run_start", "log", "progress", "text", "item", "call_start", "call_end", "ask", "state", "resumed", "run_end"
@@ -78,6 +84,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """The workflow folders of its caller, best first. Workflows that it calls by name are looked up there, also after a resume."""
     cwd: str | None = None
     """The caller's working folder. Trusted code runs in it."""
+    client: str = ""
+    """The own name of the client program that started it, or the run above it."""
+    remark: str | None = None
+    """What is different in the result because JSON cannot hold it."""
     is_example: bool = False
     """A run that checks an example: it is listed nowhere, and found only by its id."""
     questions: tuple[Question, ...] = ()
@@ -106,7 +116,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
             "workflow": self.workflow,
             "version": self.version[:12],
             "session_id": self.session_id,
+            "client": self.client,
             "status": self.status,
+            "arguments_preview": cut(_as_shown(self.arguments), LISTED_CHARS, "…"),
             "created_at": iso(self.created_at),
             "started_at": iso(self.started_at),
             "ended_at": iso(self.ended_at),
@@ -120,6 +132,20 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         if self.waiting_for is not None and not self.is_final:
             row["message"] = f"waiting for {self.waiting_for}"
         return row
+
+    def origin(self) -> dict[str, Any]:
+        """Where it came from: workflow, version, client and arguments. Long arguments are null, with a preview of their JSON text."""
+        shown: dict[str, Any] = {"workflow": self.workflow, "version": self.version[:12], "client": self.client}
+        if len(self.arguments) <= SHOWN_CHARS and is_readable(self.arguments):
+            return {**shown, "arguments": json.loads(self.arguments)}
+        return {**shown, "arguments": None, "arguments_preview": cut(_as_shown(self.arguments), SHOWN_CHARS, "…")}
+
+
+def _as_shown(text: str) -> str:
+    """JSON text for people: with its characters instead of their escapes, where it is short."""
+    if len(text) > SHOWN_CHARS or not is_readable(text):
+        return text
+    return well_formed(json.dumps(json.loads(text), ensure_ascii=False))
 
 
 def iso(at: float | None) -> str | None:
@@ -152,11 +178,13 @@ def envelope(run: Run, inline_chars: int, *, without_result: bool = False) -> di
         answer["parts"] = -(-len(run.result) // inline_chars)
     if run.resumed:
         answer["resumed"] = run.resumed
+    if run.remark is not None:
+        answer["remark"] = run.remark
     if run.error is not None:
         answer["error"] = public_error(run.error)
     if run.status == "input_required":
         answer["questions"] = [question.public() for question in run.questions]
-        answer["message"] = "waiting for an answer: call answer_run(run_id, answer)"
+        answer["message"] = "waiting for an answer"
     elif run.waiting_for is not None and not run.is_final:
         answer["message"] = f"waiting for {run.waiting_for}"
     return answer

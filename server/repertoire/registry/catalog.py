@@ -18,7 +18,7 @@ from ..model.example import Checked
 from ..model.workflow import WorkflowVersion
 from ..settings import Limits
 from ..store import Store
-from ..store.publications import By
+from ..store.publications import By, Maker
 from .caller_view import View
 from .folder import Folder, Inspector
 
@@ -51,6 +51,7 @@ class Catalog:
         self._ready: dict[str, anyio.Event] = {}
         self._created: dict[str, WorkflowVersion] = {}
         self._published_at: dict[str, float] = {}
+        self._makers: dict[str, Maker] = {}
         self.pins: list[str] = []
         """Names that are always listed, in the order of pinning. There may be no such workflow now."""
         self._views: dict[tuple[str, ...], View] = {}
@@ -63,6 +64,7 @@ class Catalog:
         for version, at in await self._store.published():
             self._created[version.name] = version
             self._published_at[version.name] = at
+        self._makers = await self._store.makers()
         self.pins = await self._store.pins()
         self.open(())
 
@@ -109,6 +111,10 @@ class Catalog:
     def find_created(self, name: str) -> WorkflowVersion | None:
         return self._created.get(name)
 
+    def made(self, name: str) -> tuple[Maker, float]:
+        """Who published the created workflow of this name, and when."""
+        return self._makers.get(name, Maker()), self._published_at.get(name, 0.0)
+
     def newest(self) -> list[str]:
         """Names of created workflows, last published first."""
         return sorted(self._published_at, key=lambda name: -self._published_at[name])
@@ -119,6 +125,7 @@ class Catalog:
             at = await self._store.publish(version, by, checked)
             self._created[version.name] = version
             self._published_at[version.name] = at
+            self._makers[version.name] = Maker(by.principal, by.client)
             await self._notify()
 
     async def unpublish(self, name: str, by: By) -> bool:

@@ -98,7 +98,7 @@ class WorkflowDoors:
         caller = await self._settled_caller(call, _FIRST_LOOK_S)
         if self._library.view(caller).find(name) is None:  # it may be in a file that is not read yet
             await self._library.wait_until_settled(caller, math.inf)
-        return self._library.find(caller, name)
+        return await self._library.find_or_explain(caller, name)
 
     async def _settled_caller(self, call: DoorCall, seconds: float) -> Caller:
         """The run's caller, after its folders have been read or `seconds` have passed."""

@@ -143,6 +143,7 @@ class Examples:
             roots=caller.roots,
             rehearsal=rehearsal.doors,
             lane=caller.lane,
+            client=caller.client,
         )
         run = live.run
         try:

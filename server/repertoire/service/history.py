@@ -75,6 +75,7 @@ class History:
             run_id=new_id,
             rerun_of=run_id,
             lane=caller.lane,
+            client=caller.client,
         )
 
     async def _number_of(self, run_id: str, path: str | None) -> int | None:

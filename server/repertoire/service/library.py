@@ -6,17 +6,23 @@ It reads the catalog. `Publishing` changes it, and `Versions` shows one workflow
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
+from ..errors import UnknownWorkflow
+from ..model.moments import read_moment
+from ..model.run import iso
 from ..model.session import Caller
-from ..model.workflow import Finding, WorkflowVersion
+from ..model.workflow import NAME, Finding, WorkflowVersion
 from ..registry.caller_view import View
 from ..registry.catalog import Catalog
 from ..registry.listing import choose_listed
 from ..registry.search import Finder, SearchMatch
 from ..settings import Limits
 from ..store import Store
+from ..store.publications import Maker, Publication
 from .unknown_workflow import unknown_workflow
+
+Listed = Literal["published", "draft", "deleted"]
 
 
 class Library:
@@ -95,33 +101,56 @@ class Library:
             return f"pid {index.pid}, {index.progress[0]} of {index.progress[1]} workflows are indexed"
         return f"pid {index.pid}, search is by meaning"
 
-    async def list_workflows(self, caller: Caller, cursor: str | None = None, limit: int = 50) -> dict[str, Any]:
-        """A page of all workflows in alphabetical order; `cursor` is the last name of the page before."""
-        view = self.view(caller)
+    async def list_workflows(
+        self,
+        caller: Caller,
+        cursor: str | None = None,
+        limit: int = 50,
+        created_by: str | None = None,
+        since: str | None = None,
+        tags: Sequence[str] | None = None,
+        status: Listed = "published",
+    ) -> dict[str, Any]:
+        """A page of all workflows in alphabetical order; `cursor` is the last name of the page before. Drafts and deleted ones come
+        newest first, on one page.
+
+        `created_by`: "me" for the caller's client, or a part of a client's name. `since`: published (kept, deleted) at or after it.
+        """
         limit = max(1, min(limit, 1000))
-        rest = [version for name, version in view.names.items() if cursor is None or name > cursor]
+        fits = Filter.of(caller, created_by, since, tags)
+        if status != "published":
+            found = await self._store.unpublished(status)
+            lines = [one for one in found if fits(one[0], Maker(one[1].principal, one[1].client), one[1].at)]
+            return {"workflows": [self._line(*one) for one in lines[:limit]], "broken": [], "next_cursor": None}
+        names = self.view(caller).names
+        rest = [one for name, one in names.items() if (cursor is None or name > cursor) and fits(one, *self._made(one))]
         page = rest[:limit]
         return {
             "workflows": [self.item(version) for version in page],
-            "broken": [] if cursor else self.list_broken(caller),
+            "broken": [] if cursor or fits.is_given else self.list_broken(caller),
             "next_cursor": page[-1].name if len(rest) > limit else None,
         }
+
+    def _made(self, version: WorkflowVersion) -> tuple[Maker | None, float]:
+        """Who created it, None for a file; and when it was published, or its file read first."""
+        return (None, version.created_at) if version.path is not None else self._catalog.made(version.name)
+
+    def _line(self, version: WorkflowVersion, line: Publication) -> dict[str, Any]:
+        """A version that its name does not run, with who kept it as a draft, or deleted the name."""
+        by, at = ("deleted_by", "deleted_at") if line.action == "deleted" else ("created_by", "created_at")
+        return {**_item(version), "status": line.action, by: line.client or line.principal, at: iso(line.at)}
 
     def list_broken(self, caller: Caller) -> list[dict[str, Any]]:
         """Files of the caller's folders that are not published, with their findings."""
         return [_broken(file.path, file.findings) for file in self.view(caller).broken]
 
     def item(self, version: WorkflowVersion) -> dict[str, Any]:
-        """A version as lists show it."""
-        return {
-            "name": version.name,
-            "title": version.title,
-            "description": version.description,
-            "version": version.short,
-            "origin": version.origin,
-            "tags": list(version.options.tags),
-            "pinned": version.name in self._catalog.pins,
-        }
+        """A published version as lists show it."""
+        item = {**_item(version), "pinned": version.name in self._catalog.pins}
+        maker, at = self._made(version)
+        if maker is not None and at:
+            item |= {"created_by": maker.client or maker.principal, "created_at": iso(at)}
+        return item
 
     def find(self, caller: Caller, name: str) -> WorkflowVersion:
         """Raises UnknownWorkflow, with close names or with the problem of the file that has this name."""
@@ -131,11 +160,81 @@ class Library:
             raise unknown_workflow(name, view)
         return version
 
+    async def find_or_explain(self, caller: Caller, name: str) -> WorkflowVersion:
+        """As `find`. The error says who deleted the workflow, if it was deleted."""
+        try:
+            return self.find(caller, name)
+        except UnknownWorkflow as unknown:
+            deletion = await self.deletion(name)
+            if deletion is None:
+                raise
+            raise _deleted(name, deletion) from unknown
+
+    async def deletion(self, name: str) -> Publication | None:
+        """Who deleted the created workflow of this name, and when. None: nobody, or its text is gone by now."""
+        line = await self._store.deletion(name) if NAME.fullmatch(name) else None
+        return line if line is not None and await self._store.version(line.hash) is not None else None
+
     async def find_or_wait(self, caller: Caller, name: str) -> WorkflowVersion:
         """As `find`. An unknown name waits first until the caller's folders have been read."""
         if self.view(caller).find(name) is None:
             await self.wait_until_settled(caller, self._limits.inspect_timeout_s)
-        return self.find(caller, name)
+        return await self.find_or_explain(caller, name)
+
+
+class Filter(NamedTuple):
+    """The filters of a list of workflows, each None where it is not given."""
+
+    caller: Caller
+    created_by: str | None
+    since: float | None
+    tags: frozenset[str]
+
+    @classmethod
+    def of(cls, caller: Caller, created_by: str | None, since: str | None, tags: Sequence[str] | None) -> Filter:
+        return cls(caller, created_by, None if since is None else read_moment("since", since), frozenset(tags or ()))
+
+    @property
+    def is_given(self) -> bool:
+        return self.created_by is not None or self.since is not None or bool(self.tags)
+
+    def __call__(self, version: WorkflowVersion, maker: Maker | None, at: float) -> bool:
+        if self.since is not None and at < self.since:
+            return False
+        return self.tags.issubset(version.options.tags) and (self.created_by is None or self._is_by(maker))
+
+    def _is_by(self, maker: Maker | None) -> bool:
+        """Whether its client is the caller's own, in any version of that program, or has the given text in its name."""
+        if maker is None or self.created_by is None:
+            return False
+        if self.created_by != "me":
+            return self.created_by.lower() in maker.client.lower()
+        return maker.principal == self.caller.principal and _program(maker.client) == _program(self.caller.client)
+
+
+def _program(client: str) -> str:
+    """The client's name without its version."""
+    return client.rpartition(" ")[0] or client
+
+
+def _item(version: WorkflowVersion) -> dict[str, Any]:
+    item: dict[str, Any] = {"name": version.name}
+    if version.options.title is not None:
+        item["title"] = version.options.title
+    return item | {
+        "description": version.description,
+        "version": version.short,
+        "origin": version.origin,
+        "tags": list(version.options.tags),
+    }
+
+
+def _deleted(name: str, line: Publication) -> UnknownWorkflow:
+    return UnknownWorkflow(
+        f"The workflow {name!r} was deleted by {line.client or line.principal or 'somebody'} at {iso(line.at)}.",
+        f"Its version {line.hash[:12]} can be published again.",
+        deleted=line.hash[:12],
+    )
 
 
 def _match(version: WorkflowVersion, found: SearchMatch, include_source: bool) -> dict[str, Any]:

@@ -11,8 +11,7 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import anyio
 
@@ -21,6 +20,8 @@ from ..engine.long_waits import Waits, check_answer
 from ..engine.run_faults import start_not_stored
 from ..engine.runner import Runner, unknown_run
 from ..errors import BadArguments
+from ..model.brief_events import brief_event, fold_progress, last_progress
+from ..model.moments import read_moment
 from ..model.run import Run, RunEvent, envelope, result_part
 from ..model.session import Caller
 from ..settings import Limits
@@ -35,6 +36,11 @@ _REPEATED_WITHIN_S: Final = 120.0
 _MAX_UNDELIVERED: Final = 1_000
 _MAX_EVENTS: Final = 500
 """Events in one answer of get_run; `after_event` fetches the next ones."""
+_LAST_EVENTS: Final = 20
+"""Events in an answer of get_run that gives the latest ones."""
+_LOOK_BACK: Final = 50
+"""This many of the latest events are searched for the last progress."""
+EventChoice = Literal["none", "last", "all"]
 _LOOK_AGAIN_S: Final = 1.0
 """`wait_for_news` reads the run again this often: nothing announces a question of a run below a parked one."""
 
@@ -81,6 +87,7 @@ class Runs:
             cwd=caller.cwd,
             key=key,
             lane=caller.lane,
+            client=caller.client,
         )
         return live if key is None else await self._first_with(key, live)
 
@@ -176,30 +183,61 @@ class Runs:
         return self.envelope(await self.find(caller, run_id))
 
     async def get(
-        self, caller: Caller, run_id: str, wait_s: float = 0, after_event: int = 0, part: int | None = None
+        self,
+        caller: Caller,
+        run_id: str,
+        wait_s: float = 0,
+        after_event: int = 0,
+        part: int | None = None,
+        events: EventChoice = "all",
     ) -> dict[str, Any]:
-        """The envelope, with events numbered after `after_event`. With `part`, a piece of a long result instead of the events.
+        """The envelope, the run's origin, and events numbered after `after_event`. With `part`, only a piece of a long result.
 
-        `wait_s`: wait so long for the run to end or to ask a question.
+        `wait_s`: wait so long for the run to end or to ask a question. `events`: "last" gives the latest ones in brief.
         """
         run = await self.find(caller, run_id)
         if wait_s > 0 and not run.is_final:
             run = await self._runner.wait(run_id, min(wait_s, self._limits.inline_deadline_s)) or await self.find(
                 caller, run_id
             )
-        answer = self.envelope(run)
         if part is not None:
-            piece = result_part(run, part, self._limits.inline_result_chars)
-            if piece is None:
-                raise BadArguments(
-                    f"There is no part {part} of this result.", f"Parts go from 1 to {answer.get('parts', 1)}."
-                )
-            return {**answer, "result": None, "part": part, "text": piece}
-        events = await self._store.events(run_id, max(after_event, 0), _MAX_EVENTS + 1)
-        answer["events"] = [event.public() for event in events[:_MAX_EVENTS]]
-        answer["more_events"] = len(events) > _MAX_EVENTS
+            return self._part(run, part)
+        answer = {**await self.report(run), **run.origin()}
+        if events == "all":
+            found = await self._store.events(run_id, max(after_event, 0), _MAX_EVENTS + 1)
+            answer["events"] = [event.public() for event in found[:_MAX_EVENTS]]
+            answer["more_events"] = len(found) > _MAX_EVENTS
+        elif events == "last":
+            answer |= await self._last_events(run, max(after_event, 0))
         if run.is_example:
             answer["example"] = True
+        return answer
+
+    def _part(self, run: Run, part: int) -> dict[str, Any]:
+        answer = self.envelope(run, without_result=True)
+        answer.pop("result_preview", None)
+        piece = result_part(run, part, self._limits.inline_result_chars)
+        if piece is None:
+            raise BadArguments(
+                f"There is no part {part} of this result.", f"Parts go from 1 to {answer.get('parts', 1)}."
+            )
+        return {**answer, "part": part, "text": piece}
+
+    async def _last_events(self, run: Run, after: int) -> dict[str, Any]:
+        """The latest events after this number, with long texts cut. `earlier_events` counts those that are left out before them."""
+        found = await self._store.events(run.id, max(after, run.last_event - _MAX_EVENTS), _MAX_EVENTS)
+        shown = fold_progress(found)[-_LAST_EVENTS:]
+        earlier = shown[0][0].n - shown[0][1] - after if shown else 0
+        events = [brief_event(event, stands_for) for event, stands_for in shown]
+        return {"events": events, "more_events": False} | ({"earlier_events": earlier} if earlier > 0 else {})
+
+    async def report(self, run: Run) -> dict[str, Any]:
+        """The envelope; of a run that goes on with its last progress."""
+        answer = self.envelope(run)
+        if run.status == "working":
+            seen = await self._store.events(run.id, max(0, run.last_event - _LOOK_BACK), _LOOK_BACK)
+            if (progress := last_progress(seen)) is not None:
+                answer["progress"] = progress
         return answer
 
     async def cancel(self, caller: Caller, run_id: str) -> dict[str, Any]:
@@ -226,7 +264,7 @@ class Runs:
         """Newest first. Filters: workflow, session_id, status, since and until (ISO 8601), limit, top (runs without a parent)."""
         for name in ("since", "until"):
             if isinstance(filters.get(name), str):
-                filters[name] = _moment(name, filters[name])
+                filters[name] = read_moment(name, filters[name])
         runs = await self._store.runs(caller.principal, **filters)
         return [(self._runner.current(run.id) or run).summary() for run in runs]
 
@@ -249,14 +287,3 @@ class UndeliveredRuns:
         """The run for the same call, once: the next such call starts a new run."""
         run_id, at = self._runs.pop((principal, session_id, workflow, arguments), ("", 0.0))
         return run_id if run_id and time.monotonic() - at < _REPEATED_WITHIN_S else None
-
-
-def _moment(name: str, text: str) -> float:
-    try:
-        return _utc(datetime.fromisoformat(text)).timestamp()
-    except ValueError:
-        raise BadArguments(f"`{name}` must be a time as in 2026-05-01T12:00:00Z, got {text[:60]!r}.") from None
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -17,4 +17,4 @@ def unknown_workflow(name: str, view: View) -> UnknownWorkflow:
             )
     close = view.close_to(name)
     hint = f"Did you mean {' or '.join(close)}?" if close else "search_workflows and list_workflows show what there is."
-    return UnknownWorkflow(f"There is no workflow {name[:100]!r}.", hint)
+    return UnknownWorkflow(f"There is no workflow {name[:100]!r}.", hint, close=close)

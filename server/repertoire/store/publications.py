@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -15,6 +16,18 @@ from .workflow_versions import add_version, decode_version
 
 Action = Literal["draft", "published", "deleted"]
 
+_LINES: Final = (
+    "SELECT version.body, line.hash, line.action, line.at, line.principal, line.client, line.based_on "
+    "FROM publication AS line JOIN version ON version.hash = line.hash WHERE line.n IN "
+)
+_DRAFTS: Final = (
+    f"{_LINES} (SELECT max(n) FROM publication WHERE action = 'draft' GROUP BY hash) AND NOT EXISTS "
+    "(SELECT 1 FROM publication WHERE hash = line.hash AND action = 'published') ORDER BY line.n DESC LIMIT 1000"
+)
+_DELETED: Final = (
+    f"{_LINES} (SELECT max(n) FROM publication WHERE action = 'deleted' GROUP BY name) "
+    "AND line.name NOT IN (SELECT name FROM published) ORDER BY line.n DESC LIMIT 1000"
+)
 _encode = msgspec.msgpack.Encoder().encode
 _checked = msgspec.msgpack.Decoder(Checked)
 
@@ -44,6 +57,13 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     principal: str
     client: str
     based_on: str | None = None
+
+
+class Maker(NamedTuple):
+    """Who published a version: a principal, and the own name of the client program."""
+
+    principal: str = ""
+    client: str = ""
 
 
 class PublishingFacts(Facts):
@@ -107,10 +127,41 @@ class PublishingFacts(Facts):
                 "SELECT hash, action, at, principal, client, based_on FROM publication WHERE name = ? ORDER BY n DESC LIMIT 200",
                 (name,),
             )
-            return [
-                Publication(hash=hash, action=action, at=at, principal=principal, client=client, based_on=based_on)
-                for hash, action, at, principal, client, based_on in rows
-            ]
+            return [_publication(row) for row in rows]
+
+        return await self.read(query)
+
+    async def deletion(self, name: str) -> Publication | None:
+        """The line of its history that says that the name was deleted. None: it was not, or is published again."""
+
+        def query(db: sqlite3.Connection) -> Publication | None:
+            row = db.execute(
+                "SELECT hash, action, at, principal, client, based_on FROM publication "
+                "WHERE name = ? AND action <> 'draft' ORDER BY n DESC LIMIT 1",
+                (name,),
+            ).fetchone()
+            return _publication(row) if row is not None and row[1] == "deleted" else None
+
+        return await self.read(query)
+
+    async def makers(self) -> dict[str, Maker]:
+        """Who published the present version of each created workflow, by name."""
+
+        def query(db: sqlite3.Connection) -> dict[str, Maker]:
+            rows = db.execute(
+                "SELECT name, principal, client, max(n) FROM publication JOIN published USING (name, hash) "
+                "WHERE action = 'published' GROUP BY name"
+            )
+            return {name: Maker(principal, client) for name, principal, client, _ in rows}
+
+        return await self.read(query)
+
+    async def unpublished(self, action: Literal["draft", "deleted"]) -> list[tuple[WorkflowVersion, Publication]]:
+        """Drafts that were never published, or the versions of deleted names; each with its last line, newest first."""
+        statement = _DRAFTS if action == "draft" else _DELETED
+
+        def query(db: sqlite3.Connection) -> list[tuple[WorkflowVersion, Publication]]:
+            return [(decode_version(body), _publication(line)) for body, *line in db.execute(statement)]
 
         return await self.read(query)
 
@@ -171,6 +222,11 @@ class PublishingFacts(Facts):
 
     async def unpin(self, name: str) -> bool:
         return bool(await self.write(lambda db: db.execute("DELETE FROM pin WHERE name = ?", (name,)).rowcount))
+
+
+def _publication(row: Sequence[Any]) -> Publication:
+    hash, action, at, principal, client, based_on = row
+    return Publication(hash=hash, action=action, at=at, principal=principal, client=client, based_on=based_on)
 
 
 def _note(db: sqlite3.Connection, name: str, hash: str, action: Action, at: float, by: By) -> None:

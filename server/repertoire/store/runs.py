@@ -31,7 +31,7 @@ NewEvent = tuple[EventType, float, dict[str, Any]] | tuple[EventType, float, dic
 
 _COLUMNS = (
     "id, workflow, version, session_id, principal, status, arguments, result, error, created_at, started_at, ended_at, last_event, "
-    "parent, parent_path, root, depth, rerun_of, parked, example, roots, cwd, claim, resumed"
+    "parent, parent_path, root, depth, rerun_of, parked, example, roots, cwd, claim, resumed, client, remark"
 )
 _BELOW: Final = (
     "WITH RECURSIVE below (id) AS (VALUES (?) UNION ALL SELECT run.id FROM run JOIN below ON run.parent = below.id) "
@@ -92,11 +92,20 @@ class RunFacts(Facts):
             held_in = self.epoch if holds_worker and (place is None or place.held_by is None) else None
             db.execute(
                 "INSERT INTO run (id, workflow, version, session_id, principal, status, arguments, created_at, started_at, last_event, "
-                "parent, parent_path, root, depth, rerun_of, example, epoch, fingerprint, held_in, roots, cwd, claim, is_claimed) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+                "parent, parent_path, root, depth, rerun_of, example, epoch, fingerprint, held_in, roots, cwd, claim, client, is_claimed) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
                 (run.id, run.workflow, run.version, run.session_id, run.principal, run.status, run.arguments)
                 + (run.created_at, run.started_at, run.parent, run.parent_path, run.root, run.depth, run.rerun_of)
-                + (run.is_example, self.epoch, fingerprint, held_in, _roots_to_text(run.roots), run.cwd, run.claim),
+                + (
+                    run.is_example,
+                    self.epoch,
+                    fingerprint,
+                    held_in,
+                    _roots_to_text(run.roots),
+                    run.cwd,
+                    run.claim,
+                    run.client,
+                ),
             )
             start: NewEvent = ("run_start", run.created_at, {"workflow": run.workflow, "version": run.version[:12]})
             insert_events(db, run.id, 1, [start])
@@ -139,6 +148,7 @@ class RunFacts(Facts):
         status: Status,
         *,
         result: str | None = None,
+        remark: str | None = None,
         error: Fault | None = None,
         state: str | None = None,
         events: Sequence[NewEvent] = (),
@@ -161,9 +171,9 @@ class RunFacts(Facts):
             close_waits(db, run, now)
             allowed = before(status)
             marks = ", ".join("?" * len(allowed))
-            ended = (status, kept, None if error is None else _encode_fault(error), now, last, run.id, *allowed)
+            ended = (status, kept, remark, None if error is None else _encode_fault(error), now, last, run.id, *allowed)
             statement = (
-                "UPDATE run SET status = ?, result = ?, error = ?, ended_at = ?, last_event = ?, parked = NULL, wake_at = NULL, "
+                "UPDATE run SET status = ?, result = ?, remark = ?, error = ?, ended_at = ?, last_event = ?, parked = NULL, wake_at = NULL, "
                 f"is_claimed = 0 WHERE id = ? AND status IN ({marks})"
             )
             changed = db.execute(statement, ended).rowcount
@@ -182,6 +192,7 @@ class RunFacts(Facts):
                 run,
                 status=status,
                 result=kept,
+                remark=remark,
                 error=error,
                 ended_at=now,
                 last_event=last,

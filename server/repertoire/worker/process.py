@@ -22,6 +22,7 @@ from ..authoring import ambient
 from ..compat import hook
 from ..signature.annotations import UNSAID
 from ..values import big_integers, codec
+from ..values.lost_numbers import lost_numbers
 from ..wire import Begin, Done, Failed, Fault, Inspect, Inspected, Note, Settled, Task, WorkerFrame
 from . import faults, terminal
 from .call import Invocation
@@ -179,9 +180,10 @@ class Process:
         self._leave_if_child(None, version)
         calls.replay.check_end()
         result = read.dump(value, task.max_result_bytes)
+        remark = lost_numbers(value, result)
         if read.returns is UNSAID:
             result = big_integers.with_text(result)
-        return Done(result, _state_to_store(task, module, calls, mark))
+        return Done(result, _state_to_store(task, module, calls, mark), remark)
 
     # Processes that the body starts
 

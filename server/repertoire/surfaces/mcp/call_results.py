@@ -6,12 +6,14 @@ Each has the same JSON as text and as structured content, because clients show t
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from ...errors import Refused, RepertoireError
 from ...model.run import Run
-from ...model.workflow import FIXED_TOOLS
 from ...service import Service
+from .next_calls import after_answer, after_failure, after_refusal
 from .tool_listings import Listing
 
 ToolResult = dict[str, Any]
@@ -21,7 +23,7 @@ _NOT_AS_LISTED: Final = (
     "The run is completed, but result{place} does not fit the output schema that this tool lists, so the result is left out here. "
     "get_run(run_id) gives it. Do not run it again."
 )
-_RUNNING = frozenset({"run_workflow", "get_run", "cancel_run", "answer_run"})
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def answer_with(payload: dict[str, Any], *, is_error: bool = False) -> ToolResult:
@@ -35,13 +37,15 @@ def answer_in_text(text: str) -> ToolResult:
     return {"resultType": "complete", "content": [{"type": "text", "text": text}], "isError": False}
 
 
-def answer_of_run(service: Service, run: Run, listing: Listing | None = None, note: str | None = None) -> ToolResult:
+async def answer_of_run(
+    service: Service, run: Run, listing: Listing | None = None, note: str | None = None
+) -> ToolResult:
     """The result of a call whose run stands like this: the envelope, an error when the run has failed.
 
     `listing`: the called tool, when it is the workflow's own. Clients discard a result that does not fit its output schema.
     `note`: why the call is answered although the run goes on.
     """
-    envelope = service.runs.envelope(run)
+    envelope = await service.runs.report(run)
     if (
         listing is not None
         and envelope["result"] is not None
@@ -51,7 +55,7 @@ def answer_of_run(service: Service, run: Run, listing: Listing | None = None, no
             **service.runs.envelope(run, without_result=True),
             "message": _NOT_AS_LISTED.format(place=place[:200]),
         }
-    envelope = what_to_do(envelope)
+    envelope = with_next(envelope, after_failure(run))
     if note and run.status == "working":
         envelope = {**envelope, "message": f"{note} Ask get_run(run_id, wait_s) for its result."}
     return answer_with(envelope, is_error=run.is_final and run.status != "completed")
@@ -64,18 +68,33 @@ def _misfit(listing: Listing, result: Any) -> str | None:
         return ""
 
 
-def what_to_do(envelope: dict[str, Any]) -> dict[str, Any]:
-    """Add how to answer, when a run waits for an answer: this client has no form for it."""
-    if envelope.get("status") != "input_required":
-        return envelope
-    message = "The run waits for an answer. Ask a person, then call answer_run(run_id, answer)"
-    if len(envelope.get("questions", ())) > 1:
-        message = "The run waits for answers. Ask a person, then call answer_run(run_id, answer, question_id) for each question"
-    return {**envelope, "message": f"{message}; it goes on by itself, and get_run(run_id, wait_s) fetches its result."}
+def with_next(envelope: dict[str, Any], call: str | None = None) -> dict[str, Any]:
+    """Add the next call, and how to answer when a run waits for an answer: this client has no form for it."""
+    if (call := after_answer(envelope) or call) is not None:
+        envelope = {**envelope, "next": call}
+    if envelope.get("status") == "input_required":
+        how = "an answer. Ask a person, then call answer_run(run_id, answer)"
+        if len(envelope.get("questions", ())) > 1:
+            how = "answers. Ask a person, then call answer_run(run_id, answer, question_id) for each question"
+        return {
+            **envelope,
+            "message": f"The run waits for {how}; that call also waits for the run and gives its result.",
+        }
+    if envelope.get("status") == "working" and "message" not in envelope:
+        return {**envelope, "message": "The run goes on by itself."}
+    return envelope
 
 
-def refusal(name: str, error: RepertoireError) -> ToolResult:
-    """The result of a call that did not become a run. Workflow tools promise the envelope, so the error is in one."""
+def refusal(
+    name: str, error: RepertoireError, arguments: Mapping[str, Any] = _NONE, takes: Mapping[str, Any] = _NONE
+) -> ToolResult:
+    """The result of a call that did not become a run: an error alone, and the call to make instead. `takes`: a fixed tool's schema."""
+    payload: dict[str, Any] = {"error": fault_of(error), **(error.details if isinstance(error, Refused) else {})}
+    return answer_with({**payload, "next": after_refusal(name, arguments, error, takes)}, is_error=True)
+
+
+def fault_of(error: RepertoireError) -> dict[str, Any]:
+    """A refusal as callers see it."""
     fault: dict[str, Any] = {
         "code": error.code,
         "type": type(error).__name__,
@@ -85,7 +104,4 @@ def refusal(name: str, error: RepertoireError) -> ToolResult:
     }
     if isinstance(error, Refused):
         fault |= {"code": error.reason, "line": error.line, "column": error.column}
-    payload: dict[str, Any] = {"error": fault, **(error.details if isinstance(error, Refused) else {})}
-    if name in _RUNNING or name not in FIXED_TOOLS:
-        payload = {"run_id": None, "session_id": None, "status": "failed", "result": None, "error": fault}
-    return answer_with(payload, is_error=True)
+    return fault

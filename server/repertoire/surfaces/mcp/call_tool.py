@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -22,13 +23,14 @@ import msgspec
 from mcp.shared.exceptions import MCPError
 
 from ...errors import BadArguments, RepertoireError, UnknownWorkflow, cause_of
-from ...model.run import Run
+from ...model.run import Run, iso
 from ...model.session import Caller
 from ...model.workflow import FIXED_TOOLS
 from ...service import Service
 from ..shutdown import FINISH_S, ServerEnds, Shutdown
-from .call_results import ToolResult, answer_in_text, answer_of_run, answer_with, refusal, what_to_do
+from .call_results import ToolResult, answer_in_text, answer_of_run, answer_with, fault_of, refusal, with_next
 from .guide import page
+from .next_calls import written
 from .progress import Progress
 from .questions import Questions
 from .sdk_adapter import Cancellations, Context, client_name, is_modern, wants_progress
@@ -65,6 +67,10 @@ class Stake(NamedTuple):
     """Whether the front is told the run's id as soon as its start is stored."""
     recorded: asyncio.Future[Any] | None = None
     """Done when the run's start is stored; None: it was stored before."""
+    wait_s: float = math.inf
+    """The caller's own limit of the wait."""
+    asks: bool = True
+    """Whether the run's questions are put to the person behind the client."""
     listing: Listing | None = None
     """The listing of the called tool, when it is the workflow's own."""
 
@@ -129,23 +135,26 @@ class ToolCalls:
         arguments = dict(params.arguments or {})
         try:
             if params.name in FIXED_TOOLS and params.name != "run_workflow":
-                return await self._fixed_or_ending(caller, params.name, self._checked(params.name, arguments))
+                return await self._fixed_or_ending(ctx, caller, params.name, self._checked(params.name, arguments))
             return await self._run(ctx, caller, params, arguments)
         except UnknownWorkflow as error:
             if params.name in FIXED_TOOLS:
-                return refusal(params.name, error)
+                return self._refused(params.name, arguments, error)
+            why = f"{error.message} {error.hint or ''}" if error.deleted else error.hint or ""
             raise MCPError(
-                code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:100]}. {error.hint or ''}".strip()
+                code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:100]}. {why}".strip()
             ) from error
         except RepertoireError as error:
-            return refusal(params.name, error)
+            return self._refused(params.name, arguments, error)
         except MCPError:
             raise
         except Exception:  # the edge of a request
             logger.exception("tools/call %s", params.name)
-            return refusal(
-                params.name, RepertoireError("Repertoire failed to answer this call; its log has the details.")
-            )
+            failed = RepertoireError("Repertoire failed to answer this call; its log has the details.")
+            return self._refused(params.name, arguments, failed)
+
+    def _refused(self, name: str, arguments: dict[str, Any], error: RepertoireError) -> ToolResult:
+        return refusal(name, error, arguments, self._schemas.get(name, {}))
 
     def _checked(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a fixed tool, read and read_arguments."""
@@ -154,7 +163,9 @@ class ToolCalls:
             schema, without_host_arguments(arguments, schema, self._service.settings.dropped_arguments)
         )
 
-    async def _fixed_or_ending(self, caller: Caller, name: str, arguments: dict[str, Any]) -> ToolResult:
+    async def _fixed_or_ending(self, ctx: Context, caller: Caller, name: str, arguments: dict[str, Any]) -> ToolResult:
+        if name == "answer_run":
+            return await self._answer(ctx, caller, arguments)
         reads = name == "get_run"
         with self._ending.scope(0.0 if reads else FINISH_S) as scope:
             return await self._fixed(caller, name, arguments)
@@ -181,17 +192,38 @@ class ToolCalls:
             case "guide":
                 return answer_in_text(await anyio.to_thread.run_sync(page, arguments["topic"]))
             case "delete_workflow":
-                return answer_with({"deleted": await service.publishing.delete(caller, **arguments)})
+                return answer_with(await self._delete(caller, **arguments))
             case "publish_workflow":
                 return answer_with(await service.publishing.publish(caller, **arguments))
             case "get_run":
-                return answer_with(what_to_do(await service.runs.get(caller, **arguments)))
+                return answer_with(with_next(await service.runs.get(caller, **{"events": "last", **arguments})))
             case "list_runs":
                 return answer_with({"runs": await service.runs.list_runs(caller, **{"limit": _LISTED, **arguments})})
-            case "answer_run":
-                return answer_with(what_to_do(await service.runs.answer(caller, **arguments)))
             case _:
-                return answer_with(await service.runs.cancel(caller, **arguments))
+                return answer_with(with_next(await service.runs.cancel(caller, **arguments)))
+
+    async def _delete(self, caller: Caller, name: str, force: bool = False) -> dict[str, Any]:
+        """Whether it was deleted now; and of a deleted workflow, who did it, when, and how to bring it back."""
+        deleted = await self._service.publishing.delete(caller, name, force)
+        line = await self._service.library.deletion(name)
+        if line is None:
+            return {"deleted": deleted}
+        who = {"version": line.hash[:12], "deleted_by": line.client or line.principal, "deleted_at": iso(line.at)}
+        return {"deleted": deleted, **who, "next": written("publish_workflow", name=name, version=line.hash[:12])}
+
+    async def _answer(self, ctx: Context, caller: Caller, arguments: dict[str, Any]) -> ToolResult:
+        """Give an answer, then wait for the run as the call that began it does. An answer that does not fit leaves it waiting."""
+        try:
+            await self._service.runs.answer(caller, **arguments)
+        except BadArguments as error:
+            run = await self._service.runs.find(caller, arguments["run_id"])
+            if run.status != "input_required":
+                raise
+            envelope = with_next(self._service.runs.envelope(run))
+            return answer_with({**envelope, "error": fault_of(error)}, is_error=True)
+        run = await self._service.runs.find(caller, arguments["run_id"])
+        wait = self._wait_for(caller, run.id)
+        return await self._attend(ctx, caller, Stake(run.id, wait, False, run.last_event, asks=False))
 
     async def _run(
         self, ctx: Context, caller: Caller, params: types.CallToolRequestParams, arguments: dict[str, Any]
@@ -199,10 +231,11 @@ class ToolCalls:
         """Starts a run, or resumes it when the client sends answers to its questions."""
         if params.request_state is not None and is_modern(ctx):
             return await self._resume(ctx, caller, params)
-        name = params.name
+        name, wait_s = params.name, math.inf
         if name in FIXED_TOOLS:
             options = self._checked(name, arguments)
             name, arguments = options.pop("name"), options.pop("arguments", {})
+            wait_s = options.pop("wait_s", math.inf)
             listing = self._listings.under(caller, name)
         elif isinstance(session_id := arguments.pop("session_id", None), str | None):
             options, listing = {"session_id": session_id}, self._listings.under(caller, name)
@@ -217,7 +250,7 @@ class ToolCalls:
         is_stopped = live.version.options.disconnect == "cancel"
         stake = Stake(
             live.run.id, partial(self._service.runs.wait, live), is_stopped, at_once=live.version.origin == "tool",
-            recorded=live.recorded, listing=None if params.name in FIXED_TOOLS else listing,
+            recorded=live.recorded, wait_s=wait_s, listing=None if params.name in FIXED_TOOLS else listing,
         )  # fmt: skip
         return await self._attend(ctx, caller, stake)
 
@@ -231,7 +264,7 @@ class ToolCalls:
         if complaint is not None and (asked := self._questions.input_required(ctx, run, complaint)):
             return asked
         if not waits:
-            return answer_of_run(self._service, run, listing)
+            return await answer_of_run(self._service, run, listing)
         is_stopped = self._service.library.find(caller, run.workflow).options.disconnect == "cancel"
         stake = Stake(run_id, self._wait_for(caller, run_id), is_stopped, run.last_event, listing=listing)
         return await self._attend(ctx, caller, stake)
@@ -258,14 +291,14 @@ class ToolCalls:
             return asked
         if run.status == "working" and declares_tasks(ctx):
             return await self._tasks.result_of(caller, run)
-        return answer_of_run(self._service, run, stake.listing)
+        return await answer_of_run(self._service, run, stake.listing)
 
     async def _answer_at_shutdown(self, caller: Caller, stake: Stake) -> ToolResult:
         """The answer while the server ends: the run as it stands. The run goes on with the next server."""
         self._ending.check()
         run = await self._service.runs.find(caller, stake.run_id)
         note = f"The server ends ({self._ending.why}); the run goes on with the next one."
-        return answer_of_run(self._service, run, note=note)
+        return await answer_of_run(self._service, run, note=note)
 
     def _note_soon(self, ctx: Context, stake: Stake) -> FrontNote | None:
         if self._note_open is None:
@@ -292,7 +325,7 @@ class ToolCalls:
 
     async def _wait_and_ask(self, ctx: Context, caller: Caller, stake: Stake) -> tuple[Run, ToolResult | None]:
         """The run when it has ended or the deadline is over, or the questions for this client. A person's time is not counted."""
-        left, wait = GRACE_S if declares_tasks(ctx) else self._deadline_s, stake.wait
+        left, wait = GRACE_S if declares_tasks(ctx) else min(self._deadline_s, stake.wait_s), stake.wait
         while True:
             begun = time.monotonic()
             run = await wait(left)
@@ -304,6 +337,8 @@ class ToolCalls:
             if run.status != "input_required":  # it was answered meanwhile
                 wait = self._wait_for(caller, stake.run_id)
                 continue
+            if not stake.asks:
+                return run, None
             if is_modern(ctx):
                 return run, self._questions.input_required(ctx, run)
             if not await self._questions.elicit(ctx, caller, run):
@@ -314,7 +349,7 @@ class ToolCalls:
         """A wait for a run that this request did not begin, or that was parked since."""
 
         async def wait(seconds: float) -> Run:
-            await self._service.runs.get(caller, run_id, wait_s=seconds)
+            await self._service.runs.get(caller, run_id, wait_s=seconds, events="none")
             return await self._service.runs.find(caller, run_id)
 
         return wait

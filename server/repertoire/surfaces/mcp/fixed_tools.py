@@ -73,6 +73,8 @@ def envelope_schema(result: dict[str, Any]) -> dict[str, Any]:
 
     Only what is always there is described, because tools/list repeats it for each workflow: what else the envelope may have is the same
     everywhere, and the schema allows it.
+
+    Nothing is required: a refused call has an error alone, and some clients (the TypeScript SDK v1) hold errors to this schema too.
     """
     result = dict(result)
     definitions = result.pop("$defs", None)
@@ -84,7 +86,6 @@ def envelope_schema(result: dict[str, Any]) -> dict[str, Any]:
             "status": {"type": "string"},
             "result": {"anyOf": [result, {"type": "null"}] if result else _ANY_JSON},
         },
-        "required": ["run_id", "session_id", "status", "result"],
     }
     return {**schema, "$defs": definitions} if definitions else schema
 
@@ -124,6 +125,10 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
             [],
             cursor={**_or_null("string"), "description": "next_cursor of the page before."},
             limit={"type": "integer", "minimum": 1, "maximum": 1000, "default": 50},
+            created_by={**_or_null("string"), "description": '"me": this client; or part of a client\'s name.'},
+            since={**_or_null("string"), "description": _TIME},
+            tags=_STRINGS,
+            status={"anyOf": [{"type": "string", "enum": ["published", "draft", "deleted"]}, {"type": "null"}]},
         ),
         types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
         None,
@@ -183,7 +188,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
         ("Run any workflow by name, a just created one too. A run that takes long is answered with status `working` and goes on: "
         "fetch it with get_run(run_id, wait_s). One that asks something is answered with `input_required` and its questions."),
         _object(
-            ["name"], name=_NAME, arguments=_ARGUMENTS, session_id=_LIMITED, idempotency_key=_LIMITED,
+            ["name"], name=_NAME, arguments=_ARGUMENTS, session_id=_LIMITED, idempotency_key=_LIMITED, wait_s=_LIMITED,
         ),
         types.ToolAnnotations(read_only_hint=False),
         _ENVELOPE,
@@ -198,6 +203,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
             wait_s=_LIMITED,
             after_event={"type": "integer", "minimum": 0, "default": 0},
             part={**_or_null("integer"), "minimum": 1},
+            events={"type": "string", "enum": ["none", "last", "all"], "default": "last"},
         ),
         types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
         _ENVELOPE,
@@ -267,19 +273,19 @@ def _idempotency_key(limits: Limits) -> dict[str, Any]:
 
 
 def _wait_s(limits: Limits) -> dict[str, Any]:
+    return {**_patience(limits), "default": 0}
+
+
+def _patience(limits: Limits) -> dict[str, Any]:
     longest = max(_LEAST_WAIT_S, limits.inline_deadline_s)
-    return {
-        "type": "number",
-        "minimum": 0,
-        "maximum": int(longest) if longest == int(longest) else longest,
-        "default": 0,
-    }
+    return {"type": "number", "minimum": 0, "maximum": int(longest) if longest == int(longest) else longest}
 
 
 _OF_LIMITS: Final[dict[tuple[str, str], Callable[[Limits], dict[str, Any]]]] = {
     ("create_workflow", "source"): _source,
     ("run_workflow", "session_id"): _session_id,
     ("run_workflow", "idempotency_key"): _idempotency_key,
+    ("run_workflow", "wait_s"): _patience,
     ("get_run", "wait_s"): _wait_s,
 }
 

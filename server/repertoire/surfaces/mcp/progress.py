@@ -1,13 +1,16 @@
 """Progress: sends a run's events as progress notifications of the call that waits for it; used by call_tool.py.
 
-1. Values increase strictly. At most ten notifications a second are sent.
+1. Values increase strictly and are never above their total. At most ten notifications a second are sent.
 2. A message has at most 200 characters: Claude Code cuts there.
 3. A heartbeat every ten seconds resets clients' idle timers.
-4. After the last notification the result waits 20 ms: TypeScript clients lose progress that arrives in the same read as the result.
+4. A run that tells no numbers of its own counts the seconds since the call. Between two numbers of a body, a log line adds a thousandth.
+5. Beyond the total (the body says 4 of 4 and goes on) whole numbers without a total follow.
+6. After the last notification the result waits 20 ms: TypeScript clients lose progress that arrives in the same read as the result.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +18,7 @@ from typing import Any, Final
 
 import anyio
 
+from ...model.brief_events import plain_number
 from ...model.run import RunEvent
 
 _PER_SECOND: Final = 10
@@ -30,7 +34,8 @@ class Progress:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._value = 0.0
+        self._begun = time.monotonic()
+        self._value = -math.inf
         self._total: float | None = None
         self._done: float | None = None
         self._message: str | None = None
@@ -83,18 +88,31 @@ class Progress:
     async def _flush(self) -> None:
         self._news = anyio.Event()
         sent = self._taken
-        self._value = self._next_value()
+        self._value, total = self._next()
         message = self._message
         self._times.append(time.monotonic())
-        await self._send(self._value, self._total, None if message is None else message[:_MESSAGE_CHARS])
+        await self._send(self._value, total, None if message is None else message[:_MESSAGE_CHARS])
         self._times[-1] = time.monotonic()
         self._sent = sent  # only now: a cancelled send has sent nothing
 
-    def _next_value(self) -> float:
-        """The body's own number, or a little more than the last value: the protocol wants it to increase."""
-        if self._done is not None and self._done > self._value:
-            return float(self._done)
-        return self._value + (1.0 if self._done is None else 1e-6 * (self._total or 1.0))
+    def _next(self) -> tuple[float, float | None]:
+        """The next value and its total: the body's own, or a little more than the last value."""
+        done, total = self._done, self._total
+        if done is None:
+            return plain_number(max(round(time.monotonic() - self._begun, 1), round(self._value + 0.1, 1))), None
+        if total is not None and done > total:
+            total = None
+        if plain_number(done) > self._value:
+            return plain_number(done), plain_number(total)
+        value = plain_number(self._value + _small_part(total or max(done, 1)))
+        if value <= self._value or (total is not None and value >= total):
+            return math.floor(self._value) + 1, None
+        return value, plain_number(total)
+
+
+def _small_part(of: float) -> float:
+    """A thousandth of the power of ten below a number: 0.01 of 40."""
+    return float(10.0 ** (math.floor(math.log10(abs(of))) - 3))
 
 
 def _text(event: RunEvent) -> str:

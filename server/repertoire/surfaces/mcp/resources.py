@@ -41,7 +41,7 @@ class Resources:
             types.Resource(
                 uri=f"workflow:///{quote(item['name'])}",
                 name=item["name"],
-                title=item["title"],
+                title=item.get("title"),
                 description=cut(item["description"], DESCRIPTION_UNITS, "…"),
                 mime_type="text/x-python",
             )

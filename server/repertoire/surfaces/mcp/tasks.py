@@ -74,7 +74,7 @@ class Tasks:
         if task["status"] == "completed":
             return {
                 **task,
-                "result": _bare(answer_of_run(self._service, run, self._listings.under(caller, run.workflow))),
+                "result": _bare(await answer_of_run(self._service, run, self._listings.under(caller, run.workflow))),
             }
         return task
 
