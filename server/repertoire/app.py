@@ -44,6 +44,7 @@ from .service.body_doors import WorkflowDoors
 from .service.call_graph import CallGraph
 from .service.examples import Examples
 from .service.history import History
+from .service.inbox import Inbox
 from .service.library import Library
 from .service.own_files import OwnFiles
 from .service.pre_publish_checks import PrePublishChecks
@@ -296,8 +297,9 @@ def build_service(
     own_files = OwnFiles(settings.home, store, catalog, library, checks, examples, call_graph, publishing)
     sessions = Sessions(store, limits)
     runs = Runs(store, library, sessions, runner, waits, limits)
+    inbox = Inbox(store, library, runs)
     history = History(store, runs, checks, runner, retention)
-    return Service(settings, library, versions, publishing, own_files, sessions, runs, history)
+    return Service(settings, library, versions, publishing, own_files, sessions, runs, history, inbox)
 
 
 def caller_of(hello: Hello) -> Caller:

@@ -116,6 +116,9 @@ NEWCOMERS: Final[tuple[Case, ...]] = (
     used(
         "N20",
         "`inbox` lists what waits for a person.",
+        "passes",
+        "test_cli_inbox::test_n20_the_inbox_lists_what_waits_and_its_commands_answer_it",
+        "test_cli_inbox::test_n20_a_version_that_waits_for_approval_is_there_until_it_is_published",
     ),
     used(
         "N21",

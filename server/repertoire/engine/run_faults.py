@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..errors import RepertoireError, StorageError
 from ..wire import Fault
 from .live_run import Outcome
@@ -61,9 +63,13 @@ def start_not_stored(cause: Exception | None) -> StorageError:
     return StorageError(f"The run was not begun: its start could not be stored. {cause}", hint)
 
 
+NEEDS_DECISION: Final = "somebody to decide"
+"""A run that waits for this goes on only when a person resumes it."""
+
+
 def foreign_journal(recorded: str, ours: str) -> str:
     """Why a run stays parked: another version of Python or of the journal's format has written its journal."""
     return (
-        f"somebody to decide: its journal was written by {recorded}, and this is {ours}. "
+        f"{NEEDS_DECISION}: its journal was written by {recorded}, and this is {ours}. "
         "`repertoire resume RUN` goes on with it all the same"
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ..settings import Settings
 from .history import History
+from .inbox import Inbox
 from .library import Library
 from .own_files import OwnFiles
 from .publishing import Publishing
@@ -39,3 +40,5 @@ class Service:
     """Start, wait for, answer, cancel and read runs."""
     history: History
     """Resume, rerun, show as a tree and delete runs of the past."""
+    inbox: Inbox
+    """List what waits for a person."""

@@ -230,6 +230,10 @@ async def _config(service: Service, caller: Caller, args: dict[str, Any], emit: 
     return service.settings.rows()
 
 
+async def _inbox(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    return await service.inbox.contents(caller)
+
+
 async def _broken(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
     return service.library.list_broken(caller)
 
@@ -242,7 +246,7 @@ _VERBS: dict[str, Verb] = {
     "run": _run, "rerun": _rerun, "attend": _attend, "logs": _logs, "search": _search, "list": _list, "show": _show, "create": _create,
     "publish": _publish, "drafts": _drafts, "pin": _pin, "unpin": _unpin, "delete": _delete, "runs": _runs, "get": _get, "answer": _answer,
     "resume": _resume, "cancel": _cancel, "sessions": _sessions, "broken": _broken, "gc": _gc,
-    "config": _config, "code": _code,
+    "config": _config, "inbox": _inbox, "code": _code,
     "session_show": _session_show, "session_reset": _session_reset, "session_rename": _session_rename, "session_delete": _session_delete,
 }  # fmt: skip
 
