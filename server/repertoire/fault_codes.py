@@ -88,6 +88,7 @@ _PUBLISHING: Final[dict[str, FaultCode]] = {
     "not_storable": FaultCode("A text or number of the version cannot be stored.", "author", "Correct what the message names."),
     "import_failed": FaultCode("The module's top level raised, or a module is missing.", "author", "Mend the import, or install the package."),
     "import_timeout": FaultCode("Loading the module took longer than `inspect_timeout_s`.", "author", "Move work into `run()`."),
+    "cannot_work": FaultCode("The source reads a name or calls a workflow that does not exist, or calls one wrongly.", "author", "Correct it."),
     "examples_failed": FaultCode("At least one example does not hold.", "author", "Correct the source or the example."),
     "no_examples": FaultCode("The server publishes only workflows with examples.", "author", "Give examples."),
     "no_mock": FaultCode("An example makes a call that is not done in an example.", "author", "Give the example a mock for it."),

@@ -33,10 +33,22 @@ AGENTS: Final[tuple[Case, ...]] = (
     used(
         "G5",
         "What cannot work is kept as a draft: an unknown workflow, an undefined name, a call that lacks an argument.",
+        "passes",
+        "test_drafts::test_g5_what_cannot_work_is_kept_as_a_draft",
+        "test_drafts::test_g5_what_works_is_no_draft",
+        "test_drafts::test_g5_conditional_and_starred_names_of_the_module_are_no_drafts",
+        "test_drafts::test_g5_a_call_of_a_draft_names_it_and_a_pair_is_published_in_order",
+        "test_drafts::test_g5_a_file_that_cannot_work_is_not_written",
+        "test_drafts::test_g5_a_version_that_was_published_before_comes_back_with_a_warning",
     ),
     used(
         "G6",
         "Whether a caller still fits its callee is decided by the call's own arguments, in both directions.",
+        "passes",
+        "test_drafts::test_g6_a_caller_that_gives_the_new_type_already_does_not_hinder_the_change",
+        "test_drafts::test_g6_a_caller_that_gives_the_old_type_is_told_with_its_argument",
+        "test_drafts::test_g6_what_cannot_be_told_says_so_and_names_force",
+        "test_drafts::test_g6_a_caller_that_gives_what_the_callee_does_not_take_is_told",
     ),
     used(
         "G7",

@@ -128,9 +128,10 @@ async def test_what_the_settings_demand(tmp_path: Path) -> None:
 async def test_what_others_call_is_not_taken_from_them(tmp_path: Path) -> None:
     caller = '"""Use it."""\n\ndef run() -> int:\n    return workflows.invoke("double", n=1)\n'
     async with opened(tmp_path, **OFF) as app:
-        answer = await app.service.publishing.create(ME, "uses", caller)
-        assert any("double" in one["message"] for one in answer["findings"] if one["rule"] not in ("isolation",))
+        draft = await refused(app, "uses", caller)
+        assert draft.reason == "cannot_work" and "double" in draft.message
         await app.service.publishing.create(ME, "double", DOUBLE)
+        await app.service.publishing.publish(ME, "uses", draft.details["version"])
         assert (await app.service.versions.get(ME, "double"))["called_by"] == ["uses"]
         assert (await app.service.versions.get(ME, "uses"))["calls"]["workflows"] == ["double"]
         with pytest.raises(Refused, match="called by uses"):

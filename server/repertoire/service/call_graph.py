@@ -13,7 +13,7 @@ from ..errors import Refused
 from ..model.workflow import WorkflowVersion
 from ..registry.caller_view import View
 from ..registry.catalog import Catalog
-from ..registry.review import Reference, References, change_problem, references
+from ..registry.review import ChangeProblem, Reference, References, change_problem, references
 from ..registry.source import parse
 from ..settings import Limits
 
@@ -69,13 +69,21 @@ class CallGraph:
             if (problem := change_problem(before.input_schema, after.input_schema, call))
         ]
         if problems:
-            shown = "; ".join(f"{name}: {problem.rstrip('.')}" for name, problem in problems[:_MOST_PROBLEMS])
-            raise Refused(
-                f"Other workflows call {after.name!r} and could not any more: {shown}.",
-                "Keep its parameters (a new one needs a default), change those workflows first, or use force=true.",
-                code="in_use",
-                details={"called_by": sorted({name for name, _ in problems})},
-            )
+            raise _in_use(after.name, problems)
 
     def _references(self, version: WorkflowVersion) -> References:
         return references(parse(version.source, self._limits.max_source_bytes))
+
+
+def _in_use(name: str, problems: list[tuple[str, ChangeProblem]]) -> Refused:
+    """The refusal, with what is certain. If nothing is, it says that the sources do not tell."""
+    certain = [one for one in problems if one[1].is_certain]
+    shown = "; ".join(f"{caller}: {one.text.rstrip('.')}" for caller, one in (certain or problems)[:_MOST_PROBLEMS])
+    if certain:
+        message = f"Other workflows call {name!r} and could not any more: {shown}."
+        hint = "Keep its parameters (a new one needs a default), change those workflows first, or use force=true."
+    else:
+        message = f"Other workflows call {name!r}, and their sources do not tell if they still could: {shown}."
+        hint = "If those values fit, use force=true. Otherwise keep the type, or change those workflows first."
+    details = {"called_by": sorted({caller for caller, _ in (certain or problems)})}
+    return Refused(message, hint, code="in_use", details=details)

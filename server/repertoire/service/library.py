@@ -152,6 +152,14 @@ class Library:
             item |= {"created_by": maker.client or maker.principal, "created_at": iso(at)}
         return item
 
+    def all_names(self) -> frozenset[str]:
+        """Names of all published workflows, also of those that only other callers see."""
+        return frozenset(one.name for one in self._catalog.everything())
+
+    async def draft_versions(self) -> dict[str, str]:
+        """The newest draft of each name that has drafts."""
+        return {one.name: one.short for one, _ in reversed(await self._store.drafts())}
+
     def find(self, caller: Caller, name: str) -> WorkflowVersion:
         """Raises UnknownWorkflow, with close names or with the problem of the file that has this name."""
         view = self.view(caller)

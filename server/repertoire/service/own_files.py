@@ -20,7 +20,7 @@ from .call_graph import CallGraph
 from .examples import Examples
 from .library import Library
 from .pre_publish_checks import PrePublishChecks
-from .publish_answers import examples_failed, version_answer
+from .publish_answers import cannot_work, examples_failed, stopping, version_answer
 from .publishing import BOM, Publishing
 from .trash import Trash
 
@@ -56,7 +56,10 @@ class OwnFiles:
         chosen = await self._examples.choose(known, examples)
         new = await self._checks.read(caller, name, source.removeprefix(BOM), None, "operator")
         version = await self._checks.load(caller, new.version)
-        checked, remarks = await self._examples.check(caller, version, chosen)
+        remarks = await self._checks.unfit_calls(caller, version, new.calls)
+        if not force and stopping(findings := [*version.findings, *remarks]):
+            raise cannot_work(version, findings, "Nothing was written.")
+        checked, more = await self._examples.check(caller, version, chosen)
         if not checked.holds:
             raise examples_failed(version, checked, "Nothing was written.")
         if known is not None and not force:
@@ -67,7 +70,7 @@ class OwnFiles:
         if chosen:  # with the modules beside it, the file has a version of its own
             kept = self._library.view(caller).find(name) or version
             await self._store.note_checked(kept.hash, checked)
-        remarks += await self._checks.missing_calls(caller, version, new.calls)
+        remarks += more
         return {**version_answer(version, checked, remarks, status="published"), "file": path}
 
     async def remove(self, caller: Caller, name: str, force: bool = False) -> dict[str, Any]:

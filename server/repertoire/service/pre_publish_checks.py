@@ -5,9 +5,11 @@ A source is parsed once: the description, the remarks and the calls come from on
 
 from __future__ import annotations
 
+import ast
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 import anyio.to_thread
@@ -19,7 +21,17 @@ from ..model.session import Caller
 from ..model.workflow import Finding, Origin, WorkflowVersion, version_hash
 from ..registry.class_finder import ClassWorkflow
 from ..registry.folder import with_schemas
-from ..registry.review import References, distinct, lint, merge, references, review, unfit_calls
+from ..registry.review import (
+    Known,
+    References,
+    distinct,
+    lint,
+    merge,
+    references,
+    review,
+    stop_for_undefined,
+    unfit_calls,
+)
 from ..registry.source import Analysis, analyse_tree, parse
 from ..settings import Limits
 from ..store.workflow_versions import record_problem
@@ -46,6 +58,7 @@ class _Reading(NamedTuple):
     analysis: Analysis
     remarks: list[Finding]
     calls: References
+    tree: ast.Module
 
 
 class PrePublishChecks:
@@ -61,8 +74,10 @@ class PrePublishChecks:
         source, description = well_formed(source), well_formed(description or "")
         tags = [well_formed(tag) for tag in tags]
         _check_tags(tags)
-        analysis, remarks, calls = await anyio.to_thread.run_sync(self._read, source, description)
-        found = merge(remarks, await lint(source))
+        analysis, remarks, calls, tree = await anyio.to_thread.run_sync(self._read, source, description)
+        linted = await lint(source)
+        linted = await anyio.to_thread.run_sync(_advice, lambda: stop_for_undefined(linted, tree, source), linted)
+        found = merge(remarks, linted)
         entry = _class_to_run(analysis.classes, name, is_file=origin == "operator")
         text = (description or "").strip() or (entry.description if entry else "") or analysis.description
         options = analysis.options
@@ -96,25 +111,31 @@ class PrePublishChecks:
             raise Refused(f"What it says of itself cannot be stored: {problem}.", code="not_storable")
         return msgspec.structs.replace(new, is_loaded=True, findings=distinct(version.findings, new.findings))
 
-    async def missing_calls(
+    async def unfit_calls(
         self, caller: Caller, version: WorkflowVersion, calls: References | None = None
     ) -> list[Finding]:
-        """Remarks on calls of workflows that do not exist now, or that do not take these arguments. They may be published later, so
-        nothing is refused. `calls`: those of the version's source, if they are known; otherwise the source is parsed."""
+        """Findings about calls of workflows that do not exist now, or that do not take these arguments. An error is a call that a run
+        certainly makes. `calls`: those of the version's source, if they are known; otherwise the source is parsed."""
         await self._library.wait_until_settled(caller, self._limits.inspect_timeout_s)
+        if calls is None:
+            limit = self._limits.max_source_bytes
+            read = partial(_advice, lambda: references(parse(version.source, limit)), References())
+            calls = await anyio.to_thread.run_sync(read)
+        known = await self._known_workflows(caller, version, calls)
+        return await anyio.to_thread.run_sync(_advice, partial(unfit_calls, calls, known), [])
+
+    async def _known_workflows(self, caller: Caller, version: WorkflowVersion, calls: References) -> Known:
         view = self._library.view(caller)
-        known = {
+        schemas = {
             **{name: one.input_schema for name, one in view.names.items()},
             **{alias: view.names[name].input_schema for alias, name in view.aliases.items() if alias not in view.names},
             version.name: version.input_schema,
         }
         broken = {file.name: file.path for file in view.broken if file.name is not None}
-
-        def look() -> list[Finding]:
-            found = references(parse(version.source, self._limits.max_source_bytes)) if calls is None else calls
-            return unfit_calls(found, known, broken)
-
-        return await anyio.to_thread.run_sync(_advice, look, [])
+        known = Known(schemas, broken, self._library.all_names())
+        if all(known.schema(one.name) is not None for one in calls.workflows):
+            return known
+        return msgspec.structs.replace(known, drafts=await self._library.draft_versions())
 
     def _read(self, source: str, description: str | None) -> _Reading:
         tree = parse(source, self._limits.max_source_bytes)
@@ -122,6 +143,7 @@ class PrePublishChecks:
             analyse_tree(tree, description),
             _advice(lambda: review(tree, source), []),
             _advice(lambda: references(tree), References()),
+            tree,
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
+
 from ..errors import Refused
 from ..model.example import Checked
 from ..model.workflow import Finding, WorkflowVersion
@@ -15,6 +17,8 @@ NOT_ISOLATED: Final = Finding(
     "Runs in a process of its own with a memory and time limit, but not isolated from this user's files and network.",
 )
 ADD_EXAMPLES: Final = 'Create it again with examples=[{"arguments": {...}, "expect": ...}], or with from_run=RUN_ID after a run that went well.'
+
+_MOST_ERRORS: Final = 3
 
 
 def version_answer(
@@ -51,6 +55,33 @@ def examples_failed(version: WorkflowVersion, checked: Checked, consequence: str
         code="examples_failed",
         line=first.line,
         details={"findings": public_findings([*checked.problems, *version.findings])},
+    )
+
+
+def stopping(findings: Sequence[Finding]) -> list[Finding]:
+    """Those that stop publishing."""
+    return [one for one in findings if one.severity == "error"]
+
+
+def as_warnings(findings: Sequence[Finding]) -> list[Finding]:
+    """The same, for a version that is published all the same."""
+    return [msgspec.structs.replace(one, severity="warning") if one.severity == "error" else one for one in findings]
+
+
+def cannot_work(version: WorkflowVersion, findings: Sequence[Finding], consequence: str) -> Refused:
+    """`findings` are all of the version; their errors say why. `consequence`: a sentence that says what is kept or written of it."""
+    errors = stopping(findings)
+    said = " ".join(
+        one.message if one.message.endswith((".", "?", "!")) else f"{one.message}." for one in errors[:_MOST_ERRORS]
+    )
+    first = errors[0]
+    line = "" if first.line is None else f"Line {first.line}: "
+    return Refused(
+        f"It cannot work. {line}{said} {consequence}",
+        f"{first.hint or 'Correct the source and create it again.'} With force=true it is published all the same.",
+        code="cannot_work",
+        line=first.line,
+        details={"findings": public_findings([*errors, *(one for one in findings if one not in errors)])},
     )
 
 

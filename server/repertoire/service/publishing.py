@@ -16,7 +16,7 @@ import msgspec
 from ..errors import BadArguments, NotDeletable, Refused
 from ..model.example import Checked, Example
 from ..model.session import Caller
-from ..model.workflow import WorkflowVersion, name_problem
+from ..model.workflow import Finding, WorkflowVersion, name_problem
 from ..registry.catalog import Catalog
 from ..registry.expectations import read_examples
 from ..settings import Settings
@@ -30,9 +30,12 @@ from .publish_answers import (
     ADD_EXAMPLES,
     NOT_ISOLATED,
     approval_required,
+    as_warnings,
+    cannot_work,
     examples_failed,
     no_examples,
     public_findings,
+    stopping,
     version_answer,
 )
 from .versions import Versions
@@ -81,7 +84,7 @@ class Publishing:
 
         `examples` left out: those of the version that is replaced. `from_run`: a run of the caller becomes one more example, and gives
         the source if `source` is left out. Without `publish`, or when it is refused after loading, the version is kept as a draft.
-        `force`: publish although other workflows call it in a way that no longer fits.
+        `force`: publish although its text says that it cannot work, or other workflows call it in a way that no longer fits.
         """
         self._check_authoring()
         self._check_name(name, replace or not publish)
@@ -102,14 +105,15 @@ class Publishing:
                 raise approval_required(new.version, checked)
             return version_answer(new.version, checked, [NOT_ISOLATED], status="draft")
         version = await self._checks.load(caller, new.version)
-        checked, remarks = await self._examples.check(caller, version, chosen)
-        remarks += await self._checks.missing_calls(caller, version, new.calls)
-        remarks += [*([] if chosen else [no_examples(publish)]), NOT_ISOLATED]
+        remarks = await self._checks.unfit_calls(caller, version, new.calls)
+        version, remarks = _forced(version, remarks) if force else (version, remarks)
+        checked, more = await self._check_examples(caller, version, chosen, remarks)
+        remarks += [*more, *([] if chosen else [no_examples(publish)]), NOT_ISOLATED]
         if not publish:
             await self._store.keep_draft(version, _by(caller), checked)
             return version_answer(version, checked, remarks, status=await self._versions.status(caller, version))
         answer = version_answer(version, checked, remarks, status="published")
-        await self._publish_or_keep(caller, version, checked, replace=replace, force=force, answer=answer)
+        await self._publish_or_keep(caller, version, checked, remarks, replace=replace, force=force, answer=answer)
         return answer
 
     async def publish(
@@ -124,16 +128,18 @@ class Publishing:
             raise Refused(f"{name!r} comes from the file {path}.", "Change that file instead.", code="from_a_file")
         found = await self._versions.find(caller, name, version)
         found = msgspec.structs.replace(found, origin="tool", root="", path=None)
-        checked, remarks = await self._store.checked(found.hash), await self._checks.missing_calls(caller, found)
+        checked, remarks = await self._store.checked(found.hash), await self._checks.unfit_calls(caller, found)
         if await self._store.was_published(found.hash):
+            found, remarks = _forced(found, remarks)
             await self._publish(caller, found, None, replace=True, force=force)
         else:
             if self._settings.publish_requires == "approval" and not approved:
                 raise approval_required(found, checked)
             found = found if found.is_loaded else await self._checks.load(caller, found)
-            checked, more = await self._examples.check(caller, found, checked.examples)
+            found, remarks = _forced(found, remarks) if force else (found, remarks)
+            checked, more = await self._check_examples(caller, found, checked.examples, remarks)
             remarks += more
-            await self._publish_or_keep(caller, found, checked, replace=True, force=force)
+            await self._publish_or_keep(caller, found, checked, remarks, replace=True, force=force)
         return version_answer(found, checked, remarks, status="published")
 
     async def delete(self, caller: Caller, name: str, force: bool = False) -> bool:
@@ -163,18 +169,29 @@ class Publishing:
         known = self._library.view(caller).find(name)
         return await self._catalog.set_pinned(known.name if known else name, False)
 
+    async def _check_examples(
+        self, caller: Caller, version: WorkflowVersion, examples: tuple[Example, ...], remarks: Sequence[Finding]
+    ) -> tuple[Checked, list[Finding]]:
+        """Run the examples, unless an error says that the version cannot work."""
+        if stopping([*version.findings, *remarks]):
+            return Checked(examples=examples), []
+        return await self._examples.check(caller, version, examples)
+
     async def _publish_or_keep(
         self,
         caller: Caller,
         version: WorkflowVersion,
         checked: Checked,
+        remarks: Sequence[Finding],
         *,
         replace: bool,
         force: bool,
         answer: Any = None,
     ) -> None:
-        """Publish it, or keep it as a draft and raise Refused, where its examples or its callers do not allow publishing."""
+        """Publish it, or keep it as a draft and raise Refused, where it cannot work, or its examples or its callers do not allow it."""
         try:
+            if stopping(findings := [*version.findings, *remarks]):
+                raise cannot_work(version, findings, await self._consequence_of_failure(version))
             if not checked.holds:
                 raise examples_failed(version, checked, await self._consequence_of_failure(version))
             if self._settings.publish_requires == "examples" and not checked.examples:
@@ -239,6 +256,11 @@ class Publishing:
                 "Choose another name, or create it again with replace=true.",
                 code="name_taken",
             )
+
+
+def _forced(version: WorkflowVersion, remarks: Sequence[Finding]) -> tuple[WorkflowVersion, list[Finding]]:
+    """The version and the remarks on it, for publishing although an error says that it cannot work."""
+    return msgspec.structs.replace(version, findings=tuple(as_warnings(version.findings))), as_warnings(remarks)
 
 
 def _by(caller: Caller, answer: Any = None) -> By:

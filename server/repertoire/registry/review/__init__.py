@@ -4,18 +4,22 @@
   `secret`, `step_changes`.
 - `ruff.lint`: ruff's findings, from a subprocess.
 - `called_names.references`: the workflows and tools that the source calls. `callers`: whether those calls fit.
+- `certainty`: which remarks are about something that cannot work. Those are errors.
 - `findings`, `tree`: what the rules share.
 
-Used by the service. Nothing of the source runs, and no finding stops publishing.
+Used by the service. Nothing of the source runs. A finding that is an error stops publishing.
 """
 
 from .called_names import Reference, References, references
-from .callers import change_problem, unfit_calls
+from .callers import ChangeProblem, Known, change_problem, unfit_calls
+from .certainty import stop_for_undefined
 from .findings import distinct, merge
 from .remarks import review
 from .ruff import lint, ruff_path
 
 __all__ = [
+    "ChangeProblem",
+    "Known",
     "Reference",
     "References",
     "change_problem",
@@ -25,5 +29,6 @@ __all__ = [
     "references",
     "review",
     "ruff_path",
+    "stop_for_undefined",
     "unfit_calls",
 ]

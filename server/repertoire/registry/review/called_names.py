@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import ast
 from collections import ChainMap
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, Final
 
 import msgspec
 
+from .certainty import certain_nodes
+from .given_values import Functions, Given, Kinds, functions_of, given_value, kinds_of_scope
 from .tree import MOST_NODES, Function, by_scope, dotted, literal, parameters, places, written
 
 _Names = ChainMap[str, str | None]
@@ -31,12 +34,19 @@ _SCOPES: Final = (
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """A call of a workflow: its name, line and keywords. `open`: it may have more keywords, which are not seen here."""
+    """A call of a workflow: its name, line and keywords. `open`: it may have more keywords, which are not seen here.
+
+    `given` is what is known of the values of its keywords. `is_positional`: it has arguments without a name. `is_certain`: a run that
+    gets there fails if the call cannot be made.
+    """
 
     name: str
     line: int
     keywords: tuple[str, ...] = ()
     open: bool = False
+    given: dict[str, Given] = {}
+    is_positional: bool = False
+    is_certain: bool = False
 
 
 class References(msgspec.Struct, frozen=True):
@@ -53,14 +63,18 @@ def references(tree: ast.Module) -> References:
     found = places(tree, _SCOPES)
     around = {node: scope for node, scope, _ in found if isinstance(node, _SCOPES)}
     names: dict[ast.AST, _Names] = {}
-    reader = _Reader()
-    for scope, inside in by_scope(found).items():
+    scopes = by_scope(found)
+    reader = _Reader(_Values(scopes, around))
+    for scope, inside in scopes.items():
         outer = names[around[scope]] if scope in around else ChainMap[str, str | None]({**_NAMESPACES})
         names[scope] = _names_of_scope(scope, inside, outer)
+        reader.scope = scope
         for node in inside:
             reader.see(node, names[scope])
+    certain = certain_nodes(tree) if reader.found and len(found) < MOST_NODES else {}
+    calls = (msgspec.structs.replace(one, is_certain=node in certain) for one, node in reader.found)
     return References(
-        workflows=tuple(sorted(reader.found, key=lambda one: one.line)),
+        workflows=tuple(sorted(calls, key=lambda one: one.line)),
         tools=tuple(sorted(reader.tools)),
         dynamic=reader.dynamic or len(found) >= MOST_NODES,
         own=tuple(sorted(reader.own)),
@@ -122,11 +136,49 @@ def _parameters(arguments: ast.arguments) -> Iterator[tuple[str, str | None]]:
     yield from ((other.arg, None) for other in (arguments.vararg, arguments.kwarg) if other is not None)
 
 
+class _Values:
+    """What the names of each scope hold, read when it is asked for. The names of a class are not seen in its methods."""
+
+    def __init__(self, scopes: dict[ast.AST, list[ast.AST]], around: Mapping[Any, ast.AST]) -> None:
+        self._scopes = scopes
+        self._around = around
+        self._kinds: dict[ast.AST, Kinds] = {}
+
+    def given(self, node: ast.expr, scope: ast.AST) -> Given | None:
+        return given_value(node, self._kinds_of(scope), self._functions)
+
+    @cached_property
+    def _functions(self) -> Functions:
+        return functions_of(node for inside in self._scopes.values() for node in inside)
+
+    def _kinds_of(self, scope: ast.AST) -> Kinds:
+        waiting = [scope]  # outer scopes come last
+        while (outer := self._outside(waiting[-1])) is not None and outer not in self._kinds:
+            waiting.append(outer)
+        for one in reversed(waiting):
+            if one not in self._kinds:
+                outer = self._outside(one)
+                above = ChainMap[str, Given | None]() if outer is None else self._kinds[outer]
+                self._kinds[one] = kinds_of_scope(one, self._scopes[one], above, self._functions)
+        return self._kinds[scope]
+
+    def _outside(self, scope: ast.AST) -> ast.AST | None:
+        outer = self._around.get(scope)
+        while isinstance(outer, ast.ClassDef):
+            outer = self._around.get(outer)
+        return outer
+
+
 class _Reader:
     """Collects references over all scopes. A node that is part of a call or an alias is not read again as an expression of its own."""
 
-    def __init__(self) -> None:
-        self.found: list[Reference] = []
+    scope: ast.AST
+    """The present one."""
+
+    def __init__(self, values: _Values) -> None:
+        self._values = values
+        self.found: list[tuple[Reference, ast.AST]] = []
+        """Each with its node."""
         self.tools: set[str] = set()
         self.own: set[str] = set()
         self.dynamic = False
@@ -136,7 +188,7 @@ class _Reader:
         match node:
             case ast.Call(func=ast.Name(id="getattr"), args=[of, name, *_]):
                 if path := self._resolve(of, names):
-                    self._note_alias(path, literal(name), node.lineno)
+                    self._note_alias(path, literal(name), node)
             case ast.Call() if path := self._resolve(node.func, names):
                 self._call(node, *path.split(".", 1))
             case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value) | ast.NamedExpr(value=value):
@@ -145,7 +197,7 @@ class _Reader:
             case ast.Name(ctx=ast.Load()) | ast.Attribute() if node not in self._resolved:
                 if (path := self._resolve(node, names)) and isinstance(node.ctx, ast.Load):
                     namespace, _, attribute = path.partition(".")
-                    self._note_alias(namespace, attribute or None, node.lineno)
+                    self._note_alias(namespace, attribute or None, node)
 
     def _resolve(self, node: ast.AST, names: _Names) -> str | None:
         """The node's path. All parts of the chain are marked: otherwise each part of a long chain would be read to its end again."""
@@ -164,15 +216,15 @@ class _Reader:
             if invoked is None:
                 self.dynamic = True
             else:
-                self._add(invoked, node, "" if node.args else "workflow_name")
+                self._add(invoked, node, node.args[1:], "" if node.args else "workflow_name")
         elif name in _VERBS:
             asked = _argument(node, "name")
             if name in ("create", "get") and asked is not None:
                 self.own.add(asked)
         elif name and "." not in name and not name.startswith("_"):
-            self._add(name, node)
+            self._add(name, node, node.args)
 
-    def _note_alias(self, path: str, name: str | None, line: int) -> None:
+    def _note_alias(self, path: str, name: str | None, node: ast.expr) -> None:
         """Note a name of repertoire that is not called here, but handed on. The arguments of its calls are unknown; without `name`, also its
         name."""
         path = f"{path}.{name}" if name else path
@@ -182,17 +234,20 @@ class _Reader:
         elif namespace == "tools":
             self.tools.add(full)
         elif full.partition(".")[0] not in _VERBS | {"invoke"} and not full.startswith("_"):
-            self.found.append(Reference(full.partition(".")[0], line, open=True))
+            self.found.append((Reference(full.partition(".")[0], node.lineno, open=True), node))
 
-    def _add(self, name: str, node: ast.Call, taken: str = "") -> None:
+    def _add(self, name: str, node: ast.Call, positional: list[ast.expr], taken: str = "") -> None:
         given: list[str] = []
-        is_open = False
+        is_open = bool(positional)
         for keyword in node.keywords:
             inner = list(map(literal, keyword.value.keys)) if isinstance(keyword.value, ast.Dict) else [None]
             known = [keyword.arg] if keyword.arg is not None else inner
             given += [one for one in known if one is not None and one not in (taken, _OF_THE_CALL)]
             is_open = is_open or None in known
-        self.found.append(Reference(name, node.lineno, tuple(given), is_open))
+        values = {one.arg: self._values.given(one.value, self.scope) for one in node.keywords if one.arg in given}
+        certainly = {keyword: value for keyword, value in values.items() if keyword is not None and value is not None}
+        named = any(not isinstance(one, ast.Starred) for one in positional)
+        self.found.append((Reference(name, node.lineno, tuple(given), is_open, certainly, named), node))
 
 
 def _argument(node: ast.Call, name: str) -> str | None:

@@ -17,6 +17,7 @@ RULES: Final[dict[str, Severity]] = {
     "bare_except": "warning", "hidden_failure": "warning", "error_as_result": "warning", "lost_change": "warning",
     "secret_in_source": "warning", "only_a_wrapper": "info", "long_body": "info",
     "unknown_workflow": "warning", "unknown_argument": "warning", "missing_argument": "warning",
+    "positional_argument": "warning", "wrong_argument": "warning",
 }  # fmt: skip
 """Our rules with their severities. docs/publishing.md explains each."""
 

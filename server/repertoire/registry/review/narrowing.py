@@ -5,7 +5,7 @@ Types, enumerated values, string formats and items of lists are compared. In dou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -37,7 +37,7 @@ class _Choice(msgspec.Struct, frozen=True):
 
 def narrower(before: Within, after: Within, depth: int = 0) -> str | None:
     """A value that the old schema allowed and the new one does not, as the end of a sentence; None if nothing was found."""
-    old, new = _choices(*before), _choices(*after)
+    old, new = choices(*before), choices(*after)
     if depth == _DEEPEST or any(one.kinds is None for one in (*old, *new)):
         return None
     for one in old:
@@ -57,7 +57,7 @@ def _narrower_kind(one: _Choice, kind: str, takers: list[_Choice], depth: int) -
         if one.values is None:
             return f"must now be one of {_join(left)}"
         known = set(map(repr, left))
-        if gone := [value for value in one.values if _kind(value) == kind and repr(value) not in known]:
+        if gone := [value for value in one.values if kind_of(value) == kind and repr(value) not in known]:
             return f"may no longer be {_join(gone)}"
     forms = {str(each.schema.get("format", "")) for each in takers}
     if kind == "string" and one.values is None and not forms & {"", one.schema.get("format", "")}:
@@ -74,7 +74,7 @@ def _takes(one: _Choice, kind: str) -> bool:
     return kind in kinds or (kind == "integer" and "number" in kinds)
 
 
-def _choices(schema: Any, root: Schema) -> list[_Choice]:
+def choices(schema: Any, root: Schema) -> list[_Choice]:
     """The alternatives of a union, with references followed and nested unions flattened. Without a union, the schema itself."""
     found: list[_Choice] = []
     waiting = [(schema, 0)]
@@ -103,10 +103,24 @@ def _kinds(schema: Schema, values: list[Any] | None) -> frozenset[str] | None:
     said = schema.get("type")
     if said:
         return frozenset([said] if isinstance(said, str) else map(str, said))
-    return None if values is None else frozenset(map(_kind, values))
+    return None if values is None else frozenset(map(kind_of, values))
 
 
-def _kind(value: Any) -> str:
+def kinds_text(kinds: Collection[str]) -> str:
+    """`an integer or null`."""
+    return " or ".join(_SHOWN.get(kind, kind) for kind in sorted(kinds))
+
+
+def takes(into: Within) -> str:
+    """What a schema takes, in words: its values, or its types."""
+    found = choices(*into)
+    values = [value for one in found for value in one.values or ()]
+    if values:
+        return f"one of {_join(values)}"
+    return kinds_text({kind for one in found for kind in one.kinds or ()}) or "anything"
+
+
+def kind_of(value: Any) -> str:
     return _KINDS.get(type(value), "null")
 
 
