@@ -10,6 +10,8 @@ NEWCOMERS: Final[tuple[Case, ...]] = (
     used(
         "N1",
         "A run carries its caller's folders: its calls find the same workflows.",
+        "passes",
+        "test_folders::test_n1_what_a_host_s_workflows_call_is_found_in_that_host_s_folders",
     ),
     used(
         "N2",

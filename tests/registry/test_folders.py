@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
 
 from repertoire.app import App, open_app
 from repertoire.errors import Refused, UnknownWorkflow
 from repertoire.model.session import Caller
 from repertoire.settings import load
+from support.mcp_calls import call
 from support.publishing import OFF, rules
 from support.survivals import opened
+from support.transports import way_in
 
 pytestmark = pytest.mark.anyio
 
@@ -275,3 +281,37 @@ async def test_a_call_while_the_folders_are_read_waits_for_its_name(tmp_path: Pa
     caller = folder(tmp_path / "files", double="import time\ntime.sleep(0.5)\n" + DOUBLE)
     async with opened(tmp_path / "home") as app:
         assert await result(app, caller, "double") == 2
+
+
+async def test_n1_what_a_host_s_workflows_call_is_found_in_that_host_s_folders(tmp_path: Path) -> None:
+    """Through the daemon, as a host and as the command line: a created workflow and a file of another folder call a file."""
+    home, one, two = tmp_path / "home", tmp_path / "one", tmp_path / "two"
+    folder(one, double=DOUBLE)
+    folder(two, from_two=calling("double", " + 100"))
+    serve = ["-P", "-m", "repertoire", "serve", "--home", str(home)]
+    with way_in("stdio", home, {}):
+        folders = ["--workflows", str(one), "--workflows", str(two)]
+        host = StdioServerParameters(command=sys.executable, args=[*serve, *folders])
+        async with Client(stdio_client(host)) as client:
+            made = {"name": "created", "source": calling("double", " + 1")}
+            published = await call(client, "create_workflow", made)
+            assert published["status"] == "published", published
+            for name, expected in (("created", 11), ("from_two", 110)):
+                assert (await call(client, "run_workflow", {"name": name, "arguments": {"n": 5}}))["result"] == expected
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "repertoire",
+            "run",
+            "created",
+            "--payload",
+            '{"n": 5}',
+            "--home",
+            str(home),
+        ]
+        done = await anyio.run_process([*command, *folders, "--json"])
+        assert json.loads(done.stdout)["result"] == 11
+        async with Client(stdio_client(StdioServerParameters(command=sys.executable, args=serve))) as stranger:
+            answer = await call(stranger, "run_workflow", {"name": "created", "arguments": {"n": 5}})
+            assert answer["status"] == "failed" and "no workflow 'double'" in answer["error"]["message"]
