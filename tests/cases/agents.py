@@ -65,6 +65,7 @@ AGENTS: Final[tuple[Case, ...]] = (
         "passes",
         "test_envelope_mcp::test_g8_a_refused_call_is_an_error_alone_with_the_next_call",
         "test_envelope_mcp::test_g8_what_a_workflow_refuses_is_a_failed_run_and_names_the_schema",
+        "test_envelope_mcp::test_g8_g14_drafts_pages_and_refused_sources_name_the_next_call",
         "test_envelope_mcp::test_g7_g8_strict_clients_accept_refusals",
     ),
     used(
@@ -85,6 +86,7 @@ AGENTS: Final[tuple[Case, ...]] = (
         "A result that JSON cannot hold, such as NaN, is named: never null in silence.",
         "passes",
         "test_envelope_mcp::test_g11_a_number_that_json_lacks_is_named",
+        "test_envelope_mcp::test_g11_the_run_above_is_told_of_a_number_that_became_null",
     ),
     used(
         "G12",
@@ -101,6 +103,7 @@ AGENTS: Final[tuple[Case, ...]] = (
         "list_workflows filters by who created them, since when, tags and status; a title only where one was given.",
         "passes",
         "test_envelope_mcp::test_g14_workflows_are_listed_by_maker_time_tags_and_status",
+        "test_envelope_mcp::test_g8_g14_drafts_pages_and_refused_sources_name_the_next_call",
     ),
     used(
         "G15",

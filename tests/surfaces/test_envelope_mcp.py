@@ -251,6 +251,17 @@ async def test_g11_a_number_that_json_lacks_is_named(way: Way, kind: str, remark
                 assert f"{remark}: JSON has no such number, so it is null." in envelope["remark"]
 
 
+async def test_g11_the_run_above_is_told_of_a_number_that_became_null(way: Way) -> None:
+    async with way.client() as client:
+        await create(client, "numbers", NUMBERS)
+        above = '"""A."""\n\ndef run() -> bool:\n    return workflows.numbers(kind="nan") is None\n'
+        answer = await made(client, "above_numbers", above)
+        assert answer["result"] is True and "remark" not in answer
+        events = (await call(client, "get_run", {"run_id": answer["run_id"]}))["events"]
+        (warning,) = [event["data"] for event in events if event["type"] == "log"]
+        assert warning["level"] == "warning" and "numbers: result is NaN: JSON has no such number" in warning["message"]
+
+
 async def test_g13_a_deleted_workflow_says_who_deleted_it_and_how_to_bring_it_back(way: Way) -> None:
     async with way.client(client_info=types.Implementation(name="tidy", version="1")) as tidy:
         created = await create(tidy, "gone_echo", ECHO)
@@ -302,6 +313,24 @@ async def test_g14_workflows_are_listed_by_maker_time_tags_and_status(way: Way) 
         assert await names(reader, since=listed["four"]["created_at"]) == ["four"]
         bad = await call(reader, "list_workflows", {"since": "yesterday"})
         assert bad["is_error"] and "`since` must be a time" in bad["error"]["message"]
+
+
+async def test_g8_g14_drafts_pages_and_refused_sources_name_the_next_call(way: Way) -> None:
+    async with way.client() as client:
+        draft = await call(client, "create_workflow", {"name": "ready_later", "source": ECHO, "publish": False})
+        assert draft["next"] == f'publish_workflow(name="ready_later", version="{draft["version"]}")'
+        listed = await call(client, "list_workflows", {"status": "draft", "limit": 1})
+        assert listed["next"] == draft["next"]
+        assert not (await follow(client, listed["next"]))["is_error"]
+        first = await call(client, "list_workflows", {"limit": 1, "created_by": "me"})
+        assert first["next"] == f'list_workflows(limit=1, created_by="me", cursor="{first["next_cursor"]}")'
+        assert (await follow(client, first["next"]))["workflows"][0]["name"] > first["next_cursor"]
+        for name, source, then in (
+            ("broken", "def run(:", 'create_workflow(name="broken", source=..., replace=true)'),
+            ("Bad Name", ECHO, "create_workflow(name=..., source=...)"),
+        ):
+            refused = await call(client, "create_workflow", {"name": name, "source": source})
+            assert refused["is_error"] and refused["next"] == then
 
 
 async def test_g20_a_run_that_waits_for_its_session_says_for_which_run(way: Way) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from ..model.run import Run
@@ -64,10 +65,18 @@ class Children:
         call.live.mark_children()
         run = await self._wait_for_end(call, run_id)
         if run.status == "completed":
+            if run.remark is not None and not call.live.is_parking:
+                await self._log(call.live, f"{run.workflow}: {run.remark}")
             return DoorResult(child=run.id, result=run.result)
         fault = run.error or Fault("failed", "Failed", "It failed.")
         message = f"{run.workflow}: {fault.message}"
         raise CallFailed(Fault(fault.code, fault.type, message, hint=fault.hint), run.id)
+
+    async def _log(self, live: Live, message: str) -> None:
+        """A warning in the caller's log: the body gets null where the run below had a number."""
+        first = live.number_events(1)
+        await self._store.add_events(live.run, first, [("log", time.time(), {"level": "warning", "message": message})])
+        live.announce()
 
     async def _wait_for_end(self, call: DoorCall, run_id: str) -> Run:
         while True:

@@ -109,4 +109,4 @@ class History:
             inner = await self.tree(caller, open_child)
             calls.append({"path": path, "op": "workflow", "label": inner["workflow"], "ended_at": None, "run": inner})
         left_out = max(len(recorded) - _MAX_CALLS, 0)
-        return {**run.summary(), **self._runs.envelope(run), "calls": calls, "calls_left_out": left_out}
+        return {**run.summary(), **run.origin(), **self._runs.envelope(run), "calls": calls, "calls_left_out": left_out}

@@ -68,10 +68,13 @@ def _misfit(listing: Listing, result: Any) -> str | None:
         return ""
 
 
+def adding_next(answer: dict[str, Any], call: str | None) -> dict[str, Any]:
+    return answer if call is None else {**answer, "next": call}
+
+
 def with_next(envelope: dict[str, Any], call: str | None = None) -> dict[str, Any]:
     """Add the next call, and how to answer when a run waits for an answer: this client has no form for it."""
-    if (call := after_answer(envelope) or call) is not None:
-        envelope = {**envelope, "next": call}
+    envelope = adding_next(envelope, after_answer(envelope) or call)
     if envelope.get("status") == "input_required":
         how = "an answer. Ask a person, then call answer_run(run_id, answer)"
         if len(envelope.get("questions", ())) > 1:

@@ -28,9 +28,18 @@ from ...model.session import Caller
 from ...model.workflow import FIXED_TOOLS
 from ...service import Service
 from ..shutdown import FINISH_S, ServerEnds, Shutdown
-from .call_results import ToolResult, answer_in_text, answer_of_run, answer_with, fault_of, refusal, with_next
-from .guide import page
-from .next_calls import written
+from .call_results import (
+    ToolResult,
+    adding_next,
+    answer_in_text,
+    answer_of_run,
+    answer_with,
+    fault_of,
+    refusal,
+    with_next,
+)
+from .guide import page as guide_page
+from .next_calls import after_events, after_list, after_version, written
 from .progress import Progress
 from .questions import Questions
 from .sdk_adapter import Cancellations, Context, client_name, is_modern, wants_progress
@@ -184,19 +193,22 @@ class ToolCalls:
             case "search_workflows":
                 return answer_with(await service.library.search(caller, **arguments))
             case "list_workflows":
-                return answer_with(await service.library.list_workflows(caller, **arguments))
+                page = await service.library.list_workflows(caller, **arguments)
+                return answer_with(adding_next(page, after_list(page, arguments)))
             case "get_workflow":
                 return answer_with(await service.versions.get(caller, **arguments))
             case "create_workflow":
-                return answer_with(await service.publishing.create(caller, **arguments))
+                created = await service.publishing.create(caller, **arguments)
+                return answer_with(adding_next(created, after_version(created)))
             case "guide":
-                return answer_in_text(await anyio.to_thread.run_sync(page, arguments["topic"]))
+                return answer_in_text(await anyio.to_thread.run_sync(guide_page, arguments["topic"]))
             case "delete_workflow":
                 return answer_with(await self._delete(caller, **arguments))
             case "publish_workflow":
                 return answer_with(await service.publishing.publish(caller, **arguments))
             case "get_run":
-                return answer_with(with_next(await service.runs.get(caller, **{"events": "last", **arguments})))
+                answer = await service.runs.get(caller, **{"events": "last", **arguments})
+                return answer_with(with_next(answer, after_events(answer)))
             case "list_runs":
                 return answer_with({"runs": await service.runs.list_runs(caller, **{"limit": _LISTED, **arguments})})
             case _:

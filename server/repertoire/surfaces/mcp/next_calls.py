@@ -44,6 +44,30 @@ def after_answer(answer: Mapping[str, Any]) -> str | None:
     return None
 
 
+def after_version(answer: Mapping[str, Any]) -> str | None:
+    """The next call after a version that was kept: it is published when it is ready."""
+    if answer.get("status") != "draft":
+        return None
+    return written("publish_workflow", name=answer["name"], version=answer["version"])
+
+
+def after_list(page: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
+    """The next call after a page of workflows: the next page, or how one of the listed drafts or deleted ones is published."""
+    if page["next_cursor"] is not None:
+        return _with("list_workflows", given, cursor=page["next_cursor"])
+    if page["workflows"] and given.get("status") in ("draft", "deleted"):
+        first = page["workflows"][0]
+        return written("publish_workflow", name=first["name"], version=first["version"])
+    return None
+
+
+def after_events(answer: Mapping[str, Any]) -> str | None:
+    """The next call after a page of events that is not the last."""
+    if not answer.get("more_events"):
+        return None
+    return written("get_run", run_id=answer["run_id"], after_event=answer["events"][-1]["n"], events="all")
+
+
 def after_failure(run: Run) -> str | None:
     """The next call after a run that failed because it was called wrongly."""
     if run.error is not None and run.error.code == "invalid_arguments":
@@ -71,6 +95,10 @@ def after_refusal(tool: str, arguments: Mapping[str, Any], error: RepertoireErro
         return written("get_workflow", name=tool)
     if tool == "run_workflow" and name:
         return written("get_workflow", name=name)
+    if tool == "create_workflow":
+        if not name or code == "bad_name":
+            return written(tool, name=..., source=...)
+        return written(tool, name=name, source=..., replace=True)
     run_id = arguments.get("run_id")
     if tool in ("get_run", "answer_run", "cancel_run") and isinstance(run_id, str) and len(run_id) <= 120:
         return written("get_run", run_id=run_id)
