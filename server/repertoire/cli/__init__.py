@@ -10,7 +10,7 @@ import sys
 from importlib import import_module
 from typing import Final
 
-_COMMANDS: Final = ("runs", "inbox", "debug", "commands", "workflows", "sessions", "status", "config")
+_COMMANDS: Final = ("run", "runs", "inbox", "debug", "commands", "workflows", "sessions", "status", "config")
 """Modules that add commands. Help shows the commands of a section in this order."""
 
 

@@ -6,6 +6,7 @@ It follows until the run has ended, or asks a question that nobody at this termi
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
@@ -94,8 +95,10 @@ class RunFollower:
                     return
 
 
-def print_end(answer: dict[str, Any], *, stream: bool, as_json: bool) -> None:
-    """Print the result to stdout. For a run that is not completed, print why to stderr and exit with FAILED, USAGE or WAITS."""
+def print_end(answer: dict[str, Any], *, stream: bool, as_json: bool, usage: Sequence[str] | None = None) -> None:
+    """`usage` says what the workflow takes, when the arguments did not fit.
+
+    Print the result to stdout. For a run that is not completed, print why to stderr and exit with FAILED, USAGE or WAITS."""
     if stream:
         output.print_line(answer)
     elif as_json:
@@ -110,7 +113,8 @@ def print_end(answer: dict[str, Any], *, stream: bool, as_json: bool) -> None:
     error = answer.get("error") or {}
     where = f" (line {error['line']})" if error.get("line") else ""
     output.error(f"{error.get('type')}: {error.get('message')}{where}", error.get("hint"))
-    output.err.print(f"  repertoire logs {answer['run_id']}", markup=False)
+    for line in usage if usage is not None else (f"`repertoire show {answer['run_id']}` shows the run.",):
+        output.err.print(f"  {line}")
     raise typer.Exit(Code.USAGE if error.get("code") == BadArguments.code else Code.FAILED)
 
 

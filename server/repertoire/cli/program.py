@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from ..errors import BadArguments
 from ..settings import Settings, load
+from . import completion
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -89,11 +90,10 @@ def group(name: str, help: str, *examples: str, **options: Any) -> typer.Typer:
         help=help,
         cls=_Group,
         epilog=_as_epilog(examples),
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
-        **{"no_args_is_help": True, **options},
+        **{"no_args_is_help": True, "add_completion": False, **options},
     )
 
 
@@ -106,6 +106,7 @@ app = group(
     "repertoire show last                     look at the newest run",
     "repertoire install claude-desktop        give the workflows to an MCP host",
     "repertoire COMMAND -h                    show a command and its options",
+    add_completion=True,
 )
 
 
@@ -151,6 +152,13 @@ Json = Annotated[bool, typer.Option("--json", "-j", help="Print JSON.")]
 Session = Annotated[
     str, typer.Option("--session", "-s", metavar="NAME", help="Name of the session whose state to use.")
 ]
+
+
+RunId = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="Its id, the beginning of its id, or last.", autocompletion=completion.runs),
+]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The workflow's name.", autocompletion=completion.workflows)]
 
 
 def settings_of(home: str | None, folders: list[str] | None, config: str | None = None) -> Settings:

@@ -1,4 +1,4 @@
-"""Commands for runs: run, rerun, resume, answer, runs, logs, cancel and gc."""
+"""Commands for runs: runs, logs, answer, cancel, resume and gc. run.py has those that start one."""
 
 from __future__ import annotations
 
@@ -6,75 +6,20 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from ..errors import BadArguments
-from ..model.session import COMMAND_LINE
-from . import output
-from .follow_run import RunFollower, print_end
+from ..model.lifecycle import Status
+from . import completion, output
+from .arguments import read_text
 from .home_client import HomeClient, carry_out
-from .program import Folders, Home, Json, Section, Session, call_verb, command, settings_of
+from .program import Home, Json, RunId, Section, call_verb, command, settings_of
 from .prompt import read_answer
 
-Stream = Annotated[bool, typer.Option("--stream", help="Print each event as a line of JSON, then the answer.")]
 SHORT: Final = 12
 """Characters of an id in a table: a ULID's time has 10, and 2 more tell runs of one millisecond apart."""
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
-
-
-@command(Section.RUNS)
-def run(
-    name: str,
-    payload: Annotated[str, typer.Option("--payload", help="Arguments as JSON, or @FILE.")] = "{}",
-    session: Session = COMMAND_LINE,
-    stream: Stream = False,
-    home: Home = None,
-    workflows: Folders = None,
-    as_json: Json = False,
-) -> None:
-    """Run a workflow and print its result.
-
-    With --json it prints the whole answer. At a terminal, the run's questions are asked here.
-    """
-    args = {"name": name, "arguments": read_payload(payload)}
-
-    async def work(calls: HomeClient) -> dict[str, Any]:
-        return await RunFollower(name, calls, stream=stream).carry("run", args)
-
-    answer = carry_out(settings_of(home, workflows), work, session, lasting=True)
-    print_end(answer, stream=stream, as_json=as_json)
-
-
-@command(
-    Section.RUNS, "repertoire rerun last", "repertoire rerun 01KB3X --from 2            call 2 and later are made again"
-)
-def rerun(
-    run_id: RunId,
-    before: Annotated[
-        str | None, typer.Option("--from", metavar="PATH", help="Do this call, and what ended after it, again.")
-    ] = None,
-    source: Annotated[str | None, typer.Option("--source", metavar="FILE", help="Run this text instead.")] = None,
-    stream: Stream = False,
-    home: Home = None,
-    workflows: Folders = None,
-    as_json: Json = False,
-) -> None:
-    """Run again, with the arguments and records of an old run.
-
-    The new run takes the answers that are recorded there, up to the call that --from names.
-    """
-    args = {"run_id": run_id, "before": before, "source": None if source is None else read_text(source)}
-
-    async def work(calls: HomeClient) -> dict[str, Any]:
-        return await RunFollower(run_id.split(":")[1], calls, stream=stream).carry("rerun", args)
-
-    if not run_id.startswith("workflow:"):
-        raise BadArguments(f"{run_id!r} is no run's id.", "`repertoire runs` shows them.")
-    answer = carry_out(settings_of(home, workflows), work, lasting=True)
-    print_end(answer, stream=stream, as_json=as_json)
 
 
 @command(Section.RUNS)
@@ -92,8 +37,13 @@ def resume(run_id: RunId, home: Home = None, as_json: Json = False) -> None:
 @command(Section.RUNS, "repertoire answer last true", "repertoire answer last @answer.json")
 def answer(
     run_id: RunId,
-    answer: Annotated[str, typer.Argument(help="JSON, or plain text where the question wants a string.")],
-    question: Annotated[str | None, typer.Option("--question", help="Which one, where the run asks several.")] = None,
+    answer: Annotated[
+        str,
+        typer.Argument(metavar="ANSWER", help="JSON, or plain text where the question wants a string; or @FILE, or -."),
+    ],
+    question: Annotated[
+        str | None, typer.Option("--question", "-q", metavar="ID", help="Which one, where the run asks several.")
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -116,6 +66,8 @@ def _schema_of(run: dict[str, Any], question: str | None) -> dict[str, Any]:
 
 
 def _parse_answer(text: str, schema: dict[str, Any]) -> Any:
+    if text == "-" or text.startswith("@"):
+        text = read_text(text[1:] or "-").strip()
     try:
         return read_answer(text, schema)
     except ValueError as error:
@@ -124,14 +76,20 @@ def _parse_answer(text: str, schema: dict[str, Any]) -> Any:
 
 @command(Section.RUNS, "repertoire runs --status failed --since 2h")
 def runs(
-    workflow: Annotated[str | None, typer.Option(help="Only of this workflow.")] = None,
-    session: Annotated[str | None, typer.Option(help="Only of this session, by its name or id.")] = None,
-    status: Annotated[str | None, typer.Option(help="working, input_required, completed, failed or cancelled.")] = None,
-    since: Annotated[
-        str | None, typer.Option(help="Begun at or after this time: 2026-05-01T12:00Z, or 90m, 2h, 3d ago.")
+    workflow: Annotated[
+        str | None,
+        typer.Option("--workflow", "-w", help="Only of this workflow.", autocompletion=completion.workflows),
     ] = None,
-    until: Annotated[str | None, typer.Option(help="Begun before this time.")] = None,
-    limit: Annotated[int, typer.Option(min=1)] = 20,
+    session: Annotated[
+        str | None, typer.Option("--session", "-s", metavar="NAME", help="Only of this session, by its name or id.")
+    ] = None,
+    status: Annotated[Status | None, typer.Option("--status", help="Only with this status.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Begun at or after this time: 2026-05-01T12:00Z, or 90m, 2h, 3d ago."),
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Begun before this time.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")] = 20,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -198,7 +156,7 @@ def _time(text: str | None) -> str | None:
 @command(Section.RUNS, "repertoire logs last --follow")
 def logs(
     run_id: RunId,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until the run has ended.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
     after: Annotated[int, typer.Option(help="Leave out events up to this number.")] = 0,
     home: Home = None,
     as_json: Json = False,
@@ -253,25 +211,3 @@ def gc(
     verb = "would delete" if dry_run else "deleted"
     counts = (f"{gone[name]} {name}" for name in ("runs", "calls", "events", "versions"))
     output.out.print(f"{verb} {', '.join(counts)}", markup=False)
-
-
-def read_payload(text: str) -> dict[str, Any]:
-    """JSON, or @FILE with JSON in it. Raises BadArguments with the place of the error."""
-    try:
-        value = json.loads(read_text(text[1:]) if text.startswith("@") else text)
-    except UnicodeDecodeError as error:
-        raise BadArguments(f"{text[1:]} is not UTF-8: {error.reason} at byte {error.start}.") from error
-    except ValueError as error:
-        if "integer string conversion" in str(error):
-            raise BadArguments("An integer in --payload has more than 4,300 digits: give it as text.") from error
-        raise BadArguments(f"--payload is not JSON: {error}.", """For example --payload '{"path": "."}'.""") from error
-    if not isinstance(value, dict):
-        raise BadArguments("--payload must be a JSON object with the workflow's parameters.")
-    return value
-
-
-def read_text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise BadArguments(f"Cannot read {path}: {error.strerror}.") from error

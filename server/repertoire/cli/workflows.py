@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..errors import BadArguments
-from . import output
+from ..signature.validation_messages import words
+from . import completion, output
+from .arguments import read_json, read_text
 from .confirm import Yes, confirm
-from .program import Folders, Home, Json, Section, call_verb, command
+from .parameters import example, takes
+from .program import Folders, Home, Json, Name, Section, call_verb, command
 from .run_tree import print_run
 
 Force = Annotated[bool, typer.Option("--force", help="Although other workflows call it.")]
@@ -25,7 +25,14 @@ Force = Annotated[bool, typer.Option("--force", help="Although other workflows c
     "repertoire show last                     the newest run",
 )
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME|RUN", help="A workflow's name or a run's id.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|RUN",
+            help="A workflow's name; a run's id, the beginning of its id, or last.",
+            autocompletion=completion.workflows_and_runs,
+        ),
+    ],
     version: Annotated[
         str | None, typer.Option(help="Another version than the published one; its first digits will do.")
     ] = None,
@@ -58,7 +65,8 @@ def create(
     file: Annotated[str, typer.Argument(help="The module's source, or - for standard input.")],
     replace: Annotated[bool, typer.Option("--replace", help="Replace HOME/workflows/NAME.py.")] = False,
     examples: Annotated[
-        str | None, typer.Option(help="A JSON file: a list of {arguments, expect}, all of which must hold.")
+        str | None,
+        typer.Option(metavar="JSON", help="A list of {arguments, expect}, all of which must hold; or @FILE, or -."),
     ] = None,
     force: Force = False,
     home: Home = None,
@@ -66,7 +74,9 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Check a source and save it in HOME/workflows/NAME.py."""
-    source = sys.stdin.read().removeprefix("\ufeff") if file == "-" else _text(file)
+    if file == "-" == examples:
+        raise BadArguments("Standard input cannot be the source and the examples.", "Give one of them as a file.")
+    source = read_text(file)
     answer = call_verb(
         home,
         workflows,
@@ -75,7 +85,7 @@ def create(
         source=source,
         replace=replace,
         force=force,
-        examples=_json(examples) if examples else None,
+        examples=read_json(examples, "--examples") if examples else None,
     )
     if as_json:
         output.print_json(answer)
@@ -86,7 +96,7 @@ def create(
 
 @command(Section.WORKFLOWS, "repertoire publish add 3fa1")
 def publish(
-    name: str,
+    name: Name,
     version: Annotated[
         str, typer.Argument(help="A draft, or a version that was published before; its first digits will do.")
     ],
@@ -110,7 +120,7 @@ def publish(
 
 
 @command(Section.WORKFLOWS)
-def pin(name: str, home: Home = None, workflows: Folders = None) -> None:
+def pin(name: Name, home: Home = None, workflows: Folders = None) -> None:
     """Always list a workflow as a tool of its own.
 
     It stays listed, however many others there are.
@@ -120,7 +130,7 @@ def pin(name: str, home: Home = None, workflows: Folders = None) -> None:
 
 
 @command(Section.WORKFLOWS)
-def unpin(name: str, home: Home = None, workflows: Folders = None) -> None:
+def unpin(name: Name, home: Home = None, workflows: Folders = None) -> None:
     """List it only while it is among the most used."""
     changed = call_verb(home, workflows, "unpin", name=name)["changed"]
     output.out.print(f"{name} is no longer pinned" if changed else f"{name} was not pinned", markup=False)
@@ -128,7 +138,7 @@ def unpin(name: str, home: Home = None, workflows: Folders = None) -> None:
 
 @command(Section.WORKFLOWS)
 def delete(
-    name: str,
+    name: Name,
     force: Force = False,
     yes: Yes = False,
     home: Home = None,
@@ -150,22 +160,6 @@ def delete(
         raise typer.Exit(1)
 
 
-def _text(file: str) -> str:
-    try:
-        return Path(file).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise BadArguments(f"Cannot read {file}: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise BadArguments(f"{file} is not UTF-8: {error.reason} at byte {error.start}.") from error
-
-
-def _json(file: str) -> Any:
-    try:
-        return json.loads(_text(file))
-    except ValueError as error:
-        raise BadArguments(f"{file} is not JSON: {error}.") from error
-
-
 def _print_workflow(answer: dict[str, Any]) -> None:
     for key in ("name", "description", "version", "status", "origin", "file"):
         output.out.print(f"{key}: {answer[key] or ''}", markup=False)
@@ -178,8 +172,12 @@ def _print_workflow(answer: dict[str, Any]) -> None:
     for key, text in lines.items():
         if text:
             output.out.print(f"{key}: {text}", markup=False)
-    for key in ("input_schema", "output_schema"):
-        output.out.print(f"{key}: {json.dumps(answer[key], ensure_ascii=False)}", markup=False)
+    for line in (
+        *takes(answer["input_schema"]),
+        f"gives: {words(answer['output_schema'] or {}, answer['output_schema'] or {})}",
+    ):
+        output.out.print(line)
+    output.out.print(f"run it: {example(answer['name'], answer['input_schema'])}")
     output.findings(answer["file"] or answer["name"], answer["findings"])
     output.out.print("", answer["source"], sep="\n", markup=False)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection
@@ -19,7 +20,7 @@ from ..engine.live_run import Live
 from ..engine.long_waits import Waits, check_answer
 from ..engine.run_faults import start_not_stored
 from ..engine.runner import Runner, unknown_run
-from ..errors import BadArguments
+from ..errors import BadArguments, UnknownRun
 from ..model.brief_events import brief_event, fold_progress, last_progress
 from ..model.moments import read_moment
 from ..model.run import Run, RunEvent, envelope, result_part
@@ -43,6 +44,13 @@ _LOOK_BACK: Final = 50
 EventChoice = Literal["none", "last", "all"]
 _LOOK_AGAIN_S: Final = 1.0
 """`wait_for_news` reads the run again this often: nothing announces a question of a run below a parked one."""
+
+
+NEWEST: Final = "last"
+"""The word for the newest run."""
+ULID_CHARS: Final = 26
+_BEGINNING: Final = re.compile(r"[0-9][0-9A-Za-z]{0,25}")
+"""The beginning of a ULID. Its first characters are its time, so they are digits for centuries."""
 
 
 class Runs:
@@ -255,6 +263,36 @@ class Runs:
         if run is None or run.principal != caller.principal:
             raise unknown_run(run_id)
         return run
+
+    @staticmethod
+    def may_mean_a_run(word: str) -> bool:
+        return word == NEWEST or _BEGINNING.fullmatch(word.rpartition(":")[2]) is not None
+
+    async def find_id(self, caller: Caller, word: str) -> str:
+        """The id of the run that a person means: an id, the beginning of its last part, or `last` for the newest run of their own.
+
+        Raises UnknownRun, or BadArguments when several ids begin so.
+        """
+        if word == NEWEST:
+            newest = await self._store.runs(caller.principal, top=True, limit=1)
+            if not newest:
+                raise UnknownRun("There are no runs yet.")
+            return newest[0].id
+        beginning = word.rpartition(":")[2]
+        is_whole = word.startswith("workflow:") and len(beginning) == ULID_CHARS
+        if is_whole or not self.may_mean_a_run(word):
+            return word  # a run that has just begun may not be stored yet
+        return await self._id_with(caller, beginning)
+
+    async def _id_with(self, caller: Caller, beginning: str) -> str:
+        found = await self._store.runs_beginning_with(caller.principal, beginning.upper())
+        if not found:
+            raise unknown_run(beginning)
+        if len(found) > 1:
+            raise BadArguments(
+                f"Several runs begin with {beginning}: {', '.join(found)}.", "Give more characters of its id."
+            )
+        return found[0]
 
     def follow(self, run_id: str, after: int = 0, *, nested: bool = False) -> AsyncIterator[RunEvent]:
         """The events of a run; check with `find` first that the caller owns it. `nested`: also events of the runs below it."""

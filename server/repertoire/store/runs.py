@@ -244,6 +244,16 @@ class RunFacts(Facts):
 
         return await self.read(query)
 
+    async def runs_beginning_with(self, principal: str, beginning: str, limit: int = 5) -> list[str]:
+        """Ids of the principal's runs whose ULID, their last 26 characters, begins so; newest first."""
+        statement = "SELECT id FROM run WHERE substr(id, -26, ?) = ? AND principal = ? AND example = 0 ORDER BY created_at DESC LIMIT ?"
+
+        def query(db: sqlite3.Connection) -> list[str]:
+            rows = db.execute(statement, (len(beginning), beginning, principal, limit))
+            return [run_id for (run_id,) in rows]
+
+        return await self.read(query)
+
     async def events(self, run_id: str, after: int = 0, limit: int = 1000) -> list[RunEvent]:
         """Events from number after + 1."""
 

@@ -33,6 +33,18 @@ async def _run(service: Service, caller: Caller, args: dict[str, Any], emit: Emi
     return service.runs.envelope(run)
 
 
+async def _start(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Start a run, and answer as soon as its start is stored."""
+    live = await service.runs.start(caller, args["name"], args.get("arguments") or {}, args.get("session_id"))
+    return service.runs.envelope(await service.runs.find(caller, live.run.id))
+
+
+async def _takes(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """The parameters of a workflow."""
+    version = await service.library.find_or_wait(caller, args["name"])
+    return {"name": version.name, "input_schema": version.input_schema}
+
+
 async def _rerun(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """The same for a new run that takes the recorded answers of an old one."""
     live = await service.history.rerun(caller, args["run_id"], args.get("before"), args.get("source"))
@@ -133,15 +145,13 @@ async def _list(service: Service, caller: Caller, args: dict[str, Any], emit: Em
 async def _show(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """A workflow; or a run with its calls, when `name` is the id of a run."""
     name = args["name"]
-    if name.startswith("workflow:"):
-        return await service.history.tree(caller, name)
     try:
-        return await service.versions.get(caller, name, args.get("version"), args.get("diff"))
-    except UnknownWorkflow as unknown:
-        try:
-            return await service.history.tree(caller, name)
-        except UnknownRun:
-            raise unknown from None
+        if not name.startswith("workflow:"):
+            return await service.versions.get(caller, name, args.get("version"), args.get("diff"))
+    except UnknownWorkflow:
+        if not service.runs.may_mean_a_run(name):
+            raise
+    return await service.history.tree(caller, await service.runs.find_id(caller, name))
 
 
 async def _code(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> str:
@@ -243,7 +253,8 @@ async def _gc(service: Service, caller: Caller, args: dict[str, Any], emit: Emit
 
 
 _VERBS: dict[str, Verb] = {
-    "run": _run, "rerun": _rerun, "attend": _attend, "logs": _logs, "search": _search, "list": _list, "show": _show, "create": _create,
+    "run": _run, "start": _start, "takes": _takes,
+    "rerun": _rerun, "attend": _attend, "logs": _logs, "search": _search, "list": _list, "show": _show, "create": _create,
     "publish": _publish, "drafts": _drafts, "pin": _pin, "unpin": _unpin, "delete": _delete, "runs": _runs, "get": _get, "answer": _answer,
     "resume": _resume, "cancel": _cancel, "sessions": _sessions, "broken": _broken, "gc": _gc,
     "config": _config, "inbox": _inbox, "code": _code,
@@ -260,4 +271,6 @@ async def control(service: Service, caller: Caller, verb: str, args: dict[str, A
         )
     await service.library.refresh(caller)
     caller = msgspec.structs.replace(caller, client="repertoire command line")
+    if "run_id" in args:
+        args = {**args, "run_id": await service.runs.find_id(caller, args["run_id"])}
     return await handler(service, caller, args, emit)
