@@ -193,10 +193,11 @@ def test_without_a_terminal_it_says_what_is_asked_and_how_to_answer(shell: Shell
 def test_a_run_is_shown_with_its_calls_and_their_times(shell: Shell, tmp_path: Path) -> None:
     done = shell.json("run", "nest", "--payload", json.dumps({"file": str(tmp_path / "traces")}))
     assert done["result"] == 8
-    lines = shell.ok("show", done["run_id"]).splitlines()
+    shown = shell.ok("show", done["run_id"])
+    heading, lines = shown.splitlines()[0], shown.partition("\ncalls\n")[2].splitlines()
     time_of = r"[\d.e+]+ (?:ms|s)"
+    assert re.fullmatch(rf"{done['run_id']}  completed  {time_of}", heading)
     expected = [
-        rf"{done['run_id']}  completed  {time_of}",
         rf"├── \S+  step outer  {time_of}",
         rf"│   └── \S+  step inner  {time_of}  part of its step",
         rf"├── \S+  step bad  {time_of}  failed: ValueError: no luck",

@@ -262,7 +262,8 @@ def test_the_command_line_waits_for_the_encoder_and_says_why_each_fits(tmp_path:
         (folder / f"{name}.py").write_text(f'"""{text}"""\n\ndef run() -> int:\n    return 1\n')
 
     def shell(*words: str) -> str:
-        command = [sys.executable, "-P", "-m", "repertoire", *words, "--home", str(home), "--workflows", str(folder)]
+        command = [sys.executable, "-P", "-m", "repertoire", *words, "--home", str(home)]
+        command += [] if words[0] == "stop" else ["--workflows", str(folder)]
         environ = {**os.environ, "REPERTOIRE_READY_WORKFLOWS": "false"}
         return subprocess.run(command, capture_output=True, text=True, check=True, env=environ, cwd=tmp_path).stdout
 
@@ -273,6 +274,7 @@ def test_the_command_line_waits_for_the_encoder_and_says_why_each_fits(tmp_path:
     assert "weather_brief" in best and "meaning 0." in best and "words forecast" in best
     (row,) = [row for row in json.loads(shell("doctor", "--json")) if row["check"] == "search"]
     assert row["ok"] and row["message"].startswith("by meaning: ")
+    shell("stop", "--force")
 
 
 def test_quality_on_queries_in_a_users_own_words() -> None:

@@ -146,6 +146,14 @@ def written(folder: Path, descriptions: dict[str, str]) -> dict[str, str]:
     return {**kept, "REPERTOIRE_READY_WORKFLOWS": "false"}
 
 
+@pytest.fixture
+def stopped(tmp_path: Path) -> Iterator[None]:
+    """The daemon that a search has started ends with the test."""
+    yield
+    subprocess.run(shell_of(tmp_path, "stop", "--force")[:-2], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.usefixtures("stopped")
 def test_an_empty_answer_says_what_to_do(tmp_path: Path) -> None:
     environ = written(tmp_path, dict(KITCHEN))
     command = shell_of(tmp_path, "search", WORLD_CUP, "--wait", str(PATIENCE_S))
@@ -153,18 +161,22 @@ def test_an_empty_answer_says_what_to_do(tmp_path: Path) -> None:
     answer = json.loads(told.stdout)
     assert answer["ranking"] == "semantic" and answer["matches"] == [] and "create_workflow" in answer["hint"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, env=environ, cwd=tmp_path)
-    assert shown.stdout == "" and "create_workflow" in shown.stderr
+    assert shown.stdout == "" and "`repertoire create NAME FILE`" in shown.stderr
 
 
-def test_a_terminal_sees_how_far_the_first_indexing_is(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("stopped")
+def test_n5_a_terminal_sees_how_far_the_first_indexing_is_and_the_second_search_is_quick(tmp_path: Path) -> None:
     many = {f"count_{number}": f"Count the sheep of meadow number {number}." for number in range(120)}
-    environ = written(tmp_path, many)
+    environ = {**written(tmp_path, many), "TERM": "xterm"}
     command = shell_of(tmp_path, "search", "how many animals are on meadow 77", "--wait", str(2 * PATIENCE_S))
     with terminal() as (end, said):
         found = subprocess.run(command, stdout=subprocess.PIPE, stderr=end, text=True, env=environ, cwd=tmp_path)
     assert found.returncode == 0 and "meaning 0." in found.stdout
     shown = b"".join(said).decode()
-    assert "indexing [" in shown and "of 120 workflows" in shown
+    assert "indexing workflows" in shown and "/120" in shown and "━" in shown
+    began = time.monotonic()
+    again = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True, env=environ, cwd=tmp_path)
+    assert json.loads(again.stdout)["ranking"] == "semantic" and time.monotonic() - began < 10  # no model was loaded
 
 
 @contextmanager

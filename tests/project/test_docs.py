@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from repertoire.cli.program import Code
 from support.pages import blocks
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +37,7 @@ def masked(text: str, home: Path) -> list[str]:
     text = re.sub(r"\b01[0-9A-Z]{10}\b", "RUN", text)
     text = re.sub(r"\b\d+ (?:s|min|h|days) ago\b", "WHEN", text)
     text = re.sub(r"\b[\d.]+ (?:ms|s|min)\b", "TIME", text)
+    text = re.sub(r"\b\d\d:\d\d:\d\d\b", "CLOCK", text)
     text = re.sub(r"\bs_[\w-]{24}", "SESSION", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text)
     text = re.sub(r"\b\d+\.\d{2,}\b", "N", text)
@@ -43,23 +45,47 @@ def masked(text: str, home: Path) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
-def test_the_tour_shows_what_happens(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    (tmp_path / "words.py").write_text(blocks(README, "python")[0])
-    scripts = tmp_path / "bin"
+def shell_environ(folder: Path) -> dict[str, str]:
+    """An environment in which `repertoire` is this checkout's, with a home in the folder."""
+    scripts = folder / "bin"
     scripts.mkdir()
     (scripts / "repertoire").write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m repertoire "$@"\n')
     (scripts / "repertoire").chmod(0o755)
-    environ = {**os.environ, "REPERTOIRE_HOME": str(home), "PATH": f"{scripts}:{os.environ['PATH']}", "NO_COLOR": "1"}
-    tour = commands(README)
-    assert len(tour) >= 5
-    for command, shown in tour:
-        done = subprocess.run(
-            command, shell=True, capture_output=True, text=True, cwd=tmp_path, env=environ, timeout=60
-        )
-        expected = masked("\n".join(shown), home)
-        seen = masked(done.stdout + done.stderr, home)
-        assert [line for line in seen if line in expected][: len(expected)] == expected, (command, seen, expected)
+    home = str(folder / "home")
+    return {**os.environ, "REPERTOIRE_HOME": home, "PATH": f"{scripts}:{os.environ['PATH']}", "NO_COLOR": "1"}
+
+
+@pytest.mark.parametrize(
+    ("page", "file"), [(ROOT / "README.md", "words.py"), (ROOT / "docs" / "command-line.md", "add.py")]
+)
+def test_console_blocks_show_what_happens(tmp_path: Path, page: Path, file: str) -> None:
+    """The page's first example is the file that its commands create."""
+    text = page.read_text()
+    (tmp_path / file).write_text(blocks(text, "python")[0])
+    environ = shell_environ(tmp_path)
+    home = tmp_path / "home"
+    assert len(commands(text)) >= 5
+    try:
+        for command, shown in commands(text):
+            done = subprocess.run(
+                command, shell=True, capture_output=True, text=True, cwd=tmp_path, env=environ, timeout=60
+            )
+            expected = masked("\n".join(shown), home)
+            seen = masked(done.stdout + done.stderr, home)
+            assert [line for line in seen if line in expected][: len(expected)] == expected, (command, seen, expected)
+    finally:
+        subprocess.run(["repertoire", "stop", "--force"], env=environ, timeout=60, check=False)
+
+
+def test_the_page_on_the_command_line_names_every_command_and_exit_code() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text()
+    helped = subprocess.run(
+        [sys.executable, "-P", "-m", "repertoire", "-h"], capture_output=True, text=True, check=True
+    ).stdout
+    listed = re.findall(r"^  ([a-z]+) {2,}\S", helped.partition("\nOptions:")[0], re.MULTILINE)
+    table = page.partition("## All commands")[2]
+    assert len(listed) > 15 and set(listed) == set(re.findall(r"`([a-z]+)`", table))
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)} == {0, *Code, 130}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,12 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
+def shell(tmp_path: Path) -> Iterator[Shell]:
     home = tmp_path / "home"
     (home / "workflows").mkdir(parents=True)
     home.chmod(0o700)
     (home / "workflows" / "echo_it.py").write_text(ECHO)
-    return Shell(home)
+    shell = Shell(home)
+    yield shell
+    if (home / "daemon.json").exists():  # of a search, for example
+        shell("stop", "--force")

@@ -1,26 +1,36 @@
-"""Terminals: `repertoire` at a pseudo-terminal of its own, typed at and read by tests."""
+"""`repertoire` at a terminal of its own, 80 cells wide, in colour; used by tests of the command line."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
+import re
 import select
+import struct
 import subprocess
 import sys
+import termios
 import time
-from typing import Final
+
+from rich.cells import cell_len
 
 from support.shells import Shell
 
-PATIENCE_S: Final = 60.0
+PATIENCE_S = 60.0
+WIDTH = 80
+_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 
 
 class Terminal:
-    """`repertoire` at a terminal of its own; `until` reads what it shows, `type` writes."""
+    """`until` reads what it shows, `type` writes, `end` waits for its end."""
 
     def __init__(self, shell: Shell, *words: str) -> None:
         ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, WIDTH, 0, 0))
         environ = {**shell.environ, "TERM": "xterm"}
+        for name in ("COLUMNS", "LINES", "NO_COLOR"):
+            environ.pop(name, None)
         command = [sys.executable, "-P", "-m", "repertoire", *words]
         self.process = subprocess.Popen(
             command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ, cwd=shell.home, start_new_session=True
@@ -55,3 +65,20 @@ class Terminal:
             return False
         self.shown += more.decode(errors="replace").replace("\r\n", "\n")
         return bool(more)
+
+
+def shown_at(shell: Shell, *words: str) -> str:
+    """What the command shows at a terminal, with its colours."""
+    terminal = Terminal(shell, *words)
+    assert terminal.end() == 0, terminal.shown
+    return terminal.shown
+
+
+def plain(text: str) -> str:
+    """The text without colours and moves of the cursor."""
+    return _CODES.sub("", text)
+
+
+def widest(text: str) -> int:
+    """Cells of the longest line."""
+    return max(cell_len(line) for line in plain(text).splitlines())

@@ -102,17 +102,25 @@ def list_(
     "repertoire search invoice --tag billing --limit 3",
 )
 def search(
-    query: str,
-    limit: int = 5,
-    tag: Annotated[list[str] | None, typer.Option(help="Only workflows with this tag; repeatable.")] = None,
-    wait: Annotated[float, typer.Option(help="Seconds to wait for the encoder before words have to do.")] = 30.0,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="What the workflow should do, in your words.")],
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")] = 5,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", "-t", help="Only workflows with this tag; repeatable.")
+    ] = None,
+    wait: Annotated[
+        float,
+        typer.Option("--wait", metavar="SECONDS", help="Seconds to wait for the encoder before words have to do."),
+    ] = 30.0,
     home: Home = None,
     workflows: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Find workflows by what they do, and see why each fits."""
+    """Find workflows by what they do, and see why each fits.
+
+    It starts the home's daemon, which keeps the model loaded: the next search is quick.
+    """
     args = {"query": query, "limit": limit, "tags": tag or [], "wait_s": wait}
-    answer = carry_out(settings_of(home, workflows), lambda calls: searching.find(calls, args))
+    answer = carry_out(settings_of(home, workflows), lambda calls: searching.find(calls, args), leaves_work=True)
     if as_json:
         output.print_json(answer)
     else:

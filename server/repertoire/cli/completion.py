@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -47,8 +46,14 @@ def _call(ctx: typer.Context, verb: str, **args: Any) -> Any:
 
     logging.disable()
     with contextlib.suppress(Exception):
-        return call_verb(ctx.params.get("home"), ctx.params.get("workflows"), verb, **args)
+        return call_verb(_home(ctx), ctx.params.get("workflows"), verb, **args)
     return []
 
 
-Complete = Callable[[typer.Context, str], Offers]
+def _home(ctx: Any) -> str | None:
+    """`--home` of the command or before it: no command is run here, so the one before has set no default."""
+    while ctx is not None:
+        if (home := ctx.params.get("home")) is not None:
+            return str(home)
+        ctx = ctx.parent
+    return None

@@ -30,16 +30,17 @@ from ..values.records import CallError
 from ..values.refusals import NotAvailable
 from ..wire import Code as SourceCode
 from . import output
+from .arguments import read_object, read_words
 from .home_client import HomeClient, carry_out
-from .program import Code, Folders, Home, Section, call_verb, command, settings_of
+from .program import Code, Folders, Home, Name, Payload, Section, Words, call_verb, command, settings_of
 from .prompt import choices, read_answer
-from .runs import read_payload
 
 
-@command(Section.RUNS, "repertoire debug add --payload '{\"a\": 2}'")
+@command(Section.RUNS, "repertoire debug add a=2", ignore_unknown_options=True)
 def debug(
-    name: str,
-    payload: Annotated[str, typer.Option("--payload", help="Arguments as JSON, or @FILE.")] = "{}",
+    name: Name,
+    words: Words = None,
+    payload: Payload = None,
     post_mortem: Annotated[
         bool, typer.Option("--pdb", help="Open the debugger where an exception was raised.")
     ] = False,
@@ -52,7 +53,10 @@ def debug(
     """
     from ..worker.foreground import Foreground  # what a worker imports is for this command only
 
-    arguments, settings = read_payload(payload), settings_of(home, workflows)
+    settings = settings_of(home, workflows)
+    arguments = {} if payload is None else read_object(payload, "--payload")
+    if words:
+        arguments |= read_words(words, call_verb(home, workflows, "takes", name=name)["input_schema"], name)
     code = msgspec.json.decode(call_verb(home, workflows, "code", name=name), type=SourceCode)
     sys.path.insert(0, "")
     doors = LocalDoors(partial(_perform, settings), _show)

@@ -152,8 +152,8 @@ def carry_out(
 ) -> Any:
     """Run `work` with a client of the home, for a caller without an event loop.
 
-    `leaves_work`: a run goes on after it. For such a run, and for runs that a dead owner has left, a daemon is started when nobody owns
-    the home: a command that a person waits for must not carry them.
+    `leaves_work`: a run goes on after it, or the next command is quicker with a daemon. For such a command, and for runs that a dead owner
+    has left, a daemon is started when nobody owns the home: a command that a person waits for must not carry them.
     """
     home = homes.make_home(settings.home)
 

@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
+
+from .commands_for_tools import in_commands
 
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Characters that move a terminal's cursor, colour or reverse text. A source could use them to hide code from the person who approves
@@ -80,7 +82,7 @@ def table(columns: Columns, rows: Iterable[Mapping[str, Any]], empty: str) -> No
     shown[last[0]] = Column(last[1], flexible=True) if isinstance(last[1], str) else last[1]
     cells = [[_cell(row.get(key), column) for key, column in shown.items()] for row in rows]
     if not cells:
-        err.print(empty, markup=False)
+        say(empty)
         return
     headings = [column.heading for column in shown.values()]
     widths = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)]
@@ -128,21 +130,26 @@ def _padded(cell: str, width: int) -> str:
     return set_cell_size(cell, width)
 
 
+def say(text: str, style: str | None = None) -> None:
+    """Print a sentence of the product on stderr, in this program's words."""
+    err.print(in_commands(text), style=style)
+
+
 def findings(path: str, found: Iterable[dict[str, Any]]) -> None:
     """Print the findings of a file, or of a source that has no name yet."""
     for finding in found:
         line = f":{finding['line']}" if finding.get("line") else ""
         path = finding.get("file") or path
         place = f"{path}{line}: " if path else f"line {finding['line']}: " if line else ""
-        err.print(f"{place}{finding['message']}", style="yellow", markup=False)
+        say(f"{place}{finding['message']}", "yellow")
         if finding.get("hint"):
-            err.print(f"    {finding['hint']}", markup=False)
+            say(f"    {finding['hint']}")
 
 
 def error(message: str, hint: str | None = None) -> None:
-    err.print(f"error: {message}", style="red", markup=False)
+    say(f"error: {message}", "red")
     if hint:
-        err.print(f"  {hint}", markup=False)
+        say(f"  {hint}")
 
 
 def event_line(event: dict[str, Any]) -> str:
@@ -226,10 +233,10 @@ def clock(at: str) -> str:
     return moment.strftime("%H:%M:%S" if moment.date() == datetime.now().date() else "%Y-%m-%d %H:%M:%S")
 
 
-class RunProgress:
-    """A bar on stderr that follows a run's events; prints nothing when stderr is not a terminal."""
+class Waiting:
+    """A bar on stderr while a person waits; nothing when stderr is not a terminal."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, what: str) -> None:
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -238,20 +245,30 @@ class RunProgress:
             TimeElapsedColumn(),
         )
         self._bar = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
-        self._task: TaskID = self._bar.add_task(name, total=None)
-        self._name = name
+        self._task: TaskID = self._bar.add_task(visible(what), total=None)
 
-    def __enter__(self) -> RunProgress:
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._bar.stop()
 
+    def update(self, what: str, done: float, total: float | None) -> None:
+        self._bar.update(self._task, description=visible(what), completed=done, total=total)
+
+
+class RunProgress(Waiting):
+    """A bar that follows a run's events."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._name = name
+
     def take(self, event: dict[str, Any]) -> None:
         data = event.get("data", {})
         if event.get("type") == "progress":
             label = f"{self._name}: {data['message']}" if data.get("message") else self._name
-            self._bar.update(self._task, completed=data.get("done", 0), total=data.get("total"), description=label)
+            self.update(label, data.get("done", 0), data.get("total"))
         elif event.get("type") == "log":
             self._bar.console.print(f"{data.get('level', 'info')}: {data.get('message', '')}", markup=False)

@@ -107,6 +107,7 @@ app = group(
     "repertoire install claude-desktop        give the workflows to an MCP host",
     "repertoire COMMAND -h                    show a command and its options",
     add_completion=True,
+    no_args_is_help=False,
 )
 
 
@@ -157,6 +158,13 @@ Session = Annotated[
 RunId = Annotated[
     str,
     typer.Argument(metavar="RUN", help="Its id, the beginning of its id, or last.", autocompletion=completion.runs),
+]
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Arguments: key=value, --key value, @FILE or -."),
+]
+Payload = Annotated[
+    str | None, typer.Option("--payload", "-p", metavar="JSON", help="Arguments as a JSON object, @FILE or -.")
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The workflow's name.", autocompletion=completion.workflows)]
 

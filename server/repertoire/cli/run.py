@@ -9,12 +9,12 @@ import typer
 
 from ..errors import BadArguments
 from ..model.session import COMMAND_LINE
-from . import completion, output
+from . import output
 from .arguments import read_object, read_text, read_words
 from .follow_run import RunFollower, print_end
 from .home_client import HomeClient, carry_out
 from .parameters import example, takes
-from .program import Folders, Home, Json, RunId, Section, Session, command, settings_of
+from .program import Folders, Home, Json, Name, Payload, RunId, Section, Session, Words, command, settings_of
 
 Stream = Annotated[bool, typer.Option("--stream", help="Print each event as a line of JSON, then the answer.")]
 Detach = Annotated[bool, typer.Option("--detach", "-d", help="Print the run's id at once; it goes on in the daemon.")]
@@ -31,16 +31,9 @@ Detach = Annotated[bool, typer.Option("--detach", "-d", help="Print the run's id
     ignore_unknown_options=True,
 )
 def run(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The workflow's name.", autocompletion=completion.workflows)
-    ],
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Arguments: key=value, --key value, @FILE or -."),
-    ] = None,
-    payload: Annotated[
-        str | None, typer.Option("--payload", "-p", metavar="JSON", help="Arguments as a JSON object, @FILE or -.")
-    ] = None,
+    name: Name,
+    words: Words = None,
+    payload: Payload = None,
     session: Session = COMMAND_LINE,
     stream: Stream = False,
     detach: Detach = False,

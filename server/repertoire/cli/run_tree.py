@@ -5,35 +5,75 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from rich.text import Text
 from rich.tree import Tree
 
 from ..model.lifecycle import COMPLETED_OR_FAILED
 from . import output
+from .commands_for_tools import in_commands
 
+_NAMES: Final = 11
+"""Width of the names of facts."""
+_ONE_LINE: Final = 68
+_MOST_SHOWN: Final = 4_000
+"""Characters of JSON on one line with its name, and of a value at most."""
 _NO_WIDTH = 100_000
 """The width when stdout is not a terminal: no line is wrapped."""
 
 
 def print_run(run: dict[str, Any]) -> None:
-    tree = Tree(_run_label(run))
-    _add_calls(tree, run)
-    if output.out.is_terminal:
-        output.out.print(tree, soft_wrap=False)
-    else:
-        output.out.print(tree, soft_wrap=False, width=_NO_WIDTH)
-    for line in _remarks(run):
-        output.out.print(line, markup=False)
+    """How it stands, what it was given and gave, whose it is, its error; then its calls, and what it waits for."""
+    output.out.print(_heading(run))
+    for name, text in _facts(run):
+        output.out.print(f"{name:<{_NAMES}}{output.visible(text).replace(chr(10), chr(10) + ' ' * _NAMES)}")
+    if run["calls"] or run.get("calls_left_out"):
+        tree = Tree("calls")
+        _add_calls(tree, run)
+        if output.out.is_terminal:
+            output.out.print(tree, soft_wrap=False)
+        else:
+            output.out.print(tree, soft_wrap=False, width=_NO_WIDTH)
+    for line in _waits(run):
+        output.out.print(line)
 
 
-def _run_label(run: dict[str, Any]) -> Text:
+def _heading(run: dict[str, Any]) -> Text:
     label = Text(run["run_id"])
     label.append(f"  {run['status']}", style=output.STATUS_STYLES.get(run["status"], ""))
     if "duration_s" in run:
         label.append(f"  {output.duration(run['duration_s'])}")
     return label
+
+
+def _facts(run: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "arguments", run["arguments_preview"] if run["arguments"] is None else _json(run["arguments"])
+    if run["status"] == "completed":
+        yield "result", run["result_preview"] if "result_preview" in run else _json(run["result"])
+    elif "result_preview" in run:
+        yield "result", f"{run['result_preview']} (so far)"
+    if run.get("remark"):
+        yield "remark", run["remark"]
+    yield "session", " ".join(filter(None, (run["session"], run["session_id"])))
+    yield "client", run["client"] or "unknown"
+    yield "version", run["version"]
+    yield "begun", f"{output.clock(run['created_at'])} ({output.when(run['created_at'])})"
+    if run.get("parent"):
+        yield "called by", run["parent"]
+    if run.get("rerun_of"):
+        yield "rerun of", run["rerun_of"]
+    if error := run.get("error"):
+        line = f" ({run['file'] or 'line'}:{error['line']})" if error.get("line") else ""
+        hint = f"\n{in_commands(error['hint'])}" if error.get("hint") else ""
+        yield "error", f"{error['type']}: {error['message']}{line}{hint}"
+
+
+def _json(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    if len(text) > _ONE_LINE:
+        text = json.dumps(value, ensure_ascii=False, indent=2)
+    return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "…\n--json shows all of it"
 
 
 def _add_calls(tree: Tree, run: dict[str, Any]) -> None:
@@ -81,20 +121,11 @@ def _call_label(call: dict[str, Any]) -> Text:
     return label
 
 
-def _remarks(run: dict[str, Any]) -> Iterator[str]:
-    if run.get("parent"):
-        yield f"called by {run['parent']}"
-    if run.get("rerun_of"):
-        yield f"rerun of {run['rerun_of']}"
-    if error := run.get("error"):
-        where = f" (line {error['line']})" if error.get("line") else ""
-        yield f"{error['type']}: {error['message']}{where}"
-        if error.get("hint"):
-            yield f"  {error['hint']}"
+def _waits(run: dict[str, Any]) -> Iterator[str]:
     if run.get("questions"):
         yield from questions(run)
     elif run.get("message"):
-        yield run["message"]
+        yield in_commands(run["message"])
 
 
 def questions(run: dict[str, Any]) -> Iterator[str]:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 import typer
 
@@ -18,6 +18,7 @@ from .home_client import HomeClient, carry_out
 from .program import Home, Json, RunId, Section, call_verb, command, settings_of
 from .prompt import read_answer
 
+_STATUSES: Final = ", ".join(get_args(Status))
 SHORT: Final = 12
 """Characters of an id in a table: a ULID's time has 10, and 2 more tell runs of one millisecond apart."""
 
@@ -74,6 +75,10 @@ def _parse_answer(text: str, schema: dict[str, Any]) -> Any:
         raise BadArguments(str(error), f"The answer must fit {json.dumps(schema)}.") from None
 
 
+def _statuses(incomplete: str) -> list[str]:
+    return [name for name in get_args(Status) if name.startswith(incomplete)]
+
+
 @command(Section.RUNS, "repertoire runs --status failed --since 2h")
 def runs(
     workflow: Annotated[
@@ -83,7 +88,12 @@ def runs(
     session: Annotated[
         str | None, typer.Option("--session", "-s", metavar="NAME", help="Only of this session, by its name or id.")
     ] = None,
-    status: Annotated[Status | None, typer.Option("--status", help="Only with this status.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(
+            "--status", metavar="STATUS", help=f"Only with this status: {_STATUSES}.", autocompletion=_statuses
+        ),
+    ] = None,
     since: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="Begun at or after this time: 2026-05-01T12:00Z, or 90m, 2h, 3d ago."),
@@ -97,6 +107,8 @@ def runs(
 
     Runs that other runs have called stand below them.
     """
+    if status not in (None, *get_args(Status)):
+        raise BadArguments(f"There is no status {status!r}.", f"Statuses are {_STATUSES}.")
     wanted = {"workflow": workflow, "session": session, "status": status, "since": _time(since), "until": _time(until)}
     filters = {key: value for key, value in wanted.items() if value is not None}
     rows = call_verb(home, None, "runs", limit=limit, **filters)

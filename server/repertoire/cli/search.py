@@ -9,20 +9,13 @@ from .home_client import HomeClient
 
 
 async def find(calls: HomeClient, args: dict[str, Any]) -> dict[str, Any]:
-    """The answer. While texts are being indexed, a terminal shows how many are done."""
-    shown = False
+    """The answer. A terminal shows that it is awaited, and while texts are being indexed, how many are done."""
+    with output.Waiting("searching") as waiting:
 
-    async def show(event: dict[str, Any]) -> None:
-        nonlocal shown
-        if output.err.is_terminal:
-            shown = True
-            done, total = event["done"], event["total"]
-            bar = ("#" * (30 * done // total)).ljust(30)
-            output.err.print(f"\rindexing [{bar}] {done} of {total} workflows", end="", markup=False)
+        async def show(event: dict[str, Any]) -> None:
+            waiting.update("indexing workflows", event["done"], event["total"])
 
-    answer: dict[str, Any] = await calls.call("search", args, show)
-    if shown:
-        output.err.print("")
+        answer: dict[str, Any] = await calls.call("search", args, show)
     return answer
 
 
@@ -32,7 +25,7 @@ def show(answer: dict[str, Any]) -> None:
     columns = {"score": "SCORE", "name": "NAME", "why": "WHY", "description": "DESCRIPTION"}
     output.table(columns, rows, answer.get("hint", "Nothing fits."))
     if answer.get("note"):
-        output.err.print(answer["note"], style="yellow", markup=False)
+        output.say(answer["note"], "yellow")
 
 
 def _why(why: dict[str, Any]) -> str:

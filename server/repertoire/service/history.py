@@ -88,6 +88,13 @@ class History:
         known = ", ".join(call["path"] for call in calls[:20]) or "none"
         raise BadArguments(f"{run_id} has no recorded call {path!r}.", f"Its calls are: {known}.")
 
+    async def show(self, caller: Caller, run_id: str) -> dict[str, Any]:
+        """Everything about one run: how it was begun, by whom, in which session, of which file, and its calls as a tree."""
+        run = await self._runs.find(caller, run_id)
+        session, version = await self._store.session(run.session_id), await self._store.version(run.version)
+        begun = {**run.origin(), "session": session and session.name, "file": version and version.path}
+        return begun | await self.tree(caller, run_id)
+
     async def tree(self, caller: Caller, run_id: str) -> dict[str, Any]:
         """The run with its calls. A call that started a run has that run's tree below it. Calls that are still open come last."""
         run = await self._runs.find(caller, run_id)

@@ -13,7 +13,7 @@ import anyio
 import msgspec
 
 from ..errors import BadArguments, UnknownRun, UnknownWorkflow, cause_of
-from ..model.run import Run
+from ..model.run import Run, envelope
 from ..model.session import Caller
 from ..service import Service
 
@@ -23,6 +23,7 @@ Verb = Callable[[Service, Caller, dict[str, Any], Emit], Awaitable[Any]]
 _LOOK_S = 0.01
 _INDEXING_LOOK_S = 0.2
 _CATCH_UP_S = 2.0
+_MAX_RESULT_CHARS = 4 * 1024 * 1024
 
 
 async def _run(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -30,7 +31,14 @@ async def _run(service: Service, caller: Caller, args: dict[str, Any], emit: Emi
     live = await service.runs.start(caller, args["name"], args.get("arguments") or {}, args.get("session_id"))
     await _watch(service, caller, live.run.id, emit)
     run = await service.runs.wait(live, None)  # of a run whose start could not be stored, only its handle knows
-    return service.runs.envelope(run)
+    return _whole(service, run)
+
+
+def _whole(service: Service, run: Run) -> dict[str, Any]:
+    """The envelope with the whole result: a terminal or a pipe takes what a model's context does not. A line of the socket has a limit."""
+    if run.result is None or len(run.result) > _MAX_RESULT_CHARS:
+        return service.runs.envelope(run)
+    return envelope(run, len(run.result) + 1)
 
 
 async def _start(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -49,14 +57,14 @@ async def _rerun(service: Service, caller: Caller, args: dict[str, Any], emit: E
     """The same for a new run that takes the recorded answers of an old one."""
     live = await service.history.rerun(caller, args["run_id"], args.get("before"), args.get("source"))
     await _watch(service, caller, live.run.id, emit)
-    return service.runs.envelope(await service.runs.wait(live, None))
+    return _whole(service, await service.runs.wait(live, None))
 
 
 async def _attend(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """Keep watching a run that had asked the questions `asked`, from the event after `after`."""
     run = await service.runs.find(caller, args["run_id"])
     await _watch(service, caller, run.id, emit, int(args.get("after", 0)), frozenset(args.get("asked", ())))
-    return service.runs.envelope(await service.runs.find(caller, run.id))
+    return _whole(service, await service.runs.find(caller, run.id))
 
 
 async def _watch(
@@ -151,7 +159,8 @@ async def _show(service: Service, caller: Caller, args: dict[str, Any], emit: Em
     except UnknownWorkflow:
         if not service.runs.may_mean_a_run(name):
             raise
-    return await service.history.tree(caller, await service.runs.find_id(caller, name))
+    run = await service.runs.find(caller, await service.runs.find_id(caller, name))
+    return {**await service.history.show(caller, run.id), **_whole(service, run)}
 
 
 async def _code(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> str:
