@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -180,13 +181,13 @@ def test_names_and_sources_are_shown_verbatim(shell: Shell, tmp_path: Path) -> N
     done = shell("run", "package")
     assert json.loads(done.stdout) == ":book:"
     listed = shell.ok("runs", "--workflow", "package")
-    assert "workflow:package:" in listed
+    assert re.search(r"\n01\w{10}  package  completed", listed)
     run_id = shell.json("runs", "--workflow", "package")[0]["run_id"]
     assert run_id in shell.ok("show", run_id) and ":book: [bold]x[/bold]" in shell.ok("logs", run_id)
     assert shell.ok("show", "package").rstrip().endswith(PACKAGE.rstrip())
     assert ":book: and [red]no red[/red]." in shell.ok("list")
-    unknown = shell("show", "workflow:package:01")
-    assert "workflow:package:01" in unknown.stderr
+    unknown = shell("show", "workflow:another:01")
+    assert "workflow:another:01" in unknown.stderr
 
 
 MANY = '''"""Say and give much."""

@@ -26,6 +26,9 @@ _COMMANDS: Final[dict[str, str]] = {
 }
 """The command for each fixed tool. `guide` has none: its pages are in docs/."""
 
+_PHRASES: Final = {"Use the run_id that a call returned": "`repertoire runs` lists runs"}
+"""Sentences about a tool's parameters."""
+
 _TOOL: Final = re.compile(
     r"`?\b("
     + "|".join(name for name in _COMMANDS if name != "guide")
@@ -37,6 +40,8 @@ _QUOTED: Final = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 
 def in_commands(text: str) -> str:
     """The text with a command in the place of each tool. `get_run('workflow:x:1')` keeps its id."""
+    for said, here in _PHRASES.items():
+        text = text.replace(said, here)
     return _GUIDE.sub("the pages in docs/", _TOOL.sub(_command, text))
 
 

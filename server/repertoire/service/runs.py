@@ -282,12 +282,9 @@ class Runs:
         is_whole = word.startswith("workflow:") and len(beginning) == ULID_CHARS
         if is_whole or not self.may_mean_a_run(word):
             return word  # a run that has just begun may not be stored yet
-        return await self._id_with(caller, beginning)
-
-    async def _id_with(self, caller: Caller, beginning: str) -> str:
-        found = await self._store.runs_beginning_with(caller.principal, beginning.upper())
+        found = await self._store.runs_beginning_with(caller.principal, beginning.upper(), word.rpartition(":")[0])
         if not found:
-            raise unknown_run(beginning)
+            raise unknown_run(word)
         if len(found) > 1:
             raise BadArguments(
                 f"Several runs begin with {beginning}: {', '.join(found)}.", "Give more characters of its id."

@@ -244,12 +244,15 @@ class RunFacts(Facts):
 
         return await self.read(query)
 
-    async def runs_beginning_with(self, principal: str, beginning: str, limit: int = 5) -> list[str]:
-        """Ids of the principal's runs whose ULID, their last 26 characters, begins so; newest first."""
-        statement = "SELECT id FROM run WHERE substr(id, -26, ?) = ? AND principal = ? AND example = 0 ORDER BY created_at DESC LIMIT ?"
+    async def runs_beginning_with(self, principal: str, beginning: str, of: str = "", limit: int = 5) -> list[str]:
+        """Ids of the principal's runs whose ULID, their last 26 characters, begins so; newest first. `of`: "workflow:NAME" or ""."""
+        statement = (
+            "SELECT id FROM run WHERE substr(id, -26, ?) = ? AND substr(id, 1, ?) = ? AND principal = ? AND example = 0 "
+            "ORDER BY created_at DESC LIMIT ?"
+        )
 
         def query(db: sqlite3.Connection) -> list[str]:
-            rows = db.execute(statement, (len(beginning), beginning, principal, limit))
+            rows = db.execute(statement, (len(beginning), beginning, len(of), of, principal, limit))
             return [run_id for (run_id,) in rows]
 
         return await self.read(query)
