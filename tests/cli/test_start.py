@@ -14,6 +14,8 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
+from repertoire.cli import modules_for
+
 pytestmark = pytest.mark.anyio
 
 HEAVY = (
@@ -77,3 +79,20 @@ def test_an_unchanged_restart_loads_no_workflow_module(tmp_path: Path) -> None:
         listed = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         assert "marks" in [workflow["name"] for workflow in listed["workflows"]]
     assert mark.read_text() == "x"
+
+
+def test_a_command_imports_its_own_module_only_and_the_table_of_commands_is_true() -> None:
+    code = (
+        "import sys; from repertoire import cli; from repertoire.cli.program import app\n"
+        "sys.argv = ['repertoire', '--version']\n"
+        "try: cli.main()\n"
+        "except SystemExit: pass\n"
+        "found = {}\n"
+        "for one in app.registered_commands:\n"
+        "    found.setdefault(one.callback.__module__.rpartition('.')[2], []).append(one.name or one.callback.__name__)\n"
+        "for one in app.registered_groups: found.setdefault(one.typer_instance.info.name, []).append(one.typer_instance.info.name)\n"
+        "assert {name: sorted(names) for name, names in found.items()} == {n: sorted(c) for n, c in cli._COMMANDS.items()}, found\n"
+    )
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, stdout=subprocess.DEVNULL)
+    assert modules_for(["show", "last"]) == modules_for(["--home", "run", "show"]) == ["workflows"]
+    assert len(modules_for(["nonsense"])) == len(modules_for([])) > 5

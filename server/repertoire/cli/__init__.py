@@ -10,8 +10,28 @@ import sys
 from importlib import import_module
 from typing import Final
 
-_COMMANDS: Final = ("run", "runs", "inbox", "debug", "commands", "workflows", "sessions", "status", "config")
-"""Modules that add commands. Help shows the commands of a section in this order."""
+_COMMANDS: Final[dict[str, tuple[str, ...]]] = {
+    "run": ("run", "rerun"),
+    "runs": ("resume", "answer", "runs", "logs", "cancel", "gc"),
+    "inbox": ("inbox",),
+    "debug": ("debug",),
+    "commands": ("serve", "list", "search", "stop", "doctor", "install", "demo"),
+    "workflows": ("show", "create", "publish", "pin", "unpin", "delete"),
+    "sessions": ("sessions",),
+    "status": ("status",),
+    "config": ("config",),
+}
+"""The commands of each module. Help shows the commands of a section in this order."""
+
+
+def modules_for(words: list[str]) -> list[str]:
+    """The modules that a call needs: one if its first word is a command, else all. So no command pays for the imports of another."""
+    if words[:1] == ["--home"]:
+        words = words[2:]
+    elif words and words[0].startswith("--home="):
+        words = words[1:]
+    wanted = [module for module, names in _COMMANDS.items() if words and words[0] in names]
+    return wanted or list(_COMMANDS)
 
 
 def main() -> None:
@@ -22,7 +42,7 @@ def main() -> None:
     from .control_client import ControlError, NoDaemon
     from .program import Code, app
 
-    for module in _COMMANDS:
+    for module in modules_for(sys.argv[1:]):
         import_module(f".{module}", __name__)
     try:
         app(prog_name="repertoire")

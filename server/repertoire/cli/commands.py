@@ -8,27 +8,12 @@ from typing import Annotated, Any
 import anyio
 import typer
 
-from ..version import VERSION
 from . import output
 from . import search as searching
 from .home_client import HomeClient, carry_out, with_one_cause
 from .install import ENTRY, Host, plan
 from .install import carry_out as write_plan
-from .program import Config, Folders, Home, Json, Section, Session, app, call_verb, command, settings_of, use_home
-
-
-@app.callback(invoke_without_command=True)
-def root(
-    context: typer.Context,
-    home: Home = None,
-    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
-) -> None:
-    if version:
-        output.out.print(VERSION)
-    elif context.invoked_subcommand is None:
-        output.out.print(context.get_help())
-    elif home is not None:
-        use_home(context, home)
+from .program import Config, Folders, Home, Json, Section, Session, call_verb, command, settings_of
 
 
 @command(

@@ -17,7 +17,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from ..errors import BadArguments
 from ..settings import Settings, load
-from . import completion
+from ..version import VERSION
+from . import completion, output
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -129,11 +130,6 @@ def command(
     return add
 
 
-def use_home(context: typer.Context, home: str) -> None:
-    """Make this home the default of `--home` in every command below."""
-    context.default_map = _for_each(context.command, "home", home)
-
-
 def _for_each(command: Any, option: str, value: str) -> dict[str, Any]:
     below = getattr(command, "commands", {})
     return {option: value, **{name: _for_each(one, option, value) for name, one in below.items()}}
@@ -167,6 +163,20 @@ Payload = Annotated[
     str | None, typer.Option("--payload", "-p", metavar="JSON", help="Arguments as a JSON object, @FILE or -.")
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The workflow's name.", autocompletion=completion.workflows)]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    home: Home = None,
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
+) -> None:
+    if version:
+        output.out.print(VERSION)
+    elif context.invoked_subcommand is None:
+        output.out.print(context.get_help())
+    elif home is not None:
+        context.default_map = _for_each(context.command, "home", home)
 
 
 def settings_of(home: str | None, folders: list[str] | None, config: str | None = None) -> Settings:
