@@ -88,7 +88,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int = 2_000_000
     """Model tokens of one tree of runs."""
     max_deaths: int = 3
-    """A run whose worker died is begun again this many times when nothing was recorded in between. After the next death it fails."""
+    """How often a run restarts after its worker crashed without progress. One more crash fails it."""
     max_server_deaths: int = 10
     """The same for servers that die while the run holds a worker. Several runs may have been active, and we cannot tell which one killed
     the server. So this limit is higher."""

@@ -178,13 +178,17 @@ NEWCOMERS: Final[tuple[Case, ...]] = (
     used(
         "N24",
         "The page `Daily life` answers everyday questions, and daemon.log has a line for each start, end and error.",
-        "open",
+        "passes",
         "test_settings_and_log::test_n17_n24_settings_that_the_daemon_ignores_are_said_and_its_log_has_starts_ends_and_errors",
-        decision="The log has its lines; the page is missing.",
+        "test_daily_life::test_n24_the_commands_of_daily_life_do_what_the_page_shows",
+        "test_daily_life::test_n24_the_page_has_each_everyday_question",
     ),
     used(
         "N25",
         "Every command of the README works as it is written.",
+        "passes",
+        "test_shown_commands::test_n25_commands_and_options_that_pages_show_exist",
+        "test_shown_commands::test_n25_no_page_installs_from_an_index_what_is_not_there_yet",
     ),
     used(
         "N26",

@@ -43,7 +43,7 @@ class NoModel(Exception):
         self.hint = hint
 
 
-_EXTRA = "pip install 'repertoire-mcp[model]' brings the model; search_model in the settings names a folder with one."
+_EXTRA = "The extra [model] brings it (in a checkout: pip install -e '.[model]'); search_model in the settings names a folder with one."
 
 
 def candidates(setting: str, *, download: bool) -> tuple[Candidate, ...]:
