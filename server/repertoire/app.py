@@ -87,6 +87,14 @@ class App:
         """Commands of the command line that are not answered yet."""
 
     @property
+    def runner(self) -> Runner:
+        return self._runner
+
+    @property
+    def store(self) -> Store:
+        return self._store
+
+    @property
     def wanted_env(self) -> tuple[str, ...]:
         return self.settings.caller_env
 

@@ -11,6 +11,8 @@ from typing import Any, Final, NoReturn
 
 from ..values.refusals import NotAvailable
 from . import durable
+from .awaited_values import Ready
+from .door import Door
 
 _INSTEAD: Final = {
     "tools": "Do it with a Python package: urllib.request for HTTP, subprocess for a program.",
@@ -18,6 +20,10 @@ _INSTEAD: Final = {
     "agents": "Call the model's own Python package, with its key named in the setting worker_env.",
     "deps": "Install the package into the Python that runs workflows.",
 }
+
+
+tool_mocks: Final[dict[str, Callable[..., Any]]] = {}
+"""Functions in the place of tools, by path as `tools.github.create_issue`: `repertoire.testing` puts them here for one test."""
 
 
 class Later:
@@ -33,7 +39,9 @@ class Later:
             raise AttributeError(name)
         return Later(f"{self._path}.{name}")
 
-    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
+        if (mock := tool_mocks.get(self._path)) is not None:
+            return Door(mock, lambda *args, **kwargs: Ready(mock(*args, **kwargs)))(*args, **kwargs)
         raise not_yet(f"{self._path}(...)", self._root)
 
     def __getitem__(self, key: object) -> NoReturn:

@@ -93,6 +93,7 @@ class Attempts:
                 await self._store.mark_started(live.run, live.run.started_at or 0.0)
             elif live.is_resumed:
                 await self._store.mark_started(live.run, live.run.started_at)
+            live.worker_pid = worker.pid
             return await attempt.run(worker, place, point)
 
     async def _note_resumed(self, live: Live, why: str) -> None:

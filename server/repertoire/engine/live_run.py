@@ -113,6 +113,8 @@ class Live:
         """Done when the run's start is stored. None: it was stored before."""
         self.unrecorded: Exception | None = None
         """The reason why the start could not be stored. The run is stopped then, and nothing of it is kept."""
+        self.worker_pid: int | None = None
+        """The process that has the body, or had it last."""
         self.begun_again = False
         """The body is answered from the run's journal first."""
         self.is_resumed = False
