@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,9 @@ def write_all(folder: Path) -> int:
     for page in PAGES:
         for number, block in enumerate(blocks(page.read_text(), "python"), 1):
             if UNTYPED not in block:
-                (folder / f"{page.stem.replace('-', '_')}_{number}.py").write_text(block)
+                named = re.match(r"# (\w+\.py)\n", block)
+                name = named[1] if named else f"{page.stem.replace('-', '_')}_{number}.py"
+                (folder / name).write_text(block)
     return len(list(folder.iterdir()))
 
 
