@@ -1,4 +1,5 @@
-"""When search answers nothing: of queries that a library serves (lost), and of those that it does not (rightly empty).
+"""When search gives no match: of queries that a library serves (whose answer then has to be among the nearest), and of those that it
+does not serve (rightly).
 
 A curve for libraries of several sizes, since the nearest of many is nearer by chance: parts of the own-words workflows drawn at random,
 and of the public set whole fields of work, so that queries of the others, and everyday ones, are out of domain.
@@ -26,7 +27,7 @@ _SIZES = (5, 20)
 _FIELDS = (1, 3, 10, 30)
 _MOVED = (-0.04, -0.02, 0.0, 0.02, 0.04, 0.08)
 """By how much the bound is moved, for the curve."""
-_MOST_LOST = Target(0.05, "value")
+_LEAST_TOLD = Target(0.95, "value", True)
 _LEAST_EMPTY = Target(0.9, "value", True)
 
 
@@ -50,11 +51,13 @@ class _All:
         self.scores, self.meaning, self.shares = (np.asarray([one[part] for one in found]) for part in range(3))
 
     def margin(self, query: int, part: Sequence[int], shelf: Shelf) -> float:
-        """By how much the best cosine is above the bound; without limit where the words suffice."""
+        """By how much the bound could be higher until no workflow fits; without limit where one has all words."""
         recipe = shelf._recipe
-        if self.shares[query, part].max() >= recipe.words_suffice:
+        meaning, shares = self.meaning[query, part], self.shares[query, part]
+        if shares.max() >= recipe.all_words:
             return float("inf")
-        return float(self.meaning[query, part].max()) - recipe.fits_from(len(part))
+        slack = np.where(shares >= recipe.words_suffice, recipe.words_slack, 0.0)
+        return float((meaning + slack).max()) - recipe.bound.among(len(part))
 
 
 @dataclass
@@ -135,16 +138,16 @@ def _figures(name: str, tally: Tally) -> list[Figure]:
     lost = " ".join(f"{moved:+.2f}: {tally.lost(moved):.3f} ({tally.answers_lost(moved):.3f})" for moved in _MOVED)
     figures = [
         Figure(
-            f"{about}: served, answered empty", "share", tally.lost(), pairs=len(tally.served), target=_MOST_LOST,
+            f"{about}: served, without matches", "share", tally.lost(), pairs=len(tally.served),
             note=f"(with a right one among the first five) by bound {lost}",
         ),
         Figure(
-            f"{about}: nothing serves it, answered empty", "share", _below(tally.foreign, 0.0),
+            f"{about}: nothing serves it, without matches", "share", _below(tally.foreign, 0.0),
             pairs=len(tally.foreign), target=_LEAST_EMPTY, note=f"by bound {_curve(tally.foreign)}",
         ),
     ]  # fmt: skip
     if tally.elsewhere:
-        what, share = f"{about}: another field's, answered empty", _below(tally.elsewhere, 0.0)
+        what, share = f"{about}: another field's, without matches", _below(tally.elsewhere, 0.0)
         figures.append(
             Figure(what, "share", share, pairs=len(tally.elsewhere), note=f"by bound {_curve(tally.elsewhere)}")
         )
@@ -155,18 +158,21 @@ def _whole(measured: Measured, queries: Floats) -> list[Figure]:
     """Against the whole set: as a caller sees it; and each query without the workflows that serve it."""
     data, shelf = measured.data, measured.shelf
     texts = [query.text for query in data.queries]
-    found = [
-        {hit.doc for hit in shelf.find(text, vector, _LISTED, outcome=0.0)[:_LISTED]}
-        for text, vector in zip(texts, queries, strict=True)
-    ]
-    hits = fmean(bool(one & {*wanted}) for one, wanted in zip(found, measured.wanted, strict=True))
+    found = [shelf.find(text, vector, _LISTED, outcome=0.0) for text, vector in zip(texts, queries, strict=True)]
+    matches = [{hit.doc for hit in fitting[:_LISTED]} for fitting, _ in found]
+    told = [listed | {hit.doc for hit in nearest} for listed, (_, nearest) in zip(matches, found, strict=True)]
+    hits, tolds = (
+        fmean(bool(one & {*wanted}) for one, wanted in zip(listed, measured.wanted, strict=True))
+        for listed in (matches, told)
+    )
     count, pairs = len(data.workflows), len(texts)
     rests = [[place for place in range(count) if place not in wanted] for wanted in measured.wanted]
     without = [measured.served.margin(query, rest, shelf) for query, rest in enumerate(rests)]
     return [
-        Figure(f"{data.name}: answered empty", "share", fmean(not one for one in found), pairs=pairs, target=_MOST_LOST),
-        Figure(f"{data.name}: a right one among five", "share", hits, pairs=pairs),
-        Figure(f"{data.name}: its answers taken away, answered empty", "share", _below(without, 0.0), pairs=pairs,
+        Figure(f"{data.name}: without matches", "share", fmean(not one for one in matches), pairs=pairs),
+        Figure(f"{data.name}: a right one among five matches", "share", hits, pairs=pairs),
+        Figure(f"{data.name}: a right one in matches or nearest", "share", tolds, pairs=pairs, target=_LEAST_TOLD),
+        Figure(f"{data.name}: its answers taken away, without matches", "share", _below(without, 0.0), pairs=pairs,
                note=f"by bound {_curve(without)}; near duplicates stay, and are true answers"),
     ]  # fmt: skip
 

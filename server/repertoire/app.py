@@ -257,7 +257,12 @@ async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | Non
                 await catalog.load()
                 waits = Waits(runner, store, settings.limits, clock := clock or Clock())
                 retention = Retention(store, settings.limits)
-                choose = partial(candidates, settings.search_model, download=settings.model_download)
+                choose = partial(
+                    candidates,
+                    settings.search_model,
+                    download=settings.model_download,
+                    adapter=settings.search_adapter,
+                )
                 embedding_index = EmbeddingIndex(
                     store,
                     choose,

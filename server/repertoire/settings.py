@@ -132,6 +132,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     search_model: str = ""
     """A folder, or a name at the hub, of the sentence-transformers model for search; "off": by words only. Empty: all-MiniLM-L6-v2,
     from an installed package or the hub's cache."""
+    search_adapter: bool = True
+    """Merge the adapter that was trained for search into all-MiniLM-L6-v2. Other models are never changed."""
     model_download: bool = False
     """The model may be downloaded from the hub when it is not on this machine."""
     limits: Limits = Limits()
@@ -192,6 +194,7 @@ def load(
         "prefer_installed",
         *_LISTS,
         "search_model",
+        "search_adapter",
         "model_download",
     ):
         if (text := environ.get(f"REPERTOIRE_{name.upper()}")) is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from repertoire.encoder.score_weights import Recipe
+from repertoire.encoder.score_weights import Bound, Recipe
 from support.libraries import need_numpy
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from repertoire.encoder.vectors import Floats
 
 DIMENSION = 64
-EASY = Recipe(least=-1.0, least_most=-1.0)
+EASY = Recipe(bound=Bound(least=-1.0, most=-1.0))
 """Everything fits."""
 
 
@@ -50,10 +50,10 @@ def test_ten_thousand_equals_come_in_the_shelfs_order() -> None:
 
     shelf = shelf_of(np.ones((10_000, DIMENSION), np.float32), ["count sheep"] * 10_000)
     query = np.eye(DIMENSION, dtype=np.float32)[0]
-    found = shelf.find("sheep", query, 5, outcome=0.0)
+    found, _ = shelf.find("sheep", query, 5, outcome=0.0)
     assert [hit.doc for hit in found[:5]] == [0, 1, 2, 3, 4] and {hit.score for hit in found} == {found[0].score}
     assert len(found) <= 55
-    few = shelf.find("sheep", query, 5, within=np.asarray([9_000, 17, 4_000], np.int32), outcome=0.0)
+    few, _ = shelf.find("sheep", query, 5, within=np.asarray([9_000, 17, 4_000], np.int32), outcome=0.0)
     assert [hit.doc for hit in few] == [17, 4_000, 9_000]
 
 
@@ -71,7 +71,7 @@ def test_candidates_by_sign_give_what_the_exact_scan_gives() -> None:
         query = (centres[number] + random.normal(0, 0.4, DIMENSION)).astype("float32")
         query /= (query**2).sum() ** 0.5
         text = f"w{number} w{number + 1}"
-        best = [[hit.doc for hit in shelf.find(text, query, 10, outcome=0.0)[:10]] for shelf in (exact, short)]
+        best = [[hit.doc for hit in shelf.find(text, query, 10, outcome=0.0)[0][:10]] for shelf in (exact, short)]
         same += len({*best[0]} & {*best[1]})
     assert same >= 0.99 * 400
 
@@ -81,7 +81,7 @@ def test_a_rare_word_counts_more_than_a_common_one_and_both_are_told() -> None:
 
     texts = ["parse xml files", "parse csv files", "count files", "delete files"]
     shelf = shelf_of(np.ones((4, DIMENSION), np.float32), texts)
-    best, *others = shelf.find("parsing a csv file", np.eye(DIMENSION, dtype=np.float32)[0], 4, outcome=0.0)
+    (best, *others), _ = shelf.find("parsing a csv file", np.eye(DIMENSION, dtype=np.float32)[0], 4, outcome=0.0)
     assert best.doc == 1 and best.words == ["parsing", "csv", "file"]
     assert [hit.doc for hit in others] == [0, 2, 3] and others[1].words == ["file"]
 
@@ -92,9 +92,9 @@ def test_nothing_is_listed_where_the_best_does_not_fit() -> None:
     matrix = np.eye(DIMENSION, dtype=np.float32)[:10]
     shelf = shelf_of(matrix, [f"thing {number}" for number in range(10)], Recipe())
     away = np.eye(DIMENSION, dtype=np.float32)[40]
-    assert shelf.find("entirely foreign", away, 5) == []
-    assert [hit.doc for hit in shelf.find("entirely foreign", matrix[3], 5)] == [3]
-    assert [hit.doc for hit in shelf.find("thing 7", away, 5)][:1] == [7]
+    assert shelf.find("entirely foreign", away, 5)[0] == []
+    assert [hit.doc for hit in shelf.find("entirely foreign", matrix[3], 5)[0]] == [3]
+    assert [hit.doc for hit in shelf.find("thing 7", away, 5)[0]][:1] == [7]
 
 
 def test_how_near_the_best_must_be_depends_on_among_how_many_it_was_chosen() -> None:
@@ -103,20 +103,21 @@ def test_how_near_the_best_must_be_depends_on_among_how_many_it_was_chosen() -> 
     matrix = np.eye(DIMENSION, dtype=np.float32)[:50]
     shelf = shelf_of(matrix, [f"thing {number}" for number in range(50)], Recipe())
     vague = np.zeros(DIMENSION, np.float32)
-    vague[3], vague[60] = 0.18, (1 - 0.18**2) ** 0.5
-    assert Recipe().fits_from(4) < 0.18 < Recipe().fits_from(50)
-    assert shelf.find("entirely foreign", vague, 5) == []
+    vague[3], vague[60] = 0.22, (1 - 0.22**2) ** 0.5
+    assert Bound().among(4) < 0.22 < Bound().among(50)
+    fitting, nearest = shelf.find("entirely foreign", vague, 5)
+    assert fitting == [] and [hit.doc for hit in nearest] == [3]
     tagged = np.asarray([3, 7, 8, 9], np.int32)
-    assert [hit.doc for hit in shelf.find("entirely foreign", vague, 5, within=tagged)] == [3]
+    assert [hit.doc for hit in shelf.find("entirely foreign", vague, 5, within=tagged)[0]] == [3]
 
 
 def test_an_empty_shelf_and_vectors_that_are_no_numbers_do_no_harm() -> None:
     import numpy as np
 
-    assert shelf_of(np.zeros((0, DIMENSION), np.float32), []).find("x", np.ones(DIMENSION, np.float32), 5) == []
+    assert shelf_of(np.zeros((0, DIMENSION), np.float32), []).find("x", np.ones(DIMENSION, np.float32), 5) == ([], [])
     matrix = np.eye(DIMENSION, dtype=np.float32)[:3].copy()
     matrix[1] = np.nan
-    found = shelf_of(matrix, ["a", "b", "c"]).find("q", np.eye(DIMENSION, dtype=np.float32)[2], 3, outcome=0.0)
+    found, _ = shelf_of(matrix, ["a", "b", "c"]).find("q", np.eye(DIMENSION, dtype=np.float32)[2], 3, outcome=0.0)
     assert found[0].doc == 2 and all(hit.score == hit.score for hit in found)
 
 

@@ -19,15 +19,15 @@ from mcp import Client
 from repertoire.app import open_app
 from repertoire.encoder import models
 from repertoire.encoder.models import Candidate, NoModel, candidates, problem
-from repertoire.encoder.score_weights import Recipe
+from repertoire.encoder.score_weights import Bound
 from repertoire.encoder.tokens import words
 from repertoire.model.run import Run
 from repertoire.model.session import Caller
 from repertoire.names import new_run_id
 from repertoire.registry.caller_view import View
-from repertoire.registry.embedding_index import Ranked, pause_after
+from repertoire.registry.embedding_index import pause_after
 from repertoire.registry.encoder_client import _environment as child_environment
-from repertoire.registry.ranking import outcome_score
+from repertoire.registry.ranking import Ranked, outcome_score
 from repertoire.registry.search import Finder
 from repertoire.registry.search_texts import texts_of
 from repertoire.settings import load
@@ -66,6 +66,23 @@ async def test_odd_queries_are_answered_by_words_too(tmp_path: Path, query: str)
         assert [match.name for match in (await Finder(store, None).find((), view, "forecast", 5)).matches] == [
             "weather_brief"
         ]
+
+
+async def test_g15_a_word_match_names_its_words_and_scores_as_many_as_it_has(tmp_path: Path) -> None:
+    async with open_store(str(tmp_path / "s.db")) as store:
+        view = library()
+        for version in view.names.values():
+            await store.keep_version(version)
+        finder = Finder(store, None)
+        (whole,) = (await finder.find((), view, "please join the documents", 5)).matches
+        assert whole.name == "merge_pdfs" and whole.words == ("join", "documents") and whole.score == 1
+        (part,) = (await finder.find((), view, "joining documents of zebras", 5)).matches
+        assert part.words == ("joining", "documents") and part.meaning is None and 0.25 < part.score < 0.8
+        few = await finder.find((), view, "zebras eat documents on meadows", 5)
+        assert few.matches == [] and [one.name for one in few.nearest] == ["merge_pdfs"]
+        assert few.nearest[0].words == ("documents",) and few.nearest[0].score < 0.25
+        none = await finder.find((), view, "asdfghjkl", 5)
+        assert none.matches == [] and none.nearest == []
 
 
 async def test_tags_leave_out_what_lacks_one_of_them(tmp_path: Path) -> None:
@@ -111,8 +128,8 @@ async def test_outcome_orders_near_ties_and_nothing_else(tmp_path: Path) -> None
                 )
         near = [Ranked("breaks", 0.405, 0.4, ()), Ranked("works", 0.4, 0.4, ()), Ranked("far", 0.3, 0.3, ())]
         finder = Finder(store, None)
-        assert [match.name for match in await finder._by_outcome(near, 5, 0.03)] == ["works", "breaks", "far"]
-        assert [match.name for match in await finder._by_outcome(near, 5, 0.0)] == ["breaks", "works", "far"]
+        assert finder._recipe.outcome == 0.03
+        assert [match.name for match in await finder._by_outcome(near, 5)] == ["works", "breaks", "far"]
 
 
 def test_the_worth_of_an_outcome_is_bounded_and_grows_with_success() -> None:
@@ -127,10 +144,10 @@ def test_the_worth_of_an_outcome_is_bounded_and_grows_with_success() -> None:
 
 
 def test_a_larger_library_asks_for_a_nearer_match_within_bounds() -> None:
-    recipe = Recipe()
-    least = [recipe.fits_from(count) for count in (0, 1, 5, 20, 100, 1_000, 10_000, 10**9)]
-    assert least[0] == least[2] == recipe.least < least[3] and least == sorted(least)
-    assert least[-1] == recipe.least_most
+    bound = Bound()
+    least = [bound.among(count) for count in (0, 1, 5, 20, 100, 1_000, 10_000, 10**9)]
+    assert least[0] == least[2] == bound.least < least[3] and least == sorted(least)
+    assert least[-1] == bound.most
 
 
 def test_words_lose_their_endings_and_those_that_say_nothing() -> None:
@@ -226,7 +243,12 @@ async def test_through_mcp_the_answer_says_why_it_is_lexical(tmp_path: Path) -> 
                     answer = await search(query="join documents")
             assert "source" not in (await search(query="join documents"))["matches"][0]
             assert (await search(query="join documents", tags=["office"]))["matches"] == []
-            assert len((await search(query="pdf speech forecast", limit=2))["matches"]) == 2
+            third = await search(query="pdf speech forecast", limit=2)  # each has one of three words
+            assert third["matches"] == [] and len(third["nearest"]) == 2
+            assert (
+                all(one.keys() == {"name", "description"} for one in third["nearest"])
+                and "get_workflow" in third["hint"]
+            )
             empty = await search(query="zebra crossing")
             assert empty["matches"] == [] and "create_workflow" in str(empty["hint"])
             refused = await client.call_tool("search_workflows", {"query": "x", "tags": [{"a": 1}]})

@@ -14,7 +14,6 @@ from pathlib import Path
 import anyio
 
 from repertoire.encoder.models import NoModel, candidates
-from repertoire.encoder.score_weights import Recipe
 from repertoire.model.workflow import Options, WorkflowVersion, version_hash
 from repertoire.registry.caller_view import View
 from repertoire.registry.embedding_index import EmbeddingIndex
@@ -81,14 +80,14 @@ class Seeker:
 
 @asynccontextmanager
 async def seeking(
-    folder: Path, view: View | None = None, *, model: str = "", idle_s: float = 600.0, recipe: Recipe | None = None
+    folder: Path, view: View | None = None, *, model: str = "", idle_s: float = 600.0, adapter: bool = True
 ) -> AsyncIterator[Seeker]:
     view = view or library()
     async with open_store(str(folder / "search.db")) as store, anyio.create_task_group() as tasks:
         for version in view.names.values():
             await store.keep_version(version)
-        choose = partial(candidates, model, download=False)
-        meaning = EmbeddingIndex(store, choose, str(folder), idle_s=idle_s, recipe=recipe)
+        choose = partial(candidates, model, download=False, adapter=adapter)
+        meaning = EmbeddingIndex(store, choose, str(folder), idle_s=idle_s)
         tasks.start_soon(meaning.keep)
         yield Seeker(Finder(store, meaning), meaning, view)
         tasks.cancel_scope.cancel()

@@ -19,7 +19,7 @@ A run that failed is an answer (`run.status`, `run.error`); a call that was refu
 only the MCP SDK and anyio; the server is a process of its own and nothing of it is imported.
 """
 
-from .answers import Created, Event, Listed, ListedRun, Match, Question, Run, RunError, Workflow
+from .answers import Created, Event, Listed, ListedRun, Match, Matches, Nearest, Question, Run, RunError, Workflow
 from .client import RepertoireClient
 from .errors import RepertoireCallError
 from .sync import SyncRepertoireClient
@@ -34,6 +34,8 @@ __all__ = [
     "ListedRun",
     "Event",
     "Match",
+    "Matches",
+    "Nearest",
     "Listed",
     "Workflow",
     "Created",

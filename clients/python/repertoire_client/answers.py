@@ -108,6 +108,33 @@ class Match:
 
 
 @dataclass(frozen=True)
+class Nearest:
+    """A workflow that probably does not fit, though none fits better."""
+
+    name: str
+    description: str
+
+
+class Matches(tuple[Match, ...]):
+    """The matches of a search, best first. If there are none, `nearest` names up to three workflows that probably do not fit. `note`
+    says what is doubtful, such as workflows that are not indexed yet.
+    """
+
+    nearest: tuple[Nearest, ...]
+    ranking: str
+    note: str | None
+
+    @classmethod
+    def of(cls, answer: dict[str, Any]) -> Matches:
+        """From the tool's answer."""
+        matches = cls(made(Match, one) for one in answer["matches"])
+        matches.nearest = tuple(made(Nearest, one) for one in answer.get("nearest", ()))
+        matches.ranking = answer["ranking"]
+        matches.note = answer.get("note")
+        return matches
+
+
+@dataclass(frozen=True)
 class Listed:
     """A workflow in a list. `created_by` and `created_at` are of one that a client created; a deleted one has `deleted_by` and
     `deleted_at` instead."""

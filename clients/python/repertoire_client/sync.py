@@ -12,7 +12,7 @@ from typing import Any, Self
 import anyio.to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from .answers import Created, Event, Listed, ListedRun, Match, Run, Workflow
+from .answers import Created, Event, Listed, ListedRun, Matches, Run, Workflow
 from .client import RepertoireClient
 from .runs import OnEvent, Runs
 from .workflows import Workflows
@@ -67,9 +67,7 @@ class SyncWorkflows:
         self._workflows = workflows
         self._portal = portal
 
-    def search(
-        self, query: str, limit: int = 5, *, tags: Sequence[str] = (), include_source: bool = False
-    ) -> tuple[Match, ...]:
+    def search(self, query: str, limit: int = 5, *, tags: Sequence[str] = (), include_source: bool = False) -> Matches:
         return self._portal.call(
             partial(self._workflows.search, query, limit, tags=tags, include_source=include_source)
         )

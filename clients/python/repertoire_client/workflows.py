@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import anyio
 
-from .answers import Created, Listed, Match, Run, Workflow, made, made_run
+from .answers import Created, Listed, Matches, Run, Workflow, made, made_run
 from .calls import Calls, OnProgress
 from .runs import OnEvent, Runs
 
@@ -26,16 +26,15 @@ class Workflows:
 
     async def search(
         self, query: str, limit: int = 5, *, tags: Sequence[str] = (), include_source: bool = False
-    ) -> tuple[Match, ...]:
-        """Workflows that do what the query says and have all `tags`, the best first; empty where nothing fits."""
+    ) -> Matches:
+        """Workflows that do what the query says and have all `tags`, the best first. If nothing fits: empty, with `nearest`."""
         arguments = {
             "query": query,
             "limit": limit,
             "tags": list(tags) or None,
             "include_source": include_source or None,
         }
-        answer = await self._calls("search_workflows", arguments)
-        return tuple(made(Match, match) for match in answer["matches"])
+        return Matches.of(await self._calls("search_workflows", arguments))
 
     async def get(self, name: str, *, version: str | None = None, diff: str | None = None) -> Workflow:
         """Everything about one, its source included; `version` another one of its own, `diff` one to compare with."""

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from .. import home as homes
-from ..encoder.models import NoModel, candidates, problem
+from ..encoder.models import MULTILINGUAL, Candidate, NoModel, candidates, is_minilm, languages, problem
 from ..errors import RepertoireError
 from ..registry.review import ruff_path
 from ..settings import Settings
@@ -64,16 +64,26 @@ def _home(settings: Settings) -> Check:
 def _encoder(settings: Settings) -> Check:
     """The model that search would use. It looks at files only: importing the encoder takes seconds."""
     try:
-        tried = candidates(settings.search_model, download=settings.model_download)
+        tried = candidates(settings.search_model, download=settings.model_download, adapter=settings.search_adapter)
     except NoModel as none:
         return _row("search", True, f"by words only: {none}", none.hint)
     refused: list[str] = []
     for one in tried:
         reason = None if one.kind == "hub" else problem(one)
         if reason is None:
-            return _row("search", True, f"by meaning: {one.where} ({one.kind})", " ".join(refused) or None)
+            return _row("search", True, f"by meaning: {_told(one)}", " ".join(refused) or None)
         refused.append(f"The model at {one.where} ({one.kind}) is not used: {reason}.")
     return _row("search", False, f"by words only: {' '.join(refused)}", "Name a model's folder in search_model.")
+
+
+def _told(model: Candidate) -> str:
+    """The model, whether it has our adapter, and its languages where we know them."""
+    adapter = ", with the adapter" if model.adapter and is_minilm(model) else ""
+    known = " and ".join(languages(model))
+    others = (
+        f". It knows {known} only; for other languages set search_model, such as to {MULTILINGUAL}" if known else ""
+    )
+    return f"{model.where} ({model.kind}{adapter}){others}"
 
 
 def _ruff() -> Check:

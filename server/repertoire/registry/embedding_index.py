@@ -4,8 +4,10 @@
 2. The child holds a row for each text and a shelf for each view: the workflows among which a query of that view searches.
 3. Texts and rows are numbered in order by both ends, without exchange of the numbers. After a failed step the two could differ, so the
    child is started anew.
-4. A query that the child cannot answer now (not started, still indexing, just died) gets None, with the reason in `why_not`. `Finder`
-   then ranks by words.
+4. Workflows are indexed while queries are answered: a shelf may be older than the caller's view, or not whole yet. Of a view, what is
+   on the shelf is ranked, and the answer names the rest.
+5. A query that the child cannot answer at all (not started, just died) gets None, with the reason in `why_not`. `Finder` then ranks by
+   words.
 
 Vectors are kept in the store, so that a new child need not encode them again.
 """
@@ -16,14 +18,28 @@ import asyncio
 import logging
 import time
 from array import array
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 import anyio
 import anyio.to_thread
 import msgspec
 
-from ..encoder.messages import BuildShelf, Doc, Docs, Encode, Encoded, Find, Found, Open, Put, Ready, Reply, Request
+from ..encoder.messages import (
+    BuildShelf,
+    Doc,
+    Docs,
+    Encode,
+    Encoded,
+    Find,
+    Found,
+    Hit,
+    Open,
+    Put,
+    Ready,
+    Reply,
+    Request,
+)
 from ..encoder.models import Candidate, NoModel
 from ..encoder.score_weights import Recipe
 from ..errors import RepertoireError
@@ -31,6 +47,7 @@ from ..model.workflow import WorkflowVersion
 from ..store import Store
 from .caller_view import View
 from .encoder_client import EncoderGone, EncoderProcess, EncoderRefused, encoder_process
+from .ranking import Ranked, Ranking
 from .search_texts import Texts, sendable, texts_of
 
 logger = logging.getLogger(__name__)
@@ -44,6 +61,10 @@ _BATCH: Final = 16
 """Texts encoded in one request. A query waits for at most one request, some 200 ms."""
 _AT_ONCE: Final = 256
 """Workflows indexed together. Their work between two turns of the event loop takes milliseconds."""
+_ENCODED_AT_ONCE: Final = 32
+"""Workflows whose texts are encoded before queries can find them: seconds."""
+_GROWTH: Final = 1.125
+"""While texts are encoded, a shelf is built again whenever it would have this many times the workflows: queries see what is done."""
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 60.0
 _STEADY_S: Final = 60.0
@@ -52,18 +73,11 @@ _REFUSED_FOR_S: Final = 300.0
 """A model that could not be loaded is tried again after this time."""
 
 
-class Ranked(msgspec.Struct, frozen=True):
-    """A match by name, with its reasons: `meaning` is a cosine, `words` are the words of the query that it contains."""
-
-    name: str
-    score: float
-    meaning: float
-    words: tuple[str, ...]
-
-
 class _Shelf(msgspec.Struct):
+    """`view` is the view that all of it holds; None while some of it is missing."""
+
     number: int
-    view: View
+    view: View | None
     names: dict[int, str]
     docs: dict[str, int]
 
@@ -107,6 +121,8 @@ class EmbeddingIndex:
         self._shelves.clear()
         self._model = ""
         self._dimension = 0
+        self.languages: tuple[str, ...] = ()
+        """Languages that the running model knows; empty if there is none, or we do not know them."""
         self.progress: tuple[int, int] | None = None
 
     @property
@@ -127,7 +143,9 @@ class EmbeddingIndex:
         if self.progress is not None:
             done, total = self.progress
             return f"Ranked by words only: {done} of {total} workflows are indexed."
-        return "Ranked by words only: the encoder is starting."
+        return (
+            "Ranked by words only: the encoder is starting. Search again in a few seconds to have it ranked by meaning."
+        )
 
     async def find(
         self,
@@ -138,20 +156,22 @@ class EmbeddingIndex:
         within: Collection[str] | None = None,
         *,
         wait_s: float = 0.0,
-    ) -> list[Ranked] | None:
-        """Matches among `within`, best first, with near-ties beyond the limit. None: it cannot answer now, and `why_not` says why."""
+    ) -> Ranking | None:
+        """Ranks what is indexed of `within`, or of the whole view. None: it cannot answer now, and `why_not` says why."""
         self._needed_at = time.monotonic()
         shelf = self._shelves.get(roots)
         if shelf is None or shelf.view is not view:
             self._wanted[roots] = view
             self._wake.set()
-            shelf = await self._wait_for_shelf(roots, view, wait_s)
+            await self._wait_for_shelf(roots, view, wait_s)
+            shelf = self._shelves.get(roots)  # the newest that there is
         process = self._process
         if shelf is None or process is None:
             return None
-        chosen = None
-        if within is not None:
-            chosen = array("i", (shelf.docs[name] for name in within if name in shelf.docs)).tobytes()
+        whole = shelf.view is view and within is None
+        docs = shelf.docs if shelf.view is view else self._still_on(shelf, view)
+        names = list(view.names if within is None else within)
+        chosen = None if whole else array("i", (docs[name] for name in names if name in docs)).tobytes()
         try:
             reply = await process.request(Find(shelf.number, sendable(query), limit, chosen), within_s=_QUERY_S)
         except (EncoderGone, EncoderRefused) as error:
@@ -160,19 +180,25 @@ class EmbeddingIndex:
             return None
         assert isinstance(reply, Found)
         self._trouble = None
-        return [Ranked(shelf.names[hit.doc], hit.score, hit.meaning, tuple(hit.words)) for hit in reply.hits]
+        unindexed = () if whole else tuple(name for name in names if name not in docs)
+        return Ranking(_ranked(shelf, reply.hits), _ranked(shelf, reply.nearest), unindexed)
 
-    async def _wait_for_shelf(self, roots: tuple[str, ...], view: View, wait_s: float) -> _Shelf | None:
-        """The shelf, after at most `wait_s`. Returns None at once if no child will be started soon."""
+    def _still_on(self, shelf: _Shelf, view: View) -> dict[str, int]:
+        """Of a view, the workflows that are on a shelf of an earlier one in the same version."""
+        return {
+            name: doc
+            for name, version in view.names.items()
+            if (doc := shelf.docs.get(name)) is not None and doc == self._docs.get(version.hash)
+        }
+
+    async def _wait_for_shelf(self, roots: tuple[str, ...], view: View, wait_s: float) -> None:
+        """Wait until all of the view is indexed, for at most `wait_s`. Returns at once if no child will be started soon."""
         with anyio.move_on_after(wait_s):
             while True:
                 shelf = self._shelves.get(roots)
-                if shelf is not None and shelf.view is view:
-                    return shelf
-                if self._hopeless:
-                    return None
+                if (shelf is not None and shelf.view is view) or self._hopeless:
+                    return
                 await self._moved.wait()
-        return None
 
     async def keep(self) -> None:
         """Start the child at the first query, feed it, end it when idle, and start it again after it died. Runs as long as the app."""
@@ -221,7 +247,7 @@ class EmbeddingIndex:
                     logger.warning("%s", reason)
                 logger.info("semantic search: %s", ready.where)
                 self._forget()
-                self._model, self._dimension = ready.model, ready.dimension
+                self._model, self._dimension, self.languages = ready.model, ready.dimension, ready.languages
                 self._process, self._trouble, self._hopeless = process, None, False
                 self._needed_at = time.monotonic()  # loading took long, and a query waits
                 await self._feed(process)
@@ -248,47 +274,72 @@ class EmbeddingIndex:
                 raise EncoderGone("the encoder died")
 
     async def _index(self, process: EncoderProcess, roots: tuple[str, ...], view: View) -> None:
-        versions = list(view.names.values())
-        new = [version for version in versions if version.hash not in self._docs]
-        for start in range(0, len(new), _AT_ONCE):
-            await self._add_workflows(process, new[start : start + _AT_ONCE], start, len(new))
-        numbers = {name: self._docs[version.hash] for name, version in view.names.items()}
-        known = self._shelves.pop(roots, None)
-        number = known.number if known is not None else len(self._shelves) + 1
-        await self._ask(process, BuildShelf(number, array("i", numbers.values()).tobytes()))
-        names = {doc: name for name, doc in numbers.items()}
-        self._shelves[roots] = _Shelf(number, view, names, numbers)
+        """First what the store has vectors of, which is quick, then the rest. Shelves are built in between."""
+        new = [version for version in view.names.values() if version.hash not in self._docs]
+        rest: list[WorkflowVersion] = []
+        for some in _parts(new, _AT_ONCE):
+            rest += await self._add_stored(process, some)
+            self._show_progress(len(new) - len(rest), len(new))
+        for some in _parts(rest, _ENCODED_AT_ONCE):
+            await self._build_shelf(process, roots, view)
+            await self._add_encoded(process, some, len(new))
+        await self._build_shelf(process, roots, view)
         self._needed_at = time.monotonic()
         self.progress = None
         self._notify_waiters()
 
-    async def _add_workflows(self, process: EncoderProcess, some: list[WorkflowVersion], done: int, total: int) -> None:
-        texts = await anyio.to_thread.run_sync(_read, some)
-        async for share in self._add_rows(process, texts):
-            self.progress = done + int(share * len(some)), total
-            self._notify_waiters()
-        await self._ask(process, Docs([Doc(tuple(self._rows[sha] for sha in shas), one.words) for one, shas in texts]))
-        for version in some:
-            self._docs[version.hash] = len(self._docs)
+    async def _build_shelf(self, process: EncoderProcess, roots: tuple[str, ...], view: View) -> None:
+        """A shelf of what is indexed of the view. One that is not whole is built only if it has grown."""
+        numbers = {name: doc for name, one in view.names.items() if (doc := self._docs.get(one.hash)) is not None}
+        whole = len(numbers) == len(view.names)
+        known = self._shelves.get(roots)
+        if not whole and len(numbers) <= (_GROWTH * len(known.docs) if known is not None else 0):
+            return
+        number = known.number if known is not None else len(self._shelves) + 1
+        await self._ask(process, BuildShelf(number, array("i", numbers.values()).tobytes()))
+        names = {doc: name for name, doc in numbers.items()}
+        self._shelves[roots] = _Shelf(number, view if whole else None, names, numbers)
 
-    async def _add_rows(
-        self, process: EncoderProcess, texts: list[tuple[Texts, tuple[str, ...]]]
-    ) -> AsyncIterator[float]:
-        """Give the child a row for every text, from the store or newly encoded. Yields the share of the encoding that is done."""
-        missing = {
-            sha: view for one, shas in texts for sha, view in zip(shas, one.views, strict=True) if sha not in self._rows
-        }
+    def _show_progress(self, done: int, total: int) -> None:
+        self.progress = done, total
+        self._notify_waiters()
+
+    async def _add_stored(self, process: EncoderProcess, some: list[WorkflowVersion]) -> list[WorkflowVersion]:
+        """Give the child the stored vectors of these workflows, and those workflows that then have all. Returns the others."""
+        texts = await anyio.to_thread.run_sync(_read, some)
+        missing = {sha for _, shas in texts for sha in shas if sha not in self._rows}
         stored = await self._store.vectors(self._model, list(missing))
         good = [(sha, value) for sha, value in stored.items() if len(value) == 4 * self._dimension]
         if good:
             await self._ask(process, Put(b"".join(value for _, value in good)))
             self._number([sha for sha, _ in good])
-        rest = sorted(
-            ((sha, view) for sha, view in missing.items() if sha not in self._rows), key=lambda one: len(one[1])
-        )
+        pairs = list(zip(some, texts, strict=True))
+        ready = [pair for pair in pairs if all(sha in self._rows for sha in pair[1][1])]
+        await self._add_docs(process, ready)
+        return [version for version in some if version.hash not in self._docs]
+
+    async def _add_encoded(self, process: EncoderProcess, some: list[WorkflowVersion], total: int) -> None:
+        """Encode the texts of these workflows that the child has no row for, and give it the workflows. `total`: of this indexing."""
+        done = self.progress[0] if self.progress is not None else 0
+        texts = await anyio.to_thread.run_sync(_read, some)
+        missing = {
+            sha: view for one, shas in texts for sha, view in zip(shas, one.views, strict=True) if sha not in self._rows
+        }
+        rest = sorted(missing.items(), key=lambda one: len(one[1]))
         for start in range(0, len(rest), _BATCH):  # sorted by length: a batch is as slow as its longest text
-            yield start / len(rest)
+            self._show_progress(done + start * len(some) // len(rest), total)
             await self._encode(process, rest[start : start + _BATCH])
+        self._show_progress(done + len(some), total)
+        await self._add_docs(process, list(zip(some, texts, strict=True)))
+
+    async def _add_docs(
+        self, process: EncoderProcess, some: list[tuple[WorkflowVersion, tuple[Texts, tuple[str, ...]]]]
+    ) -> None:
+        docs = [Doc(tuple(self._rows[sha] for sha in shas), one.words) for _, (one, shas) in some]
+        if docs:
+            await self._ask(process, Docs(docs))
+        for version, _ in some:
+            self._docs[version.hash] = len(self._docs)
 
     async def _encode(self, process: EncoderProcess, some: list[tuple[str, str]]) -> None:
         reply = await self._ask(process, Encode([text for _, text in some]))
@@ -330,6 +381,14 @@ class EmbeddingIndex:
 def pause_after(last: float, lived_s: float) -> float:
     """Seconds before a child that ended is started again: doubled each time, and short again after a long life."""
     return _FIRST_PAUSE_S if lived_s > _STEADY_S else min(2 * last, _LONGEST_PAUSE_S)
+
+
+def _ranked(shelf: _Shelf, hits: list[Hit]) -> list[Ranked]:
+    return [Ranked(shelf.names[hit.doc], hit.score, hit.meaning, tuple(hit.words)) for hit in hits]
+
+
+def _parts(versions: list[WorkflowVersion], size: int) -> list[list[WorkflowVersion]]:
+    return [versions[start : start + size] for start in range(0, len(versions), size)]
 
 
 def _read(versions: list[WorkflowVersion]) -> list[tuple[Texts, tuple[str, ...]]]:

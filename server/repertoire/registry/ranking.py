@@ -1,11 +1,14 @@
-"""Outcome score of a workflow, from its past runs: success, use and recency; used by `Finder`.
+"""Ranking: the answer of the encoder by names; and the outcome score of a workflow, from its past runs; used by `Finder`.
 
-It is a small part of a search score. Between near-ties, a workflow that succeeds, is used and ran lately comes first.
+An outcome score is made of success, use and recency. It is a small part of a search score. Between near-ties, a workflow that succeeds,
+is used and ran lately comes first.
 """
 
 from __future__ import annotations
 
 import math
+
+import msgspec
 
 from ..store.search_facts import Standing
 
@@ -14,6 +17,23 @@ _PRIOR_RUNS = 2.0
 _MANY_RUNS = 50.0
 _FRESH_S = 30 * 24 * 3600.0
 """Recency falls to a third in this time."""
+
+
+class Ranked(msgspec.Struct, frozen=True):
+    """A match by name, with its reasons: `meaning` is a cosine, `words` are the words of the query that it contains."""
+
+    name: str
+    score: float
+    meaning: float
+    words: tuple[str, ...]
+
+
+class Ranking(msgspec.Struct, frozen=True):
+    """`fitting` best first, with near-ties beyond the limit; if there are none, the `nearest`. `unindexed` were not looked at."""
+
+    fitting: list[Ranked]
+    nearest: list[Ranked]
+    unindexed: tuple[str, ...] = ()
 
 
 def outcome_score(standing: Standing, now: float) -> float:

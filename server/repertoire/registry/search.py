@@ -1,27 +1,43 @@
-"""Finder: searches workflows by meaning if the encoder can answer now, otherwise by words; used by `Library`.
+"""Finder: searches workflows by meaning where they are indexed, and the others by words; used by `Library`.
 
-Words are looked up with FTS5 in name, description and parameters. The result is empty if no word matches, or no workflow is near enough.
+The answer has two tiers. `matches` are those that fit: near enough in meaning, or with enough of the query's words. If there are none,
+`nearest` names up to three that probably do not fit. What does not even come near is left out.
+
+Without an encoder all are ranked by words. They are looked up with FTS5 in name, description and parameters. The score of such a match is
+the squared share of the query's words that it has, where rare words count more: the same that words add to a semantic score.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
-from ..encoder.tokens import STOP_WORDS, WORD
+from ..encoder.models import MULTILINGUAL
+from ..encoder.score_weights import Recipe
+from ..encoder.tokens import STOP_WORDS, WORD, words
 from ..model.workflow import WorkflowVersion
 from ..store import Store
 from ..store.search_facts import Standing
 from .caller_view import View
-from .embedding_index import EmbeddingIndex, Ranked
-from .ranking import outcome_score
+from .embedding_index import EmbeddingIndex
+from .query_language import foreign_language
+from .ranking import Ranked, Ranking, outcome_score
+from .search_texts import texts_of
 
-_MAX_WORDS = 64
-_INDEX_WAIT_S = 1.0
+_MAX_WORDS: Final = 64
+_MAX_CHARS: Final = 10_000
+_INDEX_WAIT_S: Final = 1.0
 """A query waits this long for the index. A workflow that was just created is indexed in less."""
-_NEVER_RUN = Standing()
+_NEAREST: Final = 3
+_LEAST_SHARE: Final = 0.1
+"""A workflow with a smaller share of the query's words is not even among the nearest."""
+_CANDIDATES: Final = 50
+"""Workflows that FTS5 ranks best: only their shares of the words are computed."""
+_NEVER_RUN: Final = Standing()
 
 
 class SearchMatch(msgspec.Struct, frozen=True):
@@ -34,17 +50,26 @@ class SearchMatch(msgspec.Struct, frozen=True):
 
 
 class SearchResult(msgspec.Struct, frozen=True):
-    """`note` says why the ranking is lexical."""
+    """`ranking` is "semantic", "lexical", or "mixed" if both gave scores. `note` says why words gave any, or what else is doubtful."""
 
     matches: list[SearchMatch]
+    nearest: list[SearchMatch]
     ranking: str
     note: str | None = None
+
+
+class _Tiers(msgspec.Struct, frozen=True):
+    """Both best first."""
+
+    fitting: list[SearchMatch]
+    nearest: list[SearchMatch]
 
 
 class Finder:
     def __init__(self, store: Store, embedding_index: EmbeddingIndex | None) -> None:
         self._store = store
         self.embedding_index = embedding_index
+        self._recipe = embedding_index.recipe if embedding_index is not None else Recipe()
 
     async def find(
         self,
@@ -58,36 +83,92 @@ class Finder:
     ) -> SearchResult:
         """`wait_s`: how long to wait for a starting encoder and for texts that are not indexed yet."""
         among = _with_tags(view, tags) if tags else view.names
-        within = among if tags else None
+        index = self.embedding_index
         if not among:
-            return SearchResult(
-                [], "semantic" if self.embedding_index is not None and self.embedding_index.pid else "lexical"
-            )
-        if self.embedding_index is None or not WORD.search(
-            query
-        ):  # only emoji or punctuation: the encoder cannot place them
-            return SearchResult(await self._by_words(among, query, limit), "lexical")
+            return SearchResult([], [], "semantic" if index is not None and index.pid else "lexical")
+        if index is None or not WORD.search(query):  # only emoji or punctuation: the encoder cannot place them
+            return _result(await self._by_words(among, query, limit), limit, "lexical")
         if wait_s is None:
-            wait_s = _INDEX_WAIT_S if self.embedding_index.pid else 0.0
-        found = await self.embedding_index.find(roots, view, query, limit, within, wait_s=wait_s)
+            wait_s = _INDEX_WAIT_S if index.pid else 0.0
+        found = await index.find(roots, view, query, limit, among if tags else None, wait_s=wait_s)
         if found is None:
-            return SearchResult(await self._by_words(among, query, limit), "lexical", self.embedding_index.why_not)
-        return SearchResult(await self._by_outcome(found, limit, self.embedding_index.recipe.outcome), "semantic")
+            return _result(await self._by_words(among, query, limit), limit, "lexical", index.why_not)
+        return await self._ranked(index, among, query, limit, found)
 
-    async def _by_outcome(self, found: list[Ranked], limit: int, weight: float) -> list[SearchMatch]:
+    async def _ranked(
+        self,
+        index: EmbeddingIndex,
+        among: Mapping[str, WorkflowVersion],
+        query: str,
+        limit: int,
+        found: Ranking,
+    ) -> SearchResult:
+        """What was found by meaning, together with what words find among the workflows that are not indexed yet."""
+        fitting = await self._by_outcome(found.fitting, limit)
+        tiers = _Tiers(fitting, [_match(one, one.score) for one in found.nearest])
+        notes: list[str] = []
+        if language := foreign_language(query) if index.languages == ("English",) else None:
+            tiers = _only_worded(tiers)
+            if not tiers.fitting:
+                notes.append(
+                    f"The search model knows English only, and the query seems to be in {language}: search in English. "
+                    f'Another model: search_model = "{MULTILINGUAL}" in the settings.'
+                )
+        if not found.unindexed:
+            return _result(tiers, limit, "semantic", *notes)
+        worded = await self._by_words({name: among[name] for name in found.unindexed}, query, limit)
+        left = f"{len(found.unindexed)} of {len(among)} workflows are not indexed yet: those are ranked by words."
+        both = _Tiers(_merged(tiers.fitting, worded.fitting), _merged(tiers.nearest, worded.nearest))
+        return _result(both, limit, "mixed" if worded.fitting or worded.nearest else "semantic", left, *notes)
+
+    async def _by_outcome(self, found: list[Ranked], limit: int) -> list[SearchMatch]:
         """Ordered by meaning plus outcome: success, use and recency decide between near-ties."""
         standings = await self._store.standings([one.name for one in found])
-        now = time.time()
+        now, weight = time.time(), self._recipe.outcome
         scored = [(one.score + weight * outcome_score(standings.get(one.name, _NEVER_RUN), now), one) for one in found]
         scored.sort(key=lambda row: -row[0])  # stable: equals stay in alphabetical order
-        return [
-            SearchMatch(one.name, round(max(score, 0.0), 4), one.meaning, one.words) for score, one in scored[:limit]
-        ]
+        return [_match(one, score) for score, one in scored[:limit]]
 
-    async def _by_words(self, among: Mapping[str, WorkflowVersion], query: str, limit: int) -> list[SearchMatch]:
+    async def _by_words(self, among: Mapping[str, WorkflowVersion], query: str, limit: int) -> _Tiers:
+        """Ordered by the share of the query's words, weighted by rarity, and then as FTS5 does."""
+        asked = dict(list(words(query[:_MAX_CHARS]).items())[:_MAX_WORDS])
+        counts = await self._store.count_matches([f'"{written}"' for written in asked.values()])
+        rarity = {stem: _rarity(count, len(among)) for stem, count in zip(asked, counts, strict=True)}
         by_hash = {version.hash: name for name, version in among.items()}
-        found = await search(self._store, by_hash, query, limit)
-        return [SearchMatch(name, round(score, 4)) for name, score in found]
+        rows: list[tuple[float, SearchMatch]] = []
+        for name in await search(self._store, by_hash, query, max(limit, _CANDIDATES)):
+            held = words(texts_of(among[name]).words)
+            agreed = [stem for stem in asked if stem in held]
+            share = sum(rarity[stem] for stem in agreed) / sum(rarity.values())
+            rows.append((share, SearchMatch(name, round(share**2, 4), None, tuple(asked[stem] for stem in agreed))))
+        rows.sort(key=lambda row: -row[0])  # stable
+        fitting = [match for share, match in rows if share >= self._recipe.words_alone]
+        return _Tiers(fitting, [match for share, match in rows if share >= _LEAST_SHARE])
+
+
+def _rarity(holders: int, among: int) -> float:
+    """The logarithm of how rare a word is. Other folders and old versions hold it too, so there may be more holders than workflows."""
+    return math.log(1 + (max(among - holders, 0) + 0.5) / (holders + 0.5))
+
+
+def _result(tiers: _Tiers, limit: int, ranking: str, *notes: str) -> SearchResult:
+    """The fitting ones, or else the nearest."""
+    nearest = [] if tiers.fitting else tiers.nearest[: min(limit, _NEAREST)]
+    return SearchResult(tiers.fitting[:limit], nearest, ranking, " ".join(notes) or None)
+
+
+def _match(one: Ranked, score: float) -> SearchMatch:
+    return SearchMatch(one.name, round(max(score, 0.0), 4), one.meaning, one.words)
+
+
+def _merged(found: list[SearchMatch], worded: list[SearchMatch]) -> list[SearchMatch]:
+    return sorted([*found, *worded], key=lambda match: -match.score)
+
+
+def _only_worded(tiers: _Tiers) -> _Tiers:
+    """The query is in a language that the model does not know. So its cosines prove nothing, and only words that agree count."""
+    worded = [match for match in tiers.fitting if match.words]
+    return _Tiers(worded, [] if worded else tiers.fitting or tiers.nearest)
 
 
 def _with_tags(view: View, tags: tuple[str, ...]) -> dict[str, WorkflowVersion]:
@@ -95,8 +176,8 @@ def _with_tags(view: View, tags: tuple[str, ...]) -> dict[str, WorkflowVersion]:
     return {name: version for name, version in view.names.items() if set(tags) <= set(version.options.tags)}
 
 
-async def search(store: Store, by_hash: Mapping[str, str], query: str, limit: int) -> list[tuple[str, float]]:
-    """Names of visible workflows, best first, ties in alphabetical order. The best one has the score 1; the others are relative to it."""
+async def search(store: Store, by_hash: Mapping[str, str], query: str, limit: int) -> list[str]:
+    """Names of visible workflows in the order of FTS5, best first, ties in alphabetical order."""
     expression = match_expression(query)
     if not expression:
         return []
@@ -105,13 +186,12 @@ async def search(store: Store, by_hash: Mapping[str, str], query: str, limit: in
         rows = await store.match(expression, wanted)
         visible = [(by_hash[hash], score) for hash, score in rows if hash in by_hash]
         if len(visible) >= limit or len(rows) < wanted:
-            best = max((score for _, score in visible), default=1.0) or 1.0
-            return sorted(((name, score / best) for name, score in visible), key=lambda row: (-row[1], row[0]))[:limit]
+            return [name for name, _ in sorted(visible, key=lambda row: (-row[1], row[0]))[:limit]]
         wanted *= 8  # old versions and files of other folders filled the rows
 
 
 def match_expression(query: str) -> str:
     """The query's words as an FTS5 OR of quoted strings: quoted, no word is FTS5 syntax."""
-    words = dict.fromkeys(word.lower() for word in WORD.findall(query[:10_000]))
+    words = dict.fromkeys(word.lower() for word in WORD.findall(query[:_MAX_CHARS]))
     telling = [word for word in words if word not in STOP_WORDS][:_MAX_WORDS]
     return " OR ".join(f'"{word}"' for word in telling)

@@ -6,7 +6,7 @@ It reads the catalog. `Publishing` changes it, and `Versions` shows one workflow
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from ..errors import UnknownWorkflow
 from ..model.moments import read_moment
@@ -23,6 +23,12 @@ from ..store.publications import Maker, Publication
 from .unknown_workflow import unknown_workflow
 
 Listed = Literal["published", "draft", "deleted"]
+
+_NEAREST_HINT: Final = (
+    "Nothing surely fits, and those in `nearest` probably do not: get_workflow(name) shows one. "
+    "Otherwise try other words, or write the workflow and publish it with create_workflow."
+)
+_EMPTY_HINT: Final = "Nothing fits. Try other words, or write the workflow and publish it with create_workflow."
 
 
 class Library:
@@ -69,19 +75,23 @@ class Library:
         *,
         wait_s: float | None = None,
     ) -> dict[str, Any]:
-        """Best matches of the query among the workflows with all `tags`. `ranking` is "semantic" only if the encoder gave every score.
+        """Best matches of the query among the workflows with all `tags`; if nothing fits, the nearest, in `nearest`.
 
-        `wait_s`: how long to wait for an encoder that is starting or indexing. After that the words alone decide.
+        `ranking` is "semantic" only if the encoder gave every score. `wait_s`: how long to wait for an encoder that is starting or
+        indexing. After that words decide about what is not indexed.
         """
         view = self.view(caller)
         limit = max(1, min(limit, 100))
         found = await self._finder.find(caller.roots, view, query, limit, tuple(tags or ()), wait_s=wait_s)
         matches = [_match(view.names[one.name], one, include_source) for one in found.matches]
         answer: dict[str, Any] = {"matches": matches, "ranking": found.ranking}
+        if not matches:
+            answer["nearest"] = [
+                {"name": one.name, "description": view.names[one.name].description} for one in found.nearest
+            ]
+            answer["hint"] = _NEAREST_HINT if found.nearest else _EMPTY_HINT
         if found.note:
             answer["note"] = found.note
-        if not matches:
-            answer["hint"] = "Nothing fits. Try other words, or write the workflow and publish it with create_workflow."
         return answer
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Sequence
 
 import msgspec
 
@@ -117,6 +118,11 @@ class VersionFacts(Facts):
             return rows.fetchall()
 
         return await self.read(query)
+
+    async def count_matches(self, expressions: Sequence[str]) -> list[int]:
+        """For each FTS5 expression, the number of versions whose text matches it."""
+        statement = "SELECT count(*) FROM version_text WHERE version_text MATCH ?"
+        return await self.read(lambda db: [db.execute(statement, (one,)).fetchone()[0] for one in expressions])
 
     async def usage(self) -> dict[str, int]:
         """How often each workflow was run, by name."""

@@ -107,7 +107,8 @@ replace=true. guide(topic) has the rest."""
 _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, dict[str, Any] | None]]] = {
     "search_workflows": (
         "Search workflows",
-        "Find workflows by what they do. Look here before you write a new one. An empty answer means that nothing fits.",
+        ("Find workflows by what they do. Look here before you write a new one. `matches` fit; if there are none, "
+        "`nearest` names what probably does not."),
         _object(
             ["query"],
             query={"type": "string", "description": "What you want done, in your own words."},
