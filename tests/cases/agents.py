@@ -108,10 +108,18 @@ AGENTS: Final[tuple[Case, ...]] = (
     used(
         "G15",
         "What is indexed is ranked by meaning while new entries are ranked by words; a word match names its words.",
+        "passes",
+        "test_tiers::test_g15_new_entries_are_ranked_by_words_and_the_others_by_meaning",
+        "test_tiers::test_g15_during_the_first_indexing_what_is_done_is_ranked_by_meaning",
+        "test_search::test_g15_a_word_match_names_its_words_and_scores_as_many_as_it_has",
     ),
     used(
         "G16",
         "search_workflows gives only confident matches, and else the nearest.",
+        "passes",
+        "test_tiers::test_g16_what_fits_is_a_match_and_what_does_not_is_at_most_among_the_nearest",
+        "test_tiers::test_g16_a_query_in_another_language_is_told_what_the_model_knows",
+        "test_query_language::test_g16_most_queries_in_another_language_are_known_as_such",
     ),
     used(
         "G17",
