@@ -1,7 +1,7 @@
 """Finder: searches workflows by meaning where they are indexed, and the others by words; used by `Library`.
 
 The answer has two tiers. `matches` are those that fit: near enough in meaning, or with enough of the query's words. If there are none,
-`nearest` names up to three that probably do not fit. What does not even come near is left out.
+`nearest` names up to three that probably do not fit. Workflows that are farther away are left out.
 
 Without an encoder all are ranked by words. They are looked up with FTS5 in name, description and parameters. The score of such a match is
 the squared share of the query's words that it has, where rare words count more: the same that words add to a semantic score.
