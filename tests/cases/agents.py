@@ -25,10 +25,15 @@ AGENTS: Final[tuple[Case, ...]] = (
     used(
         "G4",
         "An effect outside a step is an advisory finding, a resumed run has an event `resumed`, and its envelope counts them.",
-        "open",
+        "passes",
         "test_resumed::test_g4_a_run_whose_worker_died_says_how_often_its_body_was_begun_again",
         "test_resumed::test_g4_a_run_whose_server_was_killed_says_so_in_its_events_too",
-        decision="The finding is missing.",
+        "test_review_effects::test_g4_an_effect_outside_of_a_step_is_told",
+        "test_review_effects::test_g4_no_effect_is_told_of_a_call_that_has_none",
+        "test_review_effects::test_g4_effects_in_steps_and_in_functions_of_steps_are_left_alone",
+        "test_review_effects::test_g4_a_body_that_is_soon_over_is_left_alone",
+        "test_review_effects::test_g4_a_function_that_the_body_calls_itself_is_part_of_it",
+        "test_review_effects::test_g4_a_class_is_read_too",
     ),
     used(
         "G5",
@@ -91,6 +96,9 @@ AGENTS: Final[tuple[Case, ...]] = (
     used(
         "G12",
         "Drafts are listed, can be deleted, and get new examples without their source.",
+        "passes",
+        "test_drafts::test_g12_drafts_are_listed_deleted_and_get_examples_without_their_source",
+        "test_drafts::test_g12_a_deleted_draft_comes_back_by_its_version",
     ),
     used(
         "G13",
@@ -132,13 +140,15 @@ AGENTS: Final[tuple[Case, ...]] = (
     used(
         "G19",
         "All calls that an example has to mock are named in one answer, which also names from_run.",
+        "passes",
+        "test_drafts::test_g19_all_missing_mocks_are_named_in_one_answer_with_from_run",
     ),
     used(
         "G20",
         "A run that waits for another of its session says for which; state makes runs go one after another, and creation says so.",
-        "open",
+        "passes",
         "test_envelope_mcp::test_g20_a_run_that_waits_for_its_session_says_for_which_run",
-        decision="The finding at creation is missing.",
+        "test_drafts::test_g20_a_creation_says_that_state_makes_runs_take_turns",
     ),
     used(
         "G21",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from repertoire.errors import Refused
+from repertoire.errors import BadArguments, Refused
 from support.publishing import DOUBLE, ME, OFF, refused, rules
 from support.services import opened, run
 
@@ -200,3 +200,64 @@ async def test_g6_a_caller_that_gives_what_the_callee_does_not_take_is_told(
         ended = await run(app, ME, "top")
         if given != "n if n else 'a'":
             assert (ended["status"] == "failed") == is_wrong, ended
+
+
+async def test_g12_drafts_are_listed_deleted_and_get_examples_without_their_source(tmp_path: Path) -> None:
+    async with opened(tmp_path, **OFF) as app:
+        publishing, library = app.service.publishing, app.service.library
+
+        async def drafts() -> list[str]:
+            return [row["name"] for row in (await library.list_workflows(ME, status="draft"))["workflows"]]
+
+        wrong = [{"arguments": {"n": 2}, "expect": 5}]
+        error = await refused(app, "double", DOUBLE, tags=["numbers"], examples=wrong)
+        await publishing.create(ME, "other", DOUBLE, publish=False)
+        assert await drafts() == ["other", "double"]
+        assert await publishing.delete(ME, "other") and not await publishing.delete(ME, "other")
+        assert await drafts() == ["double"]
+        answer = await publishing.create(ME, "double", examples=[{"arguments": {"n": 2}, "expect": 4}])
+        assert (answer["status"], answer["version"]) == ("published", error.details["version"])
+        assert (await library.list_workflows(ME))["workflows"][0]["tags"] == ["numbers"] and await drafts() == []
+        more = [{"arguments": {"n": 3}, "expect": 6}]
+        answer = await publishing.create(ME, "double", replace=True, examples=more)
+        assert answer["version"] == error.details["version"]
+        assert (await app.service.versions.get(ME, "double"))["examples"] == more
+        assert await publishing.delete(ME, "double")
+        with pytest.raises(BadArguments, match="source"):
+            await publishing.create(ME, "double", examples=more)
+        with pytest.raises(BadArguments, match="source"):
+            await publishing.create(ME, "nobody", examples=more)
+
+
+async def test_g12_a_deleted_draft_comes_back_by_its_version(tmp_path: Path) -> None:
+    async with opened(tmp_path, **OFF) as app:
+        draft = await app.service.publishing.create(ME, "double", DOUBLE, publish=False)
+        assert await app.service.publishing.delete(ME, "double")
+        assert (await app.service.publishing.publish(ME, "double", draft["version"]))["status"] == "published"
+        assert (await run(app, ME, "double", n=4))["result"] == 8
+
+
+async def test_g19_all_missing_mocks_are_named_in_one_answer_with_from_run(tmp_path: Path) -> None:
+    source = body("first = workflows.double(n=n)", "if ask('Go on?', bool):", "    first = workflows.triple(n=first)",
+                  "return first + workflows.reads(n=0)")  # fmt: skip
+    async with opened(tmp_path, **OFF) as app:
+        for name in ("double", "triple"):
+            await app.service.publishing.create(ME, name, DOUBLE)
+        await app.service.publishing.create(ME, "reads", '__workflow__ = {"read_only": True}\n' + DOUBLE)
+        error = await refused(app, "top", source, examples=[{"arguments": {"n": 1}}])
+        listed = '"mocks": [{"call": "double", "result": ...}, {"call": "triple", "result": ...}, {"call": "ask", "result": ...}]'
+        assert listed in error.message and "from_run=RUN_ID" in (error.hint or "")
+        mocks = [{"call": "double", "result": 2}, {"call": "triple", "result": 6}, {"call": "ask", "result": True}]
+        answer = await app.service.publishing.create(
+            ME, "top", examples=[{"arguments": {"n": 1}, "expect": 6, "mocks": mocks}]
+        )
+        assert answer["examples"] == {"passed": 1, "failed": 0}
+
+
+async def test_g20_a_creation_says_that_state_makes_runs_take_turns(tmp_path: Path) -> None:
+    source = '"""Count."""\n\ndef run() -> int:\n    """Count."""\n    session_state["n"] = 1\n    return 1\n'
+    async with opened(tmp_path, **OFF) as app:
+        answer = await app.service.publishing.create(ME, "count", source)
+        (said,) = [one for one in answer["findings"] if one["rule"] == "state_takes_turns"]
+        assert said["severity"] == "info" and "one after another" in said["message"] and '"new"' in said["hint"]
+        assert "state_takes_turns" not in rules(await app.service.publishing.create(ME, "double", DOUBLE))

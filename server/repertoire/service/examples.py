@@ -14,7 +14,7 @@ from typing import Any, Final
 import anyio
 import msgspec
 
-from ..call_operations import operation
+from ..call_operations import OPERATIONS, operation
 from ..engine.doors import CallFailed, Door, DoorCall, DoorResult
 from ..engine.runner import Runner, unknown_run
 from ..errors import Refused
@@ -26,6 +26,8 @@ from ..model.workflow import Finding, WorkflowVersion
 from ..names import new_session_id
 from ..registry.caller_view import View
 from ..registry.expectations import problem_of, read_examples, short_json
+from ..registry.review import calls_to_mock
+from ..registry.source import parse
 from ..settings import Limits
 from ..store import Store
 from ..values import big_integers
@@ -38,6 +40,11 @@ _HINT: Final = (
     "Correct the source, or the example. What differs from run to run (time, chance, a session's state) is left out by match=subset, "
     "schema or approx."
 )
+_LACKS: Final = "it calls"
+_FROM_RUN: Final = (
+    "Give it these mocks. Or publish it without examples, run it once, and call create_workflow(name, from_run=RUN_ID, replace=true): the "
+    "answers to its calls become the mocks."
+)
 
 
 class Examples:
@@ -46,6 +53,7 @@ class Examples:
         self._runner = runner
         self._library = library
         self._seconds = limits.examples_timeout_s
+        self._max_source_bytes = limits.max_source_bytes
 
     async def choose(self, before: WorkflowVersion | None, given: Any) -> tuple[Example, ...]:
         """The examples for a new version: the `given` ones, or else those of the version `before`, which it replaces."""
@@ -126,9 +134,15 @@ class Examples:
         if not run.is_final:
             return "it did not end in time", run
         if rehearsal.refused:  # it counts even where the body caught the error
-            return rehearsal.refused[0], run
+            others = await anyio.to_thread.run_sync(self._other_calls, version, rehearsal)
+            return _lacks_mocks(rehearsal.refused, others), run
         why = await problem_of(example, run)
         return None if why is None else (why, run)
+
+    def _other_calls(self, version: WorkflowVersion, rehearsal: Rehearsal) -> list[str]:
+        """Calls in the source that the example did not come to, and that need a mock if it does. Read in a thread."""
+        named = calls_to_mock(parse(version.source, self._max_source_bytes))
+        return [name for name in named if name not in rehearsal.refused and rehearsal.needs_mock(name)]
 
     async def _run(
         self, caller: Caller, version: WorkflowVersion, example: Example, rehearsal: Rehearsal, seconds: float
@@ -166,7 +180,7 @@ class Rehearsal:
         self._mocks = mocks
         self._used: set[int] = set()
         self.refused: list[str] = []
-        """Why the example fails: a sentence for each call without a mock."""
+        """The calls without a mock, by the names that mocks have."""
 
     @property
     def doors(self) -> dict[str, Door]:
@@ -189,12 +203,19 @@ class Rehearsal:
             return DoorResult()
         if operation(call.op).only_reads or (call.op == "workflow" and self._may_run(name)):
             return await self._doors[call.op](call)
+        self.refused.append(name)
         called = f"the workflow {name!r}" if call.op == "workflow" else name
-        mock_text = f'"mocks": [{{"call": "{name}", "result": ...}}]'
-        self.refused.append(f"it calls {called}, which is not done in an example, and has no {mock_text}")
         raise Refused(
-            f"The example calls {called}, which is not done in an example.", f"Give it {mock_text}.", code="no_mock"
+            f"The example calls {called}, which is not done in an example.",
+            f"Give it {_mocks([name])}.",
+            code="no_mock",
         )
+
+    def needs_mock(self, name: str) -> bool:
+        """Whether a call of this name would be refused, whatever its arguments."""
+        known = self._view.find(name)
+        names = (name, f"workflows.{name}", known.name if known else name)
+        return not self._may_run(name) and not any(mock.call in names for mock in self._mocks)
 
     def _mock(self, name: str, call: DoorCall) -> Mock | None:
         """Fitting mocks are used in their order, and the last one again for all further calls."""
@@ -221,7 +242,9 @@ class Rehearsal:
 
 def _problem_finding(n: int, example: Example, why: str, run: Run | None, seconds: float) -> Finding:
     error = run.error if run is not None else None
-    if run is None or not run.is_final:
+    if why.startswith(_LACKS):
+        hint = _FROM_RUN
+    elif run is None or not run.is_final:
         hint = f"All examples together may take {seconds:g} s: smaller arguments, or mocks for what takes long."
     else:
         hint = (error.hint if error is not None else None) or _HINT
@@ -230,6 +253,24 @@ def _problem_finding(n: int, example: Example, why: str, run: Run | None, second
     line = error.line if error is not None else None
     message = f"Example {n}, arguments {short_json(example.arguments)}: {why.rstrip('.')}."
     return Finding("example", "error", message, line, hint=hint)
+
+
+def _lacks_mocks(refused: Sequence[str], others: Sequence[str]) -> str:
+    """All that the example lacks in one sentence: the calls that it made, and those that stand in the source besides."""
+    refused = list(dict.fromkeys(refused))
+    text = f"{_LACKS} {', '.join(map(_call_text, refused))}, which is not done in an example"
+    if others:
+        text += f" (its source also calls {', '.join(map(_call_text, others))})"
+    return f"{text}, and has no {_mocks([*refused, *others])}"
+
+
+def _call_text(name: str) -> str:
+    return name if name in OPERATIONS else f"the workflow {name!r}"
+
+
+def _mocks(names: Sequence[str]) -> str:
+    listed = ", ".join(f'{{"call": "{name}", "result": ...}}' for name in names)
+    return f'"mocks": [{listed}]'
 
 
 def _unused_finding(n: int, unused: Sequence[Mock]) -> Finding:

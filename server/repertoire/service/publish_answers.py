@@ -16,6 +16,12 @@ NOT_ISOLATED: Final = Finding(
     "info",
     "Runs in a process of its own with a memory and time limit, but not isolated from this user's files and network.",
 )
+TAKES_TURNS: Final = Finding(
+    "state_takes_turns",
+    "info",
+    "It keeps state, so runs of one session go one after another.",
+    hint='Runs with session_id "new" go at once, each with a fresh state.',
+)
 ADD_EXAMPLES: Final = 'Create it again with examples=[{"arguments": {...}, "expect": ...}], or with from_run=RUN_ID after a run that went well.'
 
 _MOST_ERRORS: Final = 3
@@ -25,6 +31,7 @@ def version_answer(
     version: WorkflowVersion, checked: Checked, more: Sequence[Finding], *, status: str
 ) -> dict[str, Any]:
     """`more`: findings besides those of the version and its examples."""
+    turns = [TAKES_TURNS] if version.uses_state else []
     return {
         "name": version.name,
         "version": version.short,
@@ -33,7 +40,7 @@ def version_answer(
         "input_schema": version.input_schema,
         "output_schema": version.output_schema,
         "examples": checked.summary(),
-        "findings": public_findings([*version.findings, *checked.problems, *more]),
+        "findings": public_findings([*version.findings, *checked.problems, *more, *turns]),
     }
 
 

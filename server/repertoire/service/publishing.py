@@ -94,9 +94,13 @@ class Publishing:
             chosen = await read_examples(msgspec.to_builtins((*(one for one in chosen if one != shown), shown)))
             if source is None:  # the very text of that run, under this name
                 source, description, tags = ran.source, description or ran.description, [*ran.options.tags, *tags]
+        if source is None and examples is not None and (kept := await self._versions.last_kept(name)) is not None:
+            source, description, tags = kept.source, description or kept.description, [*kept.options.tags, *tags]
         if source is None:
             raise BadArguments(
-                "`source`: missing.", "Give the module's Python source, or from_run with the run whose source it is."
+                "`source`: missing.",
+                "Give the module's Python source, or from_run with the run whose source it is. Only `examples` is enough where the name "
+                "has a version: they replace its examples.",
             )
         new = await self._checks.read(caller, name, source.removeprefix(BOM), description, "tool", tags)
         if self._settings.publish_requires == "approval" and not await self._store.was_published(new.version.hash):
@@ -143,7 +147,7 @@ class Publishing:
         return version_answer(found, checked, remarks, status="published")
 
     async def delete(self, caller: Caller, name: str, force: bool = False) -> bool:
-        """Delete a created workflow; its runs and versions stay. False: there is none of this name.
+        """Delete a created workflow, or where none is published, the drafts of this name; runs and versions stay. False: there is none.
 
         Raises NotDeletable for a file's workflow, and Refused where other workflows call it.
         """
@@ -154,7 +158,7 @@ class Publishing:
                 raise NotDeletable(
                     f"{name!r} comes from the file {version.path}.", "Remove or change that file instead."
                 )
-            return False
+            return await self._store.delete_drafts(name, _by(caller, answer=True))
         async with self._lock:
             if not force:
                 await self._call_graph.check_not_called(name)

@@ -104,6 +104,13 @@ class Versions:
             return current
         return ours[0]
 
+    async def last_kept(self, name: str) -> WorkflowVersion | None:
+        """The version that the name got last, published or as a draft. None: it has none, or was deleted."""
+        history = await self._store.history(name) if NAME.fullmatch(name) else []
+        if not history or history[0].action == "deleted":
+            return None
+        return await self._store.version(history[0].hash)
+
     async def status(self, caller: Caller, version: WorkflowVersion) -> str:
         """`published`: the name runs this version now. `former`: it did once, or its file is gone. `draft`: it never did."""
         return (await self._statuses(caller, [version]))[0]

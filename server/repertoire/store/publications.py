@@ -20,9 +20,14 @@ _LINES: Final = (
     "SELECT version.body, line.hash, line.action, line.at, line.principal, line.client, line.based_on "
     "FROM publication AS line JOIN version ON version.hash = line.hash WHERE line.n IN "
 )
+_GONE: Final = (
+    "(SELECT 1 FROM publication AS later WHERE later.hash = line.hash AND "
+    "(later.action = 'published' OR (later.action = 'deleted' AND later.n > line.n)))"
+)
+"""SQL: the draft was published at some time, or was deleted after this line."""
 _DRAFTS: Final = (
     f"{_LINES} (SELECT max(n) FROM publication WHERE action = 'draft' GROUP BY hash) AND NOT EXISTS "
-    "(SELECT 1 FROM publication WHERE hash = line.hash AND action = 'published') ORDER BY line.n DESC LIMIT 1000"
+    f"{_GONE} ORDER BY line.n DESC LIMIT 1000"
 )
 _DELETED: Final = (
     f"{_LINES} (SELECT max(n) FROM publication WHERE action = 'deleted' GROUP BY name) "
@@ -102,6 +107,19 @@ class PublishingFacts(Facts):
         """A workflow's file was deleted: a line in the history of its name."""
         await self.write(lambda db: _note(db, version.name, version.hash, "deleted", time.time(), by))
 
+    async def delete_drafts(self, name: str, by: By = By()) -> bool:
+        """Take the drafts of a name away. Their versions stay for a month. False: it has none."""
+
+        def fact(db: sqlite3.Connection) -> bool:
+            drafts = f"SELECT DISTINCT hash FROM publication AS line WHERE name = ? AND action = 'draft' AND NOT EXISTS {_GONE}"
+            found = db.execute(drafts, (name,)).fetchall()
+            for (hash,) in found:
+                _note(db, name, hash, "deleted", time.time(), by)
+            _note_effect(db, by.effect)
+            return bool(found)
+
+        return await self.write(fact)
+
     async def effect(self, run_id: str, path: str) -> str | None:
         """The answer of a body's call that has changed something in an earlier attempt. None: it has not."""
         statement = "SELECT answer FROM effect WHERE run_id = ? AND path = ?"
@@ -179,7 +197,7 @@ class PublishingFacts(Facts):
         def query(db: sqlite3.Connection) -> list[tuple[WorkflowVersion, float]]:
             rows = db.execute(
                 "SELECT version.body, max(at) FROM publication AS line JOIN version USING (hash) WHERE action = 'draft' AND NOT EXISTS "
-                "(SELECT 1 FROM publication WHERE hash = line.hash AND action = 'published') GROUP BY hash ORDER BY 2 DESC LIMIT 100"
+                f"{_GONE} GROUP BY hash ORDER BY 2 DESC LIMIT 100"
             )
             return [(decode_version(body), at) for body, at in rows]
 

@@ -1,7 +1,7 @@
 """Review of a source before it is published, from its text alone: remarks, ruff's findings, and calls of other workflows.
 
 - `remarks.review`: our own rules, one module for each group: `documentation`, `entry_points`, `failures`, `missing_types`, `naming`,
-  `secret`, `step_changes`.
+  `outside_effects`, `secret`, `step_changes`.
 - `ruff.lint`: ruff's findings, from a subprocess.
 - `called_names.references`: the workflows and tools that the source calls. `callers`: whether those calls fit.
 - `certainty`: which remarks are about something that cannot work. Those are errors.
@@ -14,6 +14,7 @@ from .called_names import Reference, References, references
 from .callers import ChangeProblem, Known, change_problem, unfit_calls
 from .certainty import stop_for_undefined
 from .findings import distinct, merge
+from .mocked_calls import calls_to_mock
 from .remarks import review
 from .ruff import lint, ruff_path
 
@@ -22,6 +23,7 @@ __all__ = [
     "Known",
     "Reference",
     "References",
+    "calls_to_mock",
     "change_problem",
     "distinct",
     "lint",

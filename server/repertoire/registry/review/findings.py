@@ -15,6 +15,7 @@ RULES: Final[dict[str, Severity]] = {
     "no_docstring": "warning", "undescribed_parameter": "info", "undescribed_result": "info", "undescribed_error": "info",
     "unclear_name": "warning", "abbreviated_name": "info", "swallowed_parameter": "warning",
     "bare_except": "warning", "hidden_failure": "warning", "error_as_result": "warning", "lost_change": "warning",
+    "effect_outside_step": "warning",
     "secret_in_source": "warning", "only_a_wrapper": "info", "long_body": "info",
     "unknown_workflow": "warning", "unknown_argument": "warning", "missing_argument": "warning",
     "positional_argument": "warning", "wrong_argument": "warning",

@@ -19,6 +19,7 @@ from .failures import hidden_failures
 from .findings import select_findings
 from .missing_types import signature
 from .naming import local_names, names_of_entry, names_of_function
+from .outside_effects import outside_effects
 from .secret import find_secrets
 from .step_changes import lost_changes
 from .tree import Function, by_scope, places
@@ -36,6 +37,7 @@ def _all_remarks(tree: ast.Module) -> Iterator[Finding]:
     inside = by_scope(seen)
     yield from hidden_failures(seen, functions)
     yield from lost_changes(seen, inside)
+    yield from outside_effects(inside, functions)
     for node, *_ in seen:
         yield from find_secrets(node)
         if isinstance(node, Function) and node not in functions:

@@ -20,7 +20,8 @@ from ..class_finder import last_name
 from .findings import finding
 from .tree import Function, Place, dotted, parameters, written
 
-_STEPS: Final = (["step"], ["repertoire", "step"], ["ctx", "step"], ["step", "aio"])
+STEPS: Final = (["step"], ["repertoire", "step"], ["ctx", "step"], ["step", "aio"])
+"""Ways to write `step`, also for `outside_effects`."""
 _CONTAINERS: Final = frozenset(
     {"dict", "list", "set", "bytearray", "defaultdict", "deque", "OrderedDict", "Counter", "Dict", "List", "Set", "MutableMapping"}
 )  # fmt: skip
@@ -98,7 +99,7 @@ def _method_as_step(node: ast.AST) -> _Change | None:
     """`step(pages.update, ...)`."""
     if (
         isinstance(node, ast.Call)
-        and dotted(node.func) in _STEPS
+        and dotted(node.func) in STEPS
         and node.args
         and isinstance(node.args[0], ast.Attribute)
     ):
@@ -112,9 +113,9 @@ def _steps(names: _Names) -> Iterator[tuple[ast.AST, str]]:
     """The functions of the source that run as steps, each with its name."""
     for nodes in names.inside.values():
         for node in nodes:
-            if isinstance(node, Function) and any(_is_step(one) for one in node.decorator_list):
+            if isinstance(node, Function) and any(is_step(one) for one in node.decorator_list):
                 yield node, node.name
-            elif isinstance(node, ast.Call) and dotted(node.func) in _STEPS and node.args:
+            elif isinstance(node, ast.Call) and dotted(node.func) in STEPS and node.args:
                 function = _function_in(node.args[0])
                 if isinstance(function, ast.Lambda):
                     yield function, "lambda"
@@ -123,8 +124,8 @@ def _steps(names: _Names) -> Iterator[tuple[ast.AST, str]]:
                         yield one, one.name
 
 
-def _is_step(decorator: ast.expr) -> bool:
-    return dotted(decorator.func if isinstance(decorator, ast.Call) else decorator) in _STEPS
+def is_step(decorator: ast.expr) -> bool:
+    return dotted(decorator.func if isinstance(decorator, ast.Call) else decorator) in STEPS
 
 
 def _function_in(node: ast.expr) -> ast.expr:
