@@ -56,11 +56,18 @@ def shell_environ(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("page", "file"), [(ROOT / "README.md", "words.py"), (ROOT / "docs" / "command-line.md", "add.py")]
+    ("page", "file"),
+    [
+        (ROOT / "README.md", "words.py"),
+        (ROOT / "docs" / "command-line.md", "add.py"),
+        (ROOT / "docs" / "first-workflow.md", "workflows/top_words.py"),
+        (ROOT / "docs" / "read-a-run.md", "ship.py"),
+    ],
 )
 def test_console_blocks_show_what_happens(tmp_path: Path, page: Path, file: str) -> None:
     """The page's first example is the file that its commands create."""
     text = page.read_text()
+    (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text(blocks(text, "python")[0])
     environ = shell_environ(tmp_path)
     home = tmp_path / "home"
