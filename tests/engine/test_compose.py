@@ -23,7 +23,9 @@ def run(by: int = 1) -> int:
 
 async def made(app: App, **sources: str) -> None:
     for name, source in sources.items():
-        await app.service.publishing.create(Caller(), name, source)
+        await app.service.publishing.create(
+            Caller(), name, source, force=True
+        )  # some cannot work, to see how they fail
 
 
 async def outcome(app: App, name: str, **arguments: Any) -> dict[str, Any]:

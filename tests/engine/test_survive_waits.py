@@ -274,7 +274,7 @@ async def run() -> list:
 """
     middle = "def run() -> str:\n    return workflows.low()\n"
     low = 'def run() -> str:\n    return ask("First?") + step(effect, "low", 1)\n'
-    await publish(app, traces, top=top, middle=middle, low=low)
+    await publish(app, traces, low=low, middle=middle, top=top)
     live = await app.service.runs.start(ME, "top", {})
     with anyio.fail_after(20):
         while app.live_runs() != 1 or not (await app.service.runs.find(ME, live.run.id)).questions:

@@ -34,7 +34,11 @@ _ANY_JSON: Final = [*_SIMPLE, {"type": "array", "items": {"anyOf": _SIMPLE}}]
 """Some hosts refuse an array without `items`, and some warn of a schema that says nothing."""
 _TIME: Final = "ISO 8601, as 2026-11-21T08:00:00Z."
 _VERSION: Final = {"type": "string", "description": "As `versions` of get_workflow lists it; its first digits will do."}
-_FORCE: Final = {"type": "boolean", "default": False, "description": "Even if other workflows that call it break."}
+_FORCE: Final = {
+    "type": "boolean",
+    "default": False,
+    "description": "Even if it cannot work, or workflows that call it break.",
+}
 _EXAMPLE: Final = {
     "type": "object",
     "properties": {
@@ -157,7 +161,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
             replace={"type": "boolean", "default": False, "description": "Make a new version of an existing one."},
             examples={
                 "anyOf": [{"type": "array", "items": _EXAMPLE}, {"type": "null"}],
-                "description": "Left out with replace: those it has.",
+                "description": "Left out with replace: those it has. Given without a source: for its last version.",
             },
             tags={**_STRINGS, "description": "Words to find it by."},
             publish={"type": "boolean", "default": True, "description": "false: only check it, and keep a draft."},
