@@ -19,7 +19,15 @@ from support.shells import Shell
 
 shell = shells.shell
 
-HOLD = '"""Hold the state."""\n\ndef run() -> int:\n    session_state["held"] = 1\n    ask("Go on?")\n    return 1\n'
+HOLD = '''"""Hold the state until a file is there."""
+import os, time
+
+def run(file: str) -> int:
+    session_state["held"] = 1
+    while not os.path.exists(file):
+        time.sleep(0.01)
+    return 1
+'''
 PLAIN = '"""Give one."""\n\ndef run() -> int:\n    return 1\n'
 
 
@@ -39,14 +47,14 @@ def test_n19_a_session_is_shown_reset_renamed_and_deleted(shell: Shell) -> None:
     assert "default" not in listed.stdout and "--all lists them" in listed.stderr
 
 
-async def refusals(app: App) -> None:
+async def refusals(app: App, go_on: Path) -> None:
     me, sessions = Caller(), app.service.sessions
-    live = await app.service.runs.start(me, "hold", {})
-    asking = await app.service.runs.wait_for_news(me, live.run.id)
+    live = await app.service.runs.start(me, "hold", {"file": str(go_on)})
+    assert await live.wait_until_recorded()
     for act in (sessions.reset, sessions.delete):
         with pytest.raises(BadArguments, match="has not ended"):
             await act(me, "default")
-    await app.service.runs.answer(me, asking.id, "yes")
+    go_on.touch()
     await app.service.runs.wait_for_end(live)
     assert (await sessions.show(me, "default"))["states"][0]["state"] == {"held": 1}
     assert (await sessions.reset(me, "default", "other"))["forgotten"] == []
@@ -68,7 +76,7 @@ def test_n19_a_session_in_use_and_names_of_connections_are_refused(tmp_path: Pat
 
     async def main() -> None:
         async with opened(tmp_path / "home") as app:
-            await refusals(app)
+            await refusals(app, tmp_path / "go_on")
 
     anyio.run(main)
 
