@@ -181,7 +181,7 @@ def test_names_and_sources_are_shown_verbatim(shell: Shell, tmp_path: Path) -> N
     done = shell("run", "package")
     assert json.loads(done.stdout) == ":book:"
     listed = shell.ok("runs", "--workflow", "package")
-    assert re.search(r"\n01\w{10}  package  completed", listed)
+    assert re.search(r"\n01\w{10}  package +completed", listed)
     run_id = shell.json("runs", "--workflow", "package")[0]["run_id"]
     assert run_id in shell.ok("show", run_id) and ":book: [bold]x[/bold]" in shell.ok("logs", run_id)
     assert shell.ok("show", "package").rstrip().endswith(PACKAGE.rstrip())
