@@ -24,6 +24,8 @@ from .unknown_workflow import unknown_workflow
 
 Listed = Literal["published", "draft", "deleted"]
 
+_BRIEF_LOOK_S: Final = 2.0
+"""A search waits this long for the first reading of the caller's folders."""
 _NEAREST_HINT: Final = (
     "Nothing surely fits, and those in `nearest` probably do not: get_workflow(name) shows one. "
     "Otherwise try other words, or write the workflow and publish it with create_workflow."
@@ -80,6 +82,7 @@ class Library:
         `ranking` is "semantic" only if the encoder gave every score. `wait_s`: how long to wait for an encoder that is starting or
         indexing. After that words decide about what is not indexed.
         """
+        await self.wait_until_settled(caller, _BRIEF_LOOK_S)  # a server that has just started would find nothing
         view = self.view(caller)
         limit = max(1, min(limit, 100))
         found = await self._finder.find(caller.roots, view, query, limit, tuple(tags or ()), wait_s=wait_s)
