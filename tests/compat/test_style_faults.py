@@ -171,18 +171,18 @@ BROKEN: dict[str, tuple[str, str, str]] = {
     "no_module": (
         "import no_such_package_of_anybody\n\ndef run():\n    return 1\n",
         "the Python that runs workflows has no module 'no_such_package_of_anybody'",
-        "pip install no_such_package_of_anybody",
+        "workflows.no_such_package_of_anybody(...)",
     ),
     "no_module_context": (
         "import no_such_package_of_anybody\n\ndef run(ctx):\n    return ctx.payload['x']\n",
         "the Python that runs workflows has no module 'no_such_package_of_anybody'",
-        "pip install no_such_package_of_anybody",
+        "workflows.no_such_package_of_anybody(...)",
     ),
     "no_module_class": (
         ("import no_such_package_of_anybody\nfrom repertoire import Workflow\n\nclass NoModuleClass(Workflow):\n"
         "    def run(self):\n        return 1\n"),
         "the Python that runs workflows has no module 'no_such_package_of_anybody'",
-        "pip install no_such_package_of_anybody",
+        "workflows.no_such_package_of_anybody(...)",
     ),
     "no_page": (
         ("from agno.knowledge import Library\nfrom agno.workflow import Workflow\n\nclass NoPage(Workflow):\n"
@@ -463,4 +463,4 @@ async def test_an_import_that_fails_in_the_body_says_what_to_install(server: Htt
     async with calling(server) as client:
         failed = await called(client, "imports_late")
         assert failed["is_error"] and failed["error"]["line"] == 2
-        assert "pip install no_such_package_of_anybody" in failed["error"]["hint"]
+        assert "workflows.no_such_package_of_anybody(...)" in failed["error"]["hint"]

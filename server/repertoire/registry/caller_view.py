@@ -13,6 +13,10 @@ from collections.abc import Iterable
 from ..model.workflow import BrokenFile, Finding, WorkflowVersion
 from .folder import Folder
 
+_NEAR = 0.7
+"""How like each other two names are, by difflib. `echo_if` and `echo_it` have .86, `no_such_tool` and `post_to_social` .54."""
+_LEAST_CHARS = 4
+
 
 class View:
     """`names` are in alphabetical order. `created` workflows win over files: a file with a created name came later and is refused."""
@@ -43,7 +47,19 @@ class View:
         return self.names.get(name) or self.names.get(self.aliases.get(name, ""))
 
     def close_to(self, name: str) -> list[str]:
-        return difflib.get_close_matches(name, self.names, n=3, cutoff=0.5)
+        return close_names(name, self.names)
+
+
+def close_names(name: str, names: Iterable[str], most: int = 3) -> list[str]:
+    """Names that are written like this one, or that have all its words: `search` for `search_workflows`. Not merely some letters of it."""
+    known = list(names)
+    close = difflib.get_close_matches(name[:100], known, n=most, cutoff=_NEAR)
+    words = _words(name) if len(name) >= _LEAST_CHARS else set()
+    return [*close, *(one for one in known if words and words < _words(one) and one not in close)][:most]
+
+
+def _words(name: str) -> set[str]:
+    return {word.removesuffix("s") for word in name[:100].lower().replace("-", "_").split("_") if word}
 
 
 def _hidden(path: str, entry: WorkflowVersion, winner: WorkflowVersion) -> BrokenFile:

@@ -11,10 +11,17 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+from importlib import metadata
 from typing import Final
 
 _OURS: Final = frozenset({"repertoire", "repertoire_client"})
 _MOST_NEAR: Final = 3
+_PACKAGES: Final = {
+    "bs4": "beautifulsoup4", "cv2": "opencv-python", "pil": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn",
+    "dateutil": "python-dateutil", "dotenv": "python-dotenv", "docx": "python-docx", "pptx": "python-pptx", "fitz": "pymupdf",
+    "magic": "python-magic", "serial": "pyserial", "jwt": "pyjwt", "git": "gitpython", "openssl": "pyopenssl", "skimage": "scikit-image",
+}  # fmt: skip
+"""Packages whose module has another name, by that name in lower case."""
 _OFTEN: Final = (
     "httpx", "requests", "numpy", "pandas", "polars", "bs4", "lxml", "yaml", "PIL", "matplotlib", "openpyxl", "pydantic", "rich", "jinja2",
     "sklearn", "scipy", "torch", "transformers", "sqlalchemy", "aiohttp", "dateutil", "anyio", "jsonschema",
@@ -44,6 +51,32 @@ def installed_names() -> list[str]:
     }
     often = [name for name in _OFTEN if name in found]
     return [*often, *sorted(found - set(often), key=str.lower)]
+
+
+def package_of(module: str) -> str:
+    """The package that has a module, as far as that is known: mostly the same name."""
+    first = module.partition(".")[0]
+    return _PACKAGES.get(first.lower(), first.lower())
+
+
+def is_distribution(package: str) -> bool:
+    return _distribution(package) is not None
+
+
+def imported_as(package: str) -> str | None:
+    """The module of an installed package whose own name cannot be imported: `yaml` for `pyyaml`."""
+    found = _distribution(package)
+    if found is None:
+        return None
+    names = dict.fromkeys(file.parts[0].removesuffix(".py") for file in found.files or () if file.suffix == ".py")
+    return next((name for name in names if not name.startswith("_") and is_installed(name)), None)
+
+
+def _distribution(package: str) -> metadata.Distribution | None:
+    try:
+        return metadata.distribution(package)
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
 
 
 def near_names(name: str, known: list[str], most: int = _MOST_NEAR) -> list[str]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import stat
+import textwrap
 import threading
 
 import msgspec
@@ -20,6 +22,11 @@ from .source_imports import Uses, uses_of
 
 _PARSING = threading.Lock()
 """One parse at a time: CPython 3.11 counts the parser's recursion across threads and then fails with SystemError (gh-106905)."""
+_FENCED = re.compile(
+    r"^[ \t]*(?P<fence>```+|~~~+)[^\n`]*\n(?P<inside>.*?)(?:^[ \t]*(?P=fence)[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
+)
+_MOST_WRAPPING = 10_000
+"""Characters of what may stand around a source."""
 _STATE_NAMES = frozenset({"session_state", "commit_state", "cached"})
 
 
@@ -35,6 +42,24 @@ class Analysis(msgspec.Struct, frozen=True):
 
 
 _INVISIBLE = "Take that invisible character away, as copied text may have it; inside of a string write its escape."
+
+
+def unwrapped(source: str, max_bytes: int) -> str:
+    """The source without what models put around it: a code fence, or an indentation of the whole. A source that parses is not touched."""
+    wrapped = _FENCED.search(source) if "```" in source or "~~~" in source else None
+    indented = source.lstrip("\r\n")[:1] in (" ", "\t")
+    if (wrapped is None and not indented) or len(source) > max_bytes + _MOST_WRAPPING or _parses(source):
+        return source
+    inside = wrapped["inside"] if wrapped is not None else source
+    return textwrap.dedent(inside).strip("\r\n") + "\n"
+
+
+def _parses(source: str) -> bool:
+    try:
+        parse(source, len(source) * 4)
+    except Refused:
+        return False
+    return True
 
 
 def parse(source: str, max_bytes: int) -> ast.Module:

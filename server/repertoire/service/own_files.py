@@ -54,7 +54,7 @@ class OwnFiles:
         path = self._path(name)
         known = await self._check_name(caller, name, path, replace)
         chosen = await self._examples.choose(known, examples)
-        new = await self._checks.read(caller, name, source.removeprefix(BOM), None, "operator")
+        new = await self._checks.read(caller, name, source.removeprefix(BOM), None, "operator", folder=self._folder)
         version = await self._checks.load(caller, new.version)
         remarks = await self._checks.unfit_calls(caller, version, new.calls)
         if not force and stopping(findings := [*version.findings, *remarks]):

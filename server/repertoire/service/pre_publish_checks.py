@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,7 +25,9 @@ from ..registry.folder import with_schemas
 from ..registry.review import (
     Known,
     References,
+    bad_imports,
     distinct,
+    explain_names,
     lint,
     merge,
     references,
@@ -32,7 +35,7 @@ from ..registry.review import (
     stop_for_undefined,
     unfit_calls,
 )
-from ..registry.source import Analysis, analyse_tree, parse
+from ..registry.source import Analysis, analyse_tree, parse, unwrapped
 from ..settings import Limits
 from ..store.workflow_versions import record_problem
 from ..text import well_formed
@@ -41,6 +44,8 @@ from .library import Library
 
 logger = logging.getLogger(__name__)
 
+_IMPORTS: Final = frozenset({"unknown_import", "missing_package"})
+"""Rules that know more of a failed import than the process in which it failed."""
 _MAX_TAGS: Final = 20
 _MAX_TAG_CHARS: Final = 40
 
@@ -68,16 +73,36 @@ class PrePublishChecks:
         self._limits = limits
 
     async def read(
-        self, caller: Caller, name: str, source: str, description: str | None, origin: Origin, tags: Sequence[str] = ()
+        self,
+        caller: Caller,
+        name: str,
+        source: str,
+        description: str | None,
+        origin: Origin,
+        tags: Sequence[str] = (),
+        folder: str | None = None,
     ) -> NewSource:
-        """The version as far as its text alone says, with remarks on it. Nothing of it runs. Raises Refused."""
+        """The version as far as its text alone says, with remarks on it. Nothing of it runs. Raises Refused.
+
+        `folder`: where a file of the operator will lie; None: it is not known which modules it has beside it.
+        """
         source, description = well_formed(source), well_formed(description or "")
         tags = [well_formed(tag) for tag in tags]
         _check_tags(tags)
+        if origin == "tool":
+            source = await anyio.to_thread.run_sync(unwrapped, source, self._limits.max_source_bytes)
         analysis, remarks, calls, tree = await anyio.to_thread.run_sync(self._read, source, description)
         linted = await lint(source)
-        linted = await anyio.to_thread.run_sync(_advice, lambda: stop_for_undefined(linted, tree, source), linted)
-        found = merge(remarks, linted)
+        await self._library.wait_until_settled(caller, self._limits.inspect_timeout_s)
+        schemas = {known: one.input_schema for known, one in self._library.view(caller).names.items() if known != name}
+        beside = _beside(origin, folder)
+
+        def look() -> list[Finding]:
+            imports = bad_imports(tree, source, schemas, beside)
+            names = explain_names(stop_for_undefined(linted, tree, source), tree, schemas)
+            return merge([*remarks, *imports], names)
+
+        found = await anyio.to_thread.run_sync(_advice, look, merge(remarks, linted))
         entry = _class_to_run(analysis.classes, name, is_file=origin == "operator")
         text = (description or "").strip() or (entry.description if entry else "") or analysis.description
         options = analysis.options
@@ -105,7 +130,9 @@ class PrePublishChecks:
         """Load it once in a fresh worker of its origin's kind and read its schemas. Raises Refused with what to correct."""
         read = await self._runner.inspect(version, caller.env)
         if isinstance(read, Fault):
-            raise Refused(read.message, read.hint, code=read.code, line=read.line)
+            known = [one for one in version.findings if one.rule in _IMPORTS and one.line == read.line]
+            message, hint = (known[0].message, known[0].hint) if known else (read.message, read.hint)
+            raise Refused(message, hint, code=read.code, line=read.line)
         new = with_schemas(msgspec.structs.replace(version, findings=()), read)
         if problem := record_problem(new):
             raise Refused(f"What it says of itself cannot be stored: {problem}.", code="not_storable")
@@ -145,6 +172,15 @@ class PrePublishChecks:
             _advice(lambda: references(tree), References()),
             tree,
         )
+
+
+def _beside(origin: Origin, folder: str | None) -> Callable[[str], bool]:
+    """Whether a module lies beside the file. A created source has none; where the folder is not known, it may be any."""
+    if origin == "tool":
+        return lambda name: False
+    if folder is None:
+        return lambda name: True
+    return lambda name: os.path.exists(os.path.join(folder, name)) or os.path.exists(os.path.join(folder, f"{name}.py"))
 
 
 def _advice(look: Callable[[], T], otherwise: T) -> T:

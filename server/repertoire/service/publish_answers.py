@@ -14,7 +14,7 @@ from ..model.workflow import Finding, WorkflowVersion
 NOT_ISOLATED: Final = Finding(
     "isolation",
     "info",
-    "Runs in a process of its own with a memory and time limit, but not isolated from this user's files and network.",
+    "Not isolated: it can use this user's files and network.",
 )
 TAKES_TURNS: Final = Finding(
     "state_takes_turns",
@@ -61,7 +61,7 @@ def examples_failed(version: WorkflowVersion, checked: Checked, consequence: str
         first.hint,
         code="examples_failed",
         line=first.line,
-        details={"findings": public_findings([*checked.problems, *version.findings])},
+        details={"findings": public_findings([*checked.problems[1:], *version.findings])},  # the first is the message
     )
 
 

@@ -18,6 +18,7 @@ from .arguments import TYPES_HINT, check_arguments, describe
 from .fast_adapters import PlainAdapter, plain_schema
 from .payload_schema import PayloadKey, payload_keys
 from .schema_generator import first_line, schema_of
+from .unknown_arguments import explain_unknown
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -63,14 +64,14 @@ class TypedPayload:
         try:
             value = check_arguments(self._adapter, given, lambda: self.schema).value
         except ArgumentError as error:
-            raise ArgumentError("; ".join([error.message, *map(self._unknown_message, unknown)])) from None
+            raise self._complaint([error.message], unknown, given) from None
         if unknown:
-            raise ArgumentError("; ".join(map(self._unknown_message, unknown)))
+            raise self._complaint([], unknown, given)
         return [value], {}
 
-    def _unknown_message(self, name: str) -> str:
-        names = ", ".join(self.schema["properties"])
-        return f"`{name}`: unknown argument; this workflow takes {names or 'no arguments'}"
+    def _complaint(self, problems: list[str], unknown: list[str], given: Mapping[str, Any]) -> ArgumentError:
+        known = list(self.schema["properties"])
+        return ArgumentError("; ".join(explain_unknown(problems, unknown, known, given, "this workflow")))
 
     def lasts(self, own_modules: Collection[str]) -> bool:
         return is_lasting(self._kind, own_modules)

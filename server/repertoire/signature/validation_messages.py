@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from .unknown_arguments import explain_unknown
+
 _MISSING: Final = frozenset({"missing", "missing_argument", "missing_keyword_only_argument"})
 _UNKNOWN: Final = frozenset({"unexpected_keyword_argument", "extra_forbidden"})
 
@@ -43,12 +45,15 @@ def sentences(
     """One sentence for each place. The wanted types of a union's members are joined with "or"."""
     wanted: dict[str, list[str]] = {}
     lines: list[str] = []
+    unknown: list[str] = []
     for error in errors:
         path = _path(error, arguments)
         if error["type"] in _MISSING:
             lines.append(_missing_message(error, path, schema))
+        elif error["type"] in _UNKNOWN and len(error["loc"]) == 1:
+            unknown.append(path)
         elif error["type"] in _UNKNOWN:
-            lines.append(_unknown_message(error, path, schema))
+            lines.append(f"`{path}`: unknown field")
         elif (want := _want(error)) is None:
             lines.append(f"`{path}`: {_plain_message(error)}, got {show_value(error['input'])}")
         else:
@@ -58,7 +63,8 @@ def sentences(
     for key, wants in wanted.items():
         path, _, got = key.partition("\0")
         lines.append(f"`{path}`: wants {' or '.join(wants)}, got {got}")
-    return list(dict.fromkeys(lines))
+    known = list(schema.get("properties", {}))
+    return list(dict.fromkeys(explain_unknown(lines, unknown, known, arguments, "this workflow")))
 
 
 def show_value(value: Any) -> str:
@@ -93,13 +99,6 @@ def _missing_message(error: Mapping[str, Any], path: str, schema: Mapping[str, A
     if len(location) != 1:
         return f"`{path}`: missing"
     return f"`{path}`: missing; wants {words(schema.get('properties', {}).get(location[0], {}), schema)}"
-
-
-def _unknown_message(error: Mapping[str, Any], path: str, schema: Mapping[str, Any]) -> str:
-    if len(error["loc"]) != 1:
-        return f"`{path}`: unknown field"
-    names = ", ".join(schema.get("properties", {}))
-    return f"`{path}`: unknown argument; this workflow takes {names or 'no arguments'}"
 
 
 def _want(error: Mapping[str, Any]) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from types import TracebackType
 from typing import Final
 
+from ..authoring import call_forms
 from ..values.exceptions import part, text_of, type_name
 from ..values.records import CallError
 from ..values.refusals import NonDeterminism, Refusal
@@ -28,6 +29,9 @@ _MAX_TRACEBACK: Final = 20_000
 _DEEPEST: Final = 5
 """Depth of nested exception groups whose messages are included."""
 
+_AMBIENT: Final = frozenset(
+    {*call_forms.FORMS, "workflows", "tools", "artifacts", "step", "log", "session_state", "cached"}
+)
 _OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
@@ -121,16 +125,27 @@ def _of_run(error: BaseException, version: Version) -> Fault:
         message = f"the workflow ended itself with {said} instead of returning"
         hint = "Return a value, or raise an exception that says what went wrong."
         return Fault("exit", type(error).__name__, clean(message, _MAX_MESSAGE), line=line, hint=hint)
+    message, hint = _told(error, version)
     return Fault(
         "exception",
         type_name(error),
-        clean(_message(error), _MAX_MESSAGE),
+        clean(message, _MAX_MESSAGE),
         line=line,
-        hint=_missing_hint(error, version)
-        if isinstance(error, ModuleNotFoundError)
-        else resource_limits.hint_of(error),
+        hint=hint,
         traceback=_traceback(error, version.filenames),
     )
+
+
+def _told(error: BaseException, version: Version) -> tuple[str, str | None]:
+    """The message of a body's exception, and a hint where we know what to do."""
+    message = _message(error)
+    if isinstance(error, ModuleNotFoundError):
+        return message, _missing_hint(error, version)
+    if isinstance(error, TypeError) and (corrected := call_forms.misuse(message)) is not None:
+        return corrected
+    if isinstance(error, EOFError) and message == "EOF when reading a line":
+        return "input() has no terminal to read from in a run", call_forms.NO_TERMINAL
+    return message, resource_limits.hint_of(error)
 
 
 def _out_of_memory(error: MemoryError, line: int | None) -> Fault:
@@ -164,8 +179,11 @@ def _missing_hint(error: ModuleNotFoundError, version: Version) -> str | None:
     if any(name == package or name.startswith(f"{package}.") for name in version.own_modules):
         folder = os.path.join(version.tree.folder, package, *rest[:-1])
         return f"{package} is the workflow's own: write {rest[-1] if rest else package}.py in {folder}, or correct the import."
+    if package in _AMBIENT:
+        return f"Take the import away: `{package}` is there without one."
     return (
-        f"Install it into that Python: {sys.executable} -m pip install {package} (the package may have another name)."
+        f"If {package} is a workflow, call workflows.{package}(...) instead of importing it. If it is a package, the person who runs this "
+        f"server can install it: {sys.executable} -m pip install PACKAGE."
     )
 
 

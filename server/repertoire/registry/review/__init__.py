@@ -1,7 +1,8 @@
 """Review of a source before it is published, from its text alone: remarks, ruff's findings, and calls of other workflows.
 
-- `remarks.review`: our own rules, one module for each group: `documentation`, `entry_points`, `failures`, `missing_types`, `naming`,
-  `outside_effects`, `secret`, `step_changes`.
+- `remarks.review`: our own rules, one module for each group: `ambient_calls`, `documentation`, `entry_points`, `failures`,
+  `missing_types`, `naming`, `outside_effects`, `secret`, `step_changes`.
+- `imports.bad_imports`, `unknown_names.explain_names`: imports and names that cannot work, with what to write instead.
 - `ruff.lint`: ruff's findings, from a subprocess.
 - `called_names.references`: the workflows and tools that the source calls. `callers`: whether those calls fit.
 - `certainty`: which remarks are about something that cannot work. Those are errors.
@@ -14,18 +15,22 @@ from .called_names import Reference, References, references
 from .callers import ChangeProblem, Known, change_problem, unfit_calls
 from .certainty import stop_for_undefined
 from .findings import distinct, merge
+from .imports import bad_imports
 from .mocked_calls import calls_to_mock
 from .remarks import review
 from .ruff import lint, ruff_path
+from .unknown_names import explain_names
 
 __all__ = [
     "ChangeProblem",
     "Known",
     "Reference",
     "References",
+    "bad_imports",
     "calls_to_mock",
     "change_problem",
     "distinct",
+    "explain_names",
     "lint",
     "merge",
     "references",

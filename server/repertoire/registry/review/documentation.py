@@ -74,9 +74,11 @@ def _section(title: str, names: list[str], text: str) -> str:
 
 
 def _has_section(doc: str, titles: str) -> bool:
-    """`Returns:`, underlined `Returns`, `:returns:`, `:return:`."""
+    """`Returns:`, `Returns` on a line of its own, `**Returns:**`, `:returns:`, `:return:`."""
     fields = "|".join(f"{title.lower()}?" for title in titles.split("|"))
-    return re.search(rf"^[ \t]*(?:{titles})[ \t]*(?::|\n[ \t]*-)|:(?:{fields})\b", doc, re.M) is not None
+    return (
+        re.search(rf"^[ \t]*[#*_]*[ \t]*(?:{titles})[*_]*[ \t]*(?::|$)|:(?:{fields})\b", doc, re.M | re.I) is not None
+    )
 
 
 def _describes_itself(parameter: ast.arg) -> bool:

@@ -19,6 +19,7 @@ RULES: Final[dict[str, Severity]] = {
     "secret_in_source": "warning", "only_a_wrapper": "info", "long_body": "info",
     "unknown_workflow": "warning", "unknown_argument": "warning", "missing_argument": "warning",
     "positional_argument": "warning", "wrong_argument": "warning",
+    "unknown_import": "warning", "missing_package": "warning", "no_terminal": "warning",
 }  # fmt: skip
 """Our rules with their severities. docs/publishing.md explains each."""
 
@@ -28,6 +29,7 @@ _OURS: Final = {
     "ruff:E722": ("bare_except", "hidden_failure"),
     "ruff:S110": ("hidden_failure",),
     "ruff:S112": ("hidden_failure",),
+    "ruff:F401": ("unknown_import", "missing_package"),
 }
 """Ruff's rules, and our own rules that say the same with a better hint."""
 

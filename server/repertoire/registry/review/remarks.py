@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ...model.workflow import Finding
+from .ambient_calls import ambient_calls
 from .documentation import documentation
 from .entry_points import entries, shape
 from .failures import hidden_failures
@@ -38,6 +39,7 @@ def _all_remarks(tree: ast.Module) -> Iterator[Finding]:
     yield from hidden_failures(seen, functions)
     yield from lost_changes(seen, inside)
     yield from outside_effects(inside, functions)
+    yield from ambient_calls(seen)
     for node, *_ in seen:
         yield from find_secrets(node)
         if isinstance(node, Function) and node not in functions:

@@ -26,6 +26,7 @@ from ...errors import BadArguments, RepertoireError, UnknownWorkflow, cause_of
 from ...model.run import Run, iso
 from ...model.session import Caller
 from ...model.workflow import FIXED_TOOLS
+from ...registry.caller_view import close_names
 from ...service import Service
 from ..shutdown import FINISH_S, ServerEnds, Shutdown
 from .call_results import (
@@ -149,7 +150,7 @@ class ToolCalls:
         except UnknownWorkflow as error:
             if params.name in FIXED_TOOLS:
                 return self._refused(params.name, arguments, error)
-            why = f"{error.message} {error.hint or ''}" if error.deleted else error.hint or ""
+            why = f"{error.message} {error.hint or ''}" if error.deleted else _near_tools(params.name, error)
             raise MCPError(
                 code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:100]}. {why}".strip()
             ) from error
@@ -365,3 +366,11 @@ class ToolCalls:
             return await self._service.runs.find(caller, run_id)
 
         return wait
+
+
+def _near_tools(name: str, error: UnknownWorkflow) -> str:
+    """The fixed tools of a similar name, before the workflows that the error names."""
+    hint, begin = error.hint or "", "Did you mean "
+    fixed = close_names(name, FIXED_TOOLS)
+    workflows = [hint.removeprefix(begin).removesuffix("?")] if hint.startswith(begin) else []
+    return f"{begin}{' or '.join([*fixed, *workflows])}?" if fixed else hint

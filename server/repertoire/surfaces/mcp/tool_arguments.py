@@ -7,12 +7,14 @@ out, `[]` means an empty object, and pydantic reads numbers and booleans. A full
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from pydantic_core import SchemaValidator, ValidationError
 
 from ...errors import BadArguments
+from ...signature.unknown_arguments import explain_unknown
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "object": (dict,), "array": (list,),
@@ -23,6 +25,7 @@ _SCALARS: Final = {
     "number": SchemaValidator({"type": "float", "allow_inf_nan": False}),
     "boolean": SchemaValidator({"type": "bool"}),
 }
+_FENCED: Final = re.compile(r"```\w*\n(.*)\n```", re.DOTALL)
 _SHOWN_CHARS: Final = 100
 
 
@@ -31,17 +34,15 @@ def read_arguments(schema: Mapping[str, Any], arguments: dict[str, Any]) -> dict
     properties: dict[str, Any] = schema["properties"]
     arguments = {key: _read(value, properties.get(key, {})) for key, value in arguments.items()}
     problems = [f"`{key}`: missing" for key in schema["required"] if key not in arguments]
-    problems += [
-        f"`{key}`: unknown argument; this tool takes {', '.join(properties)}"
-        for key in arguments
-        if key not in properties
-    ]
+    unknown = [key for key in arguments if key not in properties]
+    problems = explain_unknown(problems, unknown, list(properties), arguments, "this tool")
     given = {key: value for key, value in arguments.items() if value is not None or key in schema["required"]}
     for key, value in given.items():
         if key in properties and (problem := _problem(value, properties[key])):
             problems.append(f"`{key}`: {problem}, got {json.dumps(value)[:_SHOWN_CHARS]}")
     if problems:
-        raise BadArguments("; ".join(problems) + ".")
+        said = "; ".join(problems)
+        raise BadArguments(said if said.endswith("?") else f"{said}.")
     return given
 
 
@@ -66,7 +67,7 @@ def _read(value: Any, schema: dict[str, Any]) -> Any:
     wanted = {branch.get("type", "string") for branch in branches}
     if isinstance(value, str) and "string" not in wanted:
         value = _decode(value)
-    if value == [] and "object" in wanted and "array" not in wanted:
+    if value in ([], "") and "object" in wanted and "array" not in wanted:
         value = {}
     if isinstance(value, dict):
         return _read_object(value, next((branch for branch in branches if "properties" in branch), {}))
@@ -105,8 +106,12 @@ def _takes_null(schema: dict[str, Any]) -> bool:
 
 
 def _decode(text: str) -> Any:
+    """The JSON value in a text, in a fence as well, and where it was written as JSON twice."""
+    fenced = _FENCED.fullmatch(text.strip())
+    inside = fenced[1] if fenced else text
     try:
-        return json.loads(text)
+        value = json.loads(inside)
+        return json.loads(value) if isinstance(value, str) else value
     except (ValueError, RecursionError):
         return text
 
