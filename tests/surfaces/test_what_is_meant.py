@@ -82,7 +82,7 @@ async def test_g18_questions_at_a_terminal_and_of_a_wrong_form_are_answered_with
     async with server(tmp_path) as client:
         typed = await made(client, "typed", source_of("return input('Name?')"))
         chosen = await made(client, "chosen", source_of("return ask('Which?', choices=['a', 'b'])"))
-    assert 'ask("Your question?")' in typed["error"]["hint"] and "no terminal" in typed["error"]["message"]
+    assert "no terminal" in typed["error"]["message"] and "`ask(question)`" in typed["error"]["message"]
     assert chosen["error"]["message"] == "ask() got an unexpected keyword argument 'choices'"
     assert 'Literal["a", "b"]' in chosen["error"]["hint"] and "expires_s" in chosen["error"]["hint"]
 

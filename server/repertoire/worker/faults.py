@@ -143,8 +143,6 @@ def _told(error: BaseException, version: Version) -> tuple[str, str | None]:
         return message, _missing_hint(error, version)
     if isinstance(error, TypeError) and (corrected := call_forms.misuse(message)) is not None:
         return corrected
-    if isinstance(error, EOFError) and message == "EOF when reading a line":
-        return "input() has no terminal to read from in a run", call_forms.NO_TERMINAL
     return message, resource_limits.hint_of(error)
 
 
