@@ -97,8 +97,7 @@ def test_each_way_of_typing_gives_one_schema_and_one_check(worker: Worker, way: 
     wrong = worker.fault(source, {"text": "a", "most": "x"})
     assert wrong.code == "invalid_arguments" and wrong.message == "`most`: wants an integer, got 'x' (str)"
     assert len(worker.fault(source, {"most": "x", "mots": 1}).message.split("; ")) >= 3
-    unknown = worker.fault(source, {"text": "a", "mots": 1}).message
-    assert "`mots`: unknown argument" in unknown and "text, most" in unknown
+    assert worker.fault(source, {"text": "a", "mots": 1}).message == "`mots`: unknown argument; did you mean `most`?"
 
 
 OPEN = '''
