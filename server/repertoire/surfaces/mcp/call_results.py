@@ -43,9 +43,9 @@ async def answer_of_run(
     """The result of a call whose run stands like this: the envelope, an error when the run has failed.
 
     `listing`: the called tool, when it is the workflow's own. Clients discard a result that does not fit its output schema.
-    `note`: why the call is answered although the run goes on.
+    `note`: why the call is answered although the run goes on. The server ends then, so nothing is read from the store for it.
     """
-    envelope = await service.runs.report(run)
+    envelope = service.runs.envelope(run) if note else await service.runs.report(run)
     if (
         listing is not None
         and envelope["result"] is not None
