@@ -410,7 +410,7 @@ async def test_a_session_that_is_a_path_is_nobodys(server: Http, home: Path, sty
     around = files_around(home)
     async with calling(server) as client:
         refused = await call(client, "run_workflow", {"name": f"waits_{style}", "session_id": session})
-        assert refused["is_error"] and refused["error"]["code"] == "unknown_session" and not refused["run_id"]
+        assert refused["is_error"] and refused["error"]["code"] == "unknown_session" and "run_id" not in refused
         assert repr(session)[:20] in refused["error"]["message"] and "Leave session_id out" in refused["error"]["hint"]
     assert files_around(home) == around
 
@@ -449,7 +449,9 @@ async def test_what_cannot_be_published_is_refused_when_it_is_created(server: Ht
     """Of a single source: what it imports from its folder is not there."""
     source, words, _ = BROKEN[name]
     if "_base" in source:
-        words = "no module '_base'" if "Workflow)" in source.partition("class")[2].partition("\n")[0] else words
+        words = "`_base` is not installed" if "Workflow)" in source.partition("class")[2].partition("\n")[0] else words
+    if "no_such_package_of_anybody" in source:
+        words = "`no_such_package_of_anybody` is not installed"
     if name == "needs":
         source = source.partition("class BesideNeeds")[0]
     async with calling(server) as client:

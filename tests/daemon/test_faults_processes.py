@@ -78,7 +78,9 @@ def goes_on(home: Path, run_id: str, file: Path) -> None:
     until(lambda: query(home, "SELECT 1 FROM run WHERE id = ? AND status != 'working'", run_id))
     assert query(home, "SELECT status, result FROM run WHERE id = ?", run_id) == [("completed", '"done"')]
     events = query(home, "SELECT n, type FROM event WHERE run_id = ? ORDER BY n", run_id)
-    assert events == [(1, "run_start"), (2, "log"), (3, "run_end")], "what it said before is not said again"
+    assert events == [(1, "run_start"), (2, "log"), (3, "resumed"), (4, "run_end")], (
+        "what it said before is not said again"
+    )
 
 
 def statuses(home: Path) -> list[str]:

@@ -30,8 +30,11 @@ WHOSE_STATE: Final = {
     "description": 'Whose state to use. Left out: this client\'s own; "new": a fresh one.',
 }
 _SIMPLE: Final = [{"type": kind} for kind in ("object", "string", "number", "boolean", "null")]
-_ANY_JSON: Final = [*_SIMPLE, {"type": "array", "items": {"anyOf": _SIMPLE}}]
-"""Some hosts refuse an array without `items`, and some warn of a schema that says nothing."""
+_ANY_RESULT: Final = [*_SIMPLE, {"type": "array", "items": {}}]
+"""Some hosts refuse an array without `items`. Clients hold results to this, so it must allow all of JSON."""
+_TABLES: Final = [*_SIMPLE, {"type": "array", "items": {"anyOf": _SIMPLE}}]
+_ANY_JSON: Final = [*_SIMPLE, {"type": "array", "items": {"anyOf": _TABLES}}]
+"""For arguments: some hosts warn of `items` that says nothing. Deeper arrays are taken as well: nothing here is held to it."""
 _TIME: Final = "ISO 8601, as 2026-11-21T08:00:00Z."
 _VERSION: Final = {"type": "string", "description": "As `versions` of get_workflow lists it; its first digits will do."}
 _FORCE: Final = {
@@ -88,7 +91,7 @@ def envelope_schema(result: dict[str, Any]) -> dict[str, Any]:
             "run_id": _or_null("string"),
             "session_id": _or_null("string"),
             "status": {"type": "string"},
-            "result": {"anyOf": [result, {"type": "null"}] if result else _ANY_JSON},
+            "result": {"anyOf": [result, {"type": "null"}] if result else _ANY_RESULT},
         },
     }
     return {**schema, "$defs": definitions} if definitions else schema
