@@ -79,10 +79,10 @@ def query(home: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
 
 
 class Host(Spoken):
-    """An MCP host with the real `repertoire serve` as its child: lines in, lines out."""
+    """An MCP host with the real `repertoire serve` as its child: lines in, lines out. It shares the session of the stored runs."""
 
     def __init__(self, home: Path, *words: str) -> None:
-        super().__init__([*COMMAND, "serve", "--home", str(home), *words])
+        super().__init__([*COMMAND, "serve", "--home", str(home), "--session", "cli", *words])
 
     def begin(self) -> Host:
         self.initialize()
