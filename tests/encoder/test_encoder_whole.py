@@ -75,7 +75,7 @@ async def test_a_package_with_other_weights_is_passed_over_for_the_hubs_cache(
     with caplog.at_level("INFO", logger="repertoire"):
         async with seeking(tmp_path) as seeker:
             assert (await seeker.find(HUNGRY)).ranking == "semantic"
-    assert "sha256" in caplog.text and f"{snapshot} (hub cache)" in caplog.text and not mark.exists()
+    assert "sha256" in caplog.text and f"{snapshot} (hub cache, with the adapter)" in caplog.text and not mark.exists()
 
 
 async def test_ten_thousand_of_one_description_come_in_alphabetical_order(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ async def test_a_long_integer_is_readable_by_clients_as_text_and_where_an_intege
     async with Memory("memory-modern", home, {}).client() as client:
         answer = await made(client, "long_one", LONG)
         assert answer["result"] == FACTORIAL
-        events = (await call(client, "get_run", {"run_id": answer["run_id"]}))["events"]
+        events = (await call(client, "get_run", {"run_id": answer["run_id"], "events": "all"}))["events"]
         (told,) = [event["data"] for event in events if event["type"] == "log"]
         assert told["n"] == FACTORIAL
         answer = await made(client, "typed_long", TYPED)
@@ -208,7 +208,7 @@ async def test_the_limits_of_events_and_items_name_their_settings(tmp_path: Path
     environ = {"REPERTOIRE_MAX_EVENTS": "20", "REPERTOIRE_MAX_ITEMS": "5"}
     async with Memory("memory-modern", home, environ).client() as client:
         answer = await made(client, "many", MANY, events=30, items=3)
-        events = (await call(client, "get_run", {"run_id": answer["run_id"]}))["events"]
+        events = (await call(client, "get_run", {"run_id": answer["run_id"], "events": "all"}))["events"]
         logs = [event["data"]["message"] for event in events if event["type"] == "log"]
         assert answer["result"] == [0, 1, 2] and len(logs) == 21 and "max_events" in logs[-1]
         answer = await made(client, "many", MANY, items=6)

@@ -208,7 +208,8 @@ class ToolCalls:
             case "publish_workflow":
                 return answer_with(await service.publishing.publish(caller, **arguments))
             case "get_run":
-                answer = await service.runs.get(caller, **{"events": "last", **arguments})
+                pages = "after_event" in arguments
+                answer = await service.runs.get(caller, **{"events": "all" if pages else "last", **arguments})
                 return answer_with(with_next(answer, after_events(answer)))
             case "list_runs":
                 return answer_with({"runs": await service.runs.list_runs(caller, **{"limit": _LISTED, **arguments})})

@@ -211,7 +211,11 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
             wait_s=_LIMITED,
             after_event={"type": "integer", "minimum": 0, "default": 0},
             part={**_or_null("integer"), "minimum": 1},
-            events={"type": "string", "enum": ["none", "last", "all"], "default": "last"},
+            events={
+                "type": "string",
+                "enum": ["none", "last", "all"],
+                "description": "Left out: last; with after_event, all.",
+            },
         ),
         types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
         _ENVELOPE,
