@@ -36,11 +36,3 @@ def test_survive_runs_as_a_file_and_finds_every_effect_once() -> None:
     assert {outcome["killed"] for outcome in outcomes} == {"server", "worker"}
     assert {outcome["system"] for outcome in outcomes} == {"Repertoire, a file", "Repertoire, created by a tool"}
     assert [outcome["verdict"] for outcome in outcomes] == ["exact"] * 4, outcomes
-
-
-def test_journal_measures_all_that_it_names() -> None:
-    figures = _ran("-m", "benchmarks", "journal", "--pairs", "1")["figures"]
-    assert all(figure["value"] is not None for figure in figures)
-    said = " ".join(figure["what"] for figure in figures)
-    for what in ("journaled call", "unfinished runs", "replayed call", "parked by ask", "parked by sleep", "empty run"):
-        assert what in said
