@@ -23,7 +23,7 @@ _READ_BYTES = 256 * 1024
 _START_S = 30.0
 """How long a daemon may take to start, or another owner to answer us."""
 _POLL_S = 0.01
-_SUCCESSOR_S = 5.0
+_SUCCESSOR_S = 10.0
 """An older front that cannot start the newer version gives the newer front this long to do it."""
 _MAX_KILLS = 3
 """A daemon that is killed while it starts is started again. After so many kills we take them as intended."""
