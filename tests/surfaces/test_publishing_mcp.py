@@ -77,12 +77,12 @@ def test_publishing_from_the_command_line(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "good.json").write_text(json.dumps([{"arguments": {"n": 2}, "expect": 4}]))
     (tmp_path / "bad.json").write_text(json.dumps([{"arguments": {"n": 2}, "expect": 5}]))
     (tmp_path / "none.json").write_text("{")
-    refused = shell("create", "double", str(tmp_path / "double.py"), "--examples", str(tmp_path / "bad.json"))
+    refused = shell("create", "double", str(tmp_path / "double.py"), "--examples", f"@{tmp_path}/bad.json")
     assert refused.returncode == 1 and "expected 5, got 4" in refused.stderr
     assert not (shell.home / "workflows" / "double.py").exists()
-    refused = shell("create", "double", str(tmp_path / "double.py"), "--examples", str(tmp_path / "none.json"))
-    assert refused.returncode == 1 and "none.json is not JSON" in refused.stderr
-    shell.ok("create", "double", str(tmp_path / "double.py"), "--examples", str(tmp_path / "good.json"))
+    refused = shell("create", "double", str(tmp_path / "double.py"), "--examples", f"@{tmp_path}/none.json")
+    assert refused.returncode == 2 and "--examples is not JSON" in refused.stderr
+    shell.ok("create", "double", str(tmp_path / "double.py"), "--examples", f"@{tmp_path}/good.json")
     (tmp_path / "triple.py").write_text(DOUBLE.replace("* 2", "* 3"))
     refused = shell("create", "double", str(tmp_path / "triple.py"), "--replace")
     assert refused.returncode == 1 and "expected 4, got 6" in refused.stderr, (
