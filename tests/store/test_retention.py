@@ -190,7 +190,7 @@ def test_gc_on_the_command_line(tmp_path: Path) -> None:
     time.sleep(0.01)
     assert repertoire("gc", "--keep-days", "0.0000001").stdout.startswith("deleted 1 runs, ")
     refused = repertoire("gc", "--keep-days", "0")
-    assert refused.returncode == 1 and "more than 0" in refused.stderr
+    assert refused.returncode == 2 and "more than 0" in refused.stderr
     assert (
         json.loads(repertoire("run", "counter", "--json").stdout)["result"]["count"] == 4
     )  # sessions keep their state

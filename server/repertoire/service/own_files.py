@@ -115,9 +115,8 @@ class OwnFiles:
         known = self._library.view(caller).find(name)
         if known is not None and not (replace and known.path == path):
             where = known.path or "a workflow that was created through a tool"
-            raise Refused(
-                f"The name {name!r} is taken by {where}.", "Choose another name, or use --replace.", code="name_taken"
-            )
+            hint = "Choose another name, or use --replace." if known.path == path else "Choose another name."
+            raise Refused(f"The name {name!r} is taken by {where}.", hint, code="name_taken")
         if not replace and await anyio.Path(path).exists():
             raise Refused(
                 f"There is a file {path} that is no workflow yet.", "Use --replace to write over it.", code="name_taken"
