@@ -124,11 +124,11 @@ async def test_it_is_started_again_as_often_as_it_dies(tmp_path: Path) -> None:
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
             with anyio.fail_after(30):
-                while "again" not in seeker.meaning.why_not:
+                while "being started again" not in seeker.meaning.why_not:
                     await anyio.sleep(0.01)
             meanwhile = await seeker.find("join documents", wait_s=0)
             assert meanwhile.ranking == "lexical" and [match.name for match in meanwhile.matches] == ["merge_pdfs"]
-            assert "again" in (meanwhile.note or "")
+            assert "being started again" in (meanwhile.note or "")
         assert (await seeker.find(HUNGRY)).ranking == "semantic" and seeker.meaning.encoded <= 3 * len(KITCHEN)
 
 
