@@ -171,7 +171,8 @@ class CallExecutor:
                     self._journal.add_start_event(frame, {})
                 outcome = await self._call_door(call)
                 call.waits_for = None  # from here on the answer is on its way to the body
-                if outcome is not None:
+                # A door with a shield ends although its worker is gone. The next attempt counts its records without this one.
+                if outcome is not None and not call.scope.cancel_called:
                     event = not operation(frame.op).is_quiet
                     self._journal.record_call(frame, call.began, *outcome, event, partial(self._answer, frame.id))
         finally:
