@@ -16,15 +16,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-MATRICES: Final = {
-    "q": "attention.self.query",
-    "k": "attention.self.key",
-    "v": "attention.self.value",
-    "o": "attention.output.dense",
-    "f1": "intermediate.dense",
-    "f2": "output.dense",
-}
-"""Short names of a layer's matrices, as the adapter's file has them, and the model's own names."""
+from repertoire.encoder.adapter import MATRICES
+
 _LAYERS: Final = 6
 _WIDTH: Final = 384
 _HEADS: Final = 12

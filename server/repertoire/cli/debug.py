@@ -10,9 +10,9 @@ import bdb
 import os
 import pdb
 import sys
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Annotated, Any
 
@@ -118,21 +118,8 @@ def _ask(question: str, schema: dict[str, Any]) -> Any:
 
 def _in_home(settings: Settings, work: Callable[[HomeClient], Any]) -> Any:
     """Do it in a thread: the body's own event loop may be running in this one."""
-    outcome: list[Any] = []
-
-    def carry() -> None:
-        try:
-            outcome.append((carry_out(settings, work), None))
-        except BaseException as error:
-            outcome.append((None, error))
-
-    thread = threading.Thread(target=carry)
-    thread.start()
-    thread.join()
-    value, error = outcome[0]
-    if error is not None:
-        raise error
-    return value
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(carry_out, settings, work).result()
 
 
 async def _run_workflow(name: str, arguments: dict[str, Any], calls: HomeClient) -> Any:

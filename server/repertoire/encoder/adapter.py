@@ -12,7 +12,7 @@ from typing import Any, Final
 from .models import file_sha256
 
 PATH: Final = Path(__file__).parent / "adapter_data" / "all-MiniLM-L6-v2.safetensors"
-_MATRICES: Final = {
+MATRICES: Final = {
     "q": "attention.self.query",
     "k": "attention.self.key",
     "v": "attention.self.value",
@@ -20,6 +20,7 @@ _MATRICES: Final = {
     "f1": "intermediate.dense",
     "f2": "output.dense",
 }
+"""Short names of a layer's matrices, as the file has them, and the model's own names."""
 
 
 def adapter_sha256() -> str:
@@ -35,6 +36,6 @@ def merge(bert: Any) -> None:
     changes = load_file(PATH)
     with torch.inference_mode():
         for number, layer in enumerate(bert.encoder.layer):
-            for short, name in _MATRICES.items():
+            for short, name in MATRICES.items():
                 down, up = (changes[f"{number}.{short}.{factor}"].float() for factor in "AB")
                 layer.get_submodule(name).weight += (down @ up).T
