@@ -10,6 +10,7 @@ import signal
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -182,3 +183,39 @@ def run():
     (traces / "go-before").touch()
     (traces / "go-after").touch()
     assert (await ended(app, run.id))["result"] == "yes"
+
+
+async def test_a_call_that_outlives_its_worker_is_recorded_by_the_next_body_alone(
+    app: App, traces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deletion ends in a thread, which nothing cancels. By then the next body counts the records, and has made the same call."""
+    source = f"""{WAIT}
+def run():
+    wait("here")
+    workflows.delete(name="gone")
+    wait("after")
+    return step(effect, "one")
+"""
+    await publish(app, traces, gone="def run(): return 1\n", flow=source)
+    delete, is_deleted, go = app.service.publishing.delete, anyio.Event(), anyio.Event()
+
+    async def delete_slowly(*args: Any) -> bool:
+        with anyio.CancelScope(shield=True):
+            answer = await delete(*args)
+            is_deleted.set()
+            await go.wait()
+        return answer
+
+    monkeypatch.setattr(app.service.publishing, "delete", delete_slowly)
+    live = await app.service.runs.start(ME, "flow", {}, "new")
+    await until(lambda: worker_at(traces, "here") > 0)
+    (traces / "go-here").touch()
+    await is_deleted.wait()
+    os.kill(worker_at(traces, "here"), signal.SIGKILL)
+    await until(lambda: worker_at(traces, "after") > 0)
+    go.set()
+    await anyio.sleep(0.2)
+    (traces / "go-after").touch()
+    run = await ended(app, live.run.id)
+    assert (run["status"], run["result"]) == ("completed", "one"), run["error"]
+    assert [event["data"]["path"] for event in run["events"] if event["type"] == "call_end"] == ["0", "1"]
