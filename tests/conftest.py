@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from support.transports import WAYS, Way, way_in
+
+os.environ.setdefault("REPERTOIRE_IDLE_EXIT_S", "30")
+"""A command that runs a workflow leaves a daemon. With the default of 15 minutes, hundreds of them would share the machine."""
 
 
 @pytest.fixture(scope="session")

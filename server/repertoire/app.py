@@ -83,8 +83,6 @@ class App:
         self._changes: Changes | None = None
         self._connections = count()
         self._doors = HttpDoors()
-        self.open_verbs = 0
-        """Commands of the command line that are not answered yet."""
 
     @property
     def runner(self) -> Runner:
@@ -217,11 +215,7 @@ class App:
             async with self.http_door(str(args["address"]), caller_of(hello)) as url:
                 await emit({"url": url})
                 await anyio.sleep_forever()
-        self.open_verbs += 1
-        try:
-            return await control(self.service, caller_of(hello), verb, args, emit)
-        finally:
-            self.open_verbs -= 1
+        return await control(self.service, caller_of(hello), verb, args, emit)
 
     async def serve(self, owner: Owner, *, idle_exit_s: float | None = None, stop: anyio.Event | None = None) -> End:
         """Serve the home's socket until SIGTERM, SIGINT, `stop`, or the daemon's own reasons to end."""

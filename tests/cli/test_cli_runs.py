@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -291,13 +292,13 @@ def _left_by_a_dead_owner(shell: Shell, tmp_path: Path) -> tuple[str, Path]:
     """A run between its two steps, and where it leaves its traces."""
     traces = tmp_path / "traces"
     command = [sys.executable, "-P", "-m", "repertoire", "run", "slow", "--payload", json.dumps({"file": str(traces)})]
-    owner = subprocess.Popen(command, env=shell.environ, cwd=shell.home, stdout=subprocess.DEVNULL)
+    watching = subprocess.Popen(command, env=shell.environ, cwd=shell.home, stdout=subprocess.DEVNULL)
     give_up = time.monotonic() + PATIENCE_S
     while not (traces.exists() and shell.json("runs")[0]["status"] == "working"):
         assert time.monotonic() < give_up
     events = shell.ok("logs", run_id := newest(shell, "slow"))
     while "step note" not in events:  # the record of the first step is committed
         events = shell.ok("logs", run_id)
-    owner.kill()
-    owner.wait()
+    os.kill(shell.json("status")["pid"], signal.SIGKILL)
+    watching.wait()
     return run_id, traces

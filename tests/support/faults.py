@@ -56,12 +56,15 @@ def _stored() -> Path:
     (home / "workflows" / "count.py").write_text(COUNT)
     for number in ("1\n", "2\n"):
         assert repertoire(home, "run", "count").stdout == number
+    assert repertoire(home, "stop").returncode == 0
+    (home / "daemon.sock").unlink(missing_ok=True)
     return home
 
 
 def kept(home: Path) -> None:
     """Check that the runs and the state of `stored_home` are there, and that the next run continues from them."""
     assert repertoire(home, "run", "count").stdout == "3\n"
+    assert repertoire(home, "stop").returncode == 0
     runs = query(home, "SELECT id, status, result, last_event FROM run WHERE workflow = 'count' ORDER BY created_at")
     assert [run[1:] for run in runs] == [("completed", number, 3) for number in ("1", "2", "3")], runs
     for run_id, *_ in runs:

@@ -105,7 +105,7 @@ def search(
     It starts the home's daemon, which keeps the model loaded: the next search is quick.
     """
     args = {"query": query, "limit": limit, "tags": tag or [], "wait_s": wait}
-    answer = carry_out(settings_of(home, workflows), lambda calls: searching.find(calls, args), leaves_work=True)
+    answer = carry_out(settings_of(home, workflows), lambda calls: searching.find(calls, args), needs_daemon=True)
     if as_json:
         output.print_json(answer)
     else:

@@ -1,8 +1,9 @@
 """Home client: carries out a command's verbs in the process that owns the home, or in this process when nobody owns it.
 
 1. If a process owns the home, the verbs go over its socket.
-2. Else this process becomes the owner and opens the home for the length of the command.
-3. If a run would go on after the command, or a dead owner left unfinished runs, a daemon is started first: runs belong to a daemon.
+2. Else, if the command starts or wakes a run, or a dead owner left unfinished runs, a daemon is started first: runs belong to a daemon. A
+   command that carried them could not end before the runs that other clients have started through it.
+3. Else this process becomes the owner and opens the home for the length of the command: a moment.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ import msgspec
 from .. import home as homes
 from ..daemon.greeting import Hello
 from ..daemon.home_lock import HomeInUse, Owner
-from ..daemon.server import serve_home
 from ..errors import cause_of
 from ..front import daemon_program
 from ..front.connect import CannotConnect, Dial
@@ -37,13 +37,11 @@ from .ignored_settings import warn_of_ignored
 _PATIENCE_S = 30.0
 """How long a command waits for a home whose owner does not answer."""
 
-_LOOK_S = 0.05
-
 OnEvent = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-class WorkLeft(Exception):
-    """Raised when this process would become the owner of a home with unfinished runs: these belong to a daemon."""
+class DaemonWanted(Exception):
+    """Raised when this process would become the owner of a home for work that belongs to a daemon."""
 
 
 class HomeClient(Protocol):
@@ -54,12 +52,9 @@ class HomeClient(Protocol):
 
 @asynccontextmanager
 async def connect(
-    settings: Settings, session: str = COMMAND_LINE, lasting: bool = False, leaves_work: bool = False
+    settings: Settings, session: str = COMMAND_LINE, needs_daemon: bool = False
 ) -> AsyncIterator[HomeClient]:
-    """`lasting`: the work may take long, so other clients are served meanwhile. `leaves_work`: a run goes on after it.
-
-    The one-shot commands also read ./workflows; `serve` never does. Raises WorkLeft.
-    """
+    """`needs_daemon`: the work starts or wakes a run. The one-shot commands also read ./workflows; `serve` never does. Raises DaemonWanted."""
     here = os.path.abspath("workflows")
     roots = settings.roots or ((here,) if os.path.isdir(here) else ())
     hello = Hello(
@@ -71,12 +66,10 @@ async def connect(
         env=settings.own_env(),
     )
     async with AsyncExitStack() as stack:
-        yield await _enter(stack, settings, hello, lasting, leaves_work)
+        yield await _enter(stack, settings, hello, needs_daemon)
 
 
-async def _enter(
-    stack: AsyncExitStack, settings: Settings, hello: Hello, lasting: bool, leaves_work: bool
-) -> HomeClient:
+async def _enter(stack: AsyncExitStack, settings: Settings, hello: Hello, needs_daemon: bool) -> HomeClient:
     """Own the home or connect to its owner. Between two owners both may fail for a moment, so this tries again.
 
     The last owner may just have been killed and left runs. Taking these over would delay this command and every other client.
@@ -84,7 +77,7 @@ async def _enter(
     give_up = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            owner = stack.enter_context(Owner(settings.home, kind="command", version=VERSION))
+            stack.enter_context(Owner(settings.home, kind="command", version=VERSION))
         except HomeInUse:
             try:
                 client = await stack.enter_async_context(control_client(settings.home, hello))
@@ -95,10 +88,10 @@ async def _enter(
                     raise
                 await anyio.sleep(0.05)
         else:
-            if _wants_daemon(settings.home, leaves_work):
-                raise WorkLeft
+            if _wants_daemon(settings.home, needs_daemon):
+                raise DaemonWanted
             stack.enter_context(_log_errors_only())
-            return await stack.enter_async_context(_own(settings, owner, hello, lasting))
+            return await stack.enter_async_context(_own(settings, hello))
 
 
 @contextlib.contextmanager
@@ -114,29 +107,17 @@ def _log_errors_only() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _own(settings: Settings, owner: Owner, hello: Hello, lasting: bool) -> AsyncIterator[HomeClient]:
-    """Open the home in this process.
-
-    While a short command runs, new connections wait in the socket's backlog. We do not serve them, because a run started here would end
-    with this command. A lasting command serves others, and stays until their runs have ended and their commands are answered.
-    """
+async def _own(settings: Settings, hello: Hello) -> AsyncIterator[HomeClient]:
+    """Open the home in this process. New connections wait in the socket's backlog meanwhile."""
     from ..app import open_app
 
-    async with open_app(settings, watch=False) as app, anyio.create_task_group() as tasks:
-        stop = anyio.Event()
-        if lasting:
-            tasks.start_soon(lambda: serve_home(app, owner, stop=stop, idle_exit_s=None))
+    async with open_app(settings, watch=False) as app:
 
         class Local:
             async def call(self, verb: str, args: dict[str, Any], on_event: OnEvent | None = None) -> Any:
                 return await app.control(verb, args, hello, on_event or _ignore)
 
-        try:
-            yield Local()
-            while app.live_runs() or app.open_verbs:
-                await anyio.sleep(_LOOK_S)
-        finally:
-            stop.set()
+        yield Local()
 
 
 async def _ignore(event: dict[str, Any]) -> None:
@@ -147,27 +128,25 @@ def carry_out(
     settings: Settings,
     work: Callable[[HomeClient], Awaitable[Any]],
     session: str = COMMAND_LINE,
-    lasting: bool = False,
-    leaves_work: bool = False,
+    needs_daemon: bool = False,
 ) -> Any:
     """Run `work` with a client of the home, for a caller without an event loop.
 
-    `leaves_work`: a run goes on after it, or the next command is quicker with a daemon. For such a command, and for runs that a dead owner
-    has left, a daemon is started when nobody owns the home: a command that a person waits for must not carry them.
+    `needs_daemon`: the work starts or wakes a run, or the next command is quicker with a daemon.
     """
     home = homes.make_home(settings.home)
 
     async def main() -> Any:
         _wake_loop_on_signals()
-        async with connect(settings, session, lasting, leaves_work) as calls:
+        async with connect(settings, session, needs_daemon) as calls:
             return await work(calls)
 
     while True:
-        if _wants_daemon(home, leaves_work) and not homes.is_owned(home):
+        if _wants_daemon(home, needs_daemon) and not homes.is_owned(home):
             start_daemon(home)
         try:
             return with_one_cause(lambda: anyio.run(main))
-        except WorkLeft:
+        except DaemonWanted:
             continue  # no verb was sent yet
 
 
@@ -178,8 +157,8 @@ def _wake_loop_on_signals() -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, lambda: None)
 
 
-def _wants_daemon(home: str, leaves_work: bool) -> bool:
-    return leaves_work or has_work_left(homes.database_path(home))
+def _wants_daemon(home: str, needs_daemon: bool) -> bool:
+    return needs_daemon or has_work_left(homes.database_path(home))
 
 
 def start_daemon(home: str) -> None:

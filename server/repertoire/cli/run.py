@@ -61,7 +61,7 @@ def run(
             answer["takes"] = await calls.call("takes", {"name": name})
         return answer
 
-    answer = carry_out(settings_of(home, workflows), work, session, lasting=not detach, leaves_work=detach)
+    answer = carry_out(settings_of(home, workflows), work, session, needs_daemon=True)
     if detach:
         _print_start(answer, as_json)
         return
@@ -113,5 +113,5 @@ def rerun(
     async def work(calls: HomeClient) -> dict[str, Any]:
         return await RunFollower(f"rerun of {run_id}", calls, stream=stream).carry("rerun", args)
 
-    answer = carry_out(settings_of(home, workflows), work, lasting=True)
+    answer = carry_out(settings_of(home, workflows), work, needs_daemon=True)
     print_end(answer, stream=stream, as_json=as_json)

@@ -30,7 +30,7 @@ def resume(run_id: RunId, home: Home = None, as_json: Json = False) -> None:
     A run waits so after an upgrade of Python, for example.
     """
     answer = carry_out(
-        settings_of(home, None), lambda calls: calls.call("resume", {"run_id": run_id}), leaves_work=True
+        settings_of(home, None), lambda calls: calls.call("resume", {"run_id": run_id}), needs_daemon=True
     )
     output.print_json(answer) if as_json else output.out.print(answer["status"], markup=False)
 
@@ -57,7 +57,7 @@ def answer(
         after: dict[str, Any] = await calls.call("answer", args)
         return after
 
-    after = carry_out(settings_of(home, None), work, leaves_work=True)
+    after = carry_out(settings_of(home, None), work, needs_daemon=True)
     output.print_json(after) if as_json else output.out.print("answered", markup=False)
 
 

@@ -164,7 +164,7 @@ class _Daemon:
     def say_goodbye(self) -> None:
         """Tell the fronts why it ends: a front that only listens must not start a stopped daemon again."""
         end = self.lifetime.end
-        rest = end in ("stopped", "forced") or (end == "asked" and self.owner.kind != "command")
+        rest = end in ("stopped", "forced", "asked")
         note = b"#" + msgspec.json.encode({"bye": end, "rest": rest, "to": self.lifetime.successor})
         for connection in self.connections:
             if connection.mode == "mcp":
