@@ -57,8 +57,10 @@ _RUNS: Final[dict[str, FaultCode]] = {
     "session_busy": FaultCode("Another run holds the class's session and did not give it up in time.", "caller", "Make the call again."),
     "session_conflict": FaultCode("Somebody else changed the class's stored state during the run.", "caller", "Make the call again."),
     "tool_failed": FaultCode("A tool that the body called says that it failed.", "author", "Read its text; mend the call, or catch it."),
-    "tool_unavailable": FaultCode("A tool's server does not start, has died or hangs, or lost the tool.", "operator", "Run `repertoire tools doctor`."),
-    "tool_timeout": FaultCode("A tool took longer than its time limit.", "author", "Ask it for less, or raise the limit in its configuration."),
+    "tool_unavailable": FaultCode(
+        "A tool's server does not start, has died or hangs, or lost the tool.", "operator", "Run `repertoire tools doctor`."
+    ),
+    "tool_timeout": FaultCode("A tool took longer than its time limit.", "author", "Ask it for less, or raise its limit."),
     "bad_tool_arguments": FaultCode("The arguments of a tool call do not fit the tool's schema. Nothing was sent.", "author", "Correct them."),
     "not_available": FaultCode("The body used something that this version does not have.", "author", "Use what the hint names."),
     "non_determinism": FaultCode(
