@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,21 @@ async def run(n: int) -> str:
     return f"{name} {age.years} {child}"
 '''
 CHILD = '"""Add one."""\n\n\ndef run(n: int) -> int:\n    return n + 1 if ask(f"Add to {n}?", bool) else n\n'
+AGNO = '''from typing import TypedDict
+from agno.workflow import RunResponse, Workflow
+
+
+class Told(TypedDict):
+    text: str
+
+
+class Tell(Workflow):
+    """Tell a topic."""
+
+    def run(self, topic: str) -> Told:
+        from agno.agent import Agent
+        return {"text": f"{topic} {Agent.__name__}"}
+'''
 FAILS = '"""Fail."""\n\n\ndef run() -> None:\n    values = [1]\n    values[3]\n'
 
 
@@ -51,7 +67,7 @@ def shell(tmp_path: Path) -> Shell:
     folder = tmp_path / "home" / "workflows"
     folder.mkdir(parents=True)
     folder.parent.chmod(0o700)
-    for name, source in {"talk": TALK, "child": CHILD, "fails": FAILS}.items():
+    for name, source in {"talk": TALK, "child": CHILD, "fails": FAILS, "tell": AGNO}.items():
         (folder / f"{name}.py").write_text(source)
     return Shell(folder.parent)
 
@@ -78,6 +94,12 @@ def test_n23_debug_runs_a_workflow_in_the_foreground_with_breakpoint_and_input(s
     terminal.until('"Ada 36 7"')
     assert terminal.end() == 0
     assert [run["workflow"] for run in shell.json("runs")] == ["child"], "the foreground records nothing"
+    shell("stop", "--force")
+
+
+def test_n23_debug_loads_what_a_worker_loads(shell: Shell) -> None:
+    done = shell("debug", "tell", "topic=tea")
+    assert json.loads(done.stdout) == {"text": "tea Agent"}, done.stderr
     shell("stop", "--force")
 
 

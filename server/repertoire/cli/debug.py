@@ -60,7 +60,7 @@ def debug(
     code = msgspec.json.decode(call_verb(home, workflows, "code", name=name), type=SourceCode)
     sys.path.insert(0, "")
     doors = LocalDoors(partial(_perform, settings), _show)
-    body = Foreground(code, doors, time.sleep, f"workflow:{code.name}:debug")
+    body = Foreground(code, doors, time.sleep, f"workflow:{code.name}:debug", settings.prefer_installed)
     try:
         result = body.run(arguments, {}, dict(os.environ))
     except bdb.BdbQuit:

@@ -7,11 +7,13 @@ body: it has this process's terminal, environment and folder.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from ..authoring import ambient
 from ..authoring.doors import Doors
+from ..compat import hook
 from ..values import codec
 from ..wire import Code, Fault
 from . import faults
@@ -20,6 +22,7 @@ from .replay.run_clock import RunClock
 from .source.entry import find_entry
 from .source.loader import LoadedVersions, Version, signature_of
 from .source.run_info import RunInfo
+from .source.typed_dicts import accept_typed_dicts
 
 _MAX_RESULT_BYTES: Final = 16 * 1024 * 1024
 """As the setting `max_result_bytes` has it."""
@@ -36,13 +39,16 @@ class _Clock:
 
 
 class Foreground:
-    """One version that is run here. Its doors are local ones."""
+    """One version that is run here. Its doors are local ones. `prefer_installed` is the setting of that name."""
 
-    def __init__(self, code: Code, doors: Doors, sleep: Callable[[float], None], run_id: str) -> None:
+    def __init__(
+        self, code: Code, doors: Doors, sleep: Callable[[float], None], run_id: str, prefer_installed: bool = False
+    ) -> None:
         self._version = Version(code)
         self._doors = doors
         self._sleep = sleep
         self._run_id = run_id
+        self._prefer_installed = prefer_installed
         self.state: dict[str, Any] = {}
         """The state at the end of the run."""
 
@@ -50,9 +56,8 @@ class Foreground:
         """The result as JSON values. Raises as the body does, and Refusal for arguments and a result that do not fit."""
         ambient.begin(self._doors)
         try:
-            with LoadedVersions().load(
-                self._version, RunClock(self._run_id, _Clock(self._doors), self._sleep)
-            ) as module:
+            clock = RunClock(self._run_id, _Clock(self._doors), self._sleep)
+            with _imports_as_in_a_worker(self._prefer_installed), LoadedVersions().load(self._version, clock) as module:
                 entry = find_entry(module, self._version.code.entry)
                 signature = signature_of(self._version, module, entry)
                 info = RunInfo(self._run_id, self._version.code.name, env, has_state=True)
@@ -68,3 +73,14 @@ class Foreground:
     def explain(self, error: BaseException) -> Fault:
         """The error as a run reports it, with a traceback without our own frames."""
         return faults.of_run(error, self._version)
+
+
+@contextmanager
+def _imports_as_in_a_worker(prefer_installed: bool) -> Iterator[None]:
+    """Answer imports of the systems that we stand in for. Afterwards the process has its own imports again."""
+    accept_typed_dicts()
+    hook.install(prefer_real=prefer_installed)
+    try:
+        yield
+    finally:
+        hook.uninstall()
