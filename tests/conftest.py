@@ -1,19 +1,35 @@
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 
+from repertoire import home as homes
 from support.transports import WAYS, Way, way_in
-
-os.environ.setdefault("REPERTOIRE_IDLE_EXIT_S", "30")
-"""A command that runs a workflow leaves a daemon. With the default of 15 minutes, hundreds of them would share the machine."""
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def no_daemon_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A command that runs a workflow leaves a daemon for 15 minutes. Hundreds of them would share the machine."""
+    yield
+    folder = request.node.funcargs.get("tmp_path")
+    for depth in ("", "*/", "*/*/") if folder is not None else ():
+        for info in folder.glob(f"{depth}daemon.json"):
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                found = json.loads(info.read_text())
+                if found["kind"] == "daemon" and homes.is_owned(
+                    str(info.parent)
+                ):  # else the number may be another's by now
+                    os.kill(found["pid"], signal.SIGKILL)
 
 
 @pytest.fixture(params=WAYS, scope="module")

@@ -163,6 +163,15 @@ def test_who_leaves_the_question_leaves_the_run_waiting(shell: Shell, typed: str
     assert run["status"] == "input_required" and run["questions"][0]["question"] == "Greet Ada?"
 
 
+def test_ctrl_c_cancels_a_run_that_works(shell: Shell, tmp_path: Path) -> None:
+    terminal = Terminal(shell, "run", "slow", "--payload", json.dumps({"file": str(tmp_path / "traces")}))
+    while not (tmp_path / "traces").exists():
+        time.sleep(0.01)
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.end() == 130
+    assert shell.json("show", newest(shell, "slow"))["status"] == "cancelled"
+
+
 def test_an_answer_from_elsewhere_ends_the_asking(shell: Shell) -> None:
     """promise: ask-anywhere"""
     terminal = Terminal(shell, "run", "greet", "--payload", '{"name": "Ada"}')

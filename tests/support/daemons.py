@@ -174,8 +174,10 @@ class Spoken:
         return None if line is None else json.loads(line)
 
     def answer(self, method: str, **params: Any) -> Any:
+        """The answer to this request. Notifications before it, such as of a changed list, are passed over."""
         number = self.ask(method, **params)
-        answer = self.receive()
+        while (answer := self.receive()) is not None and "id" not in answer:
+            pass
         assert answer is not None and answer["id"] == number, answer
         return answer
 

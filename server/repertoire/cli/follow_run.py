@@ -5,9 +5,10 @@ It follows until the run has ended, or asks a question that nobody at this termi
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import typer
@@ -21,6 +22,9 @@ from .program import Code
 from .prompt import EndOfInput, Keyboard, someone_is_there
 from .run_tree import questions
 
+_WITHDRAWAL_S: Final = 5.0
+"""How long Ctrl-C waits until the run is cancelled."""
+
 
 class RunFollower:
     """`stream`: print each event as a line of JSON. Otherwise a bar on stderr shows progress."""
@@ -32,6 +36,7 @@ class RunFollower:
         self._bar: output.RunProgress | None = None
         self._keyboard = Keyboard()
         self._last = 0
+        self._run_id: str | None = None
 
     async def carry(self, verb: str, args: dict[str, Any]) -> dict[str, Any]:
         """Carry out this verb. Returns the envelope of the ended run, or of a run whose question nobody here answers."""
@@ -45,11 +50,23 @@ class RunFollower:
 
     async def _watch(self, verb: str, args: dict[str, Any]) -> dict[str, Any]:
         with output.RunProgress(self._title) as self._bar:
-            answer: dict[str, Any] = await self._calls.call(verb, args, self._on_event)
-            return answer
+            try:
+                answer: dict[str, Any] = await self._calls.call(verb, args, self._on_event)
+                return answer
+            except anyio.get_cancelled_exc_class():  # Ctrl-C
+                with anyio.move_on_after(_WITHDRAWAL_S, shield=True):
+                    await self._withdraw()
+                raise
+
+    async def _withdraw(self) -> None:
+        """Cancel the run. A command that is killed, or whose terminal is closed, does not come here: its run goes on."""
+        if self._run_id is not None:
+            with contextlib.suppress(ControlError):
+                await self._calls.call("withdraw", {"run_id": self._run_id})
 
     async def _on_event(self, event: dict[str, Any]) -> None:
         if "n" not in event:
+            self._run_id = event.get("run_id")
             return
         self._last = event["n"]
         if self._stream:

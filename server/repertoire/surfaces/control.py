@@ -70,8 +70,7 @@ async def _attend(service: Service, caller: Caller, args: dict[str, Any], emit: 
 async def _watch(
     service: Service, caller: Caller, run_id: str, emit: Emit, after: int = 0, asked: Collection[str] = ()
 ) -> None:
-    """Emit a run's events until it has ended or asks something new. A cancelled watch cancels the run, unless it only waits for an
-    answer."""
+    """Emit a run's events until it has ended or asks something new. A watcher that goes, for whatever reason, leaves the run alone."""
     told = after
 
     async def tell() -> None:
@@ -80,26 +79,15 @@ async def _watch(
             await emit(event.public())
             told = event.n
 
-    try:
-        await emit({"type": "run", "run_id": run_id})
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(tell)
-            run = await _wait_for_news(service, caller, run_id, asked)
-            if run is not None and not run.is_final:
-                with anyio.move_on_after(_CATCH_UP_S):  # a number may have been given to an event that was not needed
-                    while told < run.last_event:
-                        await anyio.sleep(_LOOK_S)
-                tasks.cancel_scope.cancel()
-    except anyio.get_cancelled_exc_class():
-        with anyio.CancelScope(shield=True):
-            await _stop_working(service, caller, run_id)
-        raise
-
-
-async def _stop_working(service: Service, caller: Caller, run_id: str) -> None:
-    with contextlib.suppress(UnknownRun):
-        if (await service.runs.find(caller, run_id)).status == "working":
-            await service.runs.cancel(caller, run_id)
+    await emit({"type": "run", "run_id": run_id})
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tell)
+        run = await _wait_for_news(service, caller, run_id, asked)
+        if run is not None and not run.is_final:
+            with anyio.move_on_after(_CATCH_UP_S):  # a number may have been given to an event that was not needed
+                while told < run.last_event:
+                    await anyio.sleep(_LOOK_S)
+        tasks.cancel_scope.cancel()
 
 
 async def _wait_for_news(service: Service, caller: Caller, run_id: str, asked: Collection[str]) -> Run | None:
@@ -224,6 +212,13 @@ async def _cancel(service: Service, caller: Caller, args: dict[str, Any], emit: 
     return await service.runs.cancel(caller, args["run_id"])
 
 
+async def _withdraw(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> None:
+    """Cancel a run that works, because its caller no longer wants it. One that waits for an answer is left."""
+    with contextlib.suppress(UnknownRun):
+        if (await service.runs.find(caller, args["run_id"])).status == "working":
+            await service.runs.cancel(caller, args["run_id"])
+
+
 async def _sessions(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
     return await service.sessions.list_sessions(caller)
 
@@ -265,7 +260,7 @@ _VERBS: dict[str, Verb] = {
     "run": _run, "start": _start, "takes": _takes,
     "rerun": _rerun, "attend": _attend, "logs": _logs, "search": _search, "list": _list, "show": _show, "create": _create,
     "publish": _publish, "drafts": _drafts, "pin": _pin, "unpin": _unpin, "delete": _delete, "runs": _runs, "get": _get, "answer": _answer,
-    "resume": _resume, "cancel": _cancel, "sessions": _sessions, "broken": _broken, "gc": _gc,
+    "resume": _resume, "cancel": _cancel, "withdraw": _withdraw, "sessions": _sessions, "broken": _broken, "gc": _gc,
     "config": _config, "inbox": _inbox, "code": _code,
     "session_show": _session_show, "session_reset": _session_reset, "session_rename": _session_rename, "session_delete": _session_delete,
 }  # fmt: skip
