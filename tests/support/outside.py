@@ -28,6 +28,14 @@ def need_pyright(folder: Path = NODE) -> None:
         require(REQUIRED, f"pyright is not installed. Run: {_REMEDY}")
 
 
+def need_node_servers(folder: Path = NODE) -> None:
+    """The same for other people's MCP servers."""
+    need_node(folder)
+    for name in ("mcp-server-everything", "mcp-server-filesystem"):
+        if not (folder / "node_modules" / ".bin" / name).exists():
+            require(REQUIRED, f"{name} is not installed. Run: {_REMEDY}")
+
+
 def run_node(*command: str, cwd: Path = NODE, timeout_s: float = 90) -> subprocess.CompletedProcess[str]:
     """A program of tests/node/node_modules, with the Node.js that is installed beside it."""
     programs = NODE / "node_modules" / ".bin"

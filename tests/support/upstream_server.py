@@ -16,7 +16,12 @@ import anyio
 import mcp_types as types
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.stdio import stdio_server
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.shared.exceptions import MCPError
+from mcp.shared.subscriptions import ToolsListChanged
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+BUS = InMemorySubscriptionBus()
 PIXEL = base64.b64encode(b"\x89PNG pixel").decode()
 ANY = {"type": "object"}
 FORM = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
@@ -63,8 +68,10 @@ async def _list(ctx: Any, params: Any) -> types.ListToolsResult:
     return types.ListToolsResult(tools=TOOLS)
 
 
-async def _call(ctx: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
+async def _call(ctx: Any, params: types.CallToolRequestParams) -> types.CallToolResult | types.InputRequiredResult:
     given = params.arguments or {}
+    if params.name not in {tool.name for tool in TOOLS}:
+        raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name}")
     match params.name:
         case "add":
             total = given["a"] + given["b"]
@@ -107,20 +114,26 @@ async def _call(ctx: Any, params: types.CallToolRequestParams) -> types.CallTool
         case "change":
             TOOLS.append(_tool("later"))
             TOOLS[:] = [tool for tool in TOOLS if tool.name != "echo"]
-            await ctx.session.send_tool_list_changed()
+            await (BUS.publish(ToolsListChanged()) if is_modern(ctx) else ctx.session.send_tool_list_changed())
             return _result(_text("changed"))
+        case "ask" if is_modern(ctx) and params.input_responses is None:
+            form = types.ElicitRequestFormParams(message=given.get("message", "Your name?"), requested_schema=FORM)
+            return types.InputRequiredResult(input_requests={"q": types.ElicitRequest(params=form)}, request_state="s")
+        case "ask" if is_modern(ctx):
+            given_answers: Any = params.input_responses
+            answer = given_answers["q"]
+            return _result(_text(f"{answer.action} {answer.content} {params.request_state}"))
         case "ask":
+            await anyio.sleep(given.get("after", 0))
             answer = await ctx.session.elicit_form(given.get("message", "Your name?"), FORM)
             return _result(_text(f"{answer.action} {answer.content}"))
         case "pid":
             return _result(_text(str(os.getpid())))
-    raise types_error(params.name)
+    raise AssertionError(params.name)
 
 
-def types_error(name: str) -> Exception:
-    from mcp.shared.exceptions import MCPError
-
-    return MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {name}")
+def is_modern(ctx: Any) -> bool:
+    return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
 
 
 def _text(text: str) -> types.TextContent:
@@ -132,7 +145,7 @@ def _result(*content: types.ContentBlock, **more: Any) -> types.CallToolResult:
 
 
 def build_server() -> Server[Any]:
-    return Server("upstream", on_list_tools=_list, on_call_tool=_call)
+    return Server("upstream", on_list_tools=_list, on_call_tool=_call, on_subscriptions_listen=ListenHandler(BUS))
 
 
 async def main() -> None:

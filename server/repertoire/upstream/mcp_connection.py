@@ -115,6 +115,7 @@ class Connection:
         self._connecting: anyio.CancelScope | None = None
         self._client: Client | None = None
         self._inbox = Inbox(config.original, on_change, self._lost)
+        self._notes: Notes = StdioNotes()
         self._calls: list[OpenCall] = []
 
     async def run(self) -> None:
@@ -137,6 +138,10 @@ class Connection:
         self._end.set()
         if self._connecting is not None:
             self._connecting.cancel()
+
+    @property
+    def is_ending(self) -> bool:
+        return self._end.is_set() or self.over.is_set()
 
     async def list_tools(self) -> list[types.Tool]:
         """The tools of all pages. Raises ToolUnavailable."""
@@ -166,7 +171,7 @@ class Connection:
         """Raises ToolFailed, ToolUnavailable, ToolTimeout, BadToolArguments, and what `context.ask` raises."""
         limit_s = self._config.options.timeout_s
         call = OpenCall(context, limit_s)
-        received = self._inbox.received
+        received, refusals = self._inbox.received, self._refusals
         token = self._inbox.watch(context.progress)
         self._calls.append(call)
         previous = _CALL.set(call)
@@ -178,7 +183,7 @@ class Connection:
             is_answered = result is not None
         except MCPError as error:
             is_answered = True
-            raise (await self._refusal(error)) from error
+            raise (await self._refusal(error, self._refusals > refusals)) from error
         except ValidationError as error:
             is_answered = True
             raise ToolFailed(f"The MCP server {self._config.original} gave an answer that is not MCP.") from error
@@ -209,7 +214,7 @@ class Connection:
     async def _hold(self, protocol: Protocol) -> bool:
         """One attempt. True: the server closed the connection before it was ready, so it may want another protocol."""
         limit_s = self._config.options.connect_timeout_s
-        notes: Notes = StdioNotes() if self._config.kind == "stdio" else HttpNotes()
+        self._notes = StdioNotes() if self._config.kind == "stdio" else HttpNotes()
         reason = ""
         is_closed = False
         if self._end.is_set():
@@ -217,7 +222,7 @@ class Connection:
         with anyio.CancelScope(deadline=anyio.current_time() + limit_s) as scope:
             self._connecting = scope
             client = Client(
-                open_transport(self._config, self._inbox, notes),
+                open_transport(self._config, self._inbox, self._notes),
                 mode=protocol,
                 elicitation_callback=self._elicit,
                 client_info=types.Implementation(name="repertoire", version=VERSION),
@@ -240,7 +245,7 @@ class Connection:
                 is_closed = isinstance(cause, MCPError) and cause.error.code == types.CONNECTION_CLOSED
         if scope.cancelled_caught and not self.protocol:
             reason = f"It did not answer within {limit_s:g} s."
-        self.trouble = f"{self.trouble or reason}{notes}"
+        self.trouble = f"{self.trouble or reason}{self._notes}"
         return is_closed
 
     def _lost(self) -> None:
@@ -251,7 +256,7 @@ class Connection:
     async def _listen(self, client: Client) -> None:
         """Ask a server of 2026 to tell when its tools change. Older servers tell without being asked."""
         tools = client.server_capabilities.tools
-        if client.protocol_version not in MODERN_PROTOCOL_VERSIONS or not (tools and tools.list_changed):
+        if not self._is_modern or not (tools and tools.list_changed):
             return
         while True:
             try:
@@ -304,18 +309,29 @@ class Connection:
             return REFUSAL
         return await call.ask(params)
 
-    async def _refusal(self, error: MCPError) -> Exception:
-        """The error of a call that the server or the SDK answered with an error of the protocol."""
+    async def _refusal(self, error: MCPError, by_http: bool) -> Exception:
+        """The error of a call that was answered with an error of the protocol. `by_http`: a response had an error's status."""
         code, message = error.error.code, error.error.message
-        if code == types.INVALID_REQUEST and message == "Session terminated":
+        status = self._notes.status if by_http and isinstance(self._notes, HttpNotes) else 0
+        if status in (400, 404) and not self._is_modern:
             self.end("It no longer knew the session.")
             return SessionForgotten(f"The MCP server {self._config.original} no longer knows the session.")
+        if status and code == types.INTERNAL_ERROR:  # the SDK's stand-in for any other status
+            return ToolUnavailable(f"The MCP server {self._config.original} refused the call.{self._notes}")
         if code == types.CONNECTION_CLOSED:
             return await self._unavailable("ended during the call, which may have had its effect", error)
         self.has_answered = True
         if code == types.INVALID_PARAMS:
             return BadToolArguments(message)
         return ToolFailed(message)
+
+    @property
+    def _refusals(self) -> int:
+        return self._notes.refusals if isinstance(self._notes, HttpNotes) else 0
+
+    @property
+    def _is_modern(self) -> bool:
+        return self._client is not None and self._client.protocol_version in MODERN_PROTOCOL_VERSIONS
 
     async def _unavailable(self, what: str, error: MCPError) -> ToolUnavailable:
         with anyio.move_on_after(1.0):  # a server that died has an exit code

@@ -36,6 +36,7 @@ class McpServer:
         self._masks = masks
         self._connection: Connection | None = None
         self._protocols: tuple[Protocol, ...] = ("auto", "legacy") if config.options.protocol == "auto" else ("legacy",)
+        self._held: set[Connection] = set()
         self._separate: set[Connection] = set()
         self._needs_separate = False
         self._shared_calls = 0
@@ -69,8 +70,7 @@ class McpServer:
             return self._tools
 
     async def call(self, tool: Tool, arguments: dict[str, Any], context: ToolContext) -> Any:
-        if self._tools is None or self._listed_at != self._changes:
-            await self._check_present(tool)
+        await self._check_present(tool)
         if tool.key_parameter is not None:
             arguments = {tool.key_parameter: context.key, **arguments}
         try:
@@ -87,10 +87,11 @@ class McpServer:
 
     async def aclose(self) -> None:
         self._is_closed = True
-        for connection in (self._connection, *self._separate):
-            if connection is not None and not connection.over.is_set():
-                connection.end("Repertoire closed it.")
-                await connection.over.wait()
+        held = tuple(self._held)
+        for connection in held:
+            connection.end("Repertoire closed it.")
+        for connection in held:
+            await connection.over.wait()
 
     async def _check_present(self, tool: Tool) -> None:
         """Raises ToolUnavailable when the server no longer has the tool."""
@@ -111,7 +112,6 @@ class McpServer:
             return
         if self._needs_separate and shared is not None and shared.has_abandoned:
             shared.end("A call on it was given up.")
-            await shared.over.wait()
         self._shared_calls += 1
         try:
             shared = await self._connected()
@@ -133,10 +133,10 @@ class McpServer:
     async def _connected(self) -> Connection:
         """The shared connection, opened if there is none. Raises ToolUnavailable."""
         connection = self._connection
-        if connection is None or connection.over.is_set():
+        if connection is None or connection.is_ending:
             async with self._turn:
                 connection = self._connection
-                if connection is None or connection.over.is_set():
+                if connection is None or connection.is_ending:
                     await self._wait_for_attempt()
                     connection = self._connection = self._open()
         await connection.ready.wait()
@@ -154,6 +154,7 @@ class McpServer:
         if self._config.trouble or self._is_closed:
             raise self._unavailable()
         connection = Connection(self._config, self._protocols, _ignore if is_separate else self._changed)
+        self._held.add(connection)
         if is_separate:
             self._separate.add(connection)
         self._tasks.start_soon(self._hold, connection, name=f"mcp {self.name}")
@@ -161,17 +162,24 @@ class McpServer:
 
     async def _hold(self, connection: Connection) -> None:
         """Hold one connection to its end, and draw the consequences."""
-        await connection.run()
+        try:
+            await connection.run()
+        finally:
+            self._held.discard(connection)
         if connection.protocol:
             self._protocols = (connection.protocol,)
         if self._is_closed or connection in self._separate:
             self._separate.discard(connection)
             return
         self._failures = 0 if connection.has_answered else self._failures + 1
-        delay = _DELAYS_S[min(self._failures, len(_DELAYS_S) - 1)]
-        self._next_at = anyio.current_time() + delay
-        self._trouble = connection.trouble
-        _log.warning("the connection to the MCP server %s is over: %s", self._config.original, self.trouble)
+        self._next_at = anyio.current_time() + _DELAYS_S[min(self._failures, len(_DELAYS_S) - 1)]
+        if connection is self._connection:
+            self._trouble = connection.trouble
+        _log.warning(
+            "the connection to the MCP server %s is over: %s",
+            self._config.original,
+            self._masks.mask(connection.trouble),
+        )
 
     def _check_usable(self, connection: Connection) -> None:
         if connection.over.is_set():

@@ -11,7 +11,7 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
 from .config import ServerConfig
-from .inbox import Inbox, InboxStream, Messages
+from .inbox import Inbox, InboxStream
 from .stdio_process import StdioNotes, stdio_process
 
 _HTTP_S: Final = 30.0
@@ -20,19 +20,21 @@ _SSE_IDLE_S: Final = 24 * 3600.0
 
 
 class HttpNotes:
-    """Notes on one HTTP connection for the operator: the last refusal."""
+    """Notes on one HTTP connection for the operator: its refusals and the last one's status."""
 
     def __init__(self) -> None:
-        self.refusal = ""
+        self.refusals = 0
+        self.status = 0
+        self.reason = ""
 
     def __str__(self) -> str:
-        return f" It answered with {self.refusal}." if self.refusal else ""
+        return f" It answered with HTTP {self.status} {self.reason}.".replace(" .", ".") if self.refusals else ""
 
 
 Notes = StdioNotes | HttpNotes
 
 
-_Streams = tuple[Messages, Any]
+_Streams = tuple[Any, Any]
 
 
 class TooLarge(httpx2.StreamError):
@@ -40,19 +42,19 @@ class TooLarge(httpx2.StreamError):
 
 
 @asynccontextmanager
-async def open_transport(config: ServerConfig, inbox: Inbox, notes: Notes) -> AsyncIterator[tuple[InboxStream, Any]]:
+async def open_transport(config: ServerConfig, inbox: Inbox, notes: Notes) -> AsyncIterator[_Streams]:
     """The server's messages, through the inbox, and the stream to the server: a `Transport` of the SDK."""
     opened: AbstractAsyncContextManager[_Streams]
     if isinstance(notes, StdioNotes):
-        opened = stdio_process(config, notes)
+        opened = stdio_process(config, notes, inbox)
     else:
-        opened = _http(config, notes)
-    async with opened as (messages, outward):
-        yield InboxStream(messages, inbox), outward
+        opened = _http(config, notes, inbox)
+    async with opened as streams:
+        yield streams
 
 
 @asynccontextmanager
-async def _http(config: ServerConfig, notes: HttpNotes) -> AsyncIterator[_Streams]:
+async def _http(config: ServerConfig, notes: HttpNotes, inbox: Inbox) -> AsyncIterator[_Streams]:
     limit = int(config.options.max_message_mb * 1024 * 1024)
 
     async def check(response: httpx2.Response) -> None:
@@ -72,20 +74,21 @@ async def _http(config: ServerConfig, notes: HttpNotes) -> AsyncIterator[_Stream
     if config.kind == "sse":
         async with sse_client(
             config.url, config.headers, timeout=_HTTP_S, sse_read_timeout=_SSE_IDLE_S, httpx_client_factory=client
-        ) as streams:
-            yield streams
+        ) as (messages, outward):
+            yield InboxStream(messages, inbox), outward
     else:
         async with (
             client(config.headers) as http,
-            streamable_http_client(config.url, http_client=http, max_sse_event_size=limit) as streams,
+            streamable_http_client(config.url, http_client=http, max_sse_event_size=limit) as (messages, outward),
         ):
-            yield streams
+            yield InboxStream(messages, inbox), outward
 
 
 def _check_response(response: httpx2.Response, limit: int, notes: HttpNotes) -> None:
     """Bound a response that is one document. A stream of events has a bound for each event."""
     if response.status_code >= 400 and response.status_code != 405:  # 405: no stream of its own for notifications
-        notes.refusal = f"HTTP {response.status_code} {response.reason_phrase}".rstrip()
+        notes.refusals += 1
+        notes.status, notes.reason = response.status_code, response.reason_phrase
     if response.headers.get("content-encoding", "identity") != "identity":
         raise TooLarge("The server compresses its answers although it was asked not to.")
     if response.headers.get("content-type", "").lower().startswith("text/event-stream"):

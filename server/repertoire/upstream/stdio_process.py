@@ -27,6 +27,7 @@ from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
 
 from .config import ServerConfig
+from .inbox import Inbox
 
 _log = logging.getLogger("repertoire.tools")
 
@@ -45,12 +46,12 @@ class StdioNotes:
     """Notes on one child for the operator: the last lines of its stderr, its exit code."""
 
     def __init__(self) -> None:
-        self.stderr: deque[str] = deque(maxlen=10)
+        self.stderr: deque[str] = deque(maxlen=5)
         self.exit_code: int | None = None
 
     def __str__(self) -> str:
         ended = f" It ended with code {self.exit_code}." if self.exit_code is not None else ""
-        said = "\n".join(self.stderr)[-1000:]
+        said = " / ".join(line.strip() for line in self.stderr)[-500:]
         return ended + (f" Its stderr ends with: {said}" if said else "")
 
 
@@ -91,8 +92,8 @@ class LineReader:
 
 
 @asynccontextmanager
-async def stdio_process(config: ServerConfig, notes: StdioNotes) -> AsyncIterator[Streams]:
-    """Run the server; yields its messages and the stream to it. The messages end when its stdout ends. Raises OSError."""
+async def stdio_process(config: ServerConfig, notes: StdioNotes, inbox: Inbox) -> AsyncIterator[Streams]:
+    """Run the server; yields the messages that pass the inbox, and the stream to the server. Raises OSError."""
     process = await anyio.open_process(
         [config.command, *config.args],
         env=get_default_environment() | config.env,
@@ -106,8 +107,8 @@ async def stdio_process(config: ServerConfig, notes: StdioNotes) -> AsyncIterato
     reader = LineReader(int(config.options.max_message_mb * 1024 * 1024))
     async with anyio.create_task_group() as tasks:
         try:
-            tasks.start_soon(_read_messages, process.stdout, reader, inward)
-            tasks.start_soon(_write_messages, requests, process.stdin, inward)
+            tasks.start_soon(_read_messages, process.stdout, reader, inbox, inward)
+            tasks.start_soon(_write_messages, requests, process.stdin, inbox, inward)
             tasks.start_soon(_read_stderr, process.stderr, notes)
             yield messages, outward
         finally:
@@ -119,31 +120,40 @@ async def stdio_process(config: ServerConfig, notes: StdioNotes) -> AsyncIterato
 
 
 async def _read_messages(
-    stdout: ByteReceiveStream, reader: LineReader, inward: MemoryObjectSendStream[SessionMessage | Exception]
+    stdout: ByteReceiveStream,
+    reader: LineReader,
+    inbox: Inbox,
+    inward: MemoryObjectSendStream[SessionMessage | Exception],
 ) -> None:
+    """Pass messages on until stdout ends. When nobody takes them any more, go on reading, so that the server can end."""
     is_open = True
     with inward, suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
         async for chunk in stdout:
             for message in reader.feed(chunk) if is_open else ():
                 try:
-                    await inward.send(message)
+                    if inbox.passes(message):
+                        await inward.send(message)
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                     is_open = False
                     break
+    inbox.ended()
 
 
 async def _write_messages(
     requests: MemoryObjectReceiveStream[SessionMessage],
     stdin: ByteSendStream,
+    inbox: Inbox,
     inward: MemoryObjectSendStream[SessionMessage | Exception],
 ) -> None:
+    """Write to the server. When it reads no more, the connection has ended, and nobody must wait for an answer."""
     try:
         with requests:
             async for request in requests:
                 line = request.message.model_dump_json(by_alias=True, exclude_unset=True)
                 await stdin.send(line.encode() + b"\n")
     except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
-        inward.close()  # the server reads no more: the connection has ended, and nobody must wait for an answer
+        inward.close()
+        inbox.ended()
 
 
 async def _read_stderr(stderr: ByteReceiveStream, notes: StdioNotes) -> None:
