@@ -42,6 +42,7 @@ from .registry.search import Finder
 from .service import Service
 from .service.body_doors import WorkflowDoors
 from .service.call_graph import CallGraph
+from .service.code_runs import CodeRuns
 from .service.examples import Examples
 from .service.history import History
 from .service.inbox import Inbox
@@ -304,9 +305,10 @@ def build_service(
     own_files = OwnFiles(settings.home, store, catalog, library, checks, examples, call_graph, publishing)
     sessions = Sessions(store, limits)
     runs = Runs(store, library, sessions, runner, waits, limits)
+    code_runs = CodeRuns(settings, checks, runs)
     inbox = Inbox(store, library, runs)
     history = History(store, runs, checks, runner, retention)
-    return Service(settings, library, versions, publishing, own_files, sessions, runs, history, inbox)
+    return Service(settings, library, versions, publishing, own_files, sessions, runs, code_runs, history, inbox)
 
 
 def caller_of(hello: Hello) -> Caller:

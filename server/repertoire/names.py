@@ -5,6 +5,10 @@ from __future__ import annotations
 import base64
 import os
 import re
+from typing import Final
+
+RUN_CODE: Final = "run_code"
+"""In the place of a workflow's name: code that is run once and published nowhere. It stands in the ids of its runs."""
 
 
 def snake_case(name: str) -> str:

@@ -18,6 +18,7 @@ _COMMANDS: Final[dict[str, str]] = {
     "guide": "guide",
     "delete_workflow": "delete NAME",
     "run_workflow": "run NAME",
+    "run_code": "exec FILE",
     "get_run": "show RUN",
     "list_runs": "runs",
     "cancel_run": "cancel RUN",

@@ -142,6 +142,7 @@ class Runner:
             ancestors=live.ancestors,
             holds_worker=has_room and behind is None,
             key=key,
+            version=version if version.is_unnamed else None,
         )
         live.await_record(recorded)
         needs_start = version.uses_state or live.begun_again or key is not None

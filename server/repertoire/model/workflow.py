@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from ..names import snake_case
+from ..names import RUN_CODE, snake_case
 from ..wire import Code, DataFile, Module
 
 Origin = Literal["operator", "tool"]
@@ -25,6 +25,7 @@ FIXED_TOOLS: Final = (
     "guide",
     "delete_workflow",
     "run_workflow",
+    "run_code",
     "get_run",
     "list_runs",
     "cancel_run",
@@ -107,6 +108,11 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float = 0.0
     is_loaded: bool = True
     """False: it waits for a person's approval. Nothing of it has run yet, so there are no schemas."""
+
+    @property
+    def is_unnamed(self) -> bool:
+        """True: no name ever runs it. It lives as long as its runs."""
+        return self.name == RUN_CODE
 
     @property
     def short(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..settings import Settings
+from .code_runs import CodeRuns
 from .history import History
 from .inbox import Inbox
 from .library import Library
@@ -38,6 +39,8 @@ class Service:
     """List sessions, and resolve the session that a call means."""
     runs: Runs
     """Start, wait for, answer, cancel and read runs."""
+    code_runs: CodeRuns
+    """Run code once, without publishing it."""
     history: History
     """Resume, rerun, show as a tree and delete runs of the past."""
     inbox: Inbox

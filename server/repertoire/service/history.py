@@ -5,6 +5,7 @@ Not the start of a new run from a name and arguments: that is in `Runs`.
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 import msgspec
@@ -57,6 +58,8 @@ class History:
         if version is None:
             raise UnknownWorkflow(f"The version of {run_id} is gone.")
         if source is not None:
+            if version.is_unnamed:
+                source = await self._checks.as_module(source, json.loads(run.arguments))
             new = await self._checks.read(caller, version.name, source, None, version.origin)
             version = await self._checks.load(caller, new.version)
             version = msgspec.structs.replace(version, path=None, root="")

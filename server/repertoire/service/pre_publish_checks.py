@@ -9,7 +9,7 @@ import ast
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
@@ -20,6 +20,7 @@ from ..engine.runner import Runner
 from ..errors import Refused
 from ..model.session import Caller
 from ..model.workflow import Finding, Origin, WorkflowVersion, version_hash
+from ..names import RUN_CODE
 from ..registry.class_finder import ClassWorkflow
 from ..registry.folder import with_schemas
 from ..registry.review import (
@@ -30,11 +31,13 @@ from ..registry.review import (
     explain_names,
     lint,
     merge,
+    reads_undefined,
     references,
     review,
     stop_for_undefined,
     unfit_calls,
 )
+from ..registry.script import as_module
 from ..registry.source import Analysis, analyse_tree, parse, unwrapped
 from ..settings import Limits
 from ..store.workflow_versions import record_problem
@@ -81,18 +84,21 @@ class PrePublishChecks:
         origin: Origin,
         tags: Sequence[str] = (),
         folder: str | None = None,
+        *,
+        brief: bool = False,
     ) -> NewSource:
         """The version as far as its text alone says, with remarks on it. Nothing of it runs. Raises Refused.
 
-        `folder`: where a file of the operator will lie; None: it is not known which modules it has beside it.
+        `folder`: where a file of the operator will lie; None: it is not known which modules it has beside it. `brief`: only remarks that
+        may say that it cannot work.
         """
         source, description = well_formed(source), well_formed(description or "")
         tags = [well_formed(tag) for tag in tags]
         _check_tags(tags)
         if origin == "tool":
             source = await anyio.to_thread.run_sync(unwrapped, source, self._limits.max_source_bytes)
-        analysis, remarks, calls, tree = await anyio.to_thread.run_sync(self._read, source, description)
-        linted = await lint(source)
+        analysis, remarks, calls, tree = await anyio.to_thread.run_sync(self._read, source, description, brief)
+        linted = await lint(source) if not brief or _advice(lambda: reads_undefined(tree), True) else []
         await self._library.wait_until_settled(caller, self._limits.inspect_timeout_s)
         schemas = {known: one.input_schema for known, one in self._library.view(caller).names.items() if known != name}
         beside = _beside(origin, folder)
@@ -103,7 +109,7 @@ class PrePublishChecks:
             return merge([*remarks, *imports], names)
 
         found = await anyio.to_thread.run_sync(_advice, look, merge(remarks, linted))
-        entry = _class_to_run(analysis.classes, name, is_file=origin == "operator")
+        entry = _class_to_run(analysis.classes, name, is_file=origin == "operator" and name != RUN_CODE)
         text = (description or "").strip() or (entry.description if entry else "") or analysis.description
         options = analysis.options
         if tags:
@@ -125,6 +131,11 @@ class PrePublishChecks:
             is_loaded=False,
         )
         return NewSource(version, calls)
+
+    async def as_module(self, source: str, names: Iterable[str]) -> str:
+        """The source as a module with `run`: statements become its body, and these names its parameters. Raises Refused."""
+        limit, given = self._limits.max_source_bytes, list(names)
+        return await anyio.to_thread.run_sync(lambda: as_module(unwrapped(well_formed(source), limit), given, limit))
 
     async def load(self, caller: Caller, version: WorkflowVersion) -> WorkflowVersion:
         """Load it once in a fresh worker of its origin's kind and read its schemas. Raises Refused with what to correct."""
@@ -164,11 +175,11 @@ class PrePublishChecks:
             return known
         return msgspec.structs.replace(known, drafts=await self._library.draft_versions())
 
-    def _read(self, source: str, description: str | None) -> _Reading:
+    def _read(self, source: str, description: str | None, brief: bool) -> _Reading:
         tree = parse(source, self._limits.max_source_bytes)
         return _Reading(
             analyse_tree(tree, description),
-            _advice(lambda: review(tree, source), []),
+            [] if brief else _advice(lambda: review(tree, source), []),
             _advice(lambda: references(tree), References()),
             tree,
         )

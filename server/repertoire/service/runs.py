@@ -25,6 +25,7 @@ from ..model.brief_events import brief_event, fold_progress, last_progress
 from ..model.moments import read_moment
 from ..model.run import Run, RunEvent, envelope, result_part
 from ..model.session import Caller
+from ..model.workflow import WorkflowVersion
 from ..settings import Limits
 from ..store import Store
 from ..store.runs import IdempotencyKey, KeyTaken
@@ -78,7 +79,18 @@ class Runs:
         `idempotency_key`: a key used before, with the same workflow and arguments, returns the run that it started then, in any status.
         """
         version = await self._library.find_or_wait(caller, name)
-        text = checked_arguments(name, arguments, self._limits)
+        return await self.start_version(caller, version, arguments, session_id, idempotency_key)
+
+    async def start_version(
+        self,
+        caller: Caller,
+        version: WorkflowVersion,
+        arguments: Any,
+        session_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Live:
+        """The same for a version, whatever its name runs."""
+        text = checked_arguments(version.name, arguments, self._limits)
         session = await self._sessions.resolve(caller, session_id)
         if idempotency_key is None and (lost := self._undelivered.take(caller.principal, session, version.name, text)):
             known = await self._handle(lost)
@@ -290,6 +302,11 @@ class Runs:
                 f"Several runs begin with {beginning}: {', '.join(found)}.", "Give more characters of its id."
             )
         return found[0]
+
+    async def is_stopped_with_caller(self, run: Run) -> bool:
+        """Whether the run is cancelled when the request that waits for it is."""
+        version = await self._store.version(run.version)
+        return version is None or version.options.disconnect == "cancel"
 
     def follow(self, run_id: str, after: int = 0, *, nested: bool = False) -> AsyncIterator[RunEvent]:
         """The events of a run; check with `find` first that the caller owns it. `nested`: also events of the runs below it."""

@@ -16,6 +16,7 @@ from ..errors import BadArguments, UnknownWorkflow
 from ..model.run import iso
 from ..model.session import Caller
 from ..model.workflow import NAME, WorkflowVersion
+from ..names import RUN_CODE
 from ..registry.subprocess_check import CHECK_S, TooLong, run_in_subprocess
 from ..store import Store
 from ..store.publications import Publication
@@ -92,7 +93,7 @@ class Versions:
         """The one version of the name whose hash begins with `prefix`. Raises UnknownWorkflow, or BadArguments for several."""
         current = self._library.view(caller).find(name)
         known = current.name if current is not None else name
-        asked = NAME.fullmatch(known) and re.fullmatch("[0-9a-f]{1,64}", prefix)
+        asked = NAME.fullmatch(known) and known != RUN_CODE and re.fullmatch("[0-9a-f]{1,64}", prefix)
         ours = await self._store.versions_like(known, prefix) if asked else []
         if len(ours) > 1:
             raise BadArguments(f"Several versions of {known!r} begin with {prefix!r}.", "Give more of its digits.")

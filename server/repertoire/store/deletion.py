@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
+from ..names import RUN_CODE
 from .facts import Facts
 from .kept_states import drop_orphans
 
@@ -113,8 +115,9 @@ class RetentionFacts(Facts):
         """Delete up to `at_most` rows of runs that were taken away. An empty Gone: no such row is left."""
 
         def fact(db: sqlite3.Connection) -> Gone:
-            gone = Gone()
-            for (run_id,) in db.execute("SELECT id FROM run WHERE ended_at = 0 LIMIT ?", (at_most,)).fetchall():
+            gone, of_code = Gone(), set()
+            statement = "SELECT id, workflow, version FROM run WHERE ended_at = 0 LIMIT ?"
+            for run_id, workflow, version in db.execute(statement, (at_most,)).fetchall():
                 events = _delete_some(db, "event", run_id, at_most - gone.rows)
                 calls = _delete_some(db, "call", run_id, at_most - gone.rows - events)
                 gone += Gone(events=events, calls=calls)
@@ -125,6 +128,9 @@ class RetentionFacts(Facts):
                 db.execute("DELETE FROM idempotency WHERE run_id = ?", (run_id,))
                 db.execute("DELETE FROM run WHERE id = ?", (run_id,))
                 gone += Gone(runs=1)
+                if workflow == RUN_CODE:
+                    of_code.add(version)
+            _delete_unnamed(db, of_code)
             if gone.runs:
                 drop_orphans(db)
             return gone
@@ -146,6 +152,16 @@ class RetentionFacts(Facts):
             return len(unused)
 
         return await self.write(fact)
+
+
+def _delete_unnamed(db: sqlite3.Connection, hashes: Iterable[str]) -> None:
+    """Delete those of these versions that have no run any more. When one is started again, the start stores it again."""
+    unused = (
+        f"hash = ? AND NOT EXISTS (SELECT 1 FROM run WHERE run.version = version.hash AND run.workflow = '{RUN_CODE}')"
+    )
+    for hash in hashes:
+        if db.execute(f"DELETE FROM version WHERE {unused}", (hash,)).rowcount:
+            db.execute("DELETE FROM version_text WHERE hash = ?", (hash,))
 
 
 def _unused_since(now: float) -> tuple[float, float]:

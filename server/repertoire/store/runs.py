@@ -20,11 +20,13 @@ import msgspec
 from ..errors import LostClaim, StorageError
 from ..model.lifecycle import Status, before
 from ..model.run import EventType, Question, Run, RunEvent
+from ..model.workflow import WorkflowVersion
 from ..wire import Fault
 from .facts import Facts
 from .kept_states import drop_states
 from .open_questions import close_waits
 from .sessions import load_state, save_state, touch_session
+from .workflow_versions import add_version
 
 NewEvent = tuple[EventType, float, dict[str, Any]] | tuple[EventType, float, dict[str, Any], str, int]
 """Type, time and data. An event of the body also has its path and its number there: a replay recognizes it by these."""
@@ -76,11 +78,14 @@ class RunFacts(Facts):
         ancestors: Sequence[str] = (),
         holds_worker: bool = True,
         key: IdempotencyKey | None = None,
+        version: WorkflowVersion | None = None,
     ) -> asyncio.Future[Place | None]:
         """Store the run's row, its first event, its session's use, and (with state) the claim of its place, in one transaction.
 
         The caller need not wait: facts are committed in their order, so nothing of a run is stored before its start. `ancestors` are the
         runs above it, whose place it shares. `holds_worker`: it holds one as soon as it has its place.
+
+        `version`: the run's version, when nothing else has stored it.
 
         With a `key`, only the first run with that key is started. For any other the future raises KeyTaken, and nothing is stored.
         """
@@ -88,6 +93,8 @@ class RunFacts(Facts):
         def fact(db: sqlite3.Connection) -> Place | None:
             if key is not None:
                 _claim_key(db, run, key)
+            if version is not None:
+                add_version(db, version)
             place = claim_place(db, run, ancestors) if with_state else None
             held_in = self.epoch if holds_worker and (place is None or place.held_by is None) else None
             db.execute(

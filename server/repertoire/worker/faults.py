@@ -12,7 +12,10 @@ from collections.abc import Collection
 from types import TracebackType
 from typing import Final
 
+import msgspec
+
 from ..authoring import call_forms
+from ..names import RUN_CODE
 from ..values.exceptions import part, text_of, type_name
 from ..values.records import CallError
 from ..values.refusals import NonDeterminism, Refusal
@@ -26,6 +29,7 @@ from .source.suspects import suspects
 _MAX_MESSAGE: Final = 4_000
 _MAX_TRACEBACK: Final = 20_000
 """In characters; enough for some hundred frames."""
+_MAX_LINE: Final = 120
 _DEEPEST: Final = 5
 """Depth of nested exception groups whose messages are included."""
 
@@ -46,7 +50,7 @@ def of_load(error: BaseException, version: Version) -> Fault:
 def of_run(error: BaseException, version: Version) -> Fault:
     """Why the run failed."""
     try:
-        return _of_run(error, version)
+        return _quoted(_of_run(error, version), version)
     except BaseException:  # the exception's own code may raise anything
         return _minimal_fault(error, version)
 
@@ -134,6 +138,15 @@ def _of_run(error: BaseException, version: Version) -> Fault:
         hint=hint,
         traceback=_traceback(error, version.filenames),
     )
+
+
+def _quoted(fault: Fault, version: Version) -> Fault:
+    """Of code that is run once, the message has the text of the line: its number is that of the module that the code became."""
+    lines = version.code.source.splitlines()
+    if version.code.name != RUN_CODE or fault.line is None or not 0 < fault.line <= len(lines):
+        return fault
+    text = lines[fault.line - 1].strip()[:_MAX_LINE]
+    return msgspec.structs.replace(fault, message=f"{fault.message} [{text}]")
 
 
 def _told(error: BaseException, version: Version) -> tuple[str, str | None]:

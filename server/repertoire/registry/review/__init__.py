@@ -13,7 +13,7 @@ Used by the service. Nothing of the source runs. A finding that is an error stop
 
 from .called_names import Reference, References, references
 from .callers import ChangeProblem, Known, change_problem, unfit_calls
-from .certainty import stop_for_undefined
+from .certainty import reads_undefined, stop_for_undefined
 from .findings import distinct, merge
 from .imports import bad_imports
 from .mocked_calls import calls_to_mock
@@ -33,6 +33,7 @@ __all__ = [
     "explain_names",
     "lint",
     "merge",
+    "reads_undefined",
     "references",
     "review",
     "ruff_path",

@@ -22,6 +22,7 @@ import msgspec
 from ...model.workflow import Finding
 from ..class_finder import last_name
 from .entry_points import entries
+from .ruff import GLOBALS
 from .tree import MOST_NODES, Function, dotted
 
 _HIDING: Final = frozenset({"Exception", "BaseException", "NameError", "UnboundLocalError", "TypeError", "CallError"})
@@ -285,6 +286,11 @@ def _hands_on_its_name(node: ast.Call) -> bool:
     return "logger" not in last_name(node).lower() and any(
         isinstance(one, ast.Name) and one.id == "__name__" for one in given
     )
+
+
+def reads_undefined(tree: ast.Module) -> bool:
+    """Whether `stop_for_undefined` may find an error: a certain node reads a name that neither the source nor Python has."""
+    return any(name not in GLOBALS and not hasattr(builtins, name) for name, _ in _undefined_for_certain(tree))
 
 
 def stop_for_undefined(found: list[Finding], tree: ast.Module, source: str) -> list[Finding]:

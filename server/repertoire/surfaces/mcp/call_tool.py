@@ -22,10 +22,12 @@ import mcp_types as types
 import msgspec
 from mcp.shared.exceptions import MCPError
 
+from ...engine.live_run import Live
 from ...errors import BadArguments, RepertoireError, UnknownWorkflow, cause_of
 from ...model.run import Run, iso
 from ...model.session import Caller
 from ...model.workflow import FIXED_TOOLS
+from ...names import RUN_CODE
 from ...registry.caller_view import close_names
 from ...service import Service
 from ..shutdown import FINISH_S, ServerEnds, Shutdown
@@ -144,7 +146,7 @@ class ToolCalls:
         caller = msgspec.structs.replace(self._caller_of(ctx), client=client_name(ctx))
         arguments = dict(params.arguments or {})
         try:
-            if params.name in FIXED_TOOLS and params.name != "run_workflow":
+            if params.name in FIXED_TOOLS and params.name not in ("run_workflow", RUN_CODE):
                 return await self._fixed_or_ending(ctx, caller, params.name, self._checked(params.name, arguments))
             return await self._run(ctx, caller, params, arguments)
         except UnknownWorkflow as error:
@@ -245,7 +247,21 @@ class ToolCalls:
         """Starts a run, or resumes it when the client sends answers to its questions."""
         if params.request_state is not None and is_modern(ctx):
             return await self._resume(ctx, caller, params)
-        name, wait_s = params.name, math.inf
+        live, wait_s, listing = await self._start(caller, params.name, arguments)
+        is_stopped = live.version.options.disconnect == "cancel"
+        stake = Stake(
+            live.run.id, partial(self._service.runs.wait, live), is_stopped, at_once=live.version.origin == "tool",
+            recorded=live.recorded, wait_s=wait_s, listing=None if params.name in FIXED_TOOLS else listing,
+        )  # fmt: skip
+        return await self._attend(ctx, caller, stake)
+
+    async def _start(self, caller: Caller, name: str, arguments: dict[str, Any]) -> tuple[Live, float, Listing | None]:
+        """The run that a tool begins, how long its caller wants to wait, and the listing of its workflow."""
+        wait_s = math.inf
+        if name == RUN_CODE:
+            options = self._checked(name, arguments)
+            wait_s = options.pop("wait_s", math.inf)
+            return await self._service.code_runs.start(caller, **options), wait_s, None
         if name in FIXED_TOOLS:
             options = self._checked(name, arguments)
             name, arguments = options.pop("name"), options.pop("arguments", {})
@@ -260,13 +276,7 @@ class ToolCalls:
         if not arguments.keys().isdisjoint(self._service.settings.dropped_arguments):
             schema = self._service.library.find(caller, name).input_schema
             arguments = without_host_arguments(arguments, schema, self._service.settings.dropped_arguments)
-        live = await self._service.runs.start(caller, name, arguments, **options)
-        is_stopped = live.version.options.disconnect == "cancel"
-        stake = Stake(
-            live.run.id, partial(self._service.runs.wait, live), is_stopped, at_once=live.version.origin == "tool",
-            recorded=live.recorded, wait_s=wait_s, listing=None if params.name in FIXED_TOOLS else listing,
-        )  # fmt: skip
-        return await self._attend(ctx, caller, stake)
+        return await self._service.runs.start(caller, name, arguments, **options), wait_s, listing
 
     async def _resume(self, ctx: Context, caller: Caller, params: types.CallToolRequestParams) -> ToolResult:
         """Resume the run of an earlier request with the client's answers."""
@@ -279,7 +289,7 @@ class ToolCalls:
             return asked
         if not waits:
             return await answer_of_run(self._service, run, listing)
-        is_stopped = self._service.library.find(caller, run.workflow).options.disconnect == "cancel"
+        is_stopped = await self._service.runs.is_stopped_with_caller(run)
         stake = Stake(run_id, self._wait_for(caller, run_id), is_stopped, run.last_event, listing=listing)
         return await self._attend(ctx, caller, stake)
 

@@ -201,6 +201,20 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
         types.ToolAnnotations(read_only_hint=False),
         _ENVELOPE,
     ),
+    "run_code": (
+        "Run code once",
+        ("Run Python once, with all that a workflow has, and publish nothing: to try something, or to combine workflows in one call. "
+        "Statements, whose last expression is the result, or a module with run(...). create_workflow(name, from_run) keeps it."),
+        _object(
+            ["source"],
+            source={"type": "string"},
+            arguments={"type": "object", "description": "Names in the source, or run's parameters."},
+            session_id=WHOSE_STATE,
+            wait_s=_LIMITED,
+        ),
+        types.ToolAnnotations(read_only_hint=False),
+        _ENVELOPE,
+    ),
     "get_run": (
         "Get a run",
         ("A run's status, result and events. wait_s waits for its end; after_event leaves out events seen before; "
@@ -298,6 +312,7 @@ _OF_LIMITS: Final[dict[tuple[str, str], Callable[[Limits], dict[str, Any]]]] = {
     ("run_workflow", "session_id"): _session_id,
     ("run_workflow", "idempotency_key"): _idempotency_key,
     ("run_workflow", "wait_s"): _patience,
+    ("run_code", "wait_s"): _patience,
     ("get_run", "wait_s"): _wait_s,
 }
 

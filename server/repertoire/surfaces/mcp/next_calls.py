@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ...errors import Refused, RepertoireError, UnknownWorkflow
 from ...model.run import Run
+from ...names import RUN_CODE
 
 WAIT_S: Final = 45
 """`wait_s` in a next call: as long as a call may take where nothing else is set."""
@@ -71,6 +72,8 @@ def after_events(answer: Mapping[str, Any]) -> str | None:
 def after_failure(run: Run) -> str | None:
     """The next call after a run that failed because it was called wrongly."""
     if run.error is not None and run.error.code == "invalid_arguments":
+        if run.workflow == RUN_CODE:
+            return written(RUN_CODE, source=..., arguments=...)
         return written("get_workflow", name=run.workflow)
     return None
 
@@ -85,6 +88,8 @@ def after_refusal(tool: str, arguments: Mapping[str, Any], error: RepertoireErro
         return written("list_runs")
     if code == "unknown_session":
         return _with(tool, arguments, session_id="new")
+    if tool == RUN_CODE and code in ("approval_required", "authoring_off"):
+        return written("search_workflows", query=...)
     if code in ("from_a_file", "approval_required", "authoring_off", "in_use"):
         return written("get_workflow", name=name)
     if code == "name_taken":

@@ -1,0 +1,96 @@
+"""CodeRuns: runs a source once, without publishing it; used by the tool `run_code` and the command `exec`.
+
+1. The source becomes a module with `run(...)` (`registry.script`), and a version that no name runs. Its name is RUN_CODE.
+2. Only what is certain refuses it: nothing is loaded or linted for advice, so a run of code costs about as much as any other run.
+3. The version is stored with the start of its run and deleted with its last run. No list, search or call by name finds it.
+
+The run itself is like any other: `Runs` starts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ..engine.live_run import Live
+from ..errors import BadArguments, Refused
+from ..model.session import Caller
+from ..model.workflow import Finding, Origin, WorkflowVersion, version_hash
+from ..names import RUN_CODE
+from ..registry.script import line_in
+from ..settings import Settings
+from .pre_publish_checks import PrePublishChecks
+from .publish_answers import public_findings, stopping
+from .publishing import BOM
+from .runs import Runs
+
+
+class CodeRuns:
+    def __init__(self, settings: Settings, checks: PrePublishChecks, runs: Runs) -> None:
+        self._settings = settings
+        self._checks = checks
+        self._runs = runs
+
+    async def start(
+        self,
+        caller: Caller,
+        source: str,
+        arguments: Any = None,
+        session_id: str | None = None,
+        *,
+        origin: Origin = "tool",
+    ) -> Live:
+        """Start a run of this source and return its handle at once. Raises Refused with what to correct.
+
+        `origin`: code of the operator's is neither limited nor subject to the setting `authoring`.
+        """
+        if origin == "tool":
+            self._check_allowed()
+        arguments = {} if arguments is None else arguments
+        if not isinstance(arguments, dict):
+            raise BadArguments("`arguments` must be an object with the names that the source reads.")
+        return await self._runs.start_version(
+            caller, await self._version(caller, source, arguments, origin), arguments, session_id
+        )
+
+    async def _version(
+        self, caller: Caller, source: str, arguments: Mapping[str, Any], origin: Origin
+    ) -> WorkflowVersion:
+        source = source.removeprefix(BOM)
+        text = await self._checks.as_module(source, arguments)
+        version, calls = await self._checks.read(caller, RUN_CODE, text, None, origin, brief=True)
+        unfit = await self._checks.unfit_calls(caller, version, calls)
+        if errors := stopping([*version.findings, *unfit]):
+            raise _cannot_work(source, text, errors)
+        # of the same text, the operator's version and a client's are two: one is trusted
+        hash = version_hash(f"{RUN_CODE} {origin}", version.source, version.description, version.options, ())
+        return msgspec.structs.replace(version, hash=hash, findings=(), is_loaded=True)
+
+    def _check_allowed(self) -> None:
+        if self._settings.authoring == "off":
+            raise Refused("This server does not let clients run code of their own.", code="authoring_off")
+        if self._settings.publish_requires == "approval":
+            raise Refused(
+                "This server runs only what a person has approved.",
+                "Create it as a workflow: it is kept as a draft, and a person can publish it.",
+                code="approval_required",
+            )
+
+
+def _cannot_work(source: str, text: str, errors: Sequence[Finding]) -> Refused:
+    found = [
+        one if one.line is None else msgspec.structs.replace(one, line=line_in(source, text, one.line))
+        for one in errors
+    ]
+    first = found[0]
+    said = " ".join(f"{one.message.rstrip('.')}." for one in found[:3])
+    line = "" if first.line is None else f"Line {first.line}: "
+    return Refused(
+        f"It cannot work, and was not run. {line}{said}",
+        first.hint or "Correct the source and send it again.",
+        code="cannot_work",
+        line=first.line,
+        details={"findings": public_findings(found)},
+    )
