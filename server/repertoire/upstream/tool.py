@@ -14,7 +14,10 @@ from ..errors import RepertoireError
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
-    """`source` and `name` are Python identifiers, `original` is the source's own name for it. The schemas are JSON Schema 2020-12."""
+    """`source` and `name` are Python identifiers, `original` is the source's own name for it. The schemas are JSON Schema 2020-12.
+
+    A tool with the name of its source is called as `tools.fetch(...)`, and as `tools.fetch.fetch(...)`.
+    """
 
     source: str
     name: str
@@ -30,8 +33,8 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def path(self) -> str:
-        """The name that allow-lists, events and records use: `github.create_issue`."""
-        return f"{self.source}.{self.name}"
+        """The name that allow-lists, events and records use: `github.create_issue`, or `fetch` where both names are the same."""
+        return self.source if self.name == self.source else f"{self.source}.{self.name}"
 
 
 class Blob(msgspec.Struct, frozen=True):
