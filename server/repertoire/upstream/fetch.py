@@ -17,6 +17,7 @@ import anyio
 from ..text import well_formed
 from .addresses import AddressRules
 from .http_body import Body, body_of
+from .http_url import http_url, port_of, shown
 from .tool import BadToolArguments, Tool, ToolContext, ToolFailed, ToolTimeout, ToolUnavailable
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Fetch:
                 body = await self._follow(request)
         except TimeoutError:
             raise ToolTimeout(
-                f"{_shown(request.url)} has not answered within {seconds:g} s.", "Pass a longer timeout=, in seconds."
+                f"{shown(request.url)} has not answered within {seconds:g} s.", "Pass a longer timeout=, in seconds."
             ) from None
         return _answer(body) if tool.name == "response" else _text(body)
 
@@ -96,14 +97,14 @@ class Fetch:
             if body.status not in _REDIRECTS or "location" not in body.headers:
                 return body
             request = _redirected(request, body)
-        raise ToolFailed(f"More than {self._limits.max_redirects} redirects, the last one to {_shown(request.url)}.")
+        raise ToolFailed(f"More than {self._limits.max_redirects} redirects, the last one to {shown(request.url)}.")
 
     async def _send(self, request: _Request) -> Body:
         """One hop. Addresses of the host are tried in turn until one accepts the connection."""
         import httpx2
 
         url = request.url
-        port = url.port or (443 if url.scheme == "https" else 80)
+        port = port_of(url)
         host = url.raw_host.decode("ascii")
         addresses = await self._rules.checked(host, port)
         refusal: Exception | None = None
@@ -113,7 +114,7 @@ class Fetch:
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
                 refusal = error
             except httpx2.HTTPError as error:
-                raise ToolFailed(f"{_shown(url)} broke off: {_reason(error)}") from error
+                raise ToolFailed(f"{shown(url)} broke off: {_reason(error)}") from error
         reason = _reason(refusal) if refusal else "the name has no address"
         raise ToolUnavailable(f"{host}:{port} cannot be reached: {reason}") from refusal
 
@@ -158,30 +159,6 @@ def _request(arguments: Mapping[str, Any]) -> _Request:
     return _Request(arguments.get("method", "GET"), http_url(arguments["url"]), headers, content)
 
 
-def http_url(text: str) -> httpx2.URL:
-    """The URL, checked: http or https, a host, no credentials. Its fragment is left out."""
-    import httpx2
-
-    try:
-        url = httpx2.URL(text)
-        url.raw_host.decode("ascii")
-    except (httpx2.InvalidURL, UnicodeError, ValueError) as error:
-        raise BadToolArguments(f"This is not a URL: {error}", "Pass a URL such as https://example.com/page.") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise BadToolArguments(
-            f"The URL must begin with http:// or https:// and a host, not {well_formed(text[:40])!r}.",
-            "Pass a URL such as https://example.com/page.",
-        )
-    if url.userinfo:
-        raise BadToolArguments(
-            f"The URL holds credentials for {url.host}. They would be recorded with the run.",
-            "Leave them out, and pass the header Authorization if the server needs it.",
-        )
-    if url.port is not None and not 0 < url.port < 65536:
-        raise BadToolArguments(f"{url.port} is not a port.")
-    return url.copy_with(fragment=None)
-
-
 def _headers(given: Mapping[str, str]) -> dict[str, str]:
     for name, value in given.items():
         if name.lower() in _OURS:
@@ -196,7 +173,7 @@ def _redirected(request: _Request, body: Body) -> _Request:
     try:
         url = http_url(str(request.url.join(body.headers["location"])))
     except (BadToolArguments, ValueError) as error:
-        raise ToolFailed(f"{_shown(request.url)} redirects to a place that cannot be used: {error}") from None
+        raise ToolFailed(f"{shown(request.url)} redirects to a place that cannot be used: {error}") from None
     headers = request.headers
     if (url.scheme, url.host, url.port) != (request.url.scheme, request.url.host, request.url.port):
         headers = {name: value for name, value in headers.items() if name.lower() in _PORTABLE}
@@ -226,10 +203,6 @@ def _text(body: Body) -> str:
 
 def _answer(body: Body) -> dict[str, Any]:
     return {"status": body.status, "url": body.url, "headers": dict(body.headers)} | body.content()
-
-
-def _shown(url: httpx2.URL) -> str:
-    return str(url.copy_with(query=None))
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,251 @@
+"""OpenAPI documents: `read_document` finds the operations of one, with their parameters and schemas; used by openapi.py.
+
+Versions 3.0 and 3.1, as JSON or YAML. Only what a call needs is read. The known readers were not taken: they validate whole documents and
+so refuse many that are in use, or they leave references unresolved.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Literal, NamedTuple
+
+from ..errors import BadSettings
+from ..text import cut
+from .identifiers import RESERVED_TOOLS, unique_identifiers
+from .openapi_schemas import Schemas
+
+Place = Literal["path", "query", "header", "cookie", "body"]
+_METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch")
+_IGNORED_HEADERS: Final = frozenset(("accept", "content-type", "authorization"))
+"""The specification says that parameters of these names are ignored."""
+_FORM: Final = "application/x-www-form-urlencoded"
+_DESCRIPTION_CHARS: Final = 600
+
+
+class Argument(NamedTuple):
+    """One parameter of a call. `name` is the API's own; in a body it is a property, or "" for all of the body."""
+
+    name: str
+    place: Place
+    is_required: bool
+    schema: Any
+    style: str = ""
+    explode: bool = True
+    as_json: bool = False
+    description: str = ""
+
+
+class Operation(NamedTuple):
+    name: str
+    original: str
+    method: str
+    path: str
+    description: str
+    arguments: dict[str, Argument]
+    """By the name that a caller uses."""
+    body_type: str
+    input_schema: dict[str, Any]
+    output_schema: dict[str, Any] | None
+
+
+class Document(NamedTuple):
+    """`servers` are URLs, `security` the schemes by name. `left_out` says why operations are missing."""
+
+    operations: tuple[Operation, ...]
+    servers: tuple[str, ...]
+    security: dict[str, dict[str, Any]]
+    left_out: tuple[str, ...]
+
+
+def parse_document(text: str) -> dict[str, Any]:
+    """JSON or YAML. Raises BadSettings."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        import yaml
+
+        try:
+            data = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        except (yaml.YAMLError, RecursionError) as error:
+            raise BadSettings(f"the document is neither JSON nor YAML: {' '.join(str(error).split())[:200]}") from None
+    version = data.get("openapi") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or not str(version).startswith("3."):
+        kind = "Swagger 2.0" if isinstance(data, dict) and "swagger" in data else "no OpenAPI document"
+        raise BadSettings(f"the document is {kind}: OpenAPI 3.0 or 3.1 is needed")
+    return data
+
+
+def read_document(data: Mapping[str, Any]) -> Document:
+    """The operations of a document that `parse_document` has read. One that cannot be called is left out."""
+    schemas = Schemas(data)
+    rows = list(_rows(data, schemas))
+    names = unique_identifiers((original for original, *_ in rows), RESERVED_TOOLS)
+    operations: list[Operation] = []
+    left_out: list[str] = []
+    for original, method, path, operation, shared in rows:
+        try:
+            operations.append(_operation(names[original], original, method, path, operation, shared, schemas))
+        except BadSettings as error:
+            left_out.append(f"{original}: {error.message}")
+        except RecursionError:
+            left_out.append(f"{original}: its schemas are nested too deeply")
+    components = schemas.resolve(data.get("components"))
+    security = schemas.resolve(components.get("securitySchemes")) if isinstance(components, dict) else {}
+    schemes = {name: schemas.resolve(each) for name, each in security.items()} if isinstance(security, dict) else {}
+    return Document(tuple(operations), tuple(_servers(data)), schemes, tuple(left_out))
+
+
+def _rows(data: Mapping[str, Any], schemas: Schemas) -> Iterator[tuple[str, str, str, dict[str, Any], list[Any]]]:
+    """For each operation: its own name, method, path, and the parameters that all operations of the path share."""
+    taken: set[str] = set()
+    for path, item in _mapping(data.get("paths")).items():
+        item = _mapping(schemas.resolve(item))
+        for method in _METHODS:
+            if isinstance(operation := item.get(method), dict):
+                name = operation.get("operationId")
+                if not isinstance(name, str) or not name or name in taken:
+                    name = f"{method} {path}"
+                taken.add(name)
+                yield name, method, str(path), operation, _list(item.get("parameters"))
+
+
+def _operation(
+    name: str,
+    original: str,
+    method: str,
+    path: str,
+    operation: dict[str, Any],
+    shared: list[Any],
+    schemas: Schemas,
+) -> Operation:
+    found = {(each.place, each.name): each for each in _parameters(shared, schemas)}
+    found |= {(each.place, each.name): each for each in _parameters(_list(operation.get("parameters")), schemas)}
+    body_type, body = _body(operation, schemas, {name for _, name in found})
+    found |= {(each.place, each.name): each for each in body}
+    keys = (
+        unique_identifiers(f"{each.name or 'body'}\0{each.place}" for each in found.values()) if _clash(found) else {}
+    )
+    if not keys:
+        plain = unique_identifiers(each.name or "body" for each in found.values())
+        arguments = {plain[each.name or "body"]: each for each in found.values()}
+    else:
+        arguments = {keys[f"{each.name or 'body'}\0{each.place}"]: each for each in found.values()}
+    texts = [str(operation.get("summary") or ""), str(operation.get("description") or "")]
+    description = cut("\n".join(filter(None, dict.fromkeys(texts))), _DESCRIPTION_CHARS, "…")
+    return Operation(
+        name,
+        original,
+        method.upper(),
+        path,
+        description or f"{method.upper()} {path}",
+        arguments,
+        body_type,
+        _input_schema(arguments, schemas),
+        _output_schema(operation, schemas),
+    )
+
+
+def _clash(found: Mapping[tuple[Place, str], Argument]) -> bool:
+    """Two parameters of one name at different places."""
+    return len({name or "body" for _, name in found}) < len(found)
+
+
+def _parameters(rows: list[Any], schemas: Schemas) -> Iterator[Argument]:
+    for row in rows:
+        row = _mapping(schemas.resolve(row))
+        name, place = row.get("name"), row.get("in")
+        if not isinstance(name, str) or place not in ("path", "query", "header", "cookie"):
+            continue
+        if place == "header" and name.lower() in _IGNORED_HEADERS:
+            continue
+        content = _mapping(row.get("content"))
+        schema = _mapping(next(iter(content.values()), {})).get("schema") if content else row.get("schema")
+        style = str(row.get("style") or ("form" if place in ("query", "cookie") else "simple"))
+        yield Argument(
+            name,
+            place,
+            row.get("required") is True or place == "path",
+            {} if schema is None else schema,
+            style,
+            bool(row.get("explode", style == "form")),
+            bool(content),
+            str(row.get("description") or ""),
+        )
+
+
+def _body(operation: Mapping[str, Any], schemas: Schemas, taken: set[str]) -> tuple[str, list[Argument]]:
+    """The body's media type and its arguments: the properties of an object, unless a name is taken, else all of it as `body`."""
+    request = _mapping(schemas.resolve(operation.get("requestBody")))
+    content = _mapping(request.get("content"))
+    if not content:
+        return "", []
+    is_required = request.get("required") is True
+    kind = next((each for each in content if _is_json(each)), None) or next(
+        (each for each in content if each == _FORM or each.startswith("text/")), None
+    )
+    if kind is None:
+        if is_required:
+            raise BadSettings(f"its body is {', '.join(content)}, which is not supported")
+        return "", []
+    schema = _mapping(content[kind]).get("schema", {})
+    resolved = _mapping(schemas.resolve(schema))
+    properties = _mapping(resolved.get("properties"))
+    is_plain = not {"allOf", "anyOf", "oneOf", "not", "patternProperties"} & set(resolved)
+    is_open = resolved.get("additionalProperties") not in (None, False)
+    if kind.startswith("text/") or not properties or not is_plain or is_open or taken & set(properties):
+        return kind, [Argument("", "body", is_required, schema)]
+    required = _list(resolved.get("required")) if is_required else []
+    return kind, [
+        Argument(name, "body", name in required, each)
+        for name, each in properties.items()
+        if _mapping(schemas.resolve(each)).get("readOnly") is not True
+    ]
+
+
+def _input_schema(arguments: Mapping[str, Argument], schemas: Schemas) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    used: set[str] = set()
+    for name, argument in arguments.items():
+        schema, names = schemas.translated(argument.schema)
+        used |= names
+        if argument.description and isinstance(schema, dict):
+            schema = schema | {"description": argument.description}
+        properties[name] = schema
+    required = [name for name, argument in arguments.items() if argument.is_required]
+    found = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return found | ({"$defs": definitions} if (definitions := schemas.definitions(used)) else {})
+
+
+def _output_schema(operation: Mapping[str, Any], schemas: Schemas) -> dict[str, Any] | None:
+    responses: dict[Any, Any] = _mapping(operation.get("responses"))  # a status may be a number in YAML
+    for status in sorted(str(key) for key in responses if str(key).startswith("2")):
+        response = schemas.resolve(responses.get(status, responses.get(int(status) if status.isdecimal() else status)))
+        content = _mapping(_mapping(response).get("content"))
+        for kind, media in content.items():
+            if _is_json(kind) and isinstance(media, dict) and "schema" in media:
+                schema, used = schemas.translated(media["schema"])
+                definitions = schemas.definitions(used)
+                return (schema if isinstance(schema, dict) else {}) | ({"$defs": definitions} if definitions else {})
+    return None
+
+
+def _servers(data: Mapping[str, Any]) -> Iterator[str]:
+    for server in _list(data.get("servers")):
+        if isinstance(url := _mapping(server).get("url"), str):
+            for name, variable in _mapping(_mapping(server).get("variables")).items():
+                url = url.replace(f"{{{name}}}", str(_mapping(variable).get("default", "")))
+            yield url
+
+
+def _is_json(kind: str) -> bool:
+    base = kind.partition(";")[0].strip().lower()
+    return base == "application/json" or base.endswith("+json") or base == "*/*"
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
