@@ -1,6 +1,7 @@
 """Upstream server: a real MCP server on the SDK's lowlevel Server, with a tool for each thing that servers do; run as a script over stdio.
 
-Words of the command line: `slow=SECONDS` before it starts, `deaf` to end of input and SIGTERM.
+Words of the command line: `slow=SECONDS` before it starts, `deaf` to end of input and SIGTERM, `http=PORT` for HTTP at /mcp, where `json`
+answers without a stream and `key=KEY` refuses requests that do not have it.
 """
 
 from __future__ import annotations
@@ -154,12 +155,31 @@ async def main() -> None:
         await server.run(read, write, server.create_initialization_options(NotificationOptions(tools_changed=True)))
 
 
+def serve_http(port: int, key: str, json: bool) -> None:
+    import uvicorn
+    from starlette.requests import Request
+    from starlette.responses import PlainTextResponse, Response
+
+    app = build_server().streamable_http_app(json_response=json)
+
+    async def guarded(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and key and Request(scope).headers.get("x-key") != key:
+            response: Response = PlainTextResponse("who are you?", status_code=401)
+            await response(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    uvicorn.run(guarded, host="127.0.0.1", port=port, log_level="warning")
+
+
 if __name__ == "__main__":
-    for word in sys.argv[1:]:
-        if word.startswith("slow="):
-            time.sleep(float(word.removeprefix("slow=")))
     print("a line on stderr", file=sys.stderr, flush=True)
+    words = dict(word.partition("=")[::2] for word in sys.argv[1:])
+    time.sleep(float(words.get("slow", 0)))
+    if "http" in words:
+        serve_http(int(words["http"]), words.get("key", ""), "json" in words)
+        sys.exit()
     anyio.run(main)
-    if "deaf" in sys.argv:
+    if "deaf" in words:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(600)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +53,39 @@ def python_server(script: str, *words: str, **options: Any) -> ServerConfig:
 
 def raw(*words: str, **options: Any) -> ServerConfig:
     return python_server("raw_upstream.py", *words, **options)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def http_server(*words: str, headers: dict[str, str] | None = None, **options: Any) -> Iterator[ServerConfig]:
+    """The server of `upstream_server.py` over HTTP, listening."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, str(HERE / "upstream_server.py"), f"http={port}", *words])
+    try:
+        give_up = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert time.monotonic() < give_up
+                time.sleep(0.05)
+        yield ServerConfig(
+            name="up",
+            original="up",
+            kind="http",
+            url=f"http://127.0.0.1:{port}/mcp",
+            headers=headers or {},
+            options=ServerOptions(**options),
+        )
+    finally:
+        process.kill()
+        process.wait()
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import keyword
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from repertoire.upstream.identifiers import RESERVED_SOURCES, RESERVED_TOOLS, identifier, unique_identifiers
@@ -23,6 +23,7 @@ def test_a_name_that_is_an_identifier_keeps_it() -> None:
     assert unique_identifiers(["get-x", "get_x_2", "get_x"])["get-x"] == "get_x_3"
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(), max_size=20))
 def test_any_names_become_different_identifiers(names: list[str]) -> None:
     found = unique_identifiers(names, RESERVED_TOOLS)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import io
 import json
+import logging
 from urllib.parse import quote
 
-from repertoire.upstream.masks import Masks
+from repertoire.upstream.masks import Masks, masked_logs
 from repertoire.upstream.tool import Blob
 
 
@@ -37,3 +39,32 @@ def test_json_is_masked_inside() -> None:
     value = {"secret-1": ["a secret-1", 1, None, blob]}
     assert masks.mask_json(value) == {"[secret S]": ["a [secret S]", 1, None, blob]}
     assert value == {"secret-1": ["a secret-1", 1, None, blob]}
+
+
+def test_the_log_shows_no_secret() -> None:
+    """Not in the message, in its arguments or in the traceback. Addresses at the level INFO are left out."""
+    masks = Masks()
+    masks.add("very-secret", "TOKEN")
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    root, before = logging.getLogger(), logging.getLogger().level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        with masked_logs(masks):
+            logging.getLogger("any").info("a %s and very-secret", ["very-secret"])
+            logging.getLogger("httpx2").info("GET http://x/?q=arguments")
+            try:
+                raise ValueError("very-secret is wrong")
+            except ValueError:
+                logging.getLogger("any").exception("it failed")
+        logging.getLogger("httpx2").info("GET again")
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)
+    shown = written.getvalue()
+    assert "very-secret" not in shown
+    assert shown.startswith("a ['[secret TOKEN]'] and [secret TOKEN]\nit failed\nTraceback")
+    assert "ValueError: [secret TOKEN] is wrong" in shown
+    assert "arguments" not in shown
+    assert "GET again" in shown

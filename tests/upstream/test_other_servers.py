@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ import pytest
 from repertoire.upstream.config import ServerConfig, ServerOptions
 from repertoire.upstream.tool import Blob, ToolFailed, ToolUnavailable
 from support.outside import NODE, need_node_servers
-from support.upstreams import Run, call, find, opened
+from support.upstreams import Run, call, find, free_port, opened
 
 pytestmark = pytest.mark.anyio
 PROGRAMS = NODE / "node_modules" / ".bin"
@@ -36,10 +35,7 @@ def over_stdio(name: str, *words: str) -> ServerConfig:
 @contextmanager
 def over_http(kind: str, port: int = 0) -> Iterator[ServerConfig]:
     """The server `everything`, listening."""
-    if not port:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+    port = port or free_port()
     word, path = {"http": ("streamableHttp", "mcp"), "sse": ("sse", "sse")}[kind]
     environ = {**os.environ, "PATH": NODE_PATH, "PORT": str(port)}
     process = subprocess.Popen(

@@ -6,10 +6,15 @@ A secret is found by its exact text, also as it stands in JSON and in a URL. Sho
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import quote
 
 _MIN_CHARS: Final = 6
+_TALKATIVE: Final = ("httpx2", "mcp.client")
+"""Loggers that write addresses with their arguments, and ids of sessions, at the level INFO."""
 
 
 class Masks:
@@ -49,3 +54,40 @@ class Masks:
         if isinstance(value, list | tuple):
             return [self.mask_json(item) for item in value]
         return value
+
+
+class _LogMask(logging.Filter):
+    """Masks the message and the traceback of each record that a handler gets."""
+
+    def __init__(self, masks: Masks) -> None:
+        super().__init__()
+        self._masks = masks
+        self._formatter = logging.Formatter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        masked = self._masks.mask(message)
+        if masked != message:
+            record.msg, record.args = masked, ()
+        if record.exc_info and not record.exc_text:
+            record.exc_text = self._masks.mask(self._formatter.formatException(record.exc_info))
+        return True
+
+
+@contextmanager
+def masked_logs(masks: Masks) -> Iterator[None]:
+    """While the block runs, the process's log shows no secret, not even in what libraries write."""
+    log_mask = _LogMask(masks)
+    handlers = tuple(logging.getLogger().handlers)
+    levels = {name: logging.getLogger(name).level for name in _TALKATIVE}
+    for handler in handlers:
+        handler.addFilter(log_mask)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(log_mask)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
