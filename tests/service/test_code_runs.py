@@ -11,7 +11,7 @@ from repertoire.app import App
 from repertoire.errors import Refused, UnknownRun, UnknownWorkflow
 from repertoire.model.session import Caller
 from support.publishing import DOUBLE, ME, OFF
-from support.services import opened
+from support.services import opened, run
 
 pytestmark = pytest.mark.anyio
 
@@ -96,7 +96,7 @@ async def test_what_is_certain_refuses_it_before_it_runs(tmp_path: Path) -> None
 async def test_a_failure_shows_the_text_of_its_line(tmp_path: Path) -> None:
     async with opened(tmp_path, **OFF) as app:
         failed = await code(app, "x = [1]\nx[3]\n")
-        assert failed["status"] == "failed" and failed["error"]["message"] == "list index out of range [return x[3]]"
+        assert failed["status"] == "failed" and failed["error"]["hint"] == "The line is: return x[3]"
 
 
 @pytest.mark.parametrize(
@@ -143,3 +143,35 @@ async def test_it_is_run_again_with_another_source(tmp_path: Path) -> None:
         done = await code(app, "step(max, n, 5)", n=9)
         live = await app.service.history.rerun(ME, done["run_id"], source="step(max, n, 5) + 1")
         assert (await app.service.runs.wait_for_end(live)).result == "10"
+
+
+async def test_a_run_of_code_is_kept_as_a_workflow(tmp_path: Path) -> None:
+    """Its arguments are typed parameters, its result is the example, its calls are mocks."""
+    async with opened(tmp_path, **OFF) as app:
+        await app.service.publishing.create(ME, "double", DOUBLE)
+        source = "found = [await workflows.double(n=n) for n in numbers]\n{'label': label, 'sum': sum(found)}\n"
+        done = await code(app, source, numbers=[1, 2], label="a")
+        kept = await app.service.publishing.create(ME, "sum_of_doubles", from_run=done["run_id"], description="Add.")
+        assert kept["status"] == "published" and kept["examples"] == {"passed": 1, "failed": 0}
+        properties = kept["input_schema"]["properties"]
+        assert (properties["numbers"]["items"], properties["label"]["type"]) == ({"type": "integer"}, "string")
+        assert kept["output_schema"]["type"] == "object" and kept["description"] == "Add."
+        (told,) = [one for one in kept["findings"] if one["rule"] == "types_from_values"]
+        assert "numbers, label" in told["message"]
+        shown = await app.service.versions.get(ME, "sum_of_doubles")
+        assert shown["source"].startswith("async def run(numbers: list[int], label: str) -> dict:\n    found =")
+        (example,) = shown["examples"]
+        assert example["expect"] == {"label": "a", "sum": 6} and len(example["mocks"]) == 2
+        assert (await run(app, ME, "sum_of_doubles", numbers=[5], label="b"))["result"] == {"label": "b", "sum": 10}
+
+
+async def test_only_the_owner_of_a_run_keeps_it(tmp_path: Path) -> None:
+    async with opened(tmp_path, **OFF) as app:
+        done = await code(app, "1 + 1")
+        with pytest.raises(UnknownRun):
+            await app.service.publishing.create(OTHER, "two", from_run=done["run_id"])
+        failed = await code(app, "import json\n\njson.loads(text)", text="{")
+        kept = await app.service.publishing.create(ME, "reader", from_run=failed["run_id"])
+        shown = await app.service.versions.get(ME, "reader")
+        assert kept["status"] == "published" and "def run(text: str):" in shown["source"]
+        assert "Expecting property name" in shown["examples"][0]["expect_error"]

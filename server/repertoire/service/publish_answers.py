@@ -53,6 +53,20 @@ def no_examples(published: bool) -> Finding:
     return Finding("no_examples", "info", f"{begin}: nothing has shown that it does what it says.", hint=ADD_EXAMPLES)
 
 
+def types_from_values(names: Sequence[str]) -> list[Finding]:
+    if not names:
+        return []
+    message = f"The types of {', '.join(names)} were read off the values of that run."
+    return [
+        Finding(
+            "types_from_values",
+            "info",
+            message,
+            hint="If others are meant, create it again with replace=true and a source.",
+        )
+    ]
+
+
 def examples_failed(version: WorkflowVersion, checked: Checked, consequence: str) -> Refused:
     """`consequence`: a sentence that says what is kept or written of the version."""
     failed, first = len(checked.problems), checked.problems[0]

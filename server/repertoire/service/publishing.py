@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import anyio
+import anyio.to_thread
 import msgspec
 
 from ..errors import BadArguments, NotDeletable, Refused
@@ -19,6 +20,7 @@ from ..model.session import Caller
 from ..model.workflow import Finding, WorkflowVersion, name_problem
 from ..registry.catalog import Catalog
 from ..registry.expectations import read_examples
+from ..registry.value_types import with_types
 from ..settings import Settings
 from ..store import Store
 from ..store.publications import By, Effect
@@ -36,6 +38,7 @@ from .publish_answers import (
     no_examples,
     public_findings,
     stopping,
+    types_from_values,
     version_answer,
 )
 from .versions import Versions
@@ -89,11 +92,15 @@ class Publishing:
         self._check_authoring()
         self._check_name(name, replace or not publish)
         chosen = await self._examples.choose(self._catalog.find_created(name), examples)
+        typed: list[str] = []
         if from_run is not None:
             shown, ran = await self._examples.from_run(caller, from_run)
             chosen = await read_examples(msgspec.to_builtins((*(one for one in chosen if one != shown), shown)))
             if source is None:  # the very text of that run, under this name
                 source, description, tags = ran.source, description or ran.description, [*ran.options.tags, *tags]
+                if ran.is_unnamed:  # code that was run once: its text was written for these values
+                    result = ... if shown.expect is msgspec.UNSET else shown.expect
+                    source, typed = await anyio.to_thread.run_sync(with_types, source, shown.arguments, result)
         if source is None and examples is not None and (kept := await self._versions.last_kept(name)) is not None:
             source, description, tags = kept.source, description or kept.description, [*kept.options.tags, *tags]
         if source is None:
@@ -112,7 +119,7 @@ class Publishing:
         remarks = await self._checks.unfit_calls(caller, version, new.calls)
         version, remarks = _forced(version, remarks) if force else (version, remarks)
         checked, more = await self._check_examples(caller, version, chosen, remarks)
-        remarks += [*more, *([] if chosen else [no_examples(publish)]), NOT_ISOLATED]
+        remarks += [*more, *([] if chosen else [no_examples(publish)]), *types_from_values(typed), NOT_ISOLATED]
         if not publish:
             await self._store.keep_draft(version, _by(caller), checked)
             return version_answer(version, checked, remarks, status=await self._versions.status(caller, version))

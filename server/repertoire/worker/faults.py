@@ -141,12 +141,12 @@ def _of_run(error: BaseException, version: Version) -> Fault:
 
 
 def _quoted(fault: Fault, version: Version) -> Fault:
-    """Of code that is run once, the message has the text of the line: its number is that of the module that the code became."""
+    """Of code that is run once, the hint has the text of the line: its number is that of the module that the code became."""
     lines = version.code.source.splitlines()
     if version.code.name != RUN_CODE or fault.line is None or not 0 < fault.line <= len(lines):
         return fault
     text = lines[fault.line - 1].strip()[:_MAX_LINE]
-    return msgspec.structs.replace(fault, message=f"{fault.message} [{text}]")
+    return msgspec.structs.replace(fault, hint=f"The line is: {text}" + (f"  {fault.hint}" if fault.hint else ""))
 
 
 def _told(error: BaseException, version: Version) -> tuple[str, str | None]:
