@@ -7,7 +7,7 @@ defect of Repertoire: it is logged with its traceback, and the caller hears only
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 
 class RepertoireError(Exception):
@@ -23,16 +23,25 @@ class RepertoireError(Exception):
 
 class UnknownWorkflow(RepertoireError):
     """No workflow of that name is visible to this caller. `close`: names like it. `deleted`: the version that the name had, if it was
-    deleted."""
+    deleted. `draft`: the version of its last draft, if it has only drafts; `flaw`: the part of it that stops its publication, if known."""
 
     code = "unknown_workflow"
 
     def __init__(
-        self, message: str, hint: str | None = None, *, close: Sequence[str] = (), deleted: str | None = None
+        self,
+        message: str,
+        hint: str | None = None,
+        *,
+        close: Sequence[str] = (),
+        deleted: str | None = None,
+        draft: str | None = None,
+        flaw: Literal["examples", "source", "approval"] | None = None,
     ) -> None:
         super().__init__(message, hint)
         self.close = tuple(close)
         self.deleted = deleted
+        self.draft = draft
+        self.flaw = flaw
 
 
 class UnknownRun(RepertoireError):

@@ -55,7 +55,7 @@ async def test_g15_new_entries_are_ranked_by_words_and_the_others_by_meaning(
             await seeker.finder._store.keep_version(version)
         known = await seeker.find(HUNGRY, wait_s=0)
         assert known.ranking == "semantic" and known.matches[0].name == "plan_meals"
-        assert (known.matches[0].meaning or 0) > 0.2 and "6 of 11 workflows are not indexed yet" in (known.note or "")
+        assert (known.matches[0].meaning or 0) > 0.2 and "because not indexed: 6 of 11 workflows" in (known.note or "")
         new = await seeker.find("brew an espresso", wait_s=0)
         assert new.ranking == "mixed" and new.matches[0].name == "brew_coffee"
         assert new.matches[0].meaning is None and new.matches[0].words == ("brew", "espresso")
@@ -94,7 +94,7 @@ async def test_g15_during_the_first_indexing_what_is_done_is_ranked_by_meaning(
         with anyio.fail_after(PATIENCE_S):
             while (answer := await seeker.find("animals on a meadow", wait_s=0.1)).ranking == "lexical":
                 await anyio.sleep(0.02)
-        assert answer.matches[0].meaning is not None and "are not indexed yet" in (answer.note or "")
+        assert answer.matches[0].meaning is not None and "because not indexed" in (answer.note or "")
         released.set()
         whole = await seeker.find("animals on a meadow", wait_s=2 * PATIENCE_S)
         assert whole.ranking == "semantic" and whole.note is None and len(whole.matches) == 5

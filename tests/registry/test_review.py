@@ -75,6 +75,13 @@ WARNINGS_AND_NEAR_MISSES = {
             'class Fetch(Workflow):\n    description = "Fetch."\n    def run(self): ...\n',
         ),
     ],
+    "fuller_docstring": [
+        (f'"""Fetch."""\n{body("return url", doc="Fetch a page, and follow each of its links.")}', GOOD),
+        (
+            f'"""Fetch it."""\n{body("return url", doc="Fetch a page again, when it has changed.")}',
+            f'"""Fetch the page."""\n{body("return url", doc="Fetch the page of the url.")}',
+        ),
+    ],
     "undescribed_parameter": [
         (body("return url", doc="Fetch."), GOOD),
         (

@@ -14,6 +14,7 @@ import anyio
 import pytest
 
 from repertoire.errors import Refused, UnknownWorkflow
+from repertoire.store.publications import Making
 from support.publishing import DOUBLE, ME, OFF, TRIPLE, refused, rules
 from support.services import opened, run
 
@@ -171,11 +172,11 @@ async def test_a_create_that_is_given_up_while_it_is_stored_leaves_no_doubt(
         catalog, store = app.service.library._catalog, app._store
         published, reached = store.publish, anyio.Event()
 
-        async def slow(*args: Any) -> float:
-            at = await published(*args)
+        async def slow(*args: Any) -> Making:
+            made = await published(*args)
             reached.set()
             await anyio.sleep(0.3)
-            return at
+            return made
 
         monkeypatch.setattr(store, "publish", slow)  # the commit takes long
         tasks.start_soon(app.service.publishing.create, ME, "double", DOUBLE)

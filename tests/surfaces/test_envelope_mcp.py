@@ -188,6 +188,7 @@ async def test_g9_a_run_shows_its_arguments_and_who_started_it(way: Way) -> None
         assert (seen["workflow"], seen["version"], seen["client"]) == ("echo", created["version"], "watchful 2")
         (row,) = (await call(client, "list_runs", {"workflow": "echo", "limit": 1}))["runs"]
         assert row["arguments_preview"] == '{"number": 7, "text": "größer"}' and row["client"] == "watchful 2"
+        assert "arguments_cut" not in row
         text = (await client.read_resource(f"run:///{answer['run_id']}")).contents[0].text  # type: ignore[union-attr]
         assert json.loads(text)["arguments"] == seen["arguments"]
         long = await call(client, "echo", {"number": 1, "text": "x" * 9_000})
@@ -195,7 +196,7 @@ async def test_g9_a_run_shows_its_arguments_and_who_started_it(way: Way) -> None
         assert cut["arguments"] is None and cut["arguments_preview"].startswith('{"number": 1, "text": "xxx')
         assert len(cut["arguments_preview"]) <= 4_000
         (row,) = (await call(client, "list_runs", {"workflow": "echo", "limit": 1}))["runs"]
-        assert len(row["arguments_preview"]) <= 120
+        assert len(row["arguments_preview"]) <= 120 and row["arguments_cut"] is True
 
 
 async def test_g9_the_runs_below_a_run_have_its_client(way: Way) -> None:
@@ -217,10 +218,12 @@ async def test_g10_a_result_in_parts_says_how_to_get_them(way: Way) -> None:
         answer = await call(client, "large", {"n": 348})
         assert answer["result"] is None and answer["parts"] == 4 and answer["result_preview"].startswith('"xxx')
         assert answer["next"] == f'get_run(run_id="{answer["run_id"]}", part=1) and so on to part=4'
+        assert answer["result_chars"] == 350 and "350 characters" in answer["message"]
+        assert "workflows.large(...)" in answer["message"] and "runs it again" in answer["message"]
         text, then = "", answer["next"]
         for part in range(1, 5):
             piece = await follow(client, then)
-            assert piece["part"] == part and "result_preview" not in piece and "events" not in piece
+            assert piece["part"] == part and not {"result_preview", "message", "events"} & piece.keys()
             text += piece["text"]
             then = piece.get("next", "")
         assert json.loads(text) == "x" * 348 and then == ""
@@ -311,6 +314,27 @@ async def test_g14_workflows_are_listed_by_maker_time_tags_and_status(way: Way) 
         assert "title" not in listed["one"] and listed["three"]["title"] == "The third"
         assert listed["four"]["created_by"] == "reader 1" and listed["one"]["created_by"] == "maker 1"
         assert await names(reader, since=listed["four"]["created_at"]) == ["four"]
+        await create(reader, "one", ECHO.replace("came", "has come"))
+        assert await names(reader, created_by="me") == ["four"], "a new version of another's workflow is not mine"
+        (one,) = [
+            row
+            for row in (await call(reader, "list_workflows", {"created_by": "maker", "tags": []}))["workflows"]
+            if row["name"] == "one"
+        ]
+        assert (one["created_by"], one["changed_by"]) == ("maker 1", "reader 1") and one["created_at"] < one[
+            "changed_at"
+        ]
+        await call(reader, "delete_workflow", {"name": "one"})
+        await call(reader, "publish_workflow", {"name": "one"})
+        assert (await call(reader, "get_workflow", {"name": "one"}))["created_by"] == "reader 1", (
+            "that text is the reader's"
+        )
+        await call(reader, "delete_workflow", {"name": "two"})
+        await call(reader, "publish_workflow", {"name": "two"})
+        two = await call(reader, "get_workflow", {"name": "two"})
+        assert (two["created_by"], two["changed_by"]) == ("maker 1", "reader 1"), (
+            "who brings it back has not created it"
+        )
         bad = await call(reader, "list_workflows", {"since": "yesterday"})
         assert bad["is_error"] and "`since` must be a time" in bad["error"]["message"]
 
@@ -326,7 +350,7 @@ async def test_g8_g14_drafts_pages_and_refused_sources_name_the_next_call(way: W
         assert first["next"] == f'list_workflows(limit=1, created_by="me", cursor="{first["next_cursor"]}")'
         assert (await follow(client, first["next"]))["workflows"][0]["name"] > first["next_cursor"]
         for name, source, then in (
-            ("broken", "def run(:", 'create_workflow(name="broken", source=..., replace=true)'),
+            ("broken", "def run(:", 'create_workflow(name="broken", source=...)'),
             ("Bad Name", ECHO, "create_workflow(name=..., source=...)"),
         ):
             refused = await call(client, "create_workflow", {"name": name, "source": source})
@@ -397,5 +421,5 @@ async def test_g21_events_are_chosen_and_progress_is_folded(way: Way) -> None:
         )
         chatty = '"""Talk."""\n\ndef run() -> None:\n    for i in range(60):\n        log.info(f"{i} " + "y" * 1000)\n'
         talk = await call(client, "get_run", {"run_id": (await made(client, "chatty", chatty))["run_id"]})
-        assert len(talk["events"]) == 20 and talk["earlier_events"] == 42 and len(json.dumps(talk)) < 10_000
+        assert len(talk["events"]) == 10 and talk["earlier_events"] == 52 and len(json.dumps(talk)) < 10_000
         assert "error" in await call(client, "get_run", {"run_id": run_id, "events": "some"})

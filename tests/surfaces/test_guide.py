@@ -25,9 +25,9 @@ WITHOUT_FUNCTION = {"tools", "artifacts"}
 """Names that only load in this release: nothing advises them."""
 SHOWN: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "Give the most frequent": ({"text": "b a b", "most": 1}, None, ["b"]),
-    "Write one file": ({"folder": "FOLDER", "names": ["a", "bo"]}, None, 17),
+    "Append a line": ({"path": "FOLDER/greetings.txt", "names": ["a", "bo", "a"]}, None, 2),
     "Read two counters": ({"steps": [2, 3]}, None, [2, 3]),
-    "Delete nothing": ({"names": ["a"]}, "no", []),
+    "Drop names": ({"names": ["a"]}, True, []),
 }
 """The examples of the page: arguments, the answer to the question, the result."""
 
@@ -95,10 +95,10 @@ def shown() -> list[str]:
 @pytest.mark.parametrize("source", shown(), ids=lambda source: str(source)[3:20])
 async def test_what_the_guide_shows_is_published_without_a_remark_and_runs(tmp_path: Path, source: str) -> None:
     ((arguments, reply, result),) = [row for begin, row in SHOWN.items() if source.startswith(f'"""{begin}')]
-    arguments = {name: str(tmp_path) if value == "FOLDER" else value for name, value in arguments.items()}
+    arguments = json.loads(json.dumps(arguments).replace("FOLDER", str(tmp_path)))
     async with Memory("memory-legacy", tmp_path / "home", {}).client() as client:
         created = await create(client, "shown", source)
-        assert [one for one in created["findings"] if one["rule"] not in ("no_examples", "isolation")] == []
+        assert [one for one in created["findings"] if one["rule"] != "no_examples"] == []
         answer = await call(client, "run_workflow", {"name": "shown", "arguments": arguments})
         if reply is not None:
             await call(client, "answer_run", {"run_id": answer["run_id"], "answer": reply})
@@ -108,11 +108,15 @@ async def test_what_the_guide_shows_is_published_without_a_remark_and_runs(tmp_p
 
 @pytest.mark.anyio
 async def test_the_examples_that_the_guide_shows_hold(tmp_path: Path) -> None:
-    (text,) = blocks((DOCS / "guide.md").read_text(), "json")
-    arguments = {"name": "frequent", "source": shown()[0], "examples": json.loads(text)}
+    asking, frequent = map(json.loads, blocks((DOCS / "guide.md").read_text(), "json"))
     async with Memory("memory-modern", tmp_path, {}).client() as client:
-        created = await call(client, "create_workflow", arguments)
-        assert created["status"] == "published" and created["examples"] == {"passed": 3, "failed": 0}, created
+        for number, examples in ((0, frequent), (3, asking)):
+            arguments = {"name": f"shown_{number}", "source": shown()[number], "examples": examples}
+            created = await call(client, "create_workflow", arguments)
+            assert created["status"] == "published", created
+            assert created["examples"] == {"passed": len(examples), "failed": 0} and "unused_mock" not in json.dumps(
+                created
+            )
 
 
 def loose(schema: Any, place: str = "") -> list[str]:

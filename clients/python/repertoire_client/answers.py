@@ -39,7 +39,7 @@ class Question:
 
 @dataclass(frozen=True)
 class ListedRun:
-    """A run in a list. `parent` is the run that called it; `message` says what it waits for."""
+    """A run in a list. `parent` is the run that called it; `message` says what it waits for. `arguments_cut`: the preview is not all."""
 
     run_id: str
     workflow: str
@@ -54,6 +54,7 @@ class ListedRun:
     message: str | None = None
     client: str = ""
     arguments_preview: str | None = None
+    arguments_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Run:
     `next` is the tool call that goes on, as a model writes it. `remark` says what JSON could not hold of the result. `workflow`, `version`,
     `client` and `arguments` are filled by `runs.get` only. `progress` is the last that a working run told: done, total, message.
 
-    `runs.get` leaves the result of more than 40,000 characters out: it is null, with `result_preview` and the number of `parts`;
+    `runs.get` leaves the result of more than 40,000 characters out: it is null, with `result_preview`, its `result_chars` and `parts`;
     `workflows.run` and `runs.result` fetch the parts. `events` is filled by `runs.get` only. With `input_required`, `questions` are what
     it asks: `runs.answer` answers.
     """
@@ -76,6 +77,7 @@ class Run:
     message: str | None = None
     result_preview: str | None = None
     parts: int | None = None
+    result_chars: int | None = None
     resumed: int = 0
     events: tuple[Event, ...] = ()
     more_events: bool = False
@@ -136,8 +138,8 @@ class Matches(tuple[Match, ...]):
 
 @dataclass(frozen=True)
 class Listed:
-    """A workflow in a list. `created_by` and `created_at` are of one that a client created; a deleted one has `deleted_by` and
-    `deleted_at` instead."""
+    """A workflow in a list. `created_by` and `created_at` are of one that a client created; `changed_by` and `changed_at` where a later
+    version is published. A deleted one has `deleted_by` and `deleted_at` instead."""
 
     name: str
     description: str
@@ -148,6 +150,8 @@ class Listed:
     status: str = "published"
     created_by: str | None = None
     created_at: str | None = None
+    changed_by: str | None = None
+    changed_at: str | None = None
     deleted_by: str | None = None
     deleted_at: str | None = None
 
@@ -183,7 +187,8 @@ class Workflow:
 @dataclass(frozen=True)
 class Created:
     """A workflow that was just published, or kept as a draft. `findings` are remarks; what is wrong raises instead. `examples` says how
-    many hold: {passed, failed}, or {not_run}."""
+    many hold: {passed, failed}, or {not_run}. `isolation` is "none": its runs can use the server's files and network. `callers_checked`
+    are workflows that call it and still can, where it takes other arguments than before."""
 
     name: str
     version: str
@@ -193,6 +198,8 @@ class Created:
     findings: tuple[dict[str, Any], ...] = ()
     status: str = "published"
     examples: dict[str, int] | None = None
+    isolation: str | None = None
+    callers_checked: tuple[str, ...] = ()
 
 
 def made(kind: type[Answer], data: Mapping[str, Any]) -> Answer:

@@ -86,7 +86,7 @@ class SyncWorkflows:
         )  # fmt: skip
         return self._portal.call(create)
 
-    def publish(self, name: str, version: str, *, force: bool = False) -> Created:
+    def publish(self, name: str, version: str | None = None, *, force: bool = False) -> Created:
         return self._portal.call(partial(self._workflows.publish, name, version, force=force))
 
     def delete(self, name: str, *, force: bool = False) -> bool:

@@ -58,8 +58,9 @@ class Workflows:
         }  # fmt: skip
         return made(Created, await self._calls("create_workflow", arguments))
 
-    async def publish(self, name: str, version: str, *, force: bool = False) -> Created:
-        """Let the name run a draft, whose examples are run first, or a version that was published before."""
+    async def publish(self, name: str, version: str | None = None, *, force: bool = False) -> Created:
+        """Let the name run a draft, whose examples are run first, or a version that was published before. Without `version` it is the
+        last draft, or the deleted version."""
         arguments = {"name": name, "version": version, "force": force or None}
         return made(Created, await self._calls("publish_workflow", arguments))
 

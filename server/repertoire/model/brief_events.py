@@ -16,15 +16,30 @@ BRIEF_CHARS: Final = 300
 """Characters of one text in a brief event."""
 
 
-def fold_progress(events: Sequence[RunEvent]) -> list[tuple[RunEvent, int]]:
-    """The events, each with the number of events that it stands for: of progress in a row only the last is given."""
+_QUIET: Final = frozenset({"sleep", "now"})
+"""Calls whose events tell a reader nothing, if they end well."""
+
+
+def fold_events(events: Sequence[RunEvent]) -> list[tuple[RunEvent, int]]:
+    """The events, each with the number of events that it stands for: itself, and those before it that it replaces.
+
+    Of progress in a row only the last is given, of a call its end, and of a sleep nothing, unless it is the last event.
+    """
     folded: list[tuple[RunEvent, int]] = []
     for event in events:
-        if event.type == "progress" and folded and folded[-1][0].type == "progress":
-            folded[-1] = (event, folded[-1][1] + 1)
-        else:
-            folded.append((event, 1))
+        stands_for = 1
+        while folded and _is_replaced(folded[-1][0], event):
+            stands_for += folded.pop()[1]
+        folded.append((event, stands_for))
     return folded
+
+
+def _is_replaced(before: RunEvent, event: RunEvent) -> bool:
+    if before.type == "progress":
+        return event.type == "progress"
+    if before.type == "call_start" and event.type == "call_end" and before.data.get("path") == event.data.get("path"):
+        return True
+    return before.type in ("call_start", "call_end") and before.data.get("op") in _QUIET and "error" not in before.data
 
 
 def brief_event(event: RunEvent, stands_for: int = 1) -> dict[str, Any]:

@@ -18,6 +18,11 @@ LISTED_CHARS: Final = 120
 SHOWN_CHARS: Final = 4_000
 """Longer arguments, as JSON text, are cut in the answer for one run."""
 
+_MANY_PARTS: Final = (
+    "The result has {chars:,} characters, in {parts} parts. To count or filter it, create a workflow that calls workflows.{name}(...): that "
+    "runs it again, and the call gives the whole result."
+)
+
 EventType = Literal[
     "run_start", "log", "progress", "text", "item", "call_start", "call_end", "ask", "state", "resumed", "run_end"
 ]
@@ -111,6 +116,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     def summary(self) -> dict[str, Any]:
         """A row of a list of runs."""
+        shown = _as_shown(self.arguments)
         row: dict[str, Any] = {
             "run_id": self.id,
             "workflow": self.workflow,
@@ -118,7 +124,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
             "session_id": self.session_id,
             "client": self.client,
             "status": self.status,
-            "arguments_preview": cut(_as_shown(self.arguments), LISTED_CHARS, "…"),
+            "arguments_preview": cut(shown, LISTED_CHARS, "…"),
+            **({"arguments_cut": True} if len(shown) > LISTED_CHARS else {}),
             "created_at": iso(self.created_at),
             "started_at": iso(self.started_at),
             "ended_at": iso(self.ended_at),
@@ -172,10 +179,15 @@ def envelope(run: Run, inline_chars: int, *, without_result: bool = False) -> di
         else:
             parts = -(-len(run.result) // inline_chars)
             answer["result_preview"] = run.result if parts == 1 else run.result[:2000]
-            answer["parts"] = parts
+            answer |= {"parts": parts, "result_chars": len(run.result)}
+            if parts > 1:
+                answer["message"] = _MANY_PARTS.format(chars=len(run.result), parts=parts, name=run.workflow)
     elif run.result is not None:  # the output of a cancelled run so far
-        answer["result_preview"] = run.result[:2000]
-        answer["parts"] = -(-len(run.result) // inline_chars)
+        answer |= {
+            "result_preview": run.result[:2000],
+            "parts": -(-len(run.result) // inline_chars),
+            "result_chars": len(run.result),
+        }
     if run.resumed:
         answer["resumed"] = run.resumed
     if run.remark is not None:

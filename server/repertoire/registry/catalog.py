@@ -18,7 +18,7 @@ from ..model.example import Checked
 from ..model.workflow import WorkflowVersion
 from ..settings import Limits
 from ..store import Store
-from ..store.publications import By, Maker
+from ..store.publications import By, Making
 from .caller_view import View
 from .folder import Folder, Inspector
 
@@ -50,8 +50,7 @@ class Catalog:
         self._folders: dict[str, Folder] = {}
         self._ready: dict[str, anyio.Event] = {}
         self._created: dict[str, WorkflowVersion] = {}
-        self._published_at: dict[str, float] = {}
-        self._makers: dict[str, Maker] = {}
+        self._makers: dict[str, Making] = {}
         self.pins: list[str] = []
         """Names that are always listed, in the order of pinning. There may be no such workflow now."""
         self._views: dict[tuple[str, ...], View] = {}
@@ -61,9 +60,8 @@ class Catalog:
 
     async def load(self) -> None:
         """Load the created workflows and start reading the folders that every caller sees."""
-        for version, at in await self._store.published():
+        for version in await self._store.published():
             self._created[version.name] = version
-            self._published_at[version.name] = at
         self._makers = await self._store.makers()
         self.pins = await self._store.pins()
         self.open(())
@@ -111,28 +109,27 @@ class Catalog:
     def find_created(self, name: str) -> WorkflowVersion | None:
         return self._created.get(name)
 
-    def made(self, name: str) -> tuple[Maker, float]:
-        """Who published the created workflow of this name, and when."""
-        return self._makers.get(name, Maker()), self._published_at.get(name, 0.0)
+    def made(self, name: str) -> Making:
+        """Who created the workflow of this name, who changed it last, and when. Empty for a file."""
+        return self._makers.get(name, Making())
 
     def newest(self) -> list[str]:
         """Names of created workflows, last published first."""
-        return sorted(self._published_at, key=lambda name: -self._published_at[name])
+        return sorted(self._created, key=lambda name: -self.made(name).changed_at)
 
     async def publish(self, version: WorkflowVersion, by: By, checked: Checked | None = None) -> None:
         # Shielded: a caller that is cancelled after the store's commit must not leave this catalog without the version.
         with anyio.CancelScope(shield=True):
-            at = await self._store.publish(version, by, checked)
+            made = await self._store.publish(version, by, checked)
             self._created[version.name] = version
-            self._published_at[version.name] = at
-            self._makers[version.name] = Maker(by.principal, by.client)
+            self._makers[version.name] = made
             await self._notify()
 
     async def unpublish(self, name: str, by: By) -> bool:
         with anyio.CancelScope(shield=True):
             removed = await self._store.unpublish(name, by)
             if self._created.pop(name, None) is not None:
-                self._published_at.pop(name, None)
+                self._makers.pop(name, None)
                 await self._notify()
         return removed
 

@@ -143,9 +143,7 @@ class EmbeddingIndex:
         if self.progress is not None:
             done, total = self.progress
             return f"Ranked by words only: {done} of {total} workflows are indexed."
-        return (
-            "Ranked by words only: the encoder is starting. Search again in a few seconds to have it ranked by meaning."
-        )
+        return "Ranked by words only: the encoder was still starting."
 
     async def find(
         self,

@@ -10,7 +10,9 @@ import difflib
 import importlib
 import importlib.util
 import pkgutil
+import re
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Final
 
@@ -27,6 +29,15 @@ _OFTEN: Final = (
     "sklearn", "scipy", "torch", "transformers", "sqlalchemy", "aiohttp", "dateutil", "anyio", "jsonschema",
 )  # fmt: skip
 """Packages that workflows often use. Of a long list those that are installed are named first."""
+
+_TOOLS: Final = frozenset((
+    "pip", "setuptools", "wheel", "build", "hatchling", "twine", "ruff", "mypy", "pyright", "black", "isort", "flake8", "tox", "nox",
+    "coverage", "pytest", "pytest-asyncio", "pytest-cov", "pytest-xdist", "pytest-timeout", "hypothesis", "import-linter", "pre-commit",
+    "virtualenv",
+))  # fmt: skip
+"""Packages for developers, not for workflows."""
+_REQUIRED: Final = re.compile(r"[\w.-]*")
+"""The name at the beginning of a requirement."""
 
 
 def is_installed(name: str) -> bool:
@@ -51,6 +62,27 @@ def installed_names() -> list[str]:
     }
     often = [name for name in _OFTEN if name in found]
     return [*often, *sorted(found - set(often), key=str.lower)]
+
+
+def installed_groups() -> tuple[list[str], list[str]]:
+    """Modules of installed packages: those that workflows often use, and the others that no installed package needs. Tools of developers
+    are in neither."""
+    modules = installed_names()
+    requirements = [one for each in metadata.distributions() for one in each.requires or () if "extra ==" not in one]
+    needed = {_plain(found[0]) for one in requirements if (found := _REQUIRED.match(one))}
+    makers = metadata.packages_distributions()
+    often = [name for name in modules if name in _OFTEN]
+    others = [name for name in modules if name not in _OFTEN and not _is_internal(makers.get(name, ()), needed)]
+    return often, others
+
+
+def _is_internal(packages: Sequence[str], needed: set[str]) -> bool:
+    """Whether a module belongs to packages that another one needs, to a tool, or to none."""
+    return not packages or any(_plain(one) in needed or _plain(one) in _TOOLS for one in packages)
+
+
+def _plain(package: str) -> str:
+    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def package_of(module: str) -> str:

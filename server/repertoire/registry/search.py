@@ -117,7 +117,7 @@ class Finder:
         if not found.unindexed:
             return _result(tiers, limit, "semantic", *notes)
         worded = await self._by_words({name: among[name] for name in found.unindexed}, query, limit)
-        left = f"{len(found.unindexed)} of {len(among)} workflows are not indexed yet: those are ranked by words."
+        left = f"Ranked by words, because not indexed: {len(found.unindexed)} of {len(among)} workflows."
         both = _Tiers(_merged(tiers.fitting, worded.fitting), _merged(tiers.nearest, worded.nearest))
         return _result(both, limit, "mixed" if worded.fitting or worded.nearest else "semantic", left, *notes)
 

@@ -59,31 +59,37 @@ class CallGraph:
                 details={"called_by": callers},
             )
 
-    async def check_callers_fit(self, before: WorkflowVersion, after: WorkflowVersion) -> None:
-        """Raises Refused where a workflow calls `before` in a way that `after` does not take."""
+    async def check_callers_fit(self, before: WorkflowVersion, after: WorkflowVersion) -> list[WorkflowVersion]:
+        """The callers of `before`, if `after` takes other arguments. Raises Refused where one of them calls in a way that `after` does
+        not take."""
         if before.input_schema == after.input_schema:
-            return
+            return []
+        callers = await self.callers_of(after.name)
         problems = [
-            (caller.name, problem)
-            for caller, call in await self.callers_of(after.name)
+            (caller, problem)
+            for caller, call in callers
             if (problem := change_problem(before.input_schema, after.input_schema, call))
         ]
         if problems:
             raise _in_use(after.name, problems)
+        return [caller for caller, _ in callers]
 
     def _references(self, version: WorkflowVersion) -> References:
         return references(parse(version.source, self._limits.max_source_bytes))
 
 
-def _in_use(name: str, problems: list[tuple[str, ChangeProblem]]) -> Refused:
+def _in_use(name: str, problems: list[tuple[WorkflowVersion, ChangeProblem]]) -> Refused:
     """The refusal, with what is certain. If nothing is, it says that the sources do not tell."""
     certain = [one for one in problems if one[1].is_certain]
-    shown = "; ".join(f"{caller}: {one.text.rstrip('.')}" for caller, one in (certain or problems)[:_MOST_PROBLEMS])
+    told = certain or problems
+    shown = "; ".join(f"{caller.name}: {one.text.rstrip('.')}" for caller, one in told[:_MOST_PROBLEMS])
     if certain:
         message = f"Other workflows call {name!r} and could not any more: {shown}."
-        hint = "Keep its parameters (a new one needs a default), change those workflows first, or use force=true."
+        hint = "Change those workflows first and then publish this. Or keep its parameters (a new one needs a default), or use force=true."
     else:
         message = f"Other workflows call {name!r}, and their sources do not tell if they still could: {shown}."
         hint = "If those values fit, use force=true. Otherwise keep the type, or change those workflows first."
-    details = {"called_by": sorted({caller for caller, _ in (certain or problems)})}
+    if files := sorted({caller.path for caller, _ in told if caller.path is not None}):
+        hint += f" Files are changed by hand: {', '.join(files[:_MOST_PROBLEMS])}."
+    details = {"called_by": sorted({caller.name for caller, _ in told})}
     return Refused(message, hint, code="in_use", details=details)

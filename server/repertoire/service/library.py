@@ -16,21 +16,24 @@ from ..model.workflow import NAME, Finding, WorkflowVersion
 from ..registry.caller_view import View
 from ..registry.catalog import Catalog
 from ..registry.listing import choose_listed
+from ..registry.review import Draft
 from ..registry.search import Finder, SearchMatch
 from ..settings import Limits
 from ..store import Store
 from ..store.publications import Maker, Publication
-from .unknown_workflow import unknown_workflow
+from .unknown_workflow import deleted_workflow, only_a_draft, unknown_workflow
 
 Listed = Literal["published", "draft", "deleted"]
 
 _BRIEF_LOOK_S: Final = 2.0
 """A search waits this long for the first reading of the caller's folders."""
-_NEAREST_HINT: Final = (
-    "Nothing surely fits, and those in `nearest` probably do not: get_workflow(name) shows one. "
-    "Otherwise try other words, or write the workflow and publish it with create_workflow."
+_OTHERWISE: Final = (
+    "If Python can do it here, publish a workflow with create_workflow. Otherwise tell the user that there is none."
 )
-_EMPTY_HINT: Final = "Nothing fits. Try other words, or write the workflow and publish it with create_workflow."
+_NEAREST_HINT: Final = (
+    f"Nothing surely fits, and those in `nearest` probably do not: get_workflow(name) shows one. {_OTHERWISE}"
+)
+_EMPTY_HINT: Final = f"Nothing fits. {_OTHERWISE}"
 
 
 class Library:
@@ -66,6 +69,11 @@ class Library:
             names = choose_listed(view, places, self._catalog.pins, self._catalog.newest(), usage)
             known = self._listed[caller.roots] = (generation, [view.names[name] for name in names])
         return known[1]
+
+    async def count_unlisted(self, caller: Caller, listed: Sequence[WorkflowVersion]) -> int | None:
+        """How many workflows the `listed` ones leave out. None: the caller's folders have not been read yet, so nobody knows."""
+        is_settled = await self._catalog.wait_until_settled(caller.roots, 0)
+        return max(len(self.view(caller).names) - len(listed), 0) if is_settled else None
 
     async def search(
         self,
@@ -127,7 +135,8 @@ class Library:
         """A page of all workflows in alphabetical order; `cursor` is the last name of the page before. Drafts and deleted ones come
         newest first, on one page.
 
-        `created_by`: "me" for the caller's client, or a part of a client's name. `since`: published (kept, deleted) at or after it.
+        `created_by`: "me" for the caller's client, or a part of a client's name: whoever created it first. `since`: published (kept,
+        deleted) at or after it.
         """
         limit = max(1, min(limit, 1000))
         fits = Filter.of(caller, created_by, since, tags)
@@ -146,7 +155,10 @@ class Library:
 
     def _made(self, version: WorkflowVersion) -> tuple[Maker | None, float]:
         """Who created it, None for a file; and when it was published, or its file read first."""
-        return (None, version.created_at) if version.path is not None else self._catalog.made(version.name)
+        if version.path is not None:
+            return None, version.created_at
+        made = self._catalog.made(version.name)
+        return made.creator, made.changed_at
 
     def _line(self, version: WorkflowVersion, line: Publication) -> dict[str, Any]:
         """A version that its name does not run, with who kept it as a draft, or deleted the name."""
@@ -160,18 +172,23 @@ class Library:
     def item(self, version: WorkflowVersion) -> dict[str, Any]:
         """A published version as lists show it."""
         item = {**_item(version), "pinned": version.name in self._catalog.pins}
-        maker, at = self._made(version)
-        if maker is not None and at:
-            item |= {"created_by": maker.client or maker.principal, "created_at": iso(at)}
-        return item
+        if version.path is not None or not (made := self._catalog.made(version.name)).changed_at:
+            return item
+        item |= {"created_by": made.creator.shown, "created_at": iso(made.created_at)}
+        if made.changer.shown != made.creator.shown:
+            item["changed_by"] = made.changer.shown
+        return item if made.changed_at == made.created_at else {**item, "changed_at": iso(made.changed_at)}
 
     def all_names(self) -> frozenset[str]:
         """Names of all published workflows, also of those that only other callers see."""
         return frozenset(one.name for one in self._catalog.everything())
 
-    async def draft_versions(self) -> dict[str, str]:
-        """The newest draft of each name that has drafts."""
-        return {one.name: one.short for one, _ in reversed(await self._store.drafts())}
+    async def awaited_drafts(self) -> dict[str, Draft]:
+        """The newest draft of each name that was kept after the published version."""
+        found = [
+            one for one, at in reversed(await self._store.drafts()) if at > self._catalog.made(one.name).changed_at
+        ]
+        return {one.name: Draft(one.short, one.input_schema) for one in found}
 
     def find(self, caller: Caller, name: str) -> WorkflowVersion:
         """Raises UnknownWorkflow, with close names or with the problem of the file that has this name."""
@@ -182,14 +199,20 @@ class Library:
         return version
 
     async def find_or_explain(self, caller: Caller, name: str) -> WorkflowVersion:
-        """As `find`. The error says who deleted the workflow, if it was deleted."""
+        """As `find`. The error says that the name has only a draft, or who deleted the workflow."""
         try:
             return self.find(caller, name)
         except UnknownWorkflow as unknown:
-            deletion = await self.deletion(name)
-            if deletion is None:
-                raise
-            raise _deleted(name, deletion) from unknown
+            if (draft := await self._last_draft(name)) is not None:
+                raise only_a_draft(draft, await self._store.checked(draft.hash)) from unknown
+            if (deletion := await self.deletion(name)) is not None:
+                raise deleted_workflow(name, deletion) from unknown
+            raise
+
+    async def _last_draft(self, name: str) -> WorkflowVersion | None:
+        """The draft that was the last thing kept under the name. None: it was deleted or published since, or there was none."""
+        history = await self._store.history(name) if NAME.fullmatch(name) else []
+        return await self._store.version(history[0].hash) if history and history[0].action == "draft" else None
 
     async def deletion(self, name: str) -> Publication | None:
         """Who deleted the created workflow of this name, and when. None: nobody, or its text is gone by now."""
@@ -248,14 +271,6 @@ def _item(version: WorkflowVersion) -> dict[str, Any]:
         "origin": version.origin,
         "tags": list(version.options.tags),
     }
-
-
-def _deleted(name: str, line: Publication) -> UnknownWorkflow:
-    return UnknownWorkflow(
-        f"The workflow {name!r} was deleted by {line.client or line.principal or 'somebody'} at {iso(line.at)}.",
-        f"Its version {line.hash[:12]} can be published again.",
-        deleted=line.hash[:12],
-    )
 
 
 def _match(version: WorkflowVersion, found: SearchMatch, include_source: bool) -> dict[str, Any]:

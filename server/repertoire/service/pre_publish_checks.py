@@ -159,10 +159,14 @@ class PrePublishChecks:
             limit = self._limits.max_source_bytes
             read = partial(_advice, lambda: references(parse(version.source, limit)), References())
             calls = await anyio.to_thread.run_sync(read)
-        known = await self._known_workflows(caller, version, calls)
+        known = self._known_workflows(caller, version)
+        found = await anyio.to_thread.run_sync(_advice, partial(unfit_calls, calls, known), [])
+        if not found:
+            return found
+        known = msgspec.structs.replace(known, drafts=await self._library.awaited_drafts())
         return await anyio.to_thread.run_sync(_advice, partial(unfit_calls, calls, known), [])
 
-    async def _known_workflows(self, caller: Caller, version: WorkflowVersion, calls: References) -> Known:
+    def _known_workflows(self, caller: Caller, version: WorkflowVersion) -> Known:
         view = self._library.view(caller)
         schemas = {
             **{name: one.input_schema for name, one in view.names.items()},
@@ -170,19 +174,21 @@ class PrePublishChecks:
             version.name: version.input_schema,
         }
         broken = {file.name: file.path for file in view.broken if file.name is not None}
-        known = Known(schemas, broken, self._library.all_names())
-        if all(known.schema(one.name) is not None for one in calls.workflows):
-            return known
-        return msgspec.structs.replace(known, drafts=await self._library.draft_versions())
+        return Known(schemas, broken, self._library.all_names())
 
     def _read(self, source: str, description: str | None, brief: bool) -> _Reading:
         tree = parse(source, self._limits.max_source_bytes)
         return _Reading(
             analyse_tree(tree, description),
-            [] if brief else _advice(lambda: review(tree, source), []),
+            [] if brief else _advice(lambda: _remarks(tree, source, description), []),
             _advice(lambda: references(tree), References()),
             tree,
         )
+
+
+def _remarks(tree: ast.Module, source: str, description: str | None) -> list[Finding]:
+    """The review's. A given description takes the place of those of the docstrings."""
+    return [one for one in review(tree, source) if not description or one.rule != "fuller_docstring"]
 
 
 def _beside(origin: Origin, folder: str | None) -> Callable[[str], bool]:

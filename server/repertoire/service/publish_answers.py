@@ -11,11 +11,6 @@ from ..errors import Refused
 from ..model.example import Checked
 from ..model.workflow import Finding, WorkflowVersion
 
-NOT_ISOLATED: Final = Finding(
-    "isolation",
-    "info",
-    "Not isolated: it can use this user's files and network.",
-)
 TAKES_TURNS: Final = Finding(
     "state_takes_turns",
     "info",
@@ -39,6 +34,7 @@ def version_answer(
         "description": version.description,
         "input_schema": version.input_schema,
         "output_schema": version.output_schema,
+        "isolation": "none",
         "examples": checked.summary(),
         "findings": public_findings([*version.findings, *checked.problems, *more, *turns]),
     }

@@ -30,7 +30,6 @@ from .library import Library
 from .pre_publish_checks import PrePublishChecks
 from .publish_answers import (
     ADD_EXAMPLES,
-    NOT_ISOLATED,
     approval_required,
     as_warnings,
     cannot_work,
@@ -114,12 +113,12 @@ class Publishing:
             checked = await self._keep_for_approval(caller, new.version, chosen)
             if publish:
                 raise approval_required(new.version, checked)
-            return version_answer(new.version, checked, [NOT_ISOLATED], status="draft")
+            return version_answer(new.version, checked, [], status="draft")
         version = await self._checks.load(caller, new.version)
         remarks = await self._checks.unfit_calls(caller, version, new.calls)
         version, remarks = _forced(version, remarks) if force else (version, remarks)
         checked, more = await self._check_examples(caller, version, chosen, remarks)
-        remarks += [*more, *([] if chosen else [no_examples(publish)]), *types_from_values(typed), NOT_ISOLATED]
+        remarks += [*more, *([] if chosen else [no_examples(publish)]), *types_from_values(typed)]
         if not publish:
             await self._store.keep_draft(version, _by(caller), checked)
             return version_answer(version, checked, remarks, status=await self._versions.status(caller, version))
@@ -128,21 +127,25 @@ class Publishing:
         return answer
 
     async def publish(
-        self, caller: Caller, name: str, version: str, force: bool = False, *, approved: bool = False
+        self, caller: Caller, name: str, version: str | None = None, force: bool = False, *, approved: bool = False
     ) -> dict[str, Any]:
-        """Let the name run this version: a draft, whose examples are run first, or one that was published before.
+        """Let the name run this version: a draft, whose examples are run first, or one that was published before. Left out: the last draft,
+        or that of a deleted workflow.
 
         `approved`: a person has asked for it, which the setting `publish_requires` may demand.
         """
         self._check_authoring()
         if path := self._catalog.file_of(name):
             raise Refused(f"{name!r} comes from the file {path}.", "Change that file instead.", code="from_a_file")
-        found = await self._versions.find(caller, name, version)
+        found = await (
+            self._versions.unpublished(caller, name) if version is None else self._versions.find(caller, name, version)
+        )
         found = msgspec.structs.replace(found, origin="tool", root="", path=None)
         checked, remarks = await self._store.checked(found.hash), await self._checks.unfit_calls(caller, found)
         if await self._store.was_published(found.hash):
             found, remarks = _forced(found, remarks)
-            await self._publish(caller, found, None, replace=True, force=force)
+            answer = version_answer(found, checked, remarks, status="published")
+            await self._publish(caller, found, None, replace=True, force=force, answer=answer)
         else:
             if self._settings.publish_requires == "approval" and not approved:
                 raise approval_required(found, checked)
@@ -150,8 +153,9 @@ class Publishing:
             found, remarks = _forced(found, remarks) if force else (found, remarks)
             checked, more = await self._check_examples(caller, found, checked.examples, remarks)
             remarks += more
-            await self._publish_or_keep(caller, found, checked, remarks, replace=True, force=force)
-        return version_answer(found, checked, remarks, status="published")
+            answer = version_answer(found, checked, remarks, status="published")
+            await self._publish_or_keep(caller, found, checked, remarks, replace=True, force=force, answer=answer)
+        return answer
 
     async def delete(self, caller: Caller, name: str, force: bool = False) -> bool:
         """Delete a created workflow, or where none is published, the drafts of this name; runs and versions stay. False: there is none.
@@ -197,7 +201,7 @@ class Publishing:
         *,
         replace: bool,
         force: bool,
-        answer: Any = None,
+        answer: dict[str, Any],
     ) -> None:
         """Publish it, or keep it as a draft and raise Refused, where it cannot work, or its examples or its callers do not allow it."""
         try:
@@ -227,13 +231,15 @@ class Publishing:
         *,
         replace: bool,
         force: bool,
-        answer: Any = None,
+        answer: dict[str, Any],
     ) -> None:
-        """`answer`: the answer for a body that publishes."""
+        """`answer`: the answer of this call, stored for a body that publishes. It gets the callers that were checked."""
         async with self._lock:
             self._check_name(version.name, replace)  # another call may have taken it meanwhile
             if not force and (before := self._catalog.find_created(version.name)) is not None:
-                await self._call_graph.check_callers_fit(before, version)
+                callers = await self._call_graph.check_callers_fit(before, version)
+                seen = sorted({one.name for one in callers if one.hash in self._library.view(caller).by_hash})
+                answer |= {"callers_checked": seen} if seen else {}
             await self._catalog.publish(version, _by(caller, answer), checked)
 
     async def _consequence_of_failure(self, version: WorkflowVersion) -> str:

@@ -21,7 +21,7 @@ from ..engine.long_waits import Waits, check_answer
 from ..engine.run_faults import start_not_stored
 from ..engine.runner import Runner, unknown_run
 from ..errors import BadArguments, UnknownRun
-from ..model.brief_events import brief_event, fold_progress, last_progress
+from ..model.brief_events import brief_event, fold_events, last_progress
 from ..model.moments import read_moment
 from ..model.run import Run, RunEvent, envelope, result_part
 from ..model.session import Caller
@@ -38,7 +38,7 @@ _REPEATED_WITHIN_S: Final = 120.0
 _MAX_UNDELIVERED: Final = 1_000
 _MAX_EVENTS: Final = 500
 """Events in one answer of get_run; `after_event` fetches the next ones."""
-_LAST_EVENTS: Final = 20
+_LAST_EVENTS: Final = 10
 """Events in an answer of get_run that gives the latest ones."""
 _LOOK_BACK: Final = 50
 """This many of the latest events are searched for the last progress."""
@@ -236,6 +236,7 @@ class Runs:
     def _part(self, run: Run, part: int) -> dict[str, Any]:
         answer = self.envelope(run, without_result=True)
         answer.pop("result_preview", None)
+        answer.pop("message", None)
         piece = result_part(run, part, self._limits.inline_result_chars)
         if piece is None:
             raise BadArguments(
@@ -246,7 +247,7 @@ class Runs:
     async def _last_events(self, run: Run, after: int) -> dict[str, Any]:
         """The latest events after this number, with long texts cut. `earlier_events` counts those that are left out before them."""
         found = await self._store.events(run.id, max(after, run.last_event - _MAX_EVENTS), _MAX_EVENTS)
-        shown = fold_progress(found)[-_LAST_EVENTS:]
+        shown = fold_events(found)[-_LAST_EVENTS:]
         earlier = shown[0][0].n - shown[0][1] - after if shown else 0
         events = [brief_event(event, stands_for) for event, stands_for in shown]
         return {"events": events, "more_events": False} | ({"earlier_events": earlier} if earlier > 0 else {})
@@ -254,17 +255,22 @@ class Runs:
     async def report(self, run: Run) -> dict[str, Any]:
         """The envelope; of a run that goes on with its last progress."""
         answer = self.envelope(run)
-        if run.status == "working":
-            seen = await self._store.events(run.id, max(0, run.last_event - _LOOK_BACK), _LOOK_BACK)
-            if (progress := last_progress(seen)) is not None:
-                answer["progress"] = progress
-        return answer
+        return {**answer, **await self._progress(run)} if run.status == "working" else answer
+
+    async def _progress(self, run: Run) -> dict[str, Any]:
+        seen = await self._store.events(run.id, max(0, run.last_event - _LOOK_BACK), _LOOK_BACK)
+        progress = last_progress(seen)
+        return {} if progress is None else {"progress": progress}
 
     async def cancel(self, caller: Caller, run_id: str) -> dict[str, Any]:
-        """Stop it if it has not ended, and return its envelope."""
+        """Stop it if it has not ended, and return its envelope. Of a run that is cancelled, with how far it was: its last progress and
+        events."""
         await self.find(caller, run_id)
         await self._runner.cancel(run_id)
-        return self.envelope(await self.find(caller, run_id))
+        run = await self.find(caller, run_id)
+        if run.status != "cancelled":
+            return self.envelope(run)
+        return {**self.envelope(run), **await self._progress(run), **await self._last_events(run, 0)}
 
     async def find(self, caller: Caller, run_id: str) -> Run:
         """The caller's run. Raises UnknownRun, also for another caller's run."""

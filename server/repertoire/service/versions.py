@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -104,6 +105,22 @@ class Versions:
         if current is not None and current.hash == ours[0].hash:
             return current
         return ours[0]
+
+    async def unpublished(self, caller: Caller, name: str) -> WorkflowVersion:
+        """The version that a name would get next: its last draft, or that of its deletion. Raises UnknownWorkflow, or BadArguments where
+        it is not clear."""
+        history = await self._store.history(name) if NAME.fullmatch(name) else []
+        if not history:
+            raise UnknownWorkflow(f"There is no version of {name[:100]!r}.", "list_workflows shows what there is.")
+        gone = {line.hash for line in takewhile(lambda line: line.action == "deleted", history)}
+        if history[0].action == "published" or len(gone) > 1:
+            why = (
+                f"{len(gone)} versions were deleted"
+                if gone
+                else f"it runs {history[0].hash[:12]}, and no draft is newer"
+            )
+            raise BadArguments(f"`version`: missing. Of {name!r} {why}.", "`versions` of get_workflow lists them.")
+        return await self.find(caller, name, history[0].hash)
 
     async def last_kept(self, name: str) -> WorkflowVersion | None:
         """The version that the name got last, published or as a draft. None: it has none, or was deleted."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -33,6 +34,7 @@ _DELETED: Final = (
     f"{_LINES} (SELECT max(n) FROM publication WHERE action = 'deleted' GROUP BY name) "
     "AND line.name NOT IN (SELECT name FROM published) ORDER BY line.n DESC LIMIT 1000"
 )
+_HISTORY: Final = "SELECT name, hash, action, at, principal, client FROM publication"
 _encode = msgspec.msgpack.Encoder().encode
 _checked = msgspec.msgpack.Decoder(Checked)
 
@@ -70,13 +72,26 @@ class Maker(NamedTuple):
     principal: str = ""
     client: str = ""
 
+    @property
+    def shown(self) -> str:
+        return self.client or self.principal
+
+
+class Making(NamedTuple):
+    """Who first created a published workflow, and who published its present version; each with the time."""
+
+    creator: Maker = Maker()
+    created_at: float = 0.0
+    changer: Maker = Maker()
+    changed_at: float = 0.0
+
 
 class PublishingFacts(Facts):
-    async def publish(self, version: WorkflowVersion, by: By = By(), checked: Checked | None = None) -> float:
-        """Store the version and the results of its examples, and publish it under its name. Returns the time."""
+    async def publish(self, version: WorkflowVersion, by: By = By(), checked: Checked | None = None) -> Making:
+        """Store the version and the results of its examples, and publish it under its name. Returns who created it, and when."""
         now = time.time()
 
-        def fact(db: sqlite3.Connection) -> None:
+        def fact(db: sqlite3.Connection) -> Making:
             add_version(db, version)
             if checked is not None:
                 _note_checked(db, version.hash, checked)
@@ -87,9 +102,9 @@ class PublishingFacts(Facts):
                 (version.name, version.hash, now),
             )
             _note_effect(db, by.effect)
+            return _making(db.execute(f"{_HISTORY} WHERE name = ? ORDER BY n", (version.name,)))
 
-        await self.write(fact)
-        return now
+        return await self.write(fact)
 
     async def unpublish(self, name: str, by: By = By()) -> bool:
         """Delete the published name. Versions and runs stay. False: the name was not published."""
@@ -162,15 +177,12 @@ class PublishingFacts(Facts):
 
         return await self.read(query)
 
-    async def makers(self) -> dict[str, Maker]:
-        """Who published the present version of each created workflow, by name."""
+    async def makers(self) -> dict[str, Making]:
+        """Who created each created workflow, and who published its present version, by name."""
 
-        def query(db: sqlite3.Connection) -> dict[str, Maker]:
-            rows = db.execute(
-                "SELECT name, principal, client, max(n) FROM publication JOIN published USING (name, hash) "
-                "WHERE action = 'published' GROUP BY name"
-            )
-            return {name: Maker(principal, client) for name, principal, client, _ in rows}
+        def query(db: sqlite3.Connection) -> dict[str, Making]:
+            rows = db.execute(f"{_HISTORY} WHERE name IN (SELECT name FROM published) ORDER BY name, n")
+            return {name: _making(lines) for name, lines in groupby(rows, key=lambda row: str(row[0]))}
 
         return await self.read(query)
 
@@ -240,6 +252,23 @@ class PublishingFacts(Facts):
 
     async def unpin(self, name: str) -> bool:
         return bool(await self.write(lambda db: db.execute("DELETE FROM pin WHERE name = ?", (name,)).rowcount))
+
+
+def _making(history: Iterable[Sequence[Any]]) -> Making:
+    """From the whole history of a published name. Its creator kept first the text with which it began after its last deletion: a client
+    that brings a deleted workflow back has not created it."""
+    firsts: dict[str, tuple[Maker, float]] = {}
+    created = changed = Maker(), 0.0
+    is_new = True
+    for _, hash, action, at, principal, client in history:
+        made = Maker(principal, client), at
+        if action == "deleted":
+            is_new = True
+            continue
+        firsts.setdefault(hash, made)
+        created, is_new = (firsts[hash] if is_new else created), False
+        changed = made if action == "published" else changed
+    return Making(*created, *changed)
 
 
 def _publication(row: Sequence[Any]) -> Publication:

@@ -27,16 +27,15 @@ class VersionFacts(Facts):
         """Store the version without publishing it, for a single run."""
         await self.write(lambda db: add_version(db, version))
 
-    async def published(self) -> list[tuple[WorkflowVersion, float]]:
-        """Created workflows with the time of publishing, oldest first."""
+    async def published(self) -> list[WorkflowVersion]:
+        """Created workflows, oldest first."""
 
-        def query(db: sqlite3.Connection) -> list[tuple[WorkflowVersion, float]]:
+        def query(db: sqlite3.Connection) -> list[WorkflowVersion]:
             rows = db.execute(
-                "SELECT version.body, published_at FROM published JOIN version USING (hash) ORDER BY published_at, published.name"
+                "SELECT version.body FROM published JOIN version USING (hash) ORDER BY published_at, published.name"
             )
             return [
-                (msgspec.structs.replace(_version.decode(body), origin="tool", root="", path=None), at)
-                for body, at in rows
+                msgspec.structs.replace(_version.decode(body), origin="tool", root="", path=None) for (body,) in rows
             ]
 
         return await self.read(query)

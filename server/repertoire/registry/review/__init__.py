@@ -12,7 +12,7 @@ Used by the service. Nothing of the source runs. A finding that is an error stop
 """
 
 from .called_names import Reference, References, references
-from .callers import ChangeProblem, Known, change_problem, unfit_calls
+from .callers import ChangeProblem, Draft, Known, change_problem, unfit_calls
 from .certainty import reads_undefined, stop_for_undefined
 from .findings import distinct, merge
 from .imports import bad_imports
@@ -23,6 +23,7 @@ from .unknown_names import explain_names
 
 __all__ = [
     "ChangeProblem",
+    "Draft",
     "Known",
     "Reference",
     "References",

@@ -25,17 +25,24 @@ _MOST_SHOWN: Final = 10
 Severity = Literal["error", "warning"]
 
 
+class Draft(msgspec.Struct, frozen=True):
+    """A version that may be published next, with its input schema."""
+
+    version: str
+    schema: Schema
+
+
 class Known(msgspec.Struct, frozen=True):
     """The workflows that a new source may call: `schemas` are input schemas by name or alias.
 
     `broken` are files by the name of a workflow that cannot be loaded. `elsewhere` are names that only other callers see. `drafts` are
-    versions by the name of a workflow that has only drafts.
+    those that were kept after the published version, by name.
     """
 
     schemas: Mapping[str, Schema]
     broken: Mapping[str, str] = {}
     elsewhere: Collection[str] = ()
-    drafts: Mapping[str, str] = {}
+    drafts: Mapping[str, Draft] = {}
 
     def schema(self, name: str) -> Schema | None:
         return self.schemas.get(name, self.schemas.get(name_of_file(name)))
@@ -48,7 +55,7 @@ def unfit_calls(references: References, known: Known) -> list[Finding]:
     for one in references.workflows:
         schema = known.schema(one.name)
         if schema is not None:
-            new = list(_unfit(one, schema))
+            new = _awaiting(one, list(_unfit(one, schema)), known.drafts.get(one.name))
         else:
             new = [] if one.name in references.own or one.line in lines else [_unknown(one, known)]
         found += new
@@ -108,11 +115,22 @@ def _unknown(one: Reference, known: Known) -> Finding:
         )
     severity: Severity = "error" if one.is_certain and one.name not in known.elsewhere else "warning"
     if (draft := known.drafts.get(one.name)) is not None:
-        hint = f"It is a draft: publish_workflow({one.name!r}, {draft!r}) first."
+        hint = f"It is a draft: publish_workflow({one.name!r}, {draft.version!r}) first."
         return Finding("unknown_workflow", severity, f"There is no workflow `{name}` yet.", one.line, hint=hint)
     near = (each for each in known.schemas if each[:1] in one.name[:3] and abs(len(each) - len(one.name)) <= 4)
     hint = _similar_names(one.name, near) or "Publish that workflow first, or look for another with search_workflows."
     return Finding("unknown_workflow", severity, f"There is no workflow `{name}`.", one.line, hint=hint)
+
+
+def _awaiting(one: Reference, found: list[Finding], draft: Draft | None) -> list[Finding]:
+    """The findings; if a draft of the callee takes the call, one that names it. Then the author changes the caller first, and the callee
+    next: nothing stops that."""
+    if not found or draft is None or not draft.schema or next(_unfit(one, draft.schema), None) is not None:
+        return found
+    hint = (
+        f"The draft {draft.version} of `{one.name}` takes it: publish_workflow({one.name!r}, {draft.version!r}) next."
+    )
+    return [msgspec.structs.replace(found[0], severity="warning", hint=hint)]
 
 
 def _unfit(one: Reference, schema: Schema) -> Iterator[Finding]:

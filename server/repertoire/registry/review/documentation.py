@@ -18,6 +18,8 @@ from .tree import Function, written
 _MOST_CHARS: Final = 10_000
 """Characters of a docstring that are read."""
 _MOST_SHOWN: Final = 8
+_MORE_WORDS: Final = 5
+"""A description with twice the words of another, and at least so many more, says more."""
 _VAGUE: Final = re.compile(r"(dict|Dict|list|List|tuple|Any|object)(\[.*\b(Any|object|dict|Dict)\b.*)?")
 
 
@@ -34,6 +36,13 @@ def documentation(entry: EntryPoint, inside: list[ast.AST], tree: ast.Module) ->
             f'Begin {where} with """What it does, in one sentence.{arguments}"""',
         )
         return
+    if not kind and module and _says_more(own, module):
+        yield finding(
+            function,
+            "fuller_docstring",
+            f"The module's docstring is the description. That of `{function.name}` says more, and search does not read it.",
+            "Say all of it in the module's docstring, or leave that one out.",
+        )
     doc = own or module
     described = parameter_descriptions(doc)
     undescribed = [one.arg for one in entry.parameters if one.arg not in described and not _describes_itself(one)]
@@ -67,6 +76,12 @@ def documentation(entry: EntryPoint, inside: list[ast.AST], tree: ast.Module) ->
 def _docstring(node: Function | ast.Module) -> str:
     text = ast.get_docstring(node, clean=False) or ""
     return inspect.cleandoc(text[:_MOST_CHARS].lstrip("\n")).strip()
+
+
+def _says_more(doc: str, other: str) -> bool:
+    """Whether the first paragraph says more than the other's."""
+    count, others = (len(text.split("\n\n")[0].split()) for text in (doc, other))
+    return count >= max(2 * others, others + _MORE_WORDS)
 
 
 def _section(title: str, names: list[str], text: str) -> str:

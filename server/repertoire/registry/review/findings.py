@@ -12,7 +12,8 @@ Severity = Literal["warning", "info"]
 
 RULES: Final[dict[str, Severity]] = {
     "untyped_parameter": "warning", "untyped_result": "warning", "unnamed_arguments": "info",
-    "no_docstring": "warning", "undescribed_parameter": "info", "undescribed_result": "info", "undescribed_error": "info",
+    "no_docstring": "warning", "fuller_docstring": "info",
+    "undescribed_parameter": "info", "undescribed_result": "info", "undescribed_error": "info",
     "unclear_name": "warning", "abbreviated_name": "info", "swallowed_parameter": "warning",
     "bare_except": "warning", "hidden_failure": "warning", "error_as_result": "warning", "lost_change": "warning",
     "effect_outside_step": "warning",

@@ -20,15 +20,16 @@ from ...version import VERSION
 from ..shutdown import Shutdown
 from .call_tool import NoteOpen, ToolCalls
 from .change_notifications import Changes
-from .fixed_tools import fixed_tools
+from .fixed_tools import fixed_tools, search_text
 from .resources import Resources
 from .sdk_adapter import Cancellations, Context, correct_capabilities, new_state_key, seal_request_state, watch
 from .task_notifications import TaskSubscriptions
 from .tasks import Tasks
 from .tool_listings import Listings
 
-_INSTRUCTIONS = """Repertoire keeps Python workflows as tools. Before writing code for a task, call search_workflows: a workflow may
-exist. If none fits and the task will come again, write one with create_workflow and run it with run_workflow in the same turn.
+_INSTRUCTIONS = """Repertoire keeps Python workflows as tools. Before writing code for a task, look for a workflow: among the tools, and
+with search_workflows if its description says that there are more. If none fits and the task will come again, write one with create_workflow
+and run it with run_workflow in the same turn.
 In a workflow effects go into a step(function, *args): a run that is interrupted starts again from the top, and only recorded calls are not
 repeated. guide(topic) has a page each on writing, surviving, composing, asking, tools, packages, examples and errors.
 Every answer is {run_id, session_id, status, result}; with status "working" the run goes on: call get_run(run_id, wait_s);
@@ -102,8 +103,10 @@ class ToolList:
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> dict[str, Any]:
         """The page in wire form: dumping each model anew would be a third of the work."""
         cursor = params.cursor if params else None
-        versions = await self._service.library.listed_tools(self._caller_of(ctx), len(FIXED_TOOLS))
-        page = [] if cursor else list(self._fixed)
+        caller = self._caller_of(ctx)
+        versions = await self._service.library.listed_tools(caller, len(FIXED_TOOLS))
+        unlisted = await self._service.library.count_unlisted(caller, versions)
+        page = [] if cursor else [self._with_unlisted(tool, unlisted) for tool in self._fixed]
         rest = [version for version in versions if cursor is None or version.name > cursor]
         if cursor is not None and not rest and all(version.name != cursor for version in versions):
             raise MCPError(
@@ -113,6 +116,11 @@ class ToolList:
         page += [self._listings.of(version).tool for version in rest[:places]]
         answer = {"resultType": "complete", "tools": page, "ttlMs": 0, "cacheScope": "private"}
         return {**answer, "nextCursor": page[-1]["name"]} if len(rest) > places else answer
+
+    @staticmethod
+    def _with_unlisted(tool: dict[str, Any], unlisted: int | None) -> dict[str, Any]:
+        """search_workflows says if a search is needed at all."""
+        return {**tool, "description": search_text(unlisted)} if tool["name"] == "search_workflows" else tool
 
     def input_schema(self, name: str) -> Mapping[str, Any] | None:
         """For the SDK's check of header parameters; without it every HTTP call would list all tools first."""

@@ -152,7 +152,8 @@ class ToolCalls:
         except UnknownWorkflow as error:
             if params.name in FIXED_TOOLS:
                 return self._refused(params.name, arguments, error)
-            why = f"{error.message} {error.hint or ''}" if error.deleted else _near_tools(params.name, error)
+            is_known = error.deleted or error.draft
+            why = f"{error.message} {error.hint or ''}" if is_known else _near_tools(params.name, error)
             raise MCPError(
                 code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:100]}. {why}".strip()
             ) from error
@@ -274,7 +275,7 @@ class ToolCalls:
         if listing is not None and isinstance(arguments, dict):
             arguments = listing.own_names(arguments)
         if not arguments.keys().isdisjoint(self._service.settings.dropped_arguments):
-            schema = self._service.library.find(caller, name).input_schema
+            schema = (await self._service.library.find_or_wait(caller, name)).input_schema
             arguments = without_host_arguments(arguments, schema, self._service.settings.dropped_arguments)
         return await self._service.runs.start(caller, name, arguments, **options), wait_s, listing
 

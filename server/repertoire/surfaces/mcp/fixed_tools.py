@@ -36,7 +36,6 @@ _TABLES: Final = [*_SIMPLE, {"type": "array", "items": {"anyOf": _SIMPLE}}]
 _ANY_JSON: Final = [*_SIMPLE, {"type": "array", "items": {"anyOf": _TABLES}}]
 """For arguments: some hosts warn of `items` that says nothing. Deeper arrays are taken as well: nothing here is held to it."""
 _TIME: Final = "ISO 8601, as 2026-11-21T08:00:00Z."
-_VERSION: Final = {"type": "string", "description": "As `versions` of get_workflow lists it; its first digits will do."}
 _FORCE: Final = {
     "type": "boolean",
     "default": False,
@@ -53,7 +52,7 @@ _EXAMPLE: Final = {
         "mocks": {
             "type": "array",
             "items": {"type": "object"},
-            "description": 'What its calls give: {"call": NAME or "ask", "arguments", "result" or "error"}',
+            "description": 'Needed for each workflow call and ask: {"call": NAME or "ask", "arguments"?, "result" or "error"}',
         },
     },
 }
@@ -97,25 +96,31 @@ def envelope_schema(result: dict[str, Any]) -> dict[str, Any]:
     return {**schema, "$defs": definitions} if definitions else schema
 
 
-_CREATE: Final = """Publish Python as a workflow: usable at once with run_workflow, later as a tool of its own.
-The source is a module with `def run(...)` or `async def run(...)`: typed parameters, a return annotation, a docstring with Args.
+_CREATE: Final = """Publish Python as a workflow: usable at once with run_workflow, later as a tool of its own. A plain one needs no \
+other page than this.
+The source is a module with `def run(...)` or `async def run(...)`: typed parameters, a return annotation, a docstring with Args, and \
+Raises if it raises. The module's docstring is the description; without one, that of run. It may import what is installed.
 Without an import there are (with `await` in async code):
-step(function, *args): calls it once and records its result
+step(function, *args): calls it at least once and records its result
 ask(question, bool | Literal[...] | schema): asks a person, waits for days
 sleep(seconds), now(): outlast a restart
 workflows.NAME(arg=...): runs another workflow; never import one
 session_state: dict kept between runs; commit_state() stores it now
 @cached: keeps a function's results
 progress(done, total, message), log.info(text)
-Rule: effects (files, requests, programs) go into a step. An interrupted run starts again from the top; only recorded calls are not repeated.
-Examples are run first. If one fails it stays a draft, and the findings say what to correct. To change a workflow, create it again with \
-replace=true. guide(topic) has the rest."""
+Rule: effects (files, requests, programs) go into a step. An interrupted run starts again from the top: recorded calls are not repeated, the \
+step that was under way is.
+Examples are run first. If one fails it stays a draft, and the findings say what to correct. guide(topic) has the rest."""
+
+_SEARCH: Final = (
+    "Find workflows by what they do. `matches` fit; if there are none, `nearest` names what probably does not."
+)
+_MAYBE_UNLISTED: Final = "There may be workflows that are not in the tool list: search before you write one."
 
 _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, dict[str, Any] | None]]] = {
     "search_workflows": (
         "Search workflows",
-        ("Find workflows by what they do. Look here before you write a new one. `matches` fit; if there are none, "
-        "`nearest` names what probably does not."),
+        f"{_SEARCH} {_MAYBE_UNLISTED}",
         _object(
             ["query"],
             query={"type": "string", "description": "What you want done, in your own words."},
@@ -161,16 +166,18 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
             name={"type": "string", "description": "[a-z][a-z0-9_]*, at most 40."},
             source=_LIMITED,
             description={**_or_null("string"), "description": "Left out: from the docstring."},
-            replace={"type": "boolean", "default": False, "description": "Make a new version of an existing one."},
+            replace={"type": "boolean", "default": False, "description": "Needed where the name is published, not for a draft."},
             examples={
                 "anyOf": [{"type": "array", "items": _EXAMPLE}, {"type": "null"}],
-                "description": "Left out with replace: those it has. Given without a source: for its last version.",
+                "description": "They take the place of those it had; left out: those stay. Each is a real run, with its steps: give none to a "
+                "workflow that sends or deletes. Without a source: for its last version.",
             },
             tags={**_STRINGS, "description": "Words to find it by."},
             publish={"type": "boolean", "default": True, "description": "false: only check it, and keep a draft."},
             from_run={
                 **_or_null("string"),
-                "description": "A run_id: its arguments and result become an example, its source is taken where none is given.",
+                "description": "A run_id, completed or failed: its arguments and result or error become one more example, its calls the mocks. "
+                "Without a source: the run's.",
             },
             force=_FORCE,
         ),
@@ -179,7 +186,9 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     ),
     "guide": (
         "Guide",
-        "Pages with rules and examples. Read writing and surviving before your first workflow, errors when you are stuck.",
+        ("Pages beyond the text of create_workflow. writing: styles, types, options; surviving: a workflow that writes, sends, starts "
+        "something or waits; composing: calls of workflows; asking: questions to people; examples: with mocks; packages: what can be "
+        "imported; errors: when you are stuck."),
         _object(["topic"], topic={"type": "string", "enum": list(TOPICS)}),
         types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
         None,
@@ -217,8 +226,8 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     ),
     "get_run": (
         "Get a run",
-        ("A run's status, result and events. wait_s waits for its end; after_event leaves out events seen before; "
-        "part fetches a piece of a long result as text."),
+        ("A run's status, progress, result and latest events. after_event leaves out events seen before; part fetches a piece of a long "
+        "result as text."),
         _object(
             ["run_id"],
             run_id=_RUN_ID,
@@ -236,7 +245,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     ),
     "list_runs": (
         "List runs",
-        "Runs, newest first, that fit every filter given. Status input_required: those that wait for an answer.",
+        "Runs of all conversations, newest first, that fit every filter. Status input_required: those that wait for an answer.",
         _object(
             [],
             workflow={**_or_null("string"), "description": "Its name."},
@@ -251,7 +260,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     ),
     "cancel_run": (
         "Cancel a run",
-        "Stop a run that is going on. One that has ended stays as it is.",
+        "Stop a run; the answer says how far it was. One that has ended stays as it is.",
         _object(["run_id"], run_id=_RUN_ID),
         types.ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False),
         _ENVELOPE,
@@ -272,7 +281,12 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     "publish_workflow": (
         "Publish a version",
         "Let a workflow's name run this version: a draft, whose examples are run first, or one that was published before, to go back to it.",
-        _object(["name", "version"], name=_NAME, version=_VERSION, force=_FORCE),
+        _object(
+            ["name"],
+            name=_NAME,
+            version={**_or_null("string"), "description": "Its first digits will do. Left out: the last draft, or the deleted version."},
+            force=_FORCE,
+        ),
         types.ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False),
         None,
     ),
@@ -280,14 +294,17 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
 
 
 def _source(limits: Limits) -> dict[str, Any]:
-    text = f"The module's Python source, at most {limits.max_source_bytes / 1024:g} KiB."
+    text = (
+        f"The module, at most {limits.max_source_bytes / 1024:g} KiB. A run may work for {limits.run_timeout_s:g} s; long sleeps and "
+        "questions are not counted."
+    )
     return {**_or_null("string"), "description": text}
 
 
 def _session_id(limits: Limits) -> dict[str, Any]:
     text = (
-        'Whose state to use: a session_id that an earlier call returned, or "new" for a fresh one. Left out: this client\'s own session. '
-        f"A session unused for {limits.session_ttl_s / 86_400:g} days expires."
+        "Whose state to use: a session_id that an earlier call returned. Left out: this client's own, the same in every conversation; "
+        f'"new" gives a fresh one. Unused for {limits.session_ttl_s / 86_400:g} days, it expires.'
     )
     return {"type": "string", "description": text}
 
@@ -299,7 +316,12 @@ def _idempotency_key(limits: Limits) -> dict[str, Any]:
 
 
 def _wait_s(limits: Limits) -> dict[str, Any]:
-    return {**_patience(limits), "default": 0}
+    return {**_patience(limits), "default": 0, "description": "Seconds to wait for its end, or its question."}
+
+
+def _wait_of_call(limits: Limits) -> dict[str, Any]:
+    text = f"Seconds to wait for its end. Left out: {limits.inline_deadline_s:g}; 0: do not wait."
+    return {**_patience(limits), "description": text}
 
 
 def _patience(limits: Limits) -> dict[str, Any]:
@@ -311,8 +333,8 @@ _OF_LIMITS: Final[dict[tuple[str, str], Callable[[Limits], dict[str, Any]]]] = {
     ("create_workflow", "source"): _source,
     ("run_workflow", "session_id"): _session_id,
     ("run_workflow", "idempotency_key"): _idempotency_key,
-    ("run_workflow", "wait_s"): _patience,
-    ("run_code", "wait_s"): _patience,
+    ("run_workflow", "wait_s"): _wait_of_call,
+    ("run_code", "wait_s"): _wait_of_call,
     ("get_run", "wait_s"): _wait_s,
 }
 
@@ -336,3 +358,12 @@ def _tool(name: str, limits: Limits) -> types.Tool:
         annotations=annotations,
         output_schema=output,
     )
+
+
+def search_text(unlisted: int | None) -> str:
+    """The description of search_workflows, given how many workflows the tool list leaves out. None: that is not known yet."""
+    if unlisted is None:
+        return f"{_SEARCH} {_MAYBE_UNLISTED}"
+    if unlisted == 0:
+        return f"{_SEARCH} Not needed where you see the tool list: all workflows are in it."
+    return f"{_SEARCH} {unlisted} workflows are not in the tool list: search before you write one."

@@ -16,7 +16,7 @@ from typing import Final
 
 from ...errors import BadArguments
 from ...fault_codes import FAULT_CODES
-from ...registry.packages import installed_names
+from ...registry.packages import installed_groups
 
 TOPICS: Final = ("writing", "surviving", "composing", "asking", "tools", "packages", "examples", "errors")
 PAGES: Final = ("guide.md", "workflows.md", "publishing.md")
@@ -32,7 +32,10 @@ def page(topic: str) -> str:
         raise BadArguments(f"There is no page {topic[:60]!r}.", f"The topics are {', '.join(TOPICS)}.")
     text = _section(topic)
     if topic == "packages":
-        text += f"\n\nInstalled are, by the names that are imported: {', '.join(installed_names())}."
+        often, others = installed_groups()
+        text += f"\n\nInstalled are, by the names that are imported: {', '.join(often) or 'none that is often used'}."
+        text += f" Also {', '.join(others)}." if others else ""
+        text += " The packages that these need can be imported too."
     if topic == "errors":
         rows = [
             f"| `{code}` | {row.when} | {row.action} |"

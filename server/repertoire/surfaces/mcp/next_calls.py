@@ -90,8 +90,13 @@ def after_refusal(tool: str, arguments: Mapping[str, Any], error: RepertoireErro
         return _with(tool, arguments, session_id="new")
     if tool == RUN_CODE and code in ("approval_required", "authoring_off"):
         return written("search_workflows", query=...)
-    if code in ("from_a_file", "approval_required", "authoring_off", "in_use"):
+    if code == "in_use" and isinstance(error, Refused):
+        return _after_in_use(name, arguments, error.details)
+    if code in ("from_a_file", "approval_required", "authoring_off"):
         return written("get_workflow", name=name)
+    if code in ("examples_failed", "no_examples"):
+        replace = {} if tool == "create_workflow" and not arguments.get("replace") else {"replace": True}
+        return _other_examples(name, **replace)
     if code == "name_taken":
         return written("create_workflow", name=name, source=..., replace=True)
     if code in _AGAIN:
@@ -103,7 +108,9 @@ def after_refusal(tool: str, arguments: Mapping[str, Any], error: RepertoireErro
     if tool == "create_workflow":
         if not name or code == "bad_name":
             return written(tool, name=..., source=...)
-        return written(tool, name=name, source=..., replace=True)
+        return written(
+            tool, name=name, source=..., **{one: arguments[one] for one in ("replace", "publish") if one in arguments}
+        )
     run_id = arguments.get("run_id")
     if tool in ("get_run", "answer_run", "cancel_run") and isinstance(run_id, str) and len(run_id) <= 120:
         return written("get_run", run_id=run_id)
@@ -113,9 +120,35 @@ def after_refusal(tool: str, arguments: Mapping[str, Any], error: RepertoireErro
 def _after_unknown(name: str, error: UnknownWorkflow) -> str:
     if error.deleted is not None:
         return written("publish_workflow", name=name, version=error.deleted)
+    if error.draft is not None:
+        match error.flaw:
+            case None:
+                return written("publish_workflow", name=name, version=error.draft)
+            case "examples":
+                return _other_examples(name)
+            case "source":
+                return written("create_workflow", name=name, source=...)
+            case "approval":
+                return written("get_workflow", name=name)
     if error.close:
         return written("get_workflow", name=error.close[0])
     return written("search_workflows", query=name.replace("_", " ")[:100] or ...)
+
+
+def _other_examples(name: str, **more: Any) -> str:
+    examples, source = (written("create_workflow", name=name, **{part: ...}, **more) for part in ("examples", "source"))
+    return f"{examples} if an example is wrong, {source} if the source is"
+
+
+def _after_in_use(name: str, arguments: Mapping[str, Any], details: Mapping[str, Any]) -> str:
+    """First the callers are changed, then the version that was kept is published, or the workflow deleted."""
+    caller = details["called_by"][0]
+    version = details.get("version") or arguments.get("version")
+    if version is None:
+        return written("get_workflow", name=caller)
+    changed = written("create_workflow", name=caller, source=..., replace=True)
+    others = "" if len(details["called_by"]) == 1 else " and so for the others of called_by"
+    return f"{changed}{others}, then {written('publish_workflow', name=name, version=version)}"
 
 
 def _with(tool: str, arguments: Mapping[str, Any], **changed: Any) -> str:

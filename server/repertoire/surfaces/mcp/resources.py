@@ -76,7 +76,7 @@ class Resources:
         caller, name = self._caller_of(ctx), unquote(rest)
         try:
             if scheme == "workflow":
-                text, mime = self._service.library.find(caller, name).source, "text/x-python"
+                text, mime = (await self._service.library.find_or_explain(caller, name)).source, "text/x-python"
             elif scheme == "run":
                 text, mime = (
                     json.dumps(await self._service.runs.get(caller, name), ensure_ascii=False),
