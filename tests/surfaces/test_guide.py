@@ -85,6 +85,9 @@ def test_a_page_is_whole_and_not_long(topic: str) -> None:
 
 def test_the_page_on_packages_names_what_is_installed() -> None:
     assert re.search(r"Installed are, .*\bpydantic\b", page("packages"))
+    assert not re.search(r"\b(pip|pytest|certifi|typing_extensions)\b", page("packages")), (
+        "tools, and what only other packages need"
+    )
 
 
 def shown() -> list[str]:

@@ -96,8 +96,8 @@ def envelope_schema(result: dict[str, Any]) -> dict[str, Any]:
     return {**schema, "$defs": definitions} if definitions else schema
 
 
-_CREATE: Final = """Publish Python as a workflow: usable at once with run_workflow, later as a tool of its own. A plain one needs no \
-other page than this.
+_CREATE: Final = """Publish Python as a workflow: run_workflow runs it at once; later it is a tool of its own. This is enough for a \
+plain one.
 The source is a module with `def run(...)` or `async def run(...)`: typed parameters, a return annotation, a docstring with Args, and \
 Raises if it raises. The module's docstring is the description; without one, that of run. It may import what is installed.
 Without an import there are (with `await` in async code):
@@ -110,11 +110,9 @@ session_state: dict kept between runs; commit_state() stores it now
 progress(done, total, message), log.info(text)
 Rule: effects (files, requests, programs) go into a step. An interrupted run starts again from the top: recorded calls are not repeated, the \
 step that was under way is.
-Examples are run first. If one fails it stays a draft, and the findings say what to correct. guide(topic) has the rest."""
+Examples are run first; if one fails, it stays a draft. guide(topic) has the rest."""
 
-_SEARCH: Final = (
-    "Find workflows by what they do. `matches` fit; if there are none, `nearest` names what probably does not."
-)
+_SEARCH: Final = "Find workflows by what they do. `matches` fit; if there are none, `nearest` probably does not."
 _MAYBE_UNLISTED: Final = "There may be workflows that are not in the tool list: search before you write one."
 
 _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, dict[str, Any] | None]]] = {
@@ -133,7 +131,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     ),
     "list_workflows": (
         "List workflows",
-        "All workflows in alphabetical order, a page at a time, and the files that could not be published and why.",
+        "All workflows, a page at a time, and the files that could not be published and why.",
         _object(
             [],
             cursor={**_or_null("string"), "description": "next_cursor of the page before."},
@@ -169,15 +167,14 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
             replace={"type": "boolean", "default": False, "description": "Needed where the name is published, not for a draft."},
             examples={
                 "anyOf": [{"type": "array", "items": _EXAMPLE}, {"type": "null"}],
-                "description": "They take the place of those it had; left out: those stay. Each is a real run, with its steps: give none to a "
-                "workflow that sends or deletes. Without a source: for its last version.",
+                "description": "They replace those it had; left out: those stay. Each is a real run, with its steps: none for what sends or "
+                "deletes. Without a source: for its last version.",
             },
-            tags={**_STRINGS, "description": "Words to find it by."},
+            tags=_STRINGS,
             publish={"type": "boolean", "default": True, "description": "false: only check it, and keep a draft."},
             from_run={
                 **_or_null("string"),
-                "description": "A run_id, completed or failed: its arguments and result or error become one more example, its calls the mocks. "
-                "Without a source: the run's.",
+                "description": "A run_id, completed or failed: it becomes one more example, its calls the mocks. Without a source: the run's.",
             },
             force=_FORCE,
         ),
@@ -186,24 +183,23 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     ),
     "guide": (
         "Guide",
-        ("Pages beyond the text of create_workflow. writing: styles, types, options; surviving: a workflow that writes, sends, starts "
-        "something or waits; composing: calls of workflows; asking: questions to people; examples: with mocks; packages: what can be "
-        "imported; errors: when you are stuck."),
+        ("Pages beyond the text of create_workflow: writing (types, options), surviving (it writes, sends, starts or waits), composing "
+        "(it calls workflows), asking (people), examples (mocks), packages (imports), errors (when stuck)."),
         _object(["topic"], topic={"type": "string", "enum": list(TOPICS)}),
         types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
         None,
     ),
     "delete_workflow": (
         "Delete a workflow",
-        "Take a created workflow away. Its runs stay readable, and publish_workflow brings it back. Refused where others call it.",
+        "Its runs stay readable, and publish_workflow brings it back. Refused where others call it.",
         _object(["name"], name=_NAME, force=_FORCE),
         types.ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False),
         None,
     ),
     "run_workflow": (
         "Run a workflow",
-        ("Run any workflow by name, a just created one too. A run that takes long is answered with status `working` and goes on: "
-        "fetch it with get_run(run_id, wait_s). One that asks something is answered with `input_required` and its questions."),
+        ("Run any workflow by name, a just created one too. With status `working` it goes on, with `input_required` it asks; `next` names "
+        "the call to make then."),
         _object(
             ["name"], name=_NAME, arguments=_ARGUMENTS, session_id=_LIMITED, idempotency_key=_LIMITED, wait_s=_LIMITED,
         ),
@@ -226,8 +222,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     ),
     "get_run": (
         "Get a run",
-        ("A run's status, progress, result and latest events. after_event leaves out events seen before; part fetches a piece of a long "
-        "result as text."),
+        "A run's status, progress, result and latest events; with part, a piece of a long result as text.",
         _object(
             ["run_id"],
             run_id=_RUN_ID,
@@ -248,8 +243,8 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
         "Runs of all conversations, newest first, that fit every filter. Status input_required: those that wait for an answer.",
         _object(
             [],
-            workflow={**_or_null("string"), "description": "Its name."},
-            session_id={**_or_null("string"), "description": "Only of this session."},
+            workflow=_or_null("string"),
+            session_id=_or_null("string"),
             status={"anyOf": [{"type": "string", "enum": list(STATUSES)}, {"type": "null"}]},
             since={**_or_null("string"), "description": f"Created at or after: {_TIME}"},
             until={**_or_null("string"), "description": "Created before."},
@@ -260,15 +255,14 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     ),
     "cancel_run": (
         "Cancel a run",
-        "Stop a run; the answer says how far it was. One that has ended stays as it is.",
+        "Stop a run; the answer says how far it was.",
         _object(["run_id"], run_id=_RUN_ID),
         types.ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False),
         _ENVELOPE,
     ),
     "answer_run": (
         "Answer a run's question",
-        ("Answer a run with status `input_required`; it goes on at once. Ask a person unless you were told the answer. "
-        "Its `questions` have the JSON Schema of each answer."),
+        ("Answer a run with status `input_required`. Ask a person unless you were told the answer; `questions` have its JSON Schema."),
         _object(
             ["run_id", "answer"],
             run_id=_RUN_ID,
@@ -280,7 +274,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     ),
     "publish_workflow": (
         "Publish a version",
-        "Let a workflow's name run this version: a draft, whose examples are run first, or one that was published before, to go back to it.",
+        "Let a name run a draft, whose examples are run first, or an earlier version.",
         _object(
             ["name"],
             name=_NAME,
@@ -303,20 +297,20 @@ def _source(limits: Limits) -> dict[str, Any]:
 
 def _session_id(limits: Limits) -> dict[str, Any]:
     text = (
-        "Whose state to use: a session_id that an earlier call returned. Left out: this client's own, the same in every conversation; "
-        f'"new" gives a fresh one. Unused for {limits.session_ttl_s / 86_400:g} days, it expires.'
+        "Whose state to use, by an earlier answer's session_id. Left out: this client's own, the same in every conversation; "
+        f'"new": a fresh one. Unused for {limits.session_ttl_s / 86_400:g} days, it expires.'
     )
     return {"type": "string", "description": text}
 
 
 def _idempotency_key(limits: Limits) -> dict[str, Any]:
     within = f"{limits.idempotency_ttl_s / 3600:g} hours"
-    text = f"Any text of your own: the same key within {within} gives back the same run instead of starting another."
+    text = f"Any text: the same key within {within} gives the same run."
     return {**_or_null("string"), "description": text}
 
 
 def _wait_s(limits: Limits) -> dict[str, Any]:
-    return {**_patience(limits), "default": 0, "description": "Seconds to wait for its end, or its question."}
+    return {**_patience(limits), "default": 0, "description": "Seconds to wait for its end."}
 
 
 def _wait_of_call(limits: Limits) -> dict[str, Any]:
@@ -334,7 +328,7 @@ _OF_LIMITS: Final[dict[tuple[str, str], Callable[[Limits], dict[str, Any]]]] = {
     ("run_workflow", "session_id"): _session_id,
     ("run_workflow", "idempotency_key"): _idempotency_key,
     ("run_workflow", "wait_s"): _wait_of_call,
-    ("run_code", "wait_s"): _wait_of_call,
+    ("run_code", "wait_s"): _patience,
     ("get_run", "wait_s"): _wait_s,
 }
 
