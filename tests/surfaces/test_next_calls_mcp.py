@@ -14,12 +14,17 @@ from mcp.shared.exceptions import MCPError
 
 from repertoire.model.brief_events import fold_events
 from repertoire.model.run import RunEvent
+from repertoire.model.workflow import FIXED_TOOLS
 from support.mcp_calls import ECHO, call, create, made
 from support.transports import Memory, Way, way_in
 
 pytestmark = pytest.mark.anyio
 
-ENVIRON = {"REPERTOIRE_WORKERS": "4", "REPERTOIRE_READY_WORKFLOWS": "false", "REPERTOIRE_MAX_LISTED_TOOLS": "15"}
+ENVIRON = {
+    "REPERTOIRE_WORKERS": "4",
+    "REPERTOIRE_READY_WORKFLOWS": "false",
+    "REPERTOIRE_MAX_LISTED_TOOLS": str(len(FIXED_TOOLS) + 3),
+}
 DOUBLE = '"""Double."""\n\ndef run(n: int) -> int:\n    """Double.\n\n    Args:\n        n: Any.\n    """\n    return n * 2\n'
 RENAMED = DOUBLE.replace("n: int", "number: int").replace("n: Any", "number: Any").replace("n * 2", "number * 2")
 CALLER = '"""Call."""\n\ndef run() -> int:\n    """Call."""\n    return workflows.double(n=4)\n'
