@@ -50,7 +50,7 @@ class Code(msgspec.Struct, frozen=True):
     filename: str
     modules: tuple[Module, ...] = ()
     entry: str | None = None
-    """The name of the class to run. None: the module's `run`."""
+    """The name of the class or function to run. None: the module's `run`."""
     files: tuple[DataFile, ...] = ()
     package: str = ""
 

@@ -103,7 +103,7 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
     root: str = ""
     path: str | None = None
     entry: str | None = None
-    """The class that is run, in class style; None: the module's `run`."""
+    """The class that is run, in class style, or the function, in a file of tools; None: the module's `run`."""
     author: str = ""
     created_at: float = 0.0
     is_loaded: bool = True

@@ -120,7 +120,7 @@ def analyse_tree(tree: ast.Module, description: str | None = None) -> Analysis:
         )
     return Analysis(
         description=well_formed(
-            (description or "").strip() or _first_paragraph(tree) or (_first_paragraph(run) if run else "")
+            (description or "").strip() or first_paragraph(tree) or (first_paragraph(run) if run else "")
         ),
         options=_options(tree),
         uses_state=uses_state(tree),
@@ -155,20 +155,26 @@ def _find_run(tree: ast.Module) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef 
     return None, bound
 
 
-def _first_paragraph(node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+def first_paragraph(node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """The first paragraph of its docstring, in one line."""
     text = ast.get_docstring(node) or ""
     return " ".join(text.strip().split("\n\n")[0].split())
 
 
 def _options(tree: ast.Module) -> Options:
+    value, line = literal_of(tree, "__workflow__")
+    return Options() if line is None else _read_options(value, line)
+
+
+def literal_of(tree: ast.Module, name: str) -> tuple[ast.expr | None, int | None]:
+    """The value that the top level assigns to this name, and its line. The line is None where nothing is assigned."""
     for node in tree.body:
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
         )
-        if any(isinstance(target, ast.Name) and target.id == "__workflow__" for target in targets):
-            value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
-            return _read_options(value, node.lineno)
-    return Options()
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            return (node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None), node.lineno
+    return None, None
 
 
 def _read_options(value: ast.expr | None, line: int) -> Options:

@@ -90,8 +90,15 @@ def read_servers(path: Path, environ: Mapping[str, str], masks: Masks) -> tuple[
         raise BadSettings(
             f'{path} has no object "mcpServers"', 'It must be {"mcpServers": {"NAME": {"command": ...}}}.'
         )
+    return servers_of(entries, path.resolve().parent, environ, masks)
+
+
+def servers_of(
+    entries: Mapping[str, Any], folder: Path, environ: Mapping[str, str], masks: Masks
+) -> tuple[ServerConfig, ...]:
+    """The servers of entries as `mcpServers` has them. Relative paths begin at `folder`."""
     names = unique_identifiers(entries, RESERVED_SOURCES)
-    reader = _Reader(path.resolve().parent, environ, masks)
+    reader = _Reader(folder, environ, masks)
     return tuple(
         reader.server(names[original], original, entry)
         for original, entry in entries.items()

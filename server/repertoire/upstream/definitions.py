@@ -59,6 +59,11 @@ def read_definitions(folder: Path) -> Definitions:
     return Definitions(tuple(commands), tuple(apis), servers, troubles)
 
 
+def python_files(folder: Path) -> tuple[Path, ...]:
+    """The Python files of a folder of tools. Those whose names begin with `_` are modules that the others import."""
+    return tuple(path for path in sorted(folder.glob("*.py")) if not path.name.startswith(("_", ".")))
+
+
 def shipped_commands() -> tuple[Command, ...]:
     """curl, git and grep."""
     return read_definitions(_SHIPPED).commands

@@ -99,15 +99,16 @@ def _with_clean_state(run: Callable[..., Any], info: RunInfo) -> Callable[..., A
     return begin
 
 
-def find_entry(module: ModuleType, class_name: str | None = None) -> Entry:
-    """The entry of the module: its `run`, or the class of this name. Raises NoRun."""
-    if class_name is not None:
-        return _class_entry(module, class_name)
-    run = getattr(module, "run", None)
+def find_entry(module: ModuleType, named: str | None = None) -> Entry:
+    """The entry of the module: its `run`, or the class or function of this name. Raises NoRun."""
+    function = getattr(module, named, None) if named is not None else None
+    if named is not None and (function is None or isinstance(function, type)):
+        return _class_entry(module, named)
+    run = function or getattr(module, "run", None)
     if run is None:
         raise NoRun("the module has no run(...)")
     if not callable(run):
-        raise NoRun(f"`run` is {type(run).__name__}, not a function")
+        raise NoRun(f"`{named or 'run'}` is {type(run).__name__}, not a function")
     first = _context_parameter(run, module.__dict__)
     return FunctionEntry(run) if first is None else ContextEntry(run, first)
 

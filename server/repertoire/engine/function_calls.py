@@ -1,0 +1,112 @@
+"""FunctionCalls: calls one function of an operator's file in a worker, outside of any run; used by the source of Python tools.
+
+The call has no journal: the run that made it records its answer. A `step` in the function runs and is not recorded. Other doors need a
+run and are refused. The caller's run gives its place back while it waits, so a call takes one place like a run (engine/leases.py).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anyio
+
+from ..model.workflow import WorkflowVersion
+from ..names import new_run_id
+from ..settings import Limits
+from ..wire import Answer, Call, Done, Events, Failed, Fault, Record, Task
+from .attempt import folder_of, receive_frame
+from .pool import Worker, WorkerPool
+from .run_faults import no_process, worker_death
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[float, float | None, str | None], None]
+
+
+class FunctionCalls:
+    def __init__(self, pool: WorkerPool, limits: Limits) -> None:
+        self._pool = pool
+        self._limits = limits
+
+    async def call(
+        self,
+        version: WorkflowVersion,
+        arguments: Mapping[str, Any],
+        env: Mapping[str, str],
+        progress: Progress,
+    ) -> Any:
+        """The function's result, or a Fault. Raises TimeoutError, after the version's own limit or that of runs."""
+        try:
+            async with self._pool.lease(trusted=True, caller="tools") as worker:
+                with anyio.fail_after(version.options.timeout_s or self._limits.run_timeout_s):
+                    _send_task(worker, version, arguments, env, self._limits)
+                    return await _attend(worker, progress)
+        except OSError as error:
+            if isinstance(error, TimeoutError):
+                raise
+            return no_process(error)
+
+
+def _send_task(
+    worker: Worker, version: WorkflowVersion, arguments: Mapping[str, Any], env: Mapping[str, str], limits: Limits
+) -> None:
+    code = None if version.key in worker.known else version.code()
+    worker.known.add(version.key)
+    worker.channel.send(
+        Task(
+            new_run_id(version.name),
+            version.key,
+            json.dumps(arguments),
+            code=code,
+            cwd=folder_of(version),
+            home=folder_of(version),
+            max_result_bytes=limits.max_record_bytes,
+            max_message_bytes=limits.max_event_bytes,
+            max_record_bytes=limits.max_record_bytes,
+            max_events=limits.max_events,
+            max_items=limits.max_items,
+            env=dict(env),
+            began=time.monotonic(),
+        )
+    )
+
+
+async def _attend(worker: Worker, progress: Progress) -> Any:
+    """Answer the worker's frames until the function has ended."""
+    began, answered = time.monotonic(), 0
+    while True:
+        frame = await receive_frame(worker)
+        if isinstance(frame, Done | Failed):
+            worker.reusable = not frame.pending
+            return json.loads(frame.result) if isinstance(frame, Done) else frame.fault
+        if isinstance(frame, Events):
+            for event in frame.events:
+                _tell(event.type, event.data, progress)
+        elif isinstance(frame, Record | Call):
+            answered += 1
+            at = time.monotonic() - began
+            worker.channel.send(
+                Answer(frame.id, answered, at, frame.result, frame.error)
+                if isinstance(frame, Record)
+                else Answer(frame.id, answered, at, error=_refusal(frame))
+            )
+        elif frame is None:
+            return worker_death(await worker.exit_code())[0]
+
+
+def _tell(kind: str, data: Mapping[str, Any], progress: Progress) -> None:
+    if kind == "progress":
+        progress(float(data.get("done") or 0), data.get("total"), data.get("message"))
+    else:
+        logger.debug("a tool's function: %s", data)
+
+
+def _refusal(frame: Call) -> Fault:
+    message = f"A tool's function cannot call {frame.op}: it is not a run."
+    return Fault(
+        "not_available", "NotAvailable", message, hint="Call it in the workflow, and pass its result to the tool."
+    )
