@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Final
 
 _COMMANDS: Final[dict[str, tuple[str, ...]]] = {
-    "run": ("run", "rerun"),
+    "run": ("run", "exec", "rerun"),
     "runs": ("resume", "answer", "runs", "logs", "cancel", "gc"),
     "inbox": ("inbox",),
     "debug": ("debug",),

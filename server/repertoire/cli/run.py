@@ -1,4 +1,4 @@
-"""Commands that start a run: run and rerun. They follow the run to its end, unless it is detached."""
+"""Commands that start a run: run, exec and rerun. They follow the run to its end, unless it is detached."""
 
 from __future__ import annotations
 
@@ -81,6 +81,38 @@ def _print_start(answer: dict[str, Any], as_json: bool) -> None:
     sys.stdout.write(answer["run_id"] + "\n")
     short = answer["run_id"].rpartition(":")[2]
     output.err.print(f"`repertoire logs {short} --follow` follows it, `repertoire show {short}` has its result.")
+
+
+@command(
+    Section.RUNS,
+    "repertoire exec count.py",
+    "repertoire exec count.py folder=/tmp most=3",
+    """echo 'await workflows.add(a=a, b=1)' | repertoire exec - a=2""",
+    name="exec",
+    ignore_unknown_options=True,
+)
+def exec_(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A Python file; - is standard input.")],
+    words: Words = None,
+    payload: Payload = None,
+    session: Session = COMMAND_LINE,
+    stream: Stream = False,
+    home: Home = None,
+    workflows: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Run a file once as a workflow, without publishing it, and print its result.
+
+    The file has statements, whose last expression is the result and in which the arguments are names; or it defines run(...).
+    """
+    arguments = ({} if payload is None else read_object(payload, "--payload")) | read_words(words or [], {}, file)
+    args = {"source": read_text(file), "arguments": arguments}
+
+    async def work(calls: HomeClient) -> dict[str, Any]:
+        return await RunFollower(file, calls, stream=stream).carry("exec", args)
+
+    answer = carry_out(settings_of(home, workflows), work, session, needs_daemon=True)
+    print_end(answer, stream=stream, as_json=as_json)
 
 
 @command(

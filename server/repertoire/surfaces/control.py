@@ -34,6 +34,15 @@ async def _run(service: Service, caller: Caller, args: dict[str, Any], emit: Emi
     return _whole(service, run)
 
 
+async def _exec(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """The same for a source of the operator's that is run once."""
+    live = await service.code_runs.start(
+        caller, args["source"], args.get("arguments") or {}, args.get("session_id"), origin="operator"
+    )
+    await _watch(service, caller, live.run.id, emit)
+    return _whole(service, await service.runs.wait(live, None))
+
+
 def _whole(service: Service, run: Run) -> dict[str, Any]:
     """The envelope with the whole result: a terminal or a pipe takes what a model's context does not. A line of the socket has a limit."""
     if run.result is None or len(run.result) > _MAX_RESULT_CHARS:
@@ -257,7 +266,7 @@ async def _gc(service: Service, caller: Caller, args: dict[str, Any], emit: Emit
 
 
 _VERBS: dict[str, Verb] = {
-    "run": _run, "start": _start, "takes": _takes,
+    "run": _run, "exec": _exec, "start": _start, "takes": _takes,
     "rerun": _rerun, "attend": _attend, "logs": _logs, "search": _search, "list": _list, "show": _show, "create": _create,
     "publish": _publish, "drafts": _drafts, "pin": _pin, "unpin": _unpin, "delete": _delete, "runs": _runs, "get": _get, "answer": _answer,
     "resume": _resume, "cancel": _cancel, "withdraw": _withdraw, "sessions": _sessions, "broken": _broken, "gc": _gc,
