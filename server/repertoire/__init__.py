@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .authoring.ambient import commit_state, log, progress, session_state
+    from .authoring.artifacts import artifacts
     from .authoring.cache import cached
     from .authoring.context import Context
     from .authoring.durable import ask, now, sleep, workflows
     from .authoring.steps import step
-    from .authoring.unavailable import artifacts, tools
+    from .authoring.unavailable import tools
     from .classes.pprint import pprint_run_response
     from .classes.response import RunEvent, RunResponse, WorkflowCompletedEvent, WorkflowRunResponseStartedEvent
     from .classes.sqlite_storage import InMemoryStorage, SqliteStorage
@@ -58,7 +59,7 @@ _HOMES = {
     "WorkflowCompletedEvent": (".classes.response", "WorkflowCompletedEvent"),
     "WorkflowRunResponseStartedEvent": (".classes.response", "WorkflowRunResponseStartedEvent"),
     "pprint_run_response": (".classes.pprint", "pprint_run_response"),
-    "artifacts": (".authoring.unavailable", "artifacts"),
+    "artifacts": (".authoring.artifacts", "artifacts"),
     "tools": (".authoring.unavailable", "tools"),
     "workflows": (".authoring.durable", "workflows"),
     "ask": (".authoring.durable", "ask"),

@@ -40,6 +40,8 @@ from .registry.catalog import Catalog
 from .registry.embedding_index import EmbeddingIndex
 from .registry.search import Finder
 from .service import Service
+from .service.artifact_doors import ArtifactDoors
+from .service.artifacts import Artifacts
 from .service.body_doors import WorkflowDoors
 from .service.call_graph import CallGraph
 from .service.code_runs import CodeRuns
@@ -55,6 +57,7 @@ from .service.sessions import Sessions
 from .service.versions import Versions
 from .settings import Settings, load
 from .store import Store, open_store
+from .store.content_files import ContentFiles
 from .store.file_identity import lost_home
 from .surfaces.control import control
 from .surfaces.http_doors import HttpDoors
@@ -251,7 +254,9 @@ async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | Non
                 catalog = Catalog(store, inspect, settings.limits, tasks, always, watch=watch)
                 await catalog.load()
                 waits = Waits(runner, store, settings.limits, clock := clock or Clock())
-                retention = Retention(store, settings.limits)
+                files = ContentFiles(homes.artifacts_path(home))
+                artifacts = Artifacts(store, files, settings.limits)
+                retention = Retention(store, settings.limits, artifacts.collect)
                 choose = partial(
                     candidates,
                     settings.search_model,
@@ -267,11 +272,12 @@ async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | Non
                 )
                 tasks.start_soon(embedding_index.keep, name="encoder")
                 library = Library(store, catalog, Finder(store, embedding_index), settings.limits)
-                service = build_service(settings, store, catalog, library, runner, waits, retention)
+                service = build_service(settings, store, catalog, library, runner, waits, retention, artifacts)
                 children = Children(runner, store)
                 body_doors = WorkflowDoors(library, service.versions, service.publishing, children, store)
-                runner.doors |= waits.doors | body_doors.doors
+                runner.doors |= waits.doors | body_doors.doors | ArtifactDoors(artifacts, files, store).doors
                 if watch:
+                    tasks.start_soon(artifacts.sweep, name="artifacts")
                     tasks.start_soon(retention.every_hour, name="retention")
                 limit = settings.limits.max_server_deaths
                 recovery = Recovery(runner, store, tasks, settings.own_env(), max(1, pool.size - 1), limit, clock)
@@ -294,6 +300,7 @@ def build_service(
     runner: Runner,
     waits: Waits,
     retention: Retention,
+    artifacts: Artifacts,
 ) -> Service:
     """The parts of the service, each with its collaborators."""
     limits = settings.limits
@@ -308,7 +315,9 @@ def build_service(
     code_runs = CodeRuns(settings, checks, runs)
     inbox = Inbox(store, library, runs)
     history = History(store, runs, checks, runner, retention)
-    return Service(settings, library, versions, publishing, own_files, sessions, runs, code_runs, history, inbox)
+    return Service(
+        settings, library, versions, publishing, own_files, sessions, runs, code_runs, history, artifacts, inbox
+    )
 
 
 def caller_of(hello: Hello) -> Caller:

@@ -31,6 +31,12 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "workflows.get": Operation(keeps_place=True, only_reads=True),
     "workflows.create": Operation(),
     "workflows.delete": Operation(keeps_place=True),
+    "artifacts.save": Operation(keeps_place=True),
+    "artifacts.load": Operation(keeps_place=True, only_reads=True),
+    "artifacts.get": Operation(keeps_place=True, only_reads=True),
+    "artifacts.list": Operation(keeps_place=True, only_reads=True),
+    "artifacts.exists": Operation(keeps_place=True, only_reads=True),
+    "artifacts.delete": Operation(keeps_place=True),
 }
 _UNKNOWN: Final = Operation()
 

@@ -120,6 +120,30 @@ class LostClaim(RepertoireError):
     code = "lost_claim"
 
 
+class UnknownArtifact(RepertoireError):
+    """There is no artifact of that name, or it belongs to another principal: the error is the same for both."""
+
+    code = "unknown_artifact"
+
+
+class ArtifactTooLarge(RepertoireError):
+    """A content is larger than `max_artifact_bytes`. Nothing was stored."""
+
+    code = "artifact_too_large"
+
+
+class ArtifactsFull(RepertoireError):
+    """There are as many artifacts, or as many bytes of them, as the settings allow. Nothing was stored."""
+
+    code = "artifacts_full"
+
+
+class DamagedArtifact(RepertoireError):
+    """The file of an artifact is gone, or its bytes have changed."""
+
+    code = "damaged_artifact"
+
+
 class NewerSchema(RepertoireError):
     """The database was written by a newer Repertoire; this one must not write to it."""
 

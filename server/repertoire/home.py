@@ -147,6 +147,24 @@ def scratch_path(home: str) -> str:
     return os.path.join(home, "scratch")
 
 
+def artifacts_path(home: str) -> str:
+    """The folder of artifacts: their contents, and what bodies are just handing over."""
+    return os.path.join(home, "artifacts")
+
+
+def content_path(artifacts: str, hash: str) -> str:
+    """The file of a content, by the sha256 of its bytes."""
+    return os.path.join(artifacts, "files", hash[:2], hash)
+
+
+def incoming_path(artifacts: str, run_id: str, call_path: str) -> str:
+    """The file in which one call of a body hands a content over. Its name is made of nothing that a body can choose."""
+    import hashlib
+
+    digest = hashlib.sha256(f"{run_id}:{call_path}".encode("utf-8", "replace")).hexdigest()
+    return os.path.join(artifacts, "incoming", digest[:32])
+
+
 def trash_path(home: str) -> str:
     """Workflow files that were deleted at the command line, as NAME.VERSION.py."""
     return os.path.join(home, "trash")

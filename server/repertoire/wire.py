@@ -83,6 +83,9 @@ class Task(msgspec.Struct, frozen=True, tag="task"):
     """Number of recorded calls of this run. The body is run again, and its first calls are answered from these records."""
     told: dict[str, int] = {}
     """Number of events already stored, by path. The worker does not send those again."""
+    artifacts: str = ""
+    """The folder HOME/artifacts: the body's contents go there as files, because a frame is no place for a hundred megabytes."""
+    max_artifact_bytes: int = 0
     waits: bool = False
     """True when the run's start is not stored yet. The worker prepares everything and calls the body when `Begin` arrives."""
 

@@ -33,8 +33,8 @@ def test_b12_what_repertoire_gives_is_in_no_schema(worker: Worker) -> None:
     assert list(read["properties"]) == ["text"] and notes(worker, source) == []
     text, payload, *given = worker.result(source, {"text": "t"})
     assert (text, payload) == ("t", {"text": "t"})
-    later = [f"<{name}: comes with a later version of Repertoire>" for name in ("tools", "artifacts", "deps")]
-    assert given == [later[0], "<workflows>", *later[1:]]
+    later = [f"<{name}: comes with a later version of Repertoire>" for name in ("tools", "deps")]
+    assert given == [later[0], "<workflows>", "<artifacts>", later[1]]
     assert "unknown argument" in worker.fault(source, {"text": "t", "tools": 1}).message
     typed = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from nowhere import Tools\n"
     assert worker.result(typed + "def run(a: int, tools: 'Tools'): return a", {"a": 1}) == 1
@@ -44,7 +44,6 @@ def test_b12_what_repertoire_gives_is_in_no_schema(worker: Worker) -> None:
 def test_a_file_that_mentions_what_comes_later_loads_and_says_so_when_it_is_used(worker: Worker, head: str) -> None:
     uses = {
         "tools.curl.get(url='u')": "tools.curl.get(...): tools come with a later version of Repertoire",
-        "artifacts.save('a', b'')": "artifacts.save(...): artifacts come with a later version",
         "list(tools)": "iterating over tools",
         "tools['curl']": "tools['curl']",
         "'curl' in tools": "'curl' in tools",

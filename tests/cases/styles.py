@@ -421,7 +421,10 @@ CASES: Final = (
         "test_schema::test_an_unannotated_result_takes_models_dataclasses_and_dates",
         decision="Returned models are; prompts come with agents.",
     ),
-    _context(35, "Artifacts of data, text and bytes come back, over restarts too; an unknown one is a clear error.", "artifacts"),
+    _context(
+        35, "Artifacts of data, text and bytes come back, over restarts too; an unknown one is a clear error.", "artifacts", "passes",
+        "test_artifacts::test_b35_data_text_and_bytes_come_back_over_restarts_too",
+    ),
     _context(
         36, "ctx.env holds allowed variables only, and errors tell remote clients nothing of the server's paths.", "http", "open",
         "test_context::test_b36_env_holds_what_is_allowed_and_nothing_else",

@@ -6,10 +6,13 @@ Used by `ambient`, `durable`, `steps` and `time_limit`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from .step_identity import StepIdentity
 
+Content = bytes | Path
+"""Bytes, or a file whose bytes are meant."""
 EventType = Literal["log", "progress", "item", "text"]
 
 
@@ -25,11 +28,19 @@ class Doors(Protocol):
     def commit(self, state: str, /) -> None:
         """Store this state now. Raises RuntimeError if that fails."""
 
-    def call(self, op: str, args: dict[str, Any], /, label: str = "") -> Any:
-        """Let the host execute the call; blocks this thread. Raises the host's error."""
+    def call(self, op: str, args: dict[str, Any], /, label: str = "", content: Content | None = None) -> Any:
+        """Let the host execute the call; blocks this thread. Raises the host's error.
 
-    def acall(self, op: str, args: dict[str, Any], /, label: str = "") -> Awaitable[Any]:
+        `content` is handed over with the call. A replay that has the call's record does not look at it.
+        """
+
+    def acall(
+        self, op: str, args: dict[str, Any], /, label: str = "", content: Content | None = None
+    ) -> Awaitable[Any]:
         """Like `call`, for `await`. The call gets its place in the run's order now, not at the `await`."""
+
+    def read_content(self, hash: str, /) -> bytes:
+        """The bytes of a content that a call has named. Raises CallError when its file is gone or was changed."""
 
     def step(self, identity: StepIdentity, perform: Callable[[], Any], /) -> Any:
         """Call `perform()` here, once. Its result or exception is recorded, with its changes of the state."""

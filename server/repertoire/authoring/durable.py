@@ -50,12 +50,12 @@ async def _asleep(seconds: float) -> None:
 
 
 def _ask(question: str, schema: Any = None, *, expires_s: float | None = None) -> Any:
-    doors, asked = _in_a_run("ask(question)"), Question(question, schema, expires_s)
+    doors, asked = in_a_run("ask(question)"), Question(question, schema, expires_s)
     return asked.read(doors.call("ask", asked.args, question))
 
 
 def _aask(question: str, schema: Any = None, *, expires_s: float | None = None) -> Awaitable[Any]:
-    doors, asked = _in_a_run("ask(question)"), Question(question, schema, expires_s)
+    doors, asked = in_a_run("ask(question)"), Question(question, schema, expires_s)
     return asked.read_later(doors.acall("ask", asked.args, question))
 
 
@@ -106,8 +106,8 @@ _VERBS: Final[dict[str, tuple[str, ...]]] = {
 
 def _registry_door(verb: str) -> Door[..., Any]:
     return Door(
-        lambda *args, **kwargs: _in_a_run(f"workflows.{verb}").call(*_registry_call(verb, args, kwargs)),
-        lambda *args, **kwargs: _in_a_run(f"workflows.{verb}").acall(*_registry_call(verb, args, kwargs)),
+        lambda *args, **kwargs: in_a_run(f"workflows.{verb}").call(*_registry_call(verb, args, kwargs)),
+        lambda *args, **kwargs: in_a_run(f"workflows.{verb}").acall(*_registry_call(verb, args, kwargs)),
     )
 
 
@@ -121,8 +121,8 @@ def _registry_call(verb: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 def _workflow_door(name: str) -> Door[..., Any]:
     return Door(
-        lambda *args, **kwargs: _in_a_run(f"workflows.{name}").call(*_invocation(name, args, kwargs)),
-        lambda *args, **kwargs: _in_a_run(f"workflows.{name}").acall(*_invocation(name, args, kwargs)),
+        lambda *args, **kwargs: in_a_run(f"workflows.{name}").call(*_invocation(name, args, kwargs)),
+        lambda *args, **kwargs: in_a_run(f"workflows.{name}").acall(*_invocation(name, args, kwargs)),
     )
 
 
@@ -133,11 +133,11 @@ def _invocation(name: str, args: tuple[Any, ...], arguments: dict[str, Any]) -> 
 
 
 def _invoke(*name: str, **arguments: Any) -> Any:
-    return _in_a_run("workflows.invoke").call(*_invocation(*_split_name(name, arguments)))
+    return in_a_run("workflows.invoke").call(*_invocation(*_split_name(name, arguments)))
 
 
 def _ainvoke(*name: str, **arguments: Any) -> Awaitable[Any]:
-    return _in_a_run("workflows.invoke").acall(*_invocation(*_split_name(name, arguments)))
+    return in_a_run("workflows.invoke").acall(*_invocation(*_split_name(name, arguments)))
 
 
 def _split_name(names: tuple[Any, ...], arguments: dict[str, Any]) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
@@ -156,7 +156,7 @@ invoke = Door(_invoke, _ainvoke)
 workflows: Final = Workflows()
 
 
-def _in_a_run(what: str) -> Doors:
+def in_a_run(what: str) -> Doors:
     """The run's doors. Raises NotAvailable in a plain script."""
     doors = ambient.doors()
     if doors is None:

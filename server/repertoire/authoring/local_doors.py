@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from ..values import records
-from .doors import EventType
+from .doors import Content, EventType
+from .local_artifacts import LocalArtifacts
 from .step_identity import StepIdentity
 
 Perform = Callable[[str, dict[str, Any]], Any]
@@ -20,7 +21,7 @@ OnEvent = Callable[[EventType, dict[str, Any]], None]
 
 
 class LocalCall(NamedTuple):
-    """A call that a body made: `op` as `step`, `ask`, `sleep` or `workflow`, with the name of the function, question or workflow."""
+    """A call that a body made: `op` as `step`, `ask`, `workflow` or `artifacts.save`, with the name of the function, question or workflow."""
 
     op: str
     name: str
@@ -35,6 +36,7 @@ class LocalDoors:
         self._perform = perform
         self._on_event = on_event
         self._slept_s = 0.0
+        self._artifacts = LocalArtifacts()
         self._step_keys: list[str] = []
         self.calls: list[LocalCall] = []
         self.committed: str | None = None
@@ -45,7 +47,7 @@ class LocalDoors:
     def commit(self, state: str, /) -> None:
         self.committed = state
 
-    def call(self, op: str, args: dict[str, Any], /, label: str = "") -> Any:
+    def call(self, op: str, args: dict[str, Any], /, label: str = "", content: Content | None = None) -> Any:
         try:
             given = json.loads(json.dumps(args, allow_nan=False))
         except (TypeError, ValueError, RecursionError) as error:
@@ -53,18 +55,24 @@ class LocalDoors:
         if op == "sleep":
             self.skip(given["seconds"])
         try:
-            value = self._perform(op, given)
+            is_local = op.startswith("artifacts.")
+            value = self._artifacts.perform(op, given, content) if is_local else self._perform(op, given)
         except Exception as error:
             self.calls.append(LocalCall(op, label, None, error))
             raise
         self.calls.append(LocalCall(op, label, value))
         return json.loads(json.dumps(value))
 
-    async def _acall(self, op: str, args: dict[str, Any], label: str) -> Any:
-        return self.call(op, args, label)
+    async def _acall(self, op: str, args: dict[str, Any], label: str, content: Content | None) -> Any:
+        return self.call(op, args, label, content)
 
-    def acall(self, op: str, args: dict[str, Any], /, label: str = "") -> Awaitable[Any]:
-        return self._acall(op, args, label)
+    def acall(
+        self, op: str, args: dict[str, Any], /, label: str = "", content: Content | None = None
+    ) -> Awaitable[Any]:
+        return self._acall(op, args, label, content)
+
+    def read_content(self, hash: str, /) -> bytes:
+        return self._artifacts.contents[hash]
 
     def step(self, identity: StepIdentity, perform: Callable[[], Any], /) -> Any:
         self._step_keys.append(f"local:{len(self.calls)}")

@@ -1,4 +1,4 @@
-"""Unavailable features: stand-ins for `tools`, `artifacts`, `deps` and agents, which this version does not have.
+"""Unavailable features: stand-ins for `tools`, `deps` and agents, which this version does not have.
 
 A file that only mentions them loads and is published. Any use of them raises NotAvailable with a sentence that says so.
 Used by workflow files, `context`, `classes` and `compat`.
@@ -10,13 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
 from ..values.refusals import NotAvailable
-from . import durable
+from . import artifacts, durable
 from .awaited_values import Ready
 from .door import Door
 
 _INSTEAD: Final = {
     "tools": "Do it with a Python package: urllib.request for HTTP, subprocess for a program.",
-    "artifacts": "Return the data, keep it in session_state, or write a file and return its path.",
     "agents": "Call the model's own Python package, with its key named in the setting worker_env.",
     "deps": "Install the package into the Python that runs workflows.",
 }
@@ -69,10 +68,14 @@ def not_yet(what: str, name: str, instead: str | None = None) -> NotAvailable:
 
 
 tools: Any = Later("tools")
-artifacts: Any = Later("artifacts")
 deps: Any = Later("deps")
 
-BY_NAME: Final[dict[str, Any]] = {"tools": tools, "workflows": durable.workflows, "artifacts": artifacts, "deps": deps}
+BY_NAME: Final[dict[str, Any]] = {
+    "tools": tools,
+    "workflows": durable.workflows,
+    "artifacts": artifacts.artifacts,
+    "deps": deps,
+}
 """The values of `run`'s parameters with these names. All but `deps` are also globals of every workflow module."""
 
 

@@ -18,6 +18,7 @@ _COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "commands": ("serve", "list", "search", "stop", "doctor", "install", "demo"),
     "workflows": ("show", "create", "publish", "pin", "unpin", "delete"),
     "sessions": ("sessions",),
+    "artifacts": ("artifacts",),
     "status": ("status",),
     "config": ("config",),
 }

@@ -207,7 +207,7 @@ def gc(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Delete old runs, and versions that nothing refers to.
+    """Delete old runs, unused artifacts, and versions that nothing refers to.
 
     The settings or these options say which runs are old.
     """
@@ -221,5 +221,5 @@ def gc(
         output.print_json(gone)
         return
     verb = "would delete" if dry_run else "deleted"
-    counts = (f"{gone[name]} {name}" for name in ("runs", "calls", "events", "versions"))
+    counts = (f"{gone[name]} {name}" for name in ("runs", "calls", "events", "versions", "artifacts"))
     output.out.print(f"{verb} {', '.join(counts)}", markup=False)

@@ -116,6 +116,8 @@ class Attempt:
             began=began,
             recorded=point.records,
             told=point.told,
+            artifacts=worker.artifacts,
+            max_artifact_bytes=limits.max_artifact_bytes,
             waits=waits,
         )
         worker.channel.send(task)

@@ -27,6 +27,7 @@ import anyio.abc
 import anyio.to_thread
 
 from ..errors import Busy
+from ..home import artifacts_path
 from ..settings import Settings
 from .idle_workers import IdleWorkers
 from .leases import Lease, Places
@@ -72,6 +73,8 @@ class Worker:
         self.pid = pid
         self.scratch = scratch
         self.known: set[str] = set()
+        self.artifacts = ""
+        """HOME/artifacts."""
         self.reusable = False
         """It has given its final answer and nothing runs on in it. Only pooled workers are used again."""
         self.lease: Lease
@@ -159,6 +162,7 @@ class WorkerPool:
     def __init__(self, settings: Settings, tasks: anyio.abc.TaskGroup, scratch: Scratch) -> None:
         limits = settings.limits
         self._scratch = scratch
+        self._artifacts = artifacts_path(os.path.realpath(settings.home))
         self._limits = limits
         self._tasks = tasks
         self._spare: ForkedWorker | None = None
@@ -206,7 +210,7 @@ class WorkerPool:
         worker, lease = await self._take_worker(trusted, once, on_wait, take_place)
         try:
             worker.reusable = False
-            worker.lease = lease
+            worker.lease, worker.artifacts = lease, self._artifacts
             yield worker
         finally:
             try:

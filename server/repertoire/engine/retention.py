@@ -1,4 +1,4 @@
-"""Retention: deletes old runs and empty sessions every hour, and also unused versions on request; used by the app and the command line.
+"""Retention: deletes old runs, artifacts and empty sessions every hour, also unused versions on request; used by app and command line.
 
 `Store` decides which runs are old (`store/deletion`). Retention only paces the transactions.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Final
+from collections.abc import Awaitable
+from typing import Final, Protocol
 
 import anyio
+import msgspec
 
 from ..errors import RepertoireError
 from ..settings import Limits
@@ -28,9 +30,16 @@ _PAUSE_S: Final = 0.05
 """Pause between two transactions in the background, so that other writes come first."""
 
 
+class CollectArtifacts(Protocol):
+    """Deletes artifacts that are not kept, or only counts them."""
+
+    def __call__(self, *, dry_run: bool = False) -> Awaitable[int]: ...
+
+
 class Retention:
-    def __init__(self, store: Store, limits: Limits) -> None:
+    def __init__(self, store: Store, limits: Limits, collect_artifacts: CollectArtifacts) -> None:
         self._store = store
+        self._collect_artifacts = collect_artifacts
         self._empty_ttl_s = limits.empty_session_ttl_s
         self._keep = Keep(seconds=limits.keep_runs_s, runs=limits.keep_runs)
 
@@ -42,6 +51,8 @@ class Retention:
                 if gone.runs:
                     logger.info("%d runs were deleted that need not be kept any longer", gone.runs)
                 await self._drop_empty_sessions()
+                if count := await self._collect_artifacts():
+                    logger.info("%d artifacts were deleted that nobody has used for long", count)
             except RepertoireError as error:
                 logger.warning("deleting old runs: %s", error)
             await anyio.sleep(_EVERY_S)
@@ -52,12 +63,13 @@ class Retention:
             seconds=self._keep.seconds if keep_s is None else keep_s, runs=self._keep.runs if keep is None else keep
         )
         if dry_run:
-            return await self._store.would_go(chosen)
+            would = await self._store.would_go(chosen)
+            return msgspec.structs.replace(would, artifacts=await self._collect_artifacts(dry_run=True))
         gone = await self._delete_runs(chosen, 0.0)
         await self._drop_empty_sessions()
         while versions := await self._store.delete_unused_versions(_VERSIONS):
             gone += Gone(versions=versions)
-        return gone
+        return gone + Gone(artifacts=await self._collect_artifacts())
 
     async def _drop_empty_sessions(self) -> None:
         await self._store.drop_empty_sessions(time.time() - self._empty_ttl_s)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..settings import Settings
+from .artifacts import Artifacts
 from .code_runs import CodeRuns
 from .history import History
 from .inbox import Inbox
@@ -43,5 +44,7 @@ class Service:
     """Run code once, without publishing it."""
     history: History
     """Resume, rerun, show as a tree and delete runs of the past."""
+    artifacts: Artifacts
+    """Save, read, list and delete named texts, JSON values and files."""
     inbox: Inbox
     """List what waits for a person."""

@@ -140,7 +140,7 @@ class WorkflowDoors:
         return DoorResult(known if known["status"] == "published" else None)
 
     async def _create(self, call: DoorCall) -> DoorResult:
-        if (known := await self._done_before_crash(call)) is not None:
+        if (known := await answer_before_crash(self._store, call)) is not None:
             return known
         args = call.args
         created = await self._publishing.create(
@@ -155,16 +155,17 @@ class WorkflowDoors:
         return DoorResult(created)
 
     async def _delete(self, call: DoorCall) -> DoorResult:
-        if (known := await self._done_before_crash(call)) is not None:
+        if (known := await answer_before_crash(self._store, call)) is not None:
             return known
         return DoorResult(
             await self._publishing.delete(_caller(call), str(call.args.get("name", "")), bool(call.args.get("force")))
         )
 
-    async def _done_before_crash(self, call: DoorCall) -> DoorResult | None:
-        """The answer of this call, if the server died after the change and before the call was recorded."""
-        known = await self._store.effect(call.live.run.id, call.path) if call.live.begun_again else None
-        return None if known is None else DoorResult(json.loads(known))
+
+async def answer_before_crash(store: Store, call: DoorCall) -> DoorResult | None:
+    """The answer of this call, if the server died after the change and before the call was recorded."""
+    known = await store.effect(call.live.run.id, call.path) if call.live.begun_again else None
+    return None if known is None else DoorResult(json.loads(known))
 
 
 def _checked_version(live: Live) -> WorkflowVersion:

@@ -60,6 +60,7 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
     events: int = 0
     calls: int = 0
     versions: int = 0
+    artifacts: int = 0
 
     def __add__(self, other: Gone) -> Gone:
         return Gone(
@@ -67,6 +68,7 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
             events=self.events + other.events,
             calls=self.calls + other.calls,
             versions=self.versions + other.versions,
+            artifacts=self.artifacts + other.artifacts,
         )
 
     @property
@@ -125,6 +127,7 @@ class RetentionFacts(Facts):
                     return gone
                 db.execute("DELETE FROM wait WHERE run_id = ?", (run_id,))
                 db.execute("DELETE FROM effect WHERE run_id = ?", (run_id,))
+                db.execute("DELETE FROM content_use WHERE run_id = ?", (run_id,))
                 db.execute("DELETE FROM idempotency WHERE run_id = ?", (run_id,))
                 db.execute("DELETE FROM run WHERE id = ?", (run_id,))
                 gone += Gone(runs=1)

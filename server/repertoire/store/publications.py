@@ -101,7 +101,7 @@ class PublishingFacts(Facts):
                 "ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, published_at = excluded.published_at",
                 (version.name, version.hash, now),
             )
-            _note_effect(db, by.effect)
+            note_effect(db, by.effect)
             return _making(db.execute(f"{_HISTORY} WHERE name = ? ORDER BY n", (version.name,)))
 
         return await self.write(fact)
@@ -113,7 +113,7 @@ class PublishingFacts(Facts):
             row = db.execute("DELETE FROM published WHERE name = ? RETURNING hash", (name,)).fetchone()
             if row is not None:
                 _note(db, name, row[0], "deleted", time.time(), by)
-            _note_effect(db, by.effect)
+            note_effect(db, by.effect)
             return row is not None
 
         return await self.write(fact)
@@ -130,7 +130,7 @@ class PublishingFacts(Facts):
             found = db.execute(drafts, (name,)).fetchall()
             for (hash,) in found:
                 _note(db, name, hash, "deleted", time.time(), by)
-            _note_effect(db, by.effect)
+            note_effect(db, by.effect)
             return bool(found)
 
         return await self.write(fact)
@@ -285,7 +285,7 @@ def _note(db: sqlite3.Connection, name: str, hash: str, action: Action, at: floa
     )
 
 
-def _note_effect(db: sqlite3.Connection, effect: Effect | None) -> None:
+def note_effect(db: sqlite3.Connection, effect: Effect | None) -> None:
     if effect is not None:
         db.execute("INSERT OR REPLACE INTO effect VALUES (?, ?, ?)", msgspec.structs.astuple(effect))
 

@@ -17,6 +17,7 @@ import anyio
 import anyio.to_thread
 
 from ..errors import RepertoireError, StorageError
+from .artifacts import ArtifactFacts
 from .deletion import RetentionFacts
 from .file_identity import FileIdentity
 from .journal import JournalFacts
@@ -32,7 +33,15 @@ from .writer import Writer, on_thread, raw
 
 
 class Store(
-    VersionFacts, PublishingFacts, RunFacts, JournalFacts, WaitFacts, SessionFacts, RetentionFacts, VectorFacts
+    VersionFacts,
+    PublishingFacts,
+    RunFacts,
+    JournalFacts,
+    WaitFacts,
+    SessionFacts,
+    ArtifactFacts,
+    RetentionFacts,
+    VectorFacts,
 ):
     """Everything that outlives the process."""
 

@@ -13,6 +13,7 @@ import anyio
 import msgspec
 
 from ..errors import BadArguments, UnknownRun, UnknownWorkflow, cause_of
+from ..model.artifact import new_artifact
 from ..model.run import Run, envelope
 from ..model.session import Caller
 from ..service import Service
@@ -248,6 +249,27 @@ async def _session_delete(service: Service, caller: Caller, args: dict[str, Any]
     return await service.sessions.delete(caller, args["session"])
 
 
+async def _artifacts(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    return await service.artifacts.list_page(
+        caller, str(args.get("prefix") or ""), args.get("cursor"), int(args.get("limit", 1000))
+    )
+
+
+async def _artifact_show(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """With the path of the file that holds its content: the command line is the same user's."""
+    found = await service.artifacts.use(caller.principal, args["name"])
+    return {**found.public(), "path": service.artifacts.path(found)}
+
+
+async def _artifact_save(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    new = new_artifact(args["name"], args["kind"], mime_type=args.get("mime_type"), description=args.get("description"))
+    return (await service.artifacts.save_file(caller.principal, new, args["path"])).public()
+
+
+async def _artifact_delete(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    return {"name": args["name"], "deleted": await service.artifacts.delete(caller.principal, args["name"])}
+
+
 async def _config(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
     """The settings of the process that owns the home."""
     return service.settings.rows()
@@ -272,6 +294,7 @@ _VERBS: dict[str, Verb] = {
     "resume": _resume, "cancel": _cancel, "withdraw": _withdraw, "sessions": _sessions, "broken": _broken, "gc": _gc,
     "config": _config, "inbox": _inbox, "code": _code,
     "session_show": _session_show, "session_reset": _session_reset, "session_rename": _session_rename, "session_delete": _session_delete,
+    "artifacts": _artifacts, "artifact_show": _artifact_show, "artifact_save": _artifact_save, "artifact_delete": _artifact_delete,
 }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Calls to mock: names of the calls in a source that an example does not make, read off its syntax tree; used by `service.examples`.
 
-They are what `mocks` takes: names of workflows, `ask`, `workflows.create` and `workflows.delete`.
+They are what `mocks` takes: names of workflows, `ask`, and calls that change something, such as `artifacts.save`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import ast
 from .called_names import references
 from .tree import dotted
 
-_CHANGING = ("create", "delete")
+_CHANGING = ("workflows.create", "workflows.delete", "artifacts.save", "artifacts.delete")
 
 
 def calls_to_mock(tree: ast.Module) -> list[str]:
@@ -21,6 +21,6 @@ def calls_to_mock(tree: ast.Module) -> list[str]:
             path = [one for one in dotted(node.func) if one not in ("repertoire", "aio")]
             if path in (["ask"], ["ctx", "ask"]):
                 found.append("ask")
-            elif len(path) == 2 and path[0] == "workflows" and path[1] in _CHANGING:
-                found.append(f"workflows.{path[1]}")
+            elif (name := ".".join(path)) in _CHANGING:
+                found.append(name)
     return list(dict.fromkeys(found))

@@ -26,7 +26,7 @@ Schema = Mapping[str, Any]
 Workflows = Mapping[str, Schema]
 """The workflows that the source may call: the input schema of each name."""
 
-WITHOUT_FUNCTION: Final = frozenset({"tools", "artifacts"})
+WITHOUT_FUNCTION: Final = frozenset({"tools"})
 """Names that only load in this release: nothing advises them."""
 AMBIENT: Final = tuple(name for name in GLOBALS if name not in WITHOUT_FUNCTION)
 EXPORTED: Final = tuple(name for name in _exported if name not in WITHOUT_FUNCTION and not name.startswith("__"))
@@ -39,6 +39,7 @@ _MEANT: Final = {
     "sleep": "wait delay timer",
     "now": "time clock utcnow today",
     "log": "print logger logging info warn warning emit",
+    "artifacts": "artifact file files upload blob attachment store save_file",
     "cached": "cache memo memoize lru",
     "progress": "report update status",
     "commit_state": "commit save persist",

@@ -13,6 +13,7 @@ from typing import Any, Final
 from ...errors import Refused, RepertoireError
 from ...model.run import Run
 from ...service import Service
+from .artifact_images import images_in
 from .next_calls import after_answer, after_failure, after_refusal
 from .tool_listings import Listing
 
@@ -58,7 +59,15 @@ async def answer_of_run(
     envelope = with_next(envelope, after_failure(run))
     if note and run.status == "working":
         envelope = {**envelope, "message": f"{note} Ask get_run(run_id, wait_s) for its result."}
-    return answer_with(envelope, is_error=run.is_final and run.status != "completed")
+    answer = answer_with(envelope, is_error=run.is_final and run.status != "completed")
+    return await showing_images(service, run.principal, answer)
+
+
+async def showing_images(service: Service, principal: str, answer: ToolResult) -> ToolResult:
+    """The answer with the images that its result names."""
+    if (result := answer["structuredContent"].get("result")) is not None:
+        answer["content"] += await images_in(service, principal, result)
+    return answer
 
 
 def _misfit(listing: Listing, result: Any) -> str | None:

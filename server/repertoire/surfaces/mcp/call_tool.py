@@ -39,6 +39,7 @@ from .call_results import (
     answer_with,
     fault_of,
     refusal,
+    showing_images,
     with_next,
 )
 from .guide import page as guide_page
@@ -213,7 +214,8 @@ class ToolCalls:
             case "get_run":
                 pages = "after_event" in arguments
                 answer = await service.runs.get(caller, **{"events": "all" if pages else "last", **arguments})
-                return answer_with(with_next(answer, after_events(answer)))
+                shown = answer_with(with_next(answer, after_events(answer)))
+                return await showing_images(service, caller.principal, shown)
             case "list_runs":
                 return answer_with({"runs": await service.runs.list_runs(caller, **{"limit": _LISTED, **arguments})})
             case _:

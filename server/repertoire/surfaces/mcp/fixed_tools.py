@@ -106,6 +106,7 @@ ask(question, bool | Literal[...] | schema): asks a person, waits for days
 sleep(seconds), now(): outlast a restart
 workflows.NAME(arg=...): runs another workflow; never import one
 session_state: dict kept between runs; commit_state() stores it now
+artifacts.save(name, data), .load(name): text, JSON, bytes, files
 @cached: keeps a function's results
 progress(done, total, message), log.info(text)
 Rule: effects (files, requests, programs) go into a step. An interrupted run starts again from the top: recorded calls are not repeated, the \

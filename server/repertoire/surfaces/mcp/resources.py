@@ -1,7 +1,8 @@
-"""Resources and prompts: each workflow's source and each run as resources, and the prompt `write_workflow`; used by build_server.py."""
+"""Resources and prompts: workflows' sources, runs and artifacts as resources, and the prompt `write_workflow`; used by build_server.py."""
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from urllib.parse import quote, unquote
@@ -10,7 +11,7 @@ import anyio.to_thread
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from ...errors import RepertoireError
+from ...errors import BadArguments, RepertoireError
 from ...model.portable_schema import DESCRIPTION_UNITS
 from ...model.session import Caller
 from ...service import Service
@@ -19,6 +20,8 @@ from .guide import TOPICS, page
 from .sdk_adapter import Context
 
 _PAGE = 50
+_ARTIFACTS = "artifacts:"
+"""The beginning of a cursor in the list of artifacts. No workflow's name has a colon."""
 
 _PROMPT = "Write a Repertoire workflow, and publish it with the tool create_workflow.{task}"
 
@@ -33,10 +36,11 @@ class Resources:
     async def list_resources(
         self, ctx: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
-        """A page of workflows. Runs are not listed: the template shows how to name one."""
-        page = await self._service.library.list_workflows(
-            self._caller_of(ctx), params.cursor if params else None, _PAGE
-        )
+        """A page of workflows, or after them of artifacts. Runs are not listed: the template shows how to name one."""
+        caller, cursor = self._caller_of(ctx), params.cursor if params else None
+        if cursor is not None and cursor.startswith(_ARTIFACTS):
+            return await self._list_artifacts(caller, cursor.removeprefix(_ARTIFACTS))
+        page = await self._service.library.list_workflows(caller, cursor, _PAGE)
         resources = [
             types.Resource(
                 uri=f"workflow:///{quote(item['name'])}",
@@ -47,9 +51,25 @@ class Resources:
             )
             for item in page["workflows"]
         ]
-        return types.ListResourcesResult(
-            resources=resources, next_cursor=page["next_cursor"], ttl_ms=0, cache_scope="private"
-        )
+        following = page["next_cursor"]
+        if following is None and (await self._service.artifacts.list_page(caller, limit=1))["artifacts"]:
+            following = _ARTIFACTS
+        return types.ListResourcesResult(resources=resources, next_cursor=following, ttl_ms=0, cache_scope="private")
+
+    async def _list_artifacts(self, caller: Caller, cursor: str) -> types.ListResourcesResult:
+        page = await self._service.artifacts.list_page(caller, cursor=cursor, limit=_PAGE)
+        resources = [
+            types.Resource(
+                uri=item["uri"],
+                name=item["name"],
+                description=cut(item["description"], DESCRIPTION_UNITS, "…") or None,
+                mime_type=item["mime_type"],
+                size=item["size"],
+            )
+            for item in page["artifacts"]
+        ]
+        following = page["next_cursor"] and _ARTIFACTS + page["next_cursor"]
+        return types.ListResourcesResult(resources=resources, next_cursor=following, ttl_ms=0, cache_scope="private")
 
     async def list_templates(
         self, ctx: Context, params: types.PaginatedRequestParams | None
@@ -67,6 +87,11 @@ class Resources:
                 description="A run with its events, as JSON.",
                 mime_type="application/json",
             ),
+            types.ResourceTemplate(
+                uri_template="artifact:///{+name}",
+                name="artifact",
+                description="A text, JSON or file that a run has saved.",
+            ),
         ]
         return types.ListResourceTemplatesResult(resource_templates=templates, ttl_ms=0, cache_scope="private")
 
@@ -82,11 +107,30 @@ class Resources:
                     json.dumps(await self._service.runs.get(caller, name), ensure_ascii=False),
                     "application/json",
                 )
+            elif scheme == "artifact":
+                return await self._read_artifact(caller, params.uri, name)
             else:
                 raise _unknown(uri)
         except RepertoireError as error:
             raise _unknown(uri, f". {error.message}") from error
         contents = types.TextResourceContents(uri=params.uri, text=text, mime_type=mime)
+        return types.ReadResourceResult(contents=[contents], ttl_ms=0, cache_scope="private")
+
+    async def _read_artifact(self, caller: Caller, uri: str, name: str) -> types.ReadResourceResult:
+        """Text where it is text, else base64."""
+        artifact = await self._service.artifacts.use(caller.principal, name)
+        if artifact.size > self._service.settings.limits.max_result_bytes:
+            why = f"{artifact.name!r} has {artifact.size} bytes, which is too large for a message"
+            raise BadArguments(why, "Read it in a workflow: artifacts.load(name).")
+        data = await self._service.artifacts.read(artifact)
+        contents: types.TextResourceContents | types.BlobResourceContents
+        try:
+            if artifact.kind == "bytes" and not artifact.mime_type.startswith("text/"):
+                raise ValueError("no text")
+            contents = types.TextResourceContents(uri=uri, text=data.decode("utf-8"), mime_type=artifact.mime_type)
+        except ValueError:
+            text = base64.b64encode(data).decode()
+            contents = types.BlobResourceContents(uri=uri, blob=text, mime_type=artifact.mime_type)
         return types.ReadResourceResult(contents=[contents], ttl_ms=0, cache_scope="private")
 
     async def list_prompts(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, Protocol
 
-from ...authoring.doors import EventType
+from ...authoring.doors import Content, EventType
 from ...authoring.step_identity import StepIdentity
 from ..link.channel import NotInAChild
 from ..replay import call_paths
@@ -39,17 +39,22 @@ class ChildDoors:
     def commit(self, state: str, /) -> NoReturn:
         raise NotInAChild("commit_state()")
 
-    def call(self, op: str, args: dict[str, Any], /, label: str = "") -> Any:
+    def call(self, op: str, args: dict[str, Any], /, label: str = "", content: Content | None = None) -> Any:
         if op == "sleep":
             return time.sleep(args["seconds"])
         raise NotInAChild(_describe(op, label))
 
-    def acall(self, op: str, args: dict[str, Any], /, label: str = "") -> Awaitable[Any]:
+    def acall(
+        self, op: str, args: dict[str, Any], /, label: str = "", content: Content | None = None
+    ) -> Awaitable[Any]:
         if op != "sleep":
             raise NotInAChild(_describe(op, label))
         import asyncio
 
         return asyncio.sleep(args["seconds"])
+
+    def read_content(self, hash: str, /) -> NoReturn:
+        raise NotInAChild("artifacts.load()")
 
     def step(self, identity: StepIdentity, perform: Callable[[], Any], /) -> NoReturn:
         raise NotInAChild(_describe("step", identity.label))

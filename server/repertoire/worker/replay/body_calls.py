@@ -12,12 +12,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ...authoring import ambient
+from ...authoring.doors import Content
 from ...values.argument_hashes import hash_of
 from ...values.records import CallError
 from ...wire import Call, Task
 from ..link.channel import Channel
 from ..link.outbox import Outbox
 from ..link.sanitize import clean
+from .body_contents import BodyContents
 from .body_events import BodyEvents
 from .body_steps import BodySteps
 from .call_sender import CallSender
@@ -46,6 +48,7 @@ class BodyCalls:
         events = BodyEvents(outbox, task, self.exchange, self.replay)
         self.emit, self.hear, self.warn = events.emit, events.hear, events.warn
         self._sender = CallSender(self.exchange, self.replay)
+        self._contents = BodyContents(task.artifacts, task.run_id, task.max_artifact_bytes)
         steps = BodySteps(task, self.exchange, self.replay, self._sender)
         self.step, self.astep = steps.step, steps.astep
         self.overdue, self.step_key = steps.overdue, steps.step_key
@@ -56,17 +59,28 @@ class BodyCalls:
     def read_clock(self, live: Callable[[], float], /) -> float:
         return self.timeline.read_clock(live)
 
-    def call(self, op: str, args: dict[str, Any], /, label: str = "") -> Any:
+    def call(self, op: str, args: dict[str, Any], /, label: str = "", content: Content | None = None) -> Any:
         pending = self._make_call(op, args, label)
         outcome = self.replay.find_outcome(pending)
-        return value_of(self._sender.send_and_wait(pending) if outcome is None else outcome)
+        if outcome is None:
+            self._contents.hand_over(pending.frame.path, content)
+            outcome = self._sender.send_and_wait(pending)
+        return value_of(outcome)
 
-    def acall(self, op: str, args: dict[str, Any], /, label: str = "") -> Awaitable[Any]:
-        return self._acall(self._make_call(op, args, label))
+    def acall(
+        self, op: str, args: dict[str, Any], /, label: str = "", content: Content | None = None
+    ) -> Awaitable[Any]:
+        return self._acall(self._make_call(op, args, label), content)
 
-    async def _acall(self, pending: PendingCall) -> Any:
+    async def _acall(self, pending: PendingCall, content: Content | None) -> Any:
         outcome = await self._sender.find_outcome_async(pending)
-        return value_of(await self._sender.send_and_await(pending) if outcome is None else outcome)
+        if outcome is None:
+            self._contents.hand_over(pending.frame.path, content)
+            outcome = await self._sender.send_and_await(pending)
+        return value_of(outcome)
+
+    def read_content(self, hash: str, /) -> bytes:
+        return self._contents.read(hash)
 
     def commit(self, state: str, /) -> None:
         if not self._has_state:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import CodeType, ModuleType
 from typing import Any
 
-from ...authoring import ambient, durable, steps, unavailable
+from ...authoring import ambient, artifacts, durable, steps, unavailable
 from ...authoring.cache import cached
 from ...compat.hook import CompatFinder
 from ...signature.schema import Signature
@@ -163,7 +163,7 @@ def furnish(module: ModuleType, version: Version, builtins: dict[str, Any]) -> N
         commit_state=ambient.commit_state,
         tools=unavailable.tools,
         workflows=durable.workflows,
-        artifacts=unavailable.artifacts,
+        artifacts=artifacts.artifacts,
         step=steps.step,
         now=durable.now,
         sleep=durable.sleep,

@@ -1,0 +1,69 @@
+"""BodyContents: hands contents of artifacts over to the host as files, and reads contents by their hash; used by BodyCalls.
+
+A call's content lies at a path that host and worker compute from the run and the call's path. The host copies the file and deletes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import shutil
+
+from ...authoring.doors import Content
+from ...home import advice, content_path, incoming_path
+from ...values.records import CallError
+
+
+class BodyContents:
+    def __init__(self, folder: str, run_id: str, max_bytes: int) -> None:
+        self._folder = folder
+        self._run_id = run_id
+        self._max_bytes = max_bytes
+
+    def hand_over(self, call_path: str, content: Content | None) -> None:
+        """Write the content for the host. Raises CallError with the host's codes, and OSError of a file that cannot be read."""
+        if content is None:
+            return
+        size = len(content) if isinstance(content, bytes) else os.stat(content).st_size
+        if size > self._max_bytes:
+            raise CallError(
+                f"An artifact of {size} bytes is too large: `max_artifact_bytes` is {self._max_bytes}.",
+                code="artifact_too_large",
+                type="ArtifactTooLarge",
+                hint="Save it in parts.",
+            )
+        path = incoming_path(self._folder, self._run_id, call_path)
+        with contextlib.ExitStack() as files:
+            source = io.BytesIO(content) if isinstance(content, bytes) else files.enter_context(open(content, "rb"))
+            try:
+                target = files.enter_context(open(path, "wb", opener=_private))
+                shutil.copyfileobj(source, target)
+                target.flush()
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+                raise CallError(
+                    f"An artifact cannot be stored: {error.strerror}.",
+                    code="storage",
+                    type="StorageError",
+                    hint=advice(error) or None,
+                ) from None
+
+    def read(self, hash: str) -> bytes:
+        why = "was changed"
+        try:
+            with open(content_path(self._folder, hash), "rb") as file:
+                data = file.read()
+            if hashlib.sha256(data).hexdigest() == hash:
+                return data
+        except OSError as error:
+            why = f"cannot be read: {error.strerror}"
+        raise CallError(
+            f"The artifact's file {why}.", code="damaged_artifact", type="DamagedArtifact", hint="Save it again."
+        )
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
