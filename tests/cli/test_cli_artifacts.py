@@ -13,7 +13,7 @@ shell = shells.shell
 
 
 def test_artifacts_are_saved_shown_and_deleted(shell: Shell, tmp_path: Path) -> None:
-    assert shell.ok("artifacts") == "No artifacts yet.\n"
+    assert shell.json("artifacts") == []
     (tmp_path / "rows.json").write_text('{"rows": [1, 2]}')
     (tmp_path / "logo.png").write_bytes(bytes(range(256)))
     said = shell.ok("artifacts", "save", "data/rows.json", str(tmp_path / "rows.json"), "-d", "Rows.")
