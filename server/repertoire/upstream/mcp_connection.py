@@ -164,7 +164,10 @@ class Connection:
                 return []
             raise (await self._unavailable("could not list its tools", error)) from error
         except ValidationError as error:
-            raise ToolUnavailable(f"The MCP server {self._config.original} lists tools that are not MCP.") from error
+            where = ".".join(str(part) for part in error.errors()[0]["loc"])
+            raise ToolUnavailable(
+                f"The MCP server {self._config.original} lists its tools in a wrong form, at {where}."
+            ) from error
         return found
 
     async def call(self, name: str, arguments: dict[str, Any], context: ToolContext) -> types.CallToolResult:

@@ -23,6 +23,7 @@ _log = logging.getLogger("repertoire.tools")
 
 _DELAYS_S: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0)
 """Before the next attempt, by attempts that failed in a row."""
+_CLOSE_S: Final = 10.0
 _PATIENCE_S: Final = 5.0
 """A call waits this long for the next attempt. If it is later, the call fails at once."""
 
@@ -71,8 +72,6 @@ class McpServer:
 
     async def call(self, tool: Tool, arguments: dict[str, Any], context: ToolContext) -> Any:
         await self._check_present(tool)
-        if tool.key_parameter is not None:
-            arguments = {tool.key_parameter: context.key, **arguments}
         try:
             async with self._connection_for_call() as connection:
                 result = await connection.call(tool.original, arguments, context)
@@ -90,8 +89,9 @@ class McpServer:
         held = tuple(self._held)
         for connection in held:
             connection.end("Repertoire closed it.")
-        for connection in held:
-            await connection.over.wait()
+        with anyio.move_on_after(_CLOSE_S):  # a task that was cancelled before it began says nothing
+            for connection in held:
+                await connection.over.wait()
 
     async def _check_present(self, tool: Tool) -> None:
         """Raises ToolUnavailable when the server no longer has the tool."""
