@@ -17,6 +17,8 @@ import msgspec
 from ..errors import BadSettings
 from .identifiers import RESERVED_SOURCES, unique_identifiers
 from .masks import Masks
+from .tool import ToolUnavailable
+from .variables import expanded
 
 Kind = Literal["stdio", "http", "sse"]
 
@@ -27,9 +29,9 @@ _KINDS: Final[dict[str, Kind]] = {
     "streamableHttp": "http",
     "sse": "sse",
 }
-_VARIABLE: Final = re.compile(r"\$\{(?P<kind>[a-z]+:)?(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}")
+_OTHER_VARIABLE: Final = re.compile(r"\$\{(?!env:)[A-Za-z]+:[^-}][^}]*\}")
+"""Such as `${input:token}` of VS Code."""
 _SECRET_NAME: Final = re.compile(r"TOKEN|KEY|SECRET|PASS|AUTH|CREDENTIAL|COOKIE", re.IGNORECASE)
-_NO_SECRETS: Final = frozenset({"HOME", "USER", "LOGNAME", "PATH", "SHELL", "PWD", "TMPDIR", "LANG", "TZ", "HOSTNAME"})
 
 
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -164,18 +166,13 @@ class _Reader:
             raise _Fault(f'A value in "{key}" is not a text.')
         if "\0" in text:
             raise _Fault(f'A value in "{key}" contains a NUL.')
-        return _VARIABLE.sub(self._value, text)
-
-    def _value(self, match: re.Match[str]) -> str:
-        if match["kind"] not in (None, "env:"):
-            raise _Fault(f"{match[0]} is not supported here: use ${{env:NAME}}.")
-        name = match["name"]
-        value = self._environ.get(name, match["default"])
-        if value is None:
-            raise _Fault(f"The environment variable {name} is not set where Repertoire runs.")
-        if name in self._environ and name not in _NO_SECRETS:
-            self._masks.add(value, name)
-        return value
+        try:
+            found = expanded(text, self._environ, self._masks.add, short=True)
+        except ToolUnavailable as error:
+            raise _Fault(error.message) from error
+        if other := _OTHER_VARIABLE.search(text):
+            raise _Fault(f"{other[0]} is not supported here: use ${{env:NAME}}.")
+        return found
 
     def _add_secret(self, value: str, name: str) -> None:
         self._masks.add(value, name)

@@ -1,4 +1,4 @@
-"""Variables: replaces `${env:NAME}` in an operator's definition by the value, and reports each value as a secret; used by commands and APIs."""
+"""Variables: replaces `${env:NAME}` in an operator's definition by the value, and reports each value as a secret; used by all sources."""
 
 from __future__ import annotations
 
@@ -10,25 +10,34 @@ from .tool import ToolUnavailable
 
 AddSecret = Callable[[str, str], None]
 """Takes a value and its name: from now on the value is masked wherever it would be shown."""
-_VARIABLE: Final = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+_NAME: Final = r"([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}"
+_VARIABLE: Final = re.compile(r"\$\{env:" + _NAME)
+_SHORT: Final = re.compile(r"\$\{(?:env:)?" + _NAME)
+_NO_SECRETS: Final = frozenset({"HOME", "USER", "LOGNAME", "PATH", "SHELL", "PWD", "TMPDIR", "LANG", "TZ", "HOSTNAME"})
 
 
-def expanded(text: str, environ: Mapping[str, str], add_secret: AddSecret) -> str:
-    """The text with its variables replaced. Raises ToolUnavailable that names a variable that is not set."""
+def expanded(text: str, environ: Mapping[str, str], add_secret: AddSecret, *, short: bool = False) -> str:
+    """The text with its variables replaced. Raises ToolUnavailable that names a variable that is not set.
+
+    `${env:NAME:-default}` needs none. `short`: `${NAME}` is a variable too, as in files that other hosts read.
+    """
 
     def value(match: re.Match[str]) -> str:
-        name = match[1]
+        name, default = match.groups()
         if name not in environ:
+            if default is not None:
+                return default
             raise ToolUnavailable(
                 f"The environment variable {name} is not set where Repertoire runs.",
                 "The operator can set it and restart.",
             )
-        add_secret(environ[name], name)
+        if name not in _NO_SECRETS:
+            add_secret(environ[name], name)
         return environ[name]
 
-    return _VARIABLE.sub(value, text)
+    return (_SHORT if short else _VARIABLE).sub(value, text)
 
 
 def names_in(text: str) -> tuple[str, ...]:
     """The variables that a text needs."""
-    return tuple(_VARIABLE.findall(text))
+    return tuple(match[1] for match in _VARIABLE.finditer(text) if match[2] is None)
