@@ -342,7 +342,7 @@ async def test_curl_sends_what_it_is_given_and_reads_no_files(web: WebServer, tm
     assert (sent["method"], sent["body"], sent["headers"]["x-a"]) == ("POST", f"@{tmp_path}/secret", "1")
     sent = json.loads(await call_tool(curl, "send", url=f"{web.url}/echo", method="PATCH", data="-d"))
     assert (sent["method"], sent["body"]) == ("PATCH", "-d")
-    for header in (f"@{tmp_path}/secret", "no colon", "A: b\r\nC: d"):
+    for header in (f"@{tmp_path}/secret", "no colon", "A: b\r\nC: d", "A: b\n"):
         with pytest.raises(ValidationError):
             await call_tool(curl, "get", url=f"{web.url}/echo", header=[header])
     with pytest.raises(ToolFailed, match="error: 404"):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from .addresses import AddressRules
+from .addresses import AddressRules, check_listed
 from .commands import CommandSource
 from .config import ServerConfig, servers_of
 from .definitions import Command, Definitions, read_definitions, shipped_commands
@@ -18,7 +18,7 @@ from .tool import Source
 
 
 class OwnSources(NamedTuple):
-    """`servers` are MCP servers that a definition names (`type: mcp`). `troubles` are sentences by path of a file that cannot be used."""
+    """`servers` are MCP servers that a definition names (`type: mcp`). `troubles` are sentences, by the path of a file or the name of a setting."""
 
     sources: tuple[Source, ...]
     servers: tuple[ServerConfig, ...]
@@ -26,14 +26,26 @@ class OwnSources(NamedTuple):
 
 
 def own_sources(
-    folders: Iterable[str], private_hosts: Iterable[str], masks: Masks, environ: Mapping[str, str] | None = None
+    folders: Iterable[str],
+    private_hosts: Iterable[str],
+    masks: Masks,
+    environ: Mapping[str, str] | None = None,
+    taken: Iterable[str] = (),
 ) -> OwnSources:
-    """The sources of the folders, and those that come with Repertoire. A command of a folder replaces the one of its name.
+    """The sources of the folders, and those that come with Repertoire: `fetch`, and the commands whose names are not taken.
 
-    `private_hosts` can be reached by `fetch` and by `curl` although their addresses are not public. Raises ValueError for a wrong entry.
+    `private_hosts` can be reached by `fetch` and by `curl` although their addresses are not public. A wrong entry is a trouble.
     """
     environ = os.environ if environ is None else environ
-    rules = AddressRules(private_hosts)
+    troubles: dict[str, str] = {}
+    listed = []
+    for entry in private_hosts:
+        try:
+            check_listed(entry)
+            listed.append(entry)
+        except ValueError as error:
+            troubles["fetch_private_hosts"] = f"fetch_private_hosts: {error}."
+    rules = AddressRules(listed)
     found = {folder: read_definitions(Path(folder)) for folder in dict.fromkeys(folders)}
     sources: list[Source] = [Fetch(rules)]
     servers: list[ServerConfig] = []
@@ -41,9 +53,9 @@ def own_sources(
         servers += servers_of(definitions.servers, Path(folder), environ, masks)
         for api in definitions.apis:
             sources.append(ApiSource(api.definition, masks.add, folder=folder, environ=environ))
-    for definition, folder in _commands(found.values()):
+    for definition, folder in _commands(found.values(), {*taken, *(server.name for server in servers)}):
         sources.append(CommandSource(definition, rules, masks.add, folder=folder, environ=environ))
-    troubles = {
+    troubles |= {
         os.path.join(folder, name): sentence
         for folder, definitions in found.items()
         for name, sentence in definitions.troubles.items()
@@ -51,9 +63,8 @@ def own_sources(
     return OwnSources(tuple(sources), tuple(servers), troubles)
 
 
-def _commands(found: Iterable[Definitions]) -> list[Command]:
+def _commands(found: Iterable[Definitions], taken: set[str]) -> list[Command]:
     own = [command for definitions in found for command in definitions.commands]
-    taken = {command.definition.name for command in own}
+    taken = taken | {command.definition.name for command in own}
     taken |= {api.definition.name for definitions in found for api in definitions.apis}
-    taken |= {name for definitions in found for name in definitions.servers}
     return [*own, *(command for command in shipped_commands() if command.definition.name not in taken)]
