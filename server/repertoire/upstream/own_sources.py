@@ -18,7 +18,7 @@ from .tool import Source
 
 
 class OwnSources(NamedTuple):
-    """`servers` are MCP servers that a definition names (`type: mcp`). `troubles` are sentences, by the path of a file or the name of a setting."""
+    """`servers` are MCP servers of definitions (`type: mcp`). `troubles` are sentences, by the path of a file or the name of a setting."""
 
     sources: tuple[Source, ...]
     servers: tuple[ServerConfig, ...]
