@@ -37,6 +37,7 @@ async def test_n3_every_name_works_in_a_run_with_and_without_await(tmp_path: Pat
                 await runs.answer(Caller(), run.id, ANSWERS[run.questions[0].question])
         assert run.error is None, run.error
         values = json.loads(run.result or "")["values"]
+        assert json.loads(run.result or "")["kept"] == "text"
         assert values[1:10] == [True, "ada", 2, ["a", "b"], 7, 4, "b", {"x": 1}, 3]
 
 

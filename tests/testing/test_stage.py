@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from repertoire import CallError, ask, log, now, session_state, sleep, step, tools, workflows
+from repertoire import CallError, artifacts, ask, log, now, session_state, sleep, step, tools, workflows
 from repertoire.testing import NoAnswer, Stage
 from repertoire.testing import stage as stage
 from repertoire.values.refusals import ArgumentError, NotAvailable, StateError
@@ -240,3 +240,43 @@ def test_n4_a_crash_that_a_workflow_does_not_survive_is_told(
         return
     with pytest.raises(AssertionError, match=problem):
         stage.survive(path, given, at=at)
+
+
+KEEP = '''"""Keep what is found."""
+
+from pathlib import Path
+
+from repertoire import artifacts
+
+
+def run(name: str) -> dict:
+    rows = artifacts.load(name) if artifacts.exists(name) else []
+    Path("rows.csv").write_text("a")
+    artifacts.save("rows.csv", Path("rows.csv"))
+    artifacts.save(name, [*rows, len(rows)])
+    return {"rows": artifacts.load(name), "file": artifacts.load("rows.csv").decode(), "names": [one["name"] for one in artifacts.list()]}
+'''
+
+
+def test_artifacts_are_in_memory_and_kept_between_the_runs_of_a_test(
+    tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "keep.py").write_text(KEEP)
+    artifacts.save("rows.json", [5])
+    expected = {"rows": [5, 1], "file": "a", "names": ["rows.csv", "rows.json"]}
+    assert stage.run(tmp_path / "keep.py", {"name": "rows.json"}) == expected
+    assert artifacts.load("rows.json") == [5, 1] and artifacts.delete("rows.csv") and artifacts.get("rows.csv") is None
+    with pytest.raises(CallError) as unknown:
+        artifacts.load("rows.csv")
+    assert unknown.value.code == "unknown_artifact"
+    assert [call.op for call in stage.calls][:2] == ["artifacts.save", "artifacts.exists"]
+
+
+def test_artifacts_survive_crashes(tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call is recorded: killed after any of them, the run saves nothing twice and loads the same."""
+    monkeypatch.chdir(tmp_path)
+    text = KEEP.replace("*rows, len(rows)", "1").replace("artifacts.load(name) if artifacts.exists(name) else []", "[]")
+    (tmp_path / "keep.py").write_text(text)
+    ended = stage.survive(tmp_path / "keep.py", {"name": "rows.json"})
+    assert ended.result["rows"] == [1] and ended.crashes == len(ended.calls) == 5

@@ -10,11 +10,14 @@ import json
 import os
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from .door import Door
 from .doors import Content, Doors
 from .durable import in_a_run
+
+if TYPE_CHECKING:
+    from .door_types import ArtifactCalls
 
 _WANTED: Final = "text, bytes, the Path of a file, or JSON values"
 
@@ -120,7 +123,7 @@ class Artifacts:
         return "<artifacts>"
 
 
-artifacts: Final = Artifacts()
+artifacts: Final = cast("ArtifactCalls", Artifacts())
 
 
 def _doors(verb: str) -> Doors:

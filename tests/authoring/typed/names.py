@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict, assert_type
 
 from pydantic import BaseModel
 
-from repertoire import ask, cached, commit_state, log, now, progress, session_state, sleep, step, workflows
+from repertoire import artifacts, ask, cached, commit_state, log, now, progress, session_state, sleep, step, workflows
 
 
 class Order(BaseModel):
@@ -116,8 +116,17 @@ def plain() -> dict[str, Any]:
     log.info("text")
     progress(1, 2)
     session_state["count"] = session_state.get("count", 0) + 1
+    saved = artifacts.save("typed.txt", "text", "A text.", {"by": "test"}, mime_type="text/plain")
+    hash: str = saved["sha256"]
+    there: bool = artifacts.exists("typed.txt")
+    row: dict[str, Any] | None = artifacts.get("typed.txt")
+    listed: list[dict[str, Any]] = artifacts.list("typed")
+    text: str = artifacts.load("typed.txt")
+    deleted: bool = artifacts.delete("typed.txt")
+    assert there and deleted and row and row["sha256"] == hash and len(listed) == 1
     found = workflows.search("text")
     return {
+        "kept": text,
         "values": [
             started.isoformat(),
             agreed,
@@ -172,8 +181,16 @@ async def awaited() -> dict[str, Any]:
     await log.info("text")
     await progress(1, 2)
     await commit_state()
+    saved = await artifacts.save("typed.txt", "text")
+    assert_type(saved, dict[str, Any])
+    assert_type(await artifacts.exists("typed.txt"), bool)
+    assert_type(await artifacts.get("typed.txt"), dict[str, Any] | None)
+    assert_type(await artifacts.list("typed"), list[dict[str, Any]])
+    text: str = await artifacts.load("typed.txt")
+    assert_type(await artifacts.delete("typed.txt"), bool)
     found = await workflows.search("text")
     return {
+        "kept": text,
         "values": [started.isoformat(), agreed, name, many, names, order.amount, line["n"], which, raw, three],
         "found": found,
     }

@@ -99,19 +99,18 @@ def envelope_schema(result: dict[str, Any]) -> dict[str, Any]:
 _CREATE: Final = """Publish Python as a workflow: run_workflow runs it at once; later it is a tool of its own. This is enough for a \
 plain one.
 The source is a module with `def run(...)` or `async def run(...)`: typed parameters, a return annotation, a docstring with Args, and \
-Raises if it raises. The module's docstring is the description; without one, that of run. It may import what is installed.
+Raises if it raises. The module's docstring is the description; without one, that of run. It imports what is installed.
 Without an import there are (with `await` in async code):
 step(function, *args): calls it at least once and records its result
 ask(question, bool | Literal[...] | schema): asks a person, waits for days
 sleep(seconds), now(): outlast a restart
 workflows.NAME(arg=...): runs another workflow; never import one
-session_state: dict kept between runs; commit_state() stores it now
-artifacts.save(name, data), .load(name): text, JSON, bytes, files
+session_state: dict kept between runs; commit_state() stores it now; artifacts.save(name, data)
 @cached: keeps a function's results
 progress(done, total, message), log.info(text)
 Rule: effects (files, requests, programs) go into a step. An interrupted run starts again from the top: recorded calls are not repeated, the \
 step that was under way is.
-Examples are run first; if one fails, it stays a draft. guide(topic) has the rest."""
+Examples run first; if one fails, it stays a draft. guide(topic) has the rest."""
 
 _SEARCH: Final = "Find workflows by what they do. `matches` fit; if there are none, `nearest` probably does not."
 _MAYBE_UNLISTED: Final = "There may be workflows that are not in the tool list: search before you write one."
