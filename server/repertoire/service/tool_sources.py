@@ -19,7 +19,6 @@ from ..settings import Limits
 from ..upstream.config import ServerConfig, read_servers
 from ..upstream.definitions import python_files
 from ..upstream.masks import Masks
-from ..upstream.mcp_servers import mcp_servers
 from ..upstream.own_sources import own_sources
 from ..upstream.tool import Source
 from .function_tools import FunctionSource, Inspect
@@ -53,5 +52,13 @@ def tool_sources(
     functions = [FunctionSource(path, inspect, calls, limits, masks.add) for path in files]
     taken = [*(server.name for server in configured), *(source.name for source in functions)]
     own = own_sources(folders, private_hosts, masks, taken=taken)
-    servers = mcp_servers((*own.servers, *configured), tasks, masks)
+    servers = _mcp_servers((*own.servers, *configured), tasks, masks)
     return ToolSources((*own.sources, *functions, *servers), troubles | own.troubles)
+
+
+def _mcp_servers(configs: tuple[ServerConfig, ...], tasks: TaskGroup, masks: Masks) -> tuple[Source, ...]:
+    if not configs:
+        return ()
+    from ..upstream.mcp_servers import mcp_servers  # here: a short command without servers does not pay for the SDK
+
+    return mcp_servers(configs, tasks, masks)
