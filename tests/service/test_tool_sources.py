@@ -35,7 +35,7 @@ async def test_every_kind_of_source_is_found(tmp_path: Path) -> None:
     found = await sources_of(tmp_path / "home", tmp_path)
     kinds = {source.name: type(source).__name__ for source in found.sources}
     assert kinds == {
-        "fetch": "Fetch", "hello": "CommandSource", "curl": "CommandSource", "grep": "FunctionSource", "web": "McpServer", "git": "McpServer",
+        "fetch": "Fetch", "hello": "CommandSource", "curl": "_Shipped", "grep": "FunctionSource", "web": "McpServer", "git": "McpServer",
     }  # fmt: skip
     assert list(found.troubles) == [str(tmp_path / "broken.yaml")] and not Catalog(found.sources).troubles().get("git")
 

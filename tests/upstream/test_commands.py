@@ -19,7 +19,7 @@ from repertoire.upstream.addresses import AddressRules
 from repertoire.upstream.command_definition import parse_command
 from repertoire.upstream.command_line import command_line
 from repertoire.upstream.commands import CommandSource
-from repertoire.upstream.definitions import Definitions, read_definitions, shipped_commands
+from repertoire.upstream.definitions import SHIPPED, Definitions, read_definitions, shipped_command
 from repertoire.upstream.tool import BadToolArguments, ToolFailed, ToolTimeout, ToolUnavailable
 from support.tools import call_tool, tool_of
 from support.web import WebServer, web_server
@@ -82,8 +82,7 @@ def script(folder: Path, code: str, **more: Any) -> CommandSource:
 
 
 def shipped(name: str, *reachable: str) -> CommandSource:
-    definition = next(each.definition for each in shipped_commands() if each.definition.name == name)
-    return CommandSource(definition, AddressRules(reachable))
+    return CommandSource(shipped_command(name), AddressRules(reachable))
 
 
 async def line(source: CommandSource, name: str, **arguments: Any) -> list[str]:
@@ -152,11 +151,11 @@ def test_a_broken_file_is_reported_and_the_others_work(tmp_path: Path) -> None:
     found = read(
         tmp_path, good="name: good\ncommand: 'true'\n", syntax="a: [", other="- 1", typo="name: t\nhots: [a]", kind="name: k\ntype: ftp",
         name="name: a b", recipe="name: r\nrecipes: {g: {params: {nope: {}}}}", nothing="name: n\ndirect: false",
-        pattern="name: p\nschema: {options: {o: {pattern: '['}}}", fill="name: f\nargs: ['{x}']", _draft="[",
+        verb="name: search", pattern="name: p\nschema: {options: {o: {pattern: '['}}}", fill="name: f\nargs: ['{x}']", _draft="[",
     )  # fmt: skip
     assert [each.definition.name for each in found.commands] == ["good"]
     assert "unknown field `hots`" in found.troubles["typo.yaml"] and "is not YAML" in found.troubles["syntax.yaml"]
-    broken = {"syntax", "other", "typo", "kind", "name", "recipe", "nothing", "pattern", "fill"}
+    broken = {"syntax", "other", "typo", "kind", "name", "recipe", "nothing", "pattern", "fill", "verb"}
     assert {name.removesuffix(".yaml") for name in found.troubles} == broken
     assert read_definitions(tmp_path / "none") == ((), (), {}, {})
 
@@ -302,8 +301,7 @@ async def _gone(pid: int) -> None:
 
 
 def test_what_comes_with_repertoire_works_here() -> None:
-    names = [each.definition.name for each in shipped_commands()]
-    assert names == ["curl", "git", "grep"] and [shipped(name).trouble for name in names] == [None] * 3
+    assert [(shipped(name).name, shipped(name).trouble) for name in SHIPPED] == [(name, None) for name in SHIPPED]
 
 
 async def test_curl_reaches_only_http_at_public_or_listed_addresses(web: WebServer) -> None:

@@ -20,7 +20,7 @@ from ..errors import Refused
 from ..model.workflow import WorkflowVersion
 from ..registry.tool_file import ToolFile, ToolOptions, read_tool_file
 from ..settings import Limits
-from ..upstream.identifiers import identifier
+from ..upstream.identifiers import RESERVED_SOURCES, identifier
 from ..upstream.tool import BadToolArguments, Tool, ToolContext, ToolFailed, ToolTimeout, ToolUnavailable
 from ..upstream.variables import AddSecret
 from ..wire import Fault, Inspected
@@ -60,7 +60,7 @@ class FunctionSource:
 
     @property
     def name(self) -> str:
-        return identifier(os.path.basename(self._path).removesuffix(".py"))
+        return identifier(os.path.basename(self._path).removesuffix(".py"), RESERVED_SOURCES)
 
     @property
     def trouble(self) -> str | None:

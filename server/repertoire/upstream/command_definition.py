@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from ..errors import BadSettings
+from .identifiers import RESERVED_SOURCES
 
 _TypeName = Literal[
     "string", "str", "integer", "int", "number", "float", "boolean", "bool", "array", "list", "url"
@@ -135,6 +136,8 @@ def parse_command(data: dict[str, Any]) -> CommandDefinition:
     for name in (definition.name, *definition.recipes, *definition.parameters()):
         if not name.isidentifier():
             raise BadSettings(f"{name!r} cannot be a name in Python", "Use letters, digits and _.")
+    if definition.name in RESERVED_SOURCES:
+        raise BadSettings(f"tools.{definition.name} has a meaning of its own", "Give it another name.")
     if not definition.recipes and not definition.direct:
         raise BadSettings("there is nothing to call: no recipes, and `direct` is false")
     known = definition.parameters()

@@ -64,9 +64,12 @@ def python_files(folder: Path) -> tuple[Path, ...]:
     return tuple(path for path in sorted(folder.glob("*.py")) if not path.name.startswith(("_", ".")))
 
 
-def shipped_commands() -> tuple[Command, ...]:
-    """curl, git and grep."""
-    return read_definitions(_SHIPPED).commands
+SHIPPED: Final = ("curl", "git", "grep")
+"""The commands that come with Repertoire."""
+
+
+def shipped_command(name: str) -> CommandDefinition:
+    return parse_command(_read(_SHIPPED / f"{name}.yaml"))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -75,7 +78,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise BadSettings(f"it is larger than {_MAX_BYTES // 1024:,} KiB")
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except OSError as error:
         raise BadSettings(f"it cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:

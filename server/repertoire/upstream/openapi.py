@@ -17,6 +17,7 @@ import msgspec
 
 from ..errors import BadSettings
 from .http_body import Body, body_of
+from .identifiers import RESERVED_SOURCES
 from .openapi_document import Document, Operation, parse_document, read_document
 from .openapi_requests import ApiRequest, api_request
 from .tool import Tool, ToolContext, ToolFailed, ToolTimeout, ToolUnavailable
@@ -73,6 +74,8 @@ def parse_api(data: dict[str, Any]) -> ApiDefinition:
         raise BadSettings(str(error).replace("Object", "the definition")) from None
     if not definition.name.isidentifier():
         raise BadSettings(f"{definition.name!r} cannot be a name in Python", "Use letters, digits and _.")
+    if definition.name in RESERVED_SOURCES:
+        raise BadSettings(f"tools.{definition.name} has a meaning of its own", "Give it another name.")
     return definition
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .addresses import AddressRules, check_listed
 from .commands import CommandSource
 from .config import ServerConfig, servers_of
-from .definitions import Command, Definitions, read_definitions, shipped_commands
+from .definitions import SHIPPED, read_definitions, shipped_command
 from .fetch import Fetch
 from .masks import Masks
 from .openapi import ApiSource
-from .tool import Source
+from .tool import Source, Tool, ToolContext
+from .variables import AddSecret
 
 
 class OwnSources(NamedTuple):
@@ -53,8 +55,12 @@ def own_sources(
         servers += servers_of(definitions.servers, Path(folder), environ, masks)
         for api in definitions.apis:
             sources.append(ApiSource(api.definition, masks.add, folder=folder, environ=environ))
-    for definition, folder in _commands(found.values(), {*taken, *(server.name for server in servers)}):
-        sources.append(CommandSource(definition, rules, masks.add, folder=folder, environ=environ))
+        for definition, own_folder in definitions.commands:
+            sources.append(CommandSource(definition, rules, masks.add, folder=own_folder, environ=environ))
+    names = {*taken, *(server.name for server in servers), *(source.name for source in sources)}
+    for name in SHIPPED:
+        if name not in names:
+            sources.append(_Shipped(name, rules, masks.add, environ))
     troubles |= {
         os.path.join(folder, name): sentence
         for folder, definitions in found.items()
@@ -63,8 +69,26 @@ def own_sources(
     return OwnSources(tuple(sources), tuple(servers), troubles)
 
 
-def _commands(found: Iterable[Definitions], taken: set[str]) -> list[Command]:
-    own = [command for definitions in found for command in definitions.commands]
-    taken = taken | {command.definition.name for command in own}
-    taken |= {api.definition.name for definitions in found for api in definitions.apis}
-    return [*own, *(command for command in shipped_commands() if command.definition.name not in taken)]
+class _Shipped:
+    """A command that comes with Repertoire. Its definition is read at the first use: a server that starts need not wait for it."""
+
+    def __init__(self, name: str, rules: AddressRules, add_secret: AddSecret, environ: Mapping[str, str]) -> None:
+        self.name = name
+        self._make = partial(CommandSource, rules=rules, add_secret=add_secret, environ=environ)
+
+    @cached_property
+    def _source(self) -> CommandSource:
+        return self._make(shipped_command(self.name))
+
+    @property
+    def trouble(self) -> str | None:
+        return self._source.trouble
+
+    async def list_tools(self) -> tuple[Tool, ...]:
+        return await self._source.list_tools()
+
+    async def call(self, tool: Tool, arguments: dict[str, Any], context: ToolContext) -> str:
+        return await self._source.call(tool, arguments, context)
+
+    async def aclose(self) -> None:
+        """Each call ends its own program."""
