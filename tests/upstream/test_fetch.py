@@ -45,12 +45,17 @@ async def test_the_tool_with_its_sources_name_has_a_short_path(fetch: Fetch) -> 
 
 async def test_a_request_is_sent_as_it_was_given(web: WebServer, fetch: Fetch) -> None:
     answer = await call_tool(
-        fetch, "response", url=f"{web.url}/echo?a=1#part", method="PUT", json={"x": [1]}, headers={"X-Key": "k"}
+        fetch,
+        "response",
+        url=f"{web.url}/echo?a=1#part",
+        method="PUT",
+        json={"x": [1]},
+        headers={"X-Key": "k", "content-type": "application/x"},
     )
     sent = answer["json"]
     assert (sent["method"], sent["query"], sent["body"]) == ("PUT", {"a": ["1"]}, '{"x": [1]}')
     assert sent["headers"]["x-key"] == "k" and sent["headers"]["host"] == web.host
-    assert sent["headers"]["content-type"] == "application/json" and "#" not in answer["url"]
+    assert sent["headers"]["content-type"] == "application/x" and "#" not in answer["url"]
 
 
 async def test_text_of_other_charsets_and_bytes(web: WebServer, fetch: Fetch) -> None:

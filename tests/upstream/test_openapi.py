@@ -275,6 +275,7 @@ def test_odd_documents_are_read_as_far_as_they_go() -> None:
             },
             "/b": {"get": {"operationId": "same", "parameters": "none"}, "post": 3},
             "/c": {"$ref": "#/paths/~1c"},
+            "/d/{x}": {"get": {}},
             "/{id}": {
                 "get": {
                     "operationId": "ids",
@@ -284,8 +285,9 @@ def test_odd_documents_are_read_as_far_as_they_go() -> None:
         },
     }
     found = read_document(odd)
-    assert [each.name for each in found.operations] == ["same", "get__b", "ids"] and not found.left_out
-    assert sorted(found.operations[2].arguments) == ["id_path", "id_query"]
+    assert [each.name for each in found.operations] == ["same", "get__b", "get__d__x", "ids"] and not found.left_out
+    assert found.operations[2].input_schema["required"] == ["x"]  # the document does not describe it
+    assert sorted(found.operations[3].arguments) == ["id_path", "id_query"]
 
 
 def test_a_definition_is_a_file_of_the_folder(tmp_path: Path) -> None:

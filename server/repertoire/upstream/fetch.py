@@ -122,7 +122,7 @@ class Fetch:
         import httpx2
 
         verify = await self._ssl_context() if request.url.scheme == "https" else False
-        headers = {"Accept": "*/*", "User-Agent": "repertoire"} | dict(request.headers)
+        headers = _with_default(_with_default(request.headers, "Accept", "*/*"), "User-Agent", "repertoire")
         async with httpx2.AsyncClient(verify=verify, trust_env=False, timeout=None) as client:
             sent = client.build_request(
                 request.method,
@@ -153,7 +153,7 @@ def _request(arguments: Mapping[str, Any]) -> _Request:
     content = None
     if arguments.get("json") is not None:
         content = json.dumps(arguments["json"], ensure_ascii=False, allow_nan=False).encode()
-        headers = {"Content-Type": "application/json"} | headers
+        headers = _with_default(headers, "Content-Type", "application/json")
     elif (text := arguments.get("body")) is not None:
         content = well_formed(text).encode()
     return _Request(arguments.get("method", "GET"), http_url(arguments["url"]), headers, content)
@@ -166,6 +166,12 @@ def _headers(given: Mapping[str, str]) -> dict[str, str]:
         if not name.isascii() or not name.strip() or any(char in f"{name}{value}" for char in "\r\n\0"):
             raise BadToolArguments(f"{name!r} is not a header, or its value has a line break.")
     return {name: well_formed(value) for name, value in given.items()}
+
+
+def _with_default(headers: Mapping[str, str], name: str, value: str) -> dict[str, str]:
+    """The headers with this one, unless they have it in any spelling."""
+    has_it = any(known.lower() == name.lower() for known in headers)
+    return dict(headers) if has_it else {**headers, name: value}
 
 
 def _redirected(request: _Request, body: Body) -> _Request:

@@ -7,6 +7,7 @@ so refuse many that are in use, or they leave references unresolved.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
@@ -119,8 +120,10 @@ def _operation(
     shared: list[Any],
     schemas: Schemas,
 ) -> Operation:
-    found = {(each.place, each.name): each for each in _parameters(shared, schemas)}
+    found: dict[tuple[Place, str], Argument] = {(each.place, each.name): each for each in _parameters(shared, schemas)}
     found |= {(each.place, each.name): each for each in _parameters(_list(operation.get("parameters")), schemas)}
+    for missing in re.findall(r"\{([^{}]+)\}", path):
+        found.setdefault(("path", missing), Argument(missing, "path", True, {"type": "string"}, "simple", False))
     body_type, body = _body(operation, schemas, {name for _, name in found})
     found |= {(each.place, each.name): each for each in body}
     keys = (
