@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +56,23 @@ def test_help_does_not_open_a_home(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "repertoire", "artifacts", "save", "-h"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 0 and "Save a file as an artifact" in done.stdout
+
+
+def test_debug_reads_artifacts_and_changes_none(shell: Shell, tmp_path: Path) -> None:
+    source = '''"""Keep."""
+
+def run() -> list:
+    had = artifacts.load("a.txt")
+    artifacts.save("a.txt", "changed")
+    now_has = artifacts.load("a.txt")
+    deleted = artifacts.delete("a.txt")
+    try:
+        artifacts.load("a.txt")
+    except RuntimeError as error:
+        return [had, now_has, deleted, error.code, artifacts.exists("none")]
+'''
+    (shell.home / "workflows" / "keep.py").write_text(source)
+    (tmp_path / "a.txt").write_text("kept")
+    shell.ok("artifacts", "save", "a.txt", str(tmp_path / "a.txt"))
+    assert json.loads(shell.ok("debug", "keep")) == ["kept", "changed", True, "unknown_artifact", False]
+    assert shell.ok("artifacts", "show", "a.txt") == "kept"

@@ -82,7 +82,11 @@ async def test_files_without_a_row_and_files_that_nobody_took_are_deleted(tmp_pa
             file.write_text("x")
         os.utime(left, (0, 0))
         await artifacts.sweep()
-        assert [file.exists() for file in (stray, left, fresh)] == [False, False, True] and len(contents(tmp_path)) == 1
+        shown = [await artifacts.keep_blob("local", "tools/draw.chart", b"png", "image/png") for _ in range(2)]
+        assert shown[0]["name"] == shown[1]["name"] and shown[0]["name"].startswith("tools/draw.chart/")
+        assert (shown[0]["name"][-4:], shown[0]["mime_type"]) == (".png", "image/png")
+        assert await artifacts.delete("local", shown[0]["name"])
+        assert [file.exists() for file in (stray, left, fresh)] == [False, False, True] and len(contents(tmp_path)) == 2
 
 
 @pytest.mark.anyio

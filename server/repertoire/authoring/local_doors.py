@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..values import records
 from .doors import Content, EventType
-from .local_artifacts import LocalArtifacts
+from .local_artifacts import Find, LocalArtifacts
 from .step_identity import StepIdentity
 
 Perform = Callable[[str, dict[str, Any]], Any]
@@ -32,11 +32,11 @@ class LocalCall(NamedTuple):
 class LocalDoors:
     """Implements `Doors`."""
 
-    def __init__(self, perform: Perform, on_event: OnEvent) -> None:
+    def __init__(self, perform: Perform, on_event: OnEvent, find_artifact: Find | None = None) -> None:
         self._perform = perform
         self._on_event = on_event
         self._slept_s = 0.0
-        self._artifacts = LocalArtifacts()
+        self._artifacts = LocalArtifacts(find_artifact)
         self._step_keys: list[str] = []
         self.calls: list[LocalCall] = []
         self.committed: str | None = None

@@ -1,7 +1,7 @@
 """The command debug: runs a workflow in this process, where `breakpoint()`, `input()` and a debugger have the terminal.
 
 The body's doors are local ones: nothing is recorded, and steps are simply performed. `workflows.NAME(...)` runs that workflow by the home, as a
-run of its own. `ask` asks here.
+run of its own. `ask` asks here. The home's artifacts can be loaded; what the body saves is gone at the end.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..authoring import ambient
 from ..authoring.doors import EventType
 from ..authoring.local_doors import LocalDoors
 from ..engine.long_waits import check_answer
-from ..errors import BadArguments
+from ..errors import BadArguments, RepertoireError, UnknownArtifact
 from ..model.run import Question
 from ..settings import Settings
 from ..values.records import CallError
@@ -31,6 +31,7 @@ from ..values.refusals import NotAvailable
 from ..wire import Code as SourceCode
 from . import output
 from .arguments import read_object, read_words
+from .control_client import ControlError
 from .home_client import HomeClient, carry_out
 from .program import Code, Folders, Home, Name, Payload, Section, Words, call_verb, command, settings_of
 from .prompt import choices, read_answer
@@ -59,7 +60,7 @@ def debug(
         arguments |= read_words(words, call_verb(home, workflows, "takes", name=name)["input_schema"], name)
     code = msgspec.json.decode(call_verb(home, workflows, "code", name=name), type=SourceCode)
     sys.path.insert(0, "")
-    doors = LocalDoors(partial(_perform, settings), _show)
+    doors = LocalDoors(partial(_perform, settings), _show, partial(_find_artifact, settings))
     body = Foreground(code, doors, time.sleep, f"workflow:{code.name}:debug", settings.prefer_installed)
     try:
         result = body.run(arguments, {}, dict(os.environ))
@@ -102,6 +103,17 @@ _VERBS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "workflows.list": ("list", lambda answer: answer["workflows"]),
     "workflows.get": ("show", lambda answer: answer),
 }
+
+
+def _find_artifact(settings: Settings, name: str) -> tuple[dict[str, Any], bytes] | None:
+    try:
+        found = _in_home(settings, lambda calls: calls.call("artifact_show", {"name": name}))
+    except (RepertoireError, ControlError) as error:
+        if error.code == UnknownArtifact.code:
+            return None
+        raise CallError(error.message, code=error.code, type="BadArguments", hint=error.hint) from None
+    with open(found.pop("path"), "rb") as file:
+        return found, file.read()
 
 
 def _ask(question: str, schema: dict[str, Any]) -> Any:

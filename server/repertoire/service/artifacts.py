@@ -11,6 +11,7 @@ Theory of operation. A content is a file that is named by its hash, and rows say
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
@@ -20,7 +21,7 @@ import anyio
 import anyio.to_thread
 
 from ..errors import ArtifactsFull, BadArguments, StorageError, UnknownArtifact
-from ..model.artifact import Artifact, NewArtifact, checked_name, name_of_uri
+from ..model.artifact import Artifact, NewArtifact, checked_name, name_of_uri, new_artifact
 from ..model.session import Caller
 from ..settings import Limits
 from ..store import Store
@@ -61,6 +62,17 @@ class Artifacts:
         """Save a content that the server itself has, such as an image from a tool."""
         staged = await anyio.to_thread.run_sync(self._files.stage, data, self._limits.max_artifact_bytes)
         return await self._save(principal, new, staged, None)
+
+    async def keep_blob(
+        self, principal: str, origin: str, data: bytes, mime_type: str, run_id: str | None = None
+    ) -> dict[str, Any]:
+        """Save bytes that came without a name, such as a tool's image, as `ORIGIN/HASH.png`. The same bytes get the same name."""
+        from mimetypes import guess_extension
+
+        digest = hashlib.sha256(data).hexdigest()[:16]
+        name = f"{origin}/{digest}{guess_extension(mime_type.partition(';')[0]) or ''}"
+        new = new_artifact(name, "bytes", mime_type=mime_type, run_id=run_id)
+        return (await self.save_bytes(principal, new, data)).public()
 
     async def _save(self, principal: str, new: NewArtifact, staged: Staged, call: tuple[str, str] | None) -> Artifact:
         content, bounds = (staged.hash, staged.size), (self._limits.max_artifacts, self._limits.max_artifacts_bytes)
