@@ -96,10 +96,10 @@ def envelope_schema(result: dict[str, Any]) -> dict[str, Any]:
     return {**schema, "$defs": definitions} if definitions else schema
 
 
-_CREATE: Final = """Publish Python as a workflow: run_workflow runs it at once; later it is a tool of its own. This is enough for a \
+_CREATE: Final = """Publish Python as a workflow: run_workflow runs it at once; later it is a tool too. This is enough for a \
 plain one.
-The source is a module with `def run(...)` or `async def run(...)`: typed parameters, a return annotation, a docstring with Args, and \
-Raises if it raises. The module's docstring is the description; without one, that of run. It imports what is installed.
+The source is a module with `def run(...)` or `async def run(...)`: typed parameters, a return annotation, a docstring with Args and \
+Raises. It imports what is installed.
 Without an import there are (with `await` in async code):
 step(function, *args): calls it at least once and records its result
 ask(question, bool | Literal[...] | schema): asks a person, waits for days
@@ -163,7 +163,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
             ["name"],
             name={"type": "string", "description": "[a-z][a-z0-9_]*, at most 40."},
             source=_LIMITED,
-            description={**_or_null("string"), "description": "Left out: from the docstring."},
+            description={**_or_null("string"), "description": "Left out: the module's docstring, or else run's."},
             replace={"type": "boolean", "default": False, "description": "Needed where the name is published, not for a draft."},
             examples={
                 "anyOf": [{"type": "array", "items": _EXAMPLE}, {"type": "null"}],
