@@ -52,6 +52,7 @@ from .service.library import Library
 from .service.own_files import OwnFiles
 from .service.pre_publish_checks import PrePublishChecks
 from .service.publishing import Publishing
+from .service.references import References
 from .service.runs import Runs
 from .service.sessions import Sessions
 from .service.versions import Versions
@@ -271,10 +272,13 @@ async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | Non
                     download=settings.model_download,
                 )
                 tasks.start_soon(embedding_index.keep, name="encoder")
+                references = References(store, settings.limits, {"artifact:///": artifacts.value})
                 library = Library(store, catalog, Finder(store, embedding_index), settings.limits)
-                service = build_service(settings, store, catalog, library, runner, waits, retention, artifacts)
+                service = build_service(
+                    settings, store, catalog, library, runner, waits, retention, artifacts, references
+                )
                 children = Children(runner, store)
-                body_doors = WorkflowDoors(library, service.versions, service.publishing, children, store)
+                body_doors = WorkflowDoors(library, service.versions, service.publishing, children, store, references)
                 runner.doors |= waits.doors | body_doors.doors | ArtifactDoors(artifacts, files, store).doors
                 if watch:
                     tasks.start_soon(artifacts.sweep, name="artifacts")
@@ -301,6 +305,7 @@ def build_service(
     waits: Waits,
     retention: Retention,
     artifacts: Artifacts,
+    references: References,
 ) -> Service:
     """The parts of the service, each with its collaborators."""
     limits = settings.limits
@@ -311,7 +316,7 @@ def build_service(
     publishing = Publishing(settings, store, catalog, library, versions, checks, examples, call_graph)
     own_files = OwnFiles(settings.home, store, catalog, library, checks, examples, call_graph, publishing)
     sessions = Sessions(store, limits)
-    runs = Runs(store, library, sessions, runner, waits, limits)
+    runs = Runs(store, library, sessions, runner, waits, references, limits)
     code_runs = CodeRuns(settings, checks, runs)
     inbox = Inbox(store, library, runs)
     history = History(store, runs, checks, runner, retention)

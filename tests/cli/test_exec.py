@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from support.pages import blocks
@@ -46,3 +47,14 @@ def test_standard_input_and_what_goes_wrong(shell: Shell) -> None:
 def test_exec_is_the_operator_s_own(shell: Shell) -> None:
     shell.environ["REPERTOIRE_AUTHORING"] = "off"
     assert shell.ok("exec", "-", input="1") == "1\n"
+
+
+def test_a_reference_is_an_argument_of_any_type(shell: Shell) -> None:
+    (shell.home / "workflows" / "join.py").write_text(
+        'def run(words: list[str], end: str) -> str:\n    """Join."""\n    return " ".join(words) + end\n'
+    )
+    made = json.loads(shell.ok("exec", "-", "--json", input='{"words": ["a", "b"], "end": "!"}'))["run_id"]
+    given = [f'{name}={{"$ref": "run:///{made}#/result/{name}"}}' for name in ("words", "end")]
+    assert shell.ok("run", "join", *given) == '"a b!"\n'
+    wrong = shell("run", "join", given[0], given[1].replace("/end", "/start"))
+    assert wrong.returncode == 2 and "there is no 'start'" in wrong.stderr

@@ -74,3 +74,19 @@ async def test_the_page_s_example_gives_what_it_says(way: Way) -> None:
         await create(client, "word_count", COUNT)
         done = await call(client, "run_code", {"source": blocks(PAGE, "python")[0], "arguments": json.loads(said[1])})
         assert done["result"] == json.loads(said[2])
+
+
+async def test_a_result_goes_on_without_being_repeated(way: Way) -> None:
+    async with way.client() as client:
+        await create(client, "word_count", COUNT)
+        made = await call(client, "run_code", {"source": '"word " * n', "arguments": {"n": 50_000}})
+        assert made["parts"] > 1
+        text = {"$ref": f"run:///{made['run_id']}#/result"}
+        for name, arguments in (
+            ("word_count", {"text": text}),
+            ("run_workflow", {"name": "word_count", "arguments": {"text": text}}),
+            ("run_code", {"source": "await workflows.word_count(text=text)", "arguments": {"text": text}}),
+        ):
+            assert (await call(client, name, arguments))["result"] == {"words": 50_000}
+        wrong = await call(client, "word_count", {"text": {"$ref": "run:///nothing"}})
+        assert wrong["is_error"] and "there is no such run" in wrong["error"]["message"] and "run_id" not in wrong

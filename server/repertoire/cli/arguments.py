@@ -123,6 +123,8 @@ class _Words:
     def _value(self, key: str, texts: list[str]) -> Any:
         schema = self._properties.get(key, {})
         wanted = kinds(schema, self._schema)
+        if len(texts) == 1 and (reference := _reference(texts[0])) is not None:
+            return reference
         if "array" in wanted and (len(texts) > 1 or not texts[0].startswith(("[", "@"))):
             items = _items(schema, self._schema)
             return [self._read(text, items, f"{key}[{i}]") for i, text in enumerate(texts)]
@@ -146,6 +148,17 @@ class _Words:
             return json.loads(text)
         except ValueError:
             return text
+
+
+def _reference(text: str) -> dict[str, str] | None:
+    """`{"$ref": "run:///..."}`, which any parameter takes: the server puts a value in its place."""
+    if not text.startswith("{") or '"$ref"' not in text:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if value.keys() == {"$ref"} and str(value["$ref"]).startswith(("run:///", "artifact:///")) else None
 
 
 def kinds(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int = 0) -> set[str]:

@@ -20,6 +20,7 @@ from ..names import new_session_id
 from ..store import Store
 from .library import Library
 from .publishing import Publishing
+from .references import References, has_references
 from .versions import Versions
 
 _FIRST_LOOK_S: Final = 10.0
@@ -30,13 +31,20 @@ _BRIEF_LOOK_S: Final = 3.0
 
 class WorkflowDoors:
     def __init__(
-        self, library: Library, versions: Versions, publishing: Publishing, children: Children, store: Store
+        self,
+        library: Library,
+        versions: Versions,
+        publishing: Publishing,
+        children: Children,
+        store: Store,
+        references: References,
     ) -> None:
         self._library = library
         self._versions = versions
         self._publishing = publishing
         self._children = children
         self._store = store
+        self._references = references
 
     @property
     def doors(self) -> dict[str, Door]:
@@ -55,8 +63,11 @@ class WorkflowDoors:
         name, arguments = str(call.args["name"]), dict(call.args["arguments"])
         wanted = arguments.pop("session_id", None)
         if (known := await self._children.earlier_run(call)) is not None:
+            if has_references(arguments):  # their values are there, and the journal compares the references
+                arguments = json.loads(known.arguments)
             self._children.check_same(call, known, await self._stored_version(known.version), name, arguments)
             return await self._children.wait(call, known.id)
+        arguments = await self._references.resolve(call.live.run.principal, arguments)
         session_id = self._session(call, wanted)
         version = await self._version(call, name)
         return await self._children.run(call, version, arguments, session_id)

@@ -33,6 +33,7 @@ from ..store import Store
 from ..values import big_integers
 from ..wire import Fault, Recorded
 from .library import Library
+from .references import has_references
 
 _MAX_CALLS: Final = 200
 """Calls of a run that become mocks."""
@@ -221,12 +222,13 @@ class Rehearsal:
         """Fitting mocks are used in their order, and the last one again for all further calls."""
         given = call.args.get("arguments", {}) if call.op == "workflow" else call.args
         arguments = {key: value for key, value in given.items() if key != "session_id"}
+        refers = has_references(arguments)  # a mock of a run has their values
         known = self._view.find(name) if call.op == "workflow" else None
         names = (name, f"workflows.{name}", known.name if known else name)
         fitting = [
             n
             for n, mock in enumerate(self._mocks)
-            if mock.call in names and mock.arguments in (msgspec.UNSET, arguments)
+            if mock.call in names and (mock.arguments in (msgspec.UNSET, arguments) or refers)
         ]
         if not fitting:
             return None

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Collection
 from typing import Any, Final, Literal
 
 import anyio
+import anyio.to_thread
 
 from ..engine.live_run import Live
 from ..engine.long_waits import Waits, check_answer
@@ -31,6 +32,7 @@ from ..store import Store
 from ..store.runs import IdempotencyKey, KeyTaken
 from .argument_limits import checked_arguments
 from .library import Library
+from .references import KEY, References, has_references
 from .sessions import Sessions
 
 _MAX_KEY_CHARS: Final = 200
@@ -56,8 +58,16 @@ _BEGINNING: Final = re.compile(r"[0-9][0-9A-Za-z]{0,25}")
 
 class Runs:
     def __init__(
-        self, store: Store, library: Library, sessions: Sessions, runner: Runner, waits: Waits, limits: Limits
+        self,
+        store: Store,
+        library: Library,
+        sessions: Sessions,
+        runner: Runner,
+        waits: Waits,
+        references: References,
+        limits: Limits,
     ) -> None:
+        self._references = references
         self._store = store
         self._library = library
         self._sessions = sessions
@@ -91,6 +101,9 @@ class Runs:
     ) -> Live:
         """The same for a version, whatever its name runs."""
         text = checked_arguments(version.name, arguments, self._limits)
+        if f'"{KEY}"' in text and has_references(arguments):
+            arguments = await self._references.resolve(caller.principal, arguments)
+            text = await anyio.to_thread.run_sync(checked_arguments, version.name, arguments, self._limits)
         session = await self._sessions.resolve(caller, session_id)
         if idempotency_key is None and (lost := self._undelivered.take(caller.principal, session, version.name, text)):
             known = await self._handle(lost)
