@@ -97,7 +97,7 @@ def test_n23_debug_runs_a_workflow_in_the_foreground_with_breakpoint_and_input(s
     shell("stop", "--force")
 
 
-def test_n23_debug_loads_what_a_worker_loads(shell: Shell) -> None:
+def test_debug_loads_what_a_worker_loads(shell: Shell) -> None:
     done = shell("debug", "tell", "topic=tea")
     assert json.loads(done.stdout) == {"text": "tea Agent"}, done.stderr
     shell("stop", "--force")
