@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -219,7 +220,10 @@ async def test_g10_a_result_in_parts_says_how_to_get_them(way: Way) -> None:
         assert answer["result"] is None and answer["parts"] == 4 and answer["result_preview"].startswith('"xxx')
         assert answer["next"] == f'get_run(run_id="{answer["run_id"]}", part=1) and so on to part=4'
         assert answer["result_chars"] == 350 and "350 characters" in answer["message"]
-        assert "workflows.large(...)" in answer["message"] and "runs it again" in answer["message"]
+        found = re.search(r"arguments=(\{.*\})\)", answer["message"])
+        assert found is not None and answer["run_id"] in found[1]
+        counted = await call(client, "run_code", {"source": "len(found)", "arguments": json.loads(found[1])})
+        assert counted["result"] == 348, "the message's call, as it stands"
         text, then = "", answer["next"]
         for part in range(1, 5):
             piece = await follow(client, then)

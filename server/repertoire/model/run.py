@@ -19,8 +19,8 @@ SHOWN_CHARS: Final = 4_000
 """Longer arguments, as JSON text, are cut in the answer for one run."""
 
 _MANY_PARTS: Final = (
-    "The result has {chars:,} characters, in {parts} parts. To count or filter it, create a workflow that calls workflows.{name}(...): that "
-    "runs it again, and the call gives the whole result."
+    "The result has {chars:,} characters, in {parts} parts. To count or filter it, call "
+    'run_code(source, arguments={{"found": {{"$ref": "run:///{run_id}"}}}}): in the source, `found` is the whole result.'
 )
 
 EventType = Literal[
@@ -181,7 +181,7 @@ def envelope(run: Run, inline_chars: int, *, without_result: bool = False) -> di
             answer["result_preview"] = run.result if parts == 1 else run.result[:2000]
             answer |= {"parts": parts, "result_chars": len(run.result)}
             if parts > 1:
-                answer["message"] = _MANY_PARTS.format(chars=len(run.result), parts=parts, name=run.workflow)
+                answer["message"] = _MANY_PARTS.format(chars=len(run.result), parts=parts, run_id=run.id)
     elif run.result is not None:  # the output of a cancelled run so far
         answer |= {
             "result_preview": run.result[:2000],
