@@ -106,7 +106,7 @@ _PUBLISHING: Final[dict[str, FaultCode]] = {
     "no_mock": FaultCode("An example makes a call that is not done in an example.", "author", "Give the example a mock for it."),
     "mocked": FaultCode("A mock of an example gave its error.", "author", "Nothing, if the example expects it."),
     "approval_required": FaultCode("The server publishes only what a person has approved.", "operator", "Run the command in the hint."),
-    "authoring_off": FaultCode("No client may create, publish or delete workflows, or run code.", "operator", "Change the setting `authoring`."),
+    "authoring_off": FaultCode("No client may create, publish, delete or run code of its own.", "operator", "Change the setting `authoring`."),
 }  # fmt: skip
 
 _SERVER: Final[dict[str, FaultCode]] = {
