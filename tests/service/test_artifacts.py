@@ -149,6 +149,9 @@ async def test_sizes_the_total_and_the_number_are_bounded(tmp_path: Path) -> Non
         for size in (99, 98, 97):  # what is overwritten gives its room back at once
             await kept(app, "save", size=size)
         await kept(app, "save", called="b", size=50)
+        await kept(app, "delete", called="b")
+        await kept(app, "save", called="b", size=40)
+        await kept(app, "save", called="b", size=50)  # as the content that is dropped to make room for it
         more = await run(app, "keep", how="save", called="c", size=1)
         assert "max_artifacts" in more["error"]["message"] and len(files(tmp_path)) == 2
         await kept(app, "save", called="b", size=10)

@@ -5,7 +5,8 @@ Theory of operation. A content is a file that is named by its hash, and rows say
 1. Saving: copy the content to a file without a name, give it its name, then write the rows. If the server dies in between, the file has no
    row, and the next owner deletes it.
 2. Deleting: delete the row of a content that nothing needs, then its file. If the server dies in between, again a file has no row.
-3. From the name to the row, a save holds `_lock`, and so does a deletion. Otherwise a save could take over a file that is just deleted.
+3. From the look for room to the row, a save holds `_lock`, and so does a deletion. Otherwise a save could take over a file that is just
+   deleted. Where there is no room, contents that nothing needs are deleted first, however fresh.
 4. A body that loads gets a hash, and reads the file itself. Its run keeps the content until it ends: a replay loads the same bytes.
 """
 
@@ -75,20 +76,25 @@ class Artifacts:
         return (await self.save_bytes(principal, new, data)).public()
 
     async def _save(self, principal: str, new: NewArtifact, staged: Staged, call: tuple[str, str] | None) -> Artifact:
-        content, bounds = (staged.hash, staged.size), (self._limits.max_artifacts, self._limits.max_artifacts_bytes)
         try:
-            for is_last in (False, True):
-                try:
-                    async with self._lock:
-                        await anyio.to_thread.run_sync(self._files.keep, staged)
-                        return await self._store.save_artifact(principal, new, content, bounds, call)
-                except ArtifactsFull:
-                    if is_last or not await self._drop_contents(0.0):
-                        raise
-                    staged = Staged(self._files.path(staged.hash), staged.hash, staged.size)
-            raise AssertionError("the loop returns or raises")
+            try:
+                return await self._store_in_room(principal, new, staged, call)
+            except ArtifactsFull:
+                if not await self._drop_contents(0.0):
+                    raise
+                return await self._store_in_room(principal, new, staged, call)
         finally:
             self._files.discard(staged.path)
+
+    async def _store_in_room(
+        self, principal: str, new: NewArtifact, staged: Staged, call: tuple[str, str] | None
+    ) -> Artifact:
+        """Raises ArtifactsFull, and then the copy has no name yet."""
+        content, bounds = (staged.hash, staged.size), (self._limits.max_artifacts, self._limits.max_artifacts_bytes)
+        async with self._lock:
+            await self._store.check_artifact_room(principal, new.name, content, bounds)
+            await anyio.to_thread.run_sync(self._files.keep, staged)
+            return await self._store.save_artifact(principal, new, content, call)
 
     async def find(self, caller: Caller, name: str) -> Artifact:
         """Raises UnknownArtifact."""

@@ -31,20 +31,17 @@ class ArtifactFacts(Facts):
         principal: str,
         new: NewArtifact,
         content: tuple[str, int],
-        bounds: tuple[int, int],
         call: tuple[str, str] | None = None,
     ) -> Artifact:
         """Store the artifact, in the place of one with the same name. The file of its content is there already.
 
-        `content`: hash and size. `bounds`: how many artifacts the principal may have, and how many bytes all contents may have. `call`: the
-        run and path of the body's call. Raises ArtifactsFull.
+        `content`: hash and size. `call`: the run and path of the body's call.
         """
         hash, size = content
 
         def fact(db: sqlite3.Connection) -> Artifact:
             now = time.time()
             before = _find(db, principal, new.name)
-            _check_room(db, principal, bounds, before, content)
             artifact = Artifact(
                 principal=principal,
                 name=new.name,
@@ -69,6 +66,13 @@ class ArtifactFacts(Facts):
             return artifact
 
         return await self.write(fact)
+
+    async def check_artifact_room(
+        self, principal: str, name: str, content: tuple[str, int], bounds: tuple[int, int]
+    ) -> None:
+        """Raises ArtifactsFull if there is no room for it. `bounds`: how many artifacts the principal may have, and how many bytes all
+        contents may have."""
+        await self.read_behind(lambda db: _check_room(db, principal, bounds, _find(db, principal, name), content))
 
     async def artifact(self, principal: str, name: str) -> Artifact | None:
         return await self.read(lambda db: _find(db, principal, name))
