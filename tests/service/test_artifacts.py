@@ -169,6 +169,15 @@ async def test_another_principal_sees_nothing_of_them(tmp_path: Path) -> None:
         assert await app.service.artifacts.value("local", "artifact:///a.txt") == "x" * 10
 
 
+async def test_a_large_artifact_or_a_wrong_name_is_no_argument(tmp_path: Path) -> None:
+    async with opened(tmp_path, max_arguments_bytes="1000") as app:
+        await created(app)
+        await kept(app, "save", called="large", size=1001)
+        for uri, message in {"large": "1001 bytes", "a/../b": "name"}.items():
+            with pytest.raises(BadArguments, match=message):
+                await run(app, "keep", how={"$ref": f"artifact:///{uri}"})
+
+
 async def test_two_runs_that_write_one_name_leave_one_of_the_two(tmp_path: Path) -> None:
     async with opened(tmp_path, workers="4") as app:
         await created(app)

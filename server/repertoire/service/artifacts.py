@@ -22,7 +22,7 @@ import anyio
 import anyio.to_thread
 
 from ..errors import ArtifactsFull, BadArguments, StorageError, UnknownArtifact
-from ..model.artifact import Artifact, NewArtifact, checked_name, name_of_uri, new_artifact
+from ..model.artifact import Artifact, Kind, NewArtifact, checked_name, name_of_uri, new_artifact
 from ..model.session import Caller
 from ..settings import Limits
 from ..store import Store
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 _FRESH_S: Final = 3600.0
 """A content that nothing needs any more is kept for so long: an answer that shows it may be on its way."""
+_BY_NAME: Final = "Give its name, and call artifacts.load(name) in the workflow."
 _ROWS: Final = 200
 _MAX_PAGE: Final = 1_000
 
@@ -121,16 +122,15 @@ class Artifacts:
     async def value(self, principal: str, uri: str) -> Any:
         """The text or JSON value of the artifact at `artifact:///NAME`, for a reference in arguments. Raises UnknownArtifact, BadArguments."""
         artifact = await self.use(principal, name_of_uri(uri))
-        data = await self.read(artifact)
-        try:
-            if artifact.kind == "json":
-                return json.loads(data)
-            return data.decode("utf-8")
-        except (ValueError, RecursionError):
+        if artifact.size > (most := self._limits.max_arguments_bytes):
             raise BadArguments(
-                f"The artifact {artifact.name!r} is not text, so it cannot be an argument.",
-                "Give its name, and call artifacts.load(name) in the workflow.",
-            ) from None
+                f"The artifact {artifact.name!r} has {artifact.size} bytes; arguments have at most {most}.", _BY_NAME
+            )
+        try:
+            return await anyio.to_thread.run_sync(_value_of, artifact.kind, await self.read(artifact))
+        except (ValueError, RecursionError):
+            why = f"The artifact {artifact.name!r} is not text, so it cannot be an argument."
+            raise BadArguments(why, _BY_NAME) from None
 
     def path(self, artifact: Artifact) -> str:
         """The file of its content, for the command line of the same user."""
@@ -183,6 +183,10 @@ class Artifacts:
             count += len(hashes)
             if len(hashes) < _ROWS:
                 return count
+
+
+def _value_of(kind: Kind, data: bytes) -> Any:
+    return json.loads(data) if kind == "json" else data.decode("utf-8")
 
 
 def unknown_artifact(name: str) -> UnknownArtifact:
