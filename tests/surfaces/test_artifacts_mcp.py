@@ -23,6 +23,8 @@ PNG = {PNG!r}
 def run(what: str):
     if what == "chart":
         return {{"title": "A chart", "charts": [artifacts.save("charts/a b.png", PNG, "A dot."), artifacts.get("charts/a b.png")]}}
+    if what == "large":
+        return artifacts.save("large", bytes(8 * 1024 * 1024 + 1))["size"]
     if what == "forged":
         return {{**artifacts.get("charts/a b.png"), "sha256": "0" * 64}}
     artifacts.save("report.json", {{"rows": [1]}})
@@ -63,6 +65,10 @@ async def test_artifacts_are_resources_and_images_are_shown(tmp_path: Path, era:
         assert (text.text, text.mime_type) == ('{"rows": [1]}', "application/json")  # type: ignore[union-attr]
         (text,) = (await client.read_resource("artifact:///notes.md")).contents
         assert (text.text, text.mime_type) == ("# Notes", "text/markdown")  # type: ignore[union-attr]
+        large = await client.call_tool("run_workflow", {"name": "keep", "arguments": {"what": "large"}})
+        assert not large.is_error
+        with pytest.raises(MCPError, match="too large for a message"):
+            await client.read_resource("artifact:///large")
         for wrong in ("artifact:///none", "artifact:///../repertoire.db", "artifact:///a/%2e%2e/b"):
             with pytest.raises(MCPError, match="Unknown resource"):
                 await client.read_resource(wrong)

@@ -20,6 +20,8 @@ from .guide import TOPICS, page
 from .sdk_adapter import Context
 
 _PAGE = 50
+_MAX_BYTES = 8 * 1024 * 1024
+"""Of an artifact that is read as a resource. In base64 it stays below the 16 MiB that many clients take as one message."""
 _ARTIFACTS = "artifacts:"
 """The beginning of a cursor in the list of artifacts. No workflow's name has a colon."""
 
@@ -119,7 +121,7 @@ class Resources:
     async def _read_artifact(self, caller: Caller, uri: str, name: str) -> types.ReadResourceResult:
         """Text where it is text, else base64."""
         artifact = await self._service.artifacts.use(caller.principal, name)
-        if artifact.size > self._service.settings.limits.max_result_bytes:
+        if artifact.size > _MAX_BYTES:
             why = f"{artifact.name!r} has {artifact.size} bytes, which is too large for a message"
             raise BadArguments(why, "Read it in a workflow: artifacts.load(name).")
         data = await self._service.artifacts.read(artifact)
