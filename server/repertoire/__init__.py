@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .authoring.context import Context
     from .authoring.durable import ask, now, sleep, workflows
     from .authoring.steps import step
-    from .authoring.unavailable import tools
+    from .authoring.tools import tools
     from .classes.pprint import pprint_run_response
     from .classes.response import RunEvent, RunResponse, WorkflowCompletedEvent, WorkflowRunResponseStartedEvent
     from .classes.sqlite_storage import InMemoryStorage, SqliteStorage
@@ -60,7 +60,7 @@ _HOMES = {
     "WorkflowRunResponseStartedEvent": (".classes.response", "WorkflowRunResponseStartedEvent"),
     "pprint_run_response": (".classes.pprint", "pprint_run_response"),
     "artifacts": (".authoring.artifacts", "artifacts"),
-    "tools": (".authoring.unavailable", "tools"),
+    "tools": (".authoring.tools", "tools"),
     "workflows": (".authoring.durable", "workflows"),
     "ask": (".authoring.durable", "ask"),
     "cached": (".authoring.cache", "cached"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property, partial
 from importlib import resources
@@ -55,6 +55,9 @@ from .service.publishing import Publishing
 from .service.references import References
 from .service.runs import Runs
 from .service.sessions import Sessions
+from .service.tool_calls import ToolCalls
+from .service.tool_doors import ToolDoors
+from .service.tools import Tools
 from .service.versions import Versions
 from .settings import Settings, load
 from .store import Store, open_store
@@ -63,6 +66,8 @@ from .store.file_identity import lost_home
 from .surfaces.control import control
 from .surfaces.http_doors import HttpDoors
 from .surfaces.shutdown import Shutdown
+from .upstream.catalog import Catalog as ToolCatalog
+from .upstream.tool import Source
 from .version import VERSION
 
 if TYPE_CHECKING:
@@ -233,10 +238,13 @@ class App:
 
 
 @asynccontextmanager
-async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | None = None) -> AsyncIterator[App]:
+async def open_app(
+    settings: Settings, *, watch: bool = True, clock: Clock | None = None, sources: Sequence[Source] = ()
+) -> AsyncIterator[App]:
     """Open the home. The caller owns it (`home_lock.Owner`): runs that an earlier owner left unfinished go on here.
 
     `watch`: follow changes of workflow files and delete old runs; a short command does neither. `clock`: None for the machine's.
+    `sources`: more sources of tools than the settings name.
     """
     home = homes.make_home(settings.home)
     own_folder = os.path.join(home, "workflows")
@@ -244,6 +252,7 @@ async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | Non
     always = (own_folder, *([ready] if settings.ready_workflows and (ready := ready_folder()) else []))
     scratch = Scratch(homes.scratch_path(home))
     pool: WorkerPool | None = None
+    tool_catalog = ToolCatalog(sources)
     async with open_store(homes.database_path(home), pid=os.getpid()) as store:
         try:
             async with anyio.create_task_group() as tasks:
@@ -274,12 +283,16 @@ async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | Non
                 tasks.start_soon(embedding_index.keep, name="encoder")
                 references = References(store, settings.limits, {"artifact:///": artifacts.value})
                 library = Library(store, catalog, Finder(store, embedding_index), settings.limits)
+                tool_calls = ToolCalls(str, settings.limits)
+                tools = Tools(tool_catalog, tool_calls)
                 service = build_service(
-                    settings, store, catalog, library, runner, waits, retention, artifacts, references
+                    settings, store, catalog, library, runner, waits, retention, artifacts, references, tools
                 )
                 children = Children(runner, store)
                 body_doors = WorkflowDoors(library, service.versions, service.publishing, children, store, references)
-                runner.doors |= waits.doors | body_doors.doors | ArtifactDoors(artifacts, files, store).doors
+                tool_doors = ToolDoors(tools, tool_calls, store, settings, waits.doors["ask"], runner.forget_question)
+                runner.doors |= waits.doors | body_doors.doors | tool_doors.doors
+                runner.doors |= ArtifactDoors(artifacts, files, store).doors
                 if watch:
                     tasks.start_soon(artifacts.sweep, name="artifacts")
                     tasks.start_soon(retention.every_hour, name="retention")
@@ -291,9 +304,10 @@ async def open_app(settings: Settings, *, watch: bool = True, clock: Clock | Non
                 finally:
                     tasks.cancel_scope.cancel()
         finally:
-            if pool is not None:
-                with anyio.CancelScope(shield=True):
+            with anyio.CancelScope(shield=True):
+                if pool is not None:
                     await pool.close()
+                await tool_catalog.aclose()
 
 
 def build_service(
@@ -306,6 +320,7 @@ def build_service(
     retention: Retention,
     artifacts: Artifacts,
     references: References,
+    tools: Tools,
 ) -> Service:
     """The parts of the service, each with its collaborators."""
     limits = settings.limits
@@ -320,9 +335,8 @@ def build_service(
     code_runs = CodeRuns(settings, checks, runs)
     inbox = Inbox(store, library, runs)
     history = History(store, runs, checks, runner, retention)
-    return Service(
-        settings, library, versions, publishing, own_files, sessions, runs, code_runs, history, artifacts, inbox
-    )
+    parts = (library, versions, publishing, own_files, sessions, runs, code_runs, history, artifacts, tools, inbox)
+    return Service(settings, *parts)
 
 
 def caller_of(hello: Hello) -> Caller:

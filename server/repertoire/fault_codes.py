@@ -67,6 +67,12 @@ _RUNS: Final[dict[str, FaultCode]] = {
         "A tool's server does not start, has died or hangs, or lost the tool.", "operator", "Run `repertoire tools doctor`."
     ),
     "tool_timeout": FaultCode("A tool took longer than its time limit.", "author", "Ask it for less, or raise its limit."),
+    "unknown_tool": FaultCode("No source of tools has a tool of that name.", "author", "Look for it with `search_tools`, or correct the name."),
+    "tool_not_allowed": FaultCode(
+        "The workflow may not use this tool: its source does not name it, or created code may not use it here.", "author",
+        'Name it in the source or in `__workflow__ = {"tools": [...]}`; for created code the operator lists it in `untrusted_tools`.',
+    ),
+    "tool_refused": FaultCode("A person did not allow the call of a tool. Nothing was sent.", "author", "Go on without it."),
     "bad_tool_arguments": FaultCode("The arguments of a tool call do not fit the tool's schema. Nothing was sent.", "author", "Correct them."),
     "not_available": FaultCode("The body used something that this version does not have.", "author", "Use what the hint names."),
     "non_determinism": FaultCode(

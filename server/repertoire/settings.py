@@ -137,6 +137,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`import agno`, `buddy` and `pyflue` in workflows import the installed packages, where there are any, not Repertoire's stand-ins."""
     dropped_arguments: tuple[str, ...] = HOST_ARGUMENTS
     """Arguments that hosts add to a call: dropped where the tool itself has no such parameter."""
+    untrusted_tools: tuple[str, ...] = ("fetch",)
+    """The tools that code may use which came through a tool: `github.create_issue`, `github.*`."""
+    tool_approval: Literal["destructive", "all", "off"] = "destructive"
+    """Calls of tools that a person has to approve. `destructive`: of tools that say so, or are configured so; `all`: of all but those
+    that only read."""
     search_model: str = ""
     """A folder, or a name at the hub, of the sentence-transformers model for search; "off": by words only. Empty: all-MiniLM-L6-v2,
     from an installed package or the hub's cache."""
@@ -169,7 +174,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return {name: os.environ[name] for name in self.caller_env if name in os.environ}
 
 
-_LISTS: Final = ("worker_env", "dropped_arguments")
+_LISTS: Final = ("worker_env", "dropped_arguments", "untrusted_tools")
 """Settings whose items are separated by commas in the environment."""
 
 
@@ -200,6 +205,7 @@ def load(
         "authoring",
         "publish_requires",
         "prefer_installed",
+        "tool_approval",
         *_LISTS,
         "search_model",
         "search_adapter",

@@ -33,8 +33,8 @@ def test_b12_what_repertoire_gives_is_in_no_schema(worker: Worker) -> None:
     assert list(read["properties"]) == ["text"] and notes(worker, source) == []
     text, payload, *given = worker.result(source, {"text": "t"})
     assert (text, payload) == ("t", {"text": "t"})
-    later = [f"<{name}: comes with a later version of Repertoire>" for name in ("tools", "deps")]
-    assert given == [later[0], "<workflows>", "<artifacts>", later[1]]
+    later = "<deps: comes with a later version of Repertoire>"
+    assert given == ["<tools>", "<workflows>", "<artifacts>", later]
     assert "unknown argument" in worker.fault(source, {"text": "t", "tools": 1}).message
     typed = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from nowhere import Tools\n"
     assert worker.result(typed + "def run(a: int, tools: 'Tools'): return a", {"a": 1}) == 1
@@ -43,13 +43,13 @@ def test_b12_what_repertoire_gives_is_in_no_schema(worker: Worker) -> None:
 @pytest.mark.parametrize("head", ["", "from repertoire import artifacts, tools, workflows\n"])
 def test_a_file_that_mentions_what_comes_later_loads_and_says_so_when_it_is_used(worker: Worker, head: str) -> None:
     uses = {
-        "tools.curl.get(url='u')": "tools.curl.get(...): tools come with a later version of Repertoire",
-        "list(tools)": "iterating over tools",
-        "tools['curl']": "tools['curl']",
-        "'curl' in tools": "'curl' in tools",
+        "deps.add('a')": "deps.add(...): deps come with a later version",
+        "list(deps)": "iterating over deps",
+        "deps['a']": "deps['a']",
+        "'a' in deps": "'a' in deps",
     }
     for use, words in uses.items():
-        source = head + f"def run(really: bool = True):\n    return {use} if really else 'loaded'"
+        source = head + f"def run(deps, really: bool = True):\n    return {use} if really else 'loaded'"
         assert worker.result(source, {"really": False}) == "loaded"
         fault = worker.fault(source)
         assert (fault.code, fault.type) == ("not_available", "NotAvailable") and words in fault.message, fault

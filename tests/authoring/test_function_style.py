@@ -68,7 +68,7 @@ async def test_b1_b2_sync_and_async_files_that_mention_tools_are_published_alike
                 "description"
             ] == "Ask an address and read its answer."
             answer = await run(app, Caller(), name, url="http://nowhere")
-            assert answer["error"]["code"] == "not_available" and "tools" in answer["error"]["message"]
+            assert answer["error"]["type"] == "UnknownTool" and "curl" in answer["error"]["message"], answer
             assert answer["error"]["line"] == 11
 
 
@@ -167,7 +167,7 @@ def test_b19_one_body_cannot_rebind_what_another_is_given() -> None:
     """
     with pooled() as (worker, _):
         for _ in range(2):
-            tools = "<tools: comes with a later version of Repertoire>"
+            tools = "<tools>"
             assert worker.result(look) == [tools, "<workflows>", tools, True]
             assert worker.messages == ["said"]
             worker.run(bend)

@@ -329,7 +329,10 @@ CASES: Final = (
         12, "Parameters that the system fills are in no schema.", "here", "passes",
         "test_context_outside::test_b12_what_repertoire_gives_is_in_no_schema",
     ),
-    _function(13, "Three workflows that call one another over a scripted tool give one summary.", "tools"),
+    _function(
+        13, "Three workflows that call one another over a scripted tool give one summary.", "tools", "passes",
+        "test_tool_doors::test_b13_three_workflows_over_a_scripted_tool_give_one_summary",
+    ),
     _function(
         14, "A workflow invoked from another gets its default or the given argument.", "journal", "passes",
         "test_compose::test_b14_b15_a_body_calls_another_workflow",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,13 @@ from typing import Any
 from repertoire.app import App, open_app
 from repertoire.model.session import Caller
 from repertoire.settings import load
+from repertoire.upstream.tool import Source
 
 
 @asynccontextmanager
-async def opened(home: Path, **environ: str) -> AsyncIterator[App]:
+async def opened(home: Path, sources: Sequence[Source] = (), /, **environ: str) -> AsyncIterator[App]:
     named = {f"REPERTOIRE_{name.upper()}": value for name, value in environ.items()}
-    async with open_app(load(home=str(home), environ=named)) as app:
+    async with open_app(load(home=str(home), environ=named), sources=sources) as app:
         await app.service.library.wait_until_settled(Caller())
         yield app
 

@@ -12,7 +12,7 @@ import pytest
 from repertoire import CallError, artifacts, ask, log, now, session_state, sleep, step, tools, workflows
 from repertoire.testing import NoAnswer, Stage
 from repertoire.testing import stage as stage
-from repertoire.values.refusals import ArgumentError, NotAvailable, StateError
+from repertoire.values.refusals import ArgumentError, StateError
 
 REFUND = '''"""Refund an order, if somebody agrees."""
 
@@ -100,7 +100,7 @@ def test_n4_what_the_test_has_not_given_is_named(stage: Stage) -> None:
         ask("Sure?", bool)
     with pytest.raises(NoAnswer, match=r"stage\.mock\('lookup', result\)"):
         workflows.lookup(order=1)
-    with pytest.raises(NotAvailable, match="later version"):
+    with pytest.raises(NoAnswer, match=r"stage\.mock\('tools.github.create_issue', result\)"):
         tools.github.create_issue(title="x")
     stage.answer("Sure?", "maybe")
     with pytest.raises(NoAnswer, match="does not fit"):
@@ -121,7 +121,7 @@ def test_n4_answers_errors_and_tools(stage: Stage) -> None:
     assert workflows.search("orders") == [{"name": "lookup"}]
     stage.mock("tools.github.create_issue", lambda title: {"number": 1, "title": title})
     assert tools.github.create_issue(title="x") == {"number": 1, "title": "x"}
-    assert [call.name for call in stage.calls][-1] == "tools.github.create_issue"
+    assert [(call.op, call.name) for call in stage.calls][-1] == ("tool", "github.create_issue")
 
 
 @pytest.mark.anyio

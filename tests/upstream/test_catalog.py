@@ -6,7 +6,7 @@ import anyio.lowlevel
 import pytest
 
 from repertoire.upstream.catalog import Catalog
-from repertoire.upstream.tool import Tool, ToolContext, ToolUnavailable
+from repertoire.upstream.tool import Tool, ToolContext, ToolUnavailable, UnknownTool
 
 pytestmark = pytest.mark.anyio
 
@@ -43,11 +43,11 @@ async def test_tools_are_found_by_path() -> None:
     source, tool = await catalog.find("github.create_issue")
     assert (source, tool.path) == (github, "github.create_issue")
     assert (await catalog.find("github.create-issue"))[1] == tool
-    assert (await catalog.find("curl"))[1].path == "curl.curl"
+    assert (await catalog.find("curl"))[1].path == "curl"
     assert [tool.path for tool in await catalog.all()] == [
         "github.create_issue",
         "github.close_issue",
-        "curl.curl",
+        "curl",
         "curl.get",
     ]
 
@@ -64,7 +64,7 @@ async def test_tools_are_found_by_path() -> None:
 )  # fmt: skip
 async def test_an_unknown_path_names_the_closest(path: str, message: str, hint: str) -> None:
     catalog = Catalog([Listed("github", "create_issue"), Listed("empty")])
-    with pytest.raises(ToolUnavailable) as raised:
+    with pytest.raises(UnknownTool) as raised:
         await catalog.find(path)
     assert (raised.value.message, raised.value.hint) == (message, hint)
 

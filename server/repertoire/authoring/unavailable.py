@@ -1,4 +1,4 @@
-"""Unavailable features: stand-ins for `tools`, `deps` and agents, which this version does not have.
+"""Unavailable features: stand-ins for `deps` and agents, which this version does not have.
 
 A file that only mentions them loads and is published. Any use of them raises NotAvailable with a sentence that says so.
 Used by workflow files, `context`, `classes` and `compat`.
@@ -11,22 +11,16 @@ from typing import Any, Final, NoReturn
 
 from ..values.refusals import NotAvailable
 from . import artifacts, durable
-from .awaited_values import Ready
-from .door import Door
+from .tools import tools
 
 _INSTEAD: Final = {
-    "tools": "Do it with a Python package: urllib.request for HTTP, subprocess for a program.",
     "agents": "Call the model's own Python package, with its key named in the setting worker_env.",
     "deps": "Install the package into the Python that runs workflows.",
 }
 
 
-tool_mocks: Final[dict[str, Callable[..., Any]]] = {}
-"""Functions in the place of tools, by path as `tools.github.create_issue`: `repertoire.testing` puts them here for one test."""
-
-
 class Later:
-    """A stand-in for a namespace and for any name in it: `tools.curl.get`."""
+    """A stand-in for a namespace and for any name in it: `artifacts.save`."""
 
     __slots__ = ("_path",)
 
@@ -39,8 +33,6 @@ class Later:
         return Later(f"{self._path}.{name}")
 
     def __call__(self, *args: object, **kwargs: object) -> Any:
-        if (mock := tool_mocks.get(self._path)) is not None:
-            return Door(mock, lambda *args, **kwargs: Ready(mock(*args, **kwargs)))(*args, **kwargs)
         raise not_yet(f"{self._path}(...)", self._root)
 
     def __getitem__(self, key: object) -> NoReturn:
@@ -67,7 +59,6 @@ def not_yet(what: str, name: str, instead: str | None = None) -> NotAvailable:
     return NotAvailable(message, hint=instead or _INSTEAD.get(name))
 
 
-tools: Any = Later("tools")
 deps: Any = Later("deps")
 
 BY_NAME: Final[dict[str, Any]] = {

@@ -24,6 +24,7 @@ _COMMANDS: Final[dict[str, str]] = {
     "cancel_run": "cancel RUN",
     "answer_run": "answer RUN ANSWER",
     "publish_workflow": "publish NAME VERSION",
+    "search_tools": "tools search QUERY",
 }
 """The command for each fixed tool. `guide` has none: its pages are in docs/."""
 

@@ -7,6 +7,7 @@ run of its own. `ask` asks here. The home's artifacts can be loaded; what the bo
 from __future__ import annotations
 
 import bdb
+import json
 import os
 import pdb
 import sys
@@ -92,6 +93,12 @@ def _perform(settings: Settings, op: str, args: dict[str, Any]) -> Any:
         return None
     if op == "workflow":
         return _in_home(settings, partial(_run_workflow, args["name"], args["arguments"]))
+    if op == "tool":
+        return json.loads(
+            _in_home(
+                settings, lambda calls: calls.call("tool_call", {"name": args["tool"], "arguments": args["arguments"]})
+            )
+        )
     if op not in _VERBS:
         raise NotAvailable(f"{op}: not done in the foreground, because it changes what is published")
     verb, pick = _VERBS[op]
@@ -102,6 +109,8 @@ _VERBS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "workflows.search": ("search", lambda answer: answer["matches"]),
     "workflows.list": ("list", lambda answer: answer["workflows"]),
     "workflows.get": ("show", lambda answer: answer),
+    "tools.list": ("tools", lambda answer: answer["tools"]),
+    "tools.search": ("tools", lambda answer: answer["tools"]),
 }
 
 

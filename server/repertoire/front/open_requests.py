@@ -31,7 +31,9 @@ NO_DAEMON = -31001
 LISTEN = "subscriptions/listen"
 """This request is open for as long as the host lives; nobody waits for its answer."""
 
-_REPEATABLE_TOOLS = frozenset(("get_run", "get_workflow", "list_runs", "list_workflows", "search_workflows"))
+_REPEATABLE_TOOLS = frozenset(
+    ("get_run", "get_workflow", "list_runs", "list_workflows", "search_tools", "search_workflows")
+)
 """Tools that only read. Their names are reserved, so no workflow has one of them."""
 
 _ANSWER = re.compile(rb'\{"jsonrpc":"2\.0","id":(-?\d+|"[^"\\]*"),"(?:result|error)":')

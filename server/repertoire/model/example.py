@@ -14,7 +14,7 @@ Match = Literal["exact", "subset", "schema", "approx"]
 
 class Mock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The answer to a call of the body in an example: the call is not made. `call` is the name of a workflow, or `ask`,
-    `workflows.search` and the like. Without `arguments` it answers every such call."""
+    `workflows.search`, `tools.github.create_issue` and the like. Without `arguments` it answers every such call."""
 
     call: str
     arguments: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET

@@ -31,6 +31,7 @@ FIXED_TOOLS: Final = (
     "cancel_run",
     "answer_run",
     "publish_workflow",
+    "search_tools",
 )
 """In the order in which they are listed."""
 
@@ -79,6 +80,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     idempotent: bool | None = None
     disconnect: Literal["cancel", "detach"] = "cancel"
     budget: BudgetOptions | None = None
+    tools: tuple[str, ...] = ()
+    """Tools that it calls by names that are built at run time: `github.create_issue`, or `github.*` for all of a source."""
     fresh: bool = False
     """Its process is not used again: it changes a library in a way that no comparison detects."""
 
@@ -100,6 +103,8 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
     output_schema: dict[str, Any]
     findings: tuple[Finding, ...] = ()
     uses_state: bool = False
+    tools: tuple[str, ...] | None = None
+    """The tools that it may use (`registry.used_tools`). None: an older release stored it."""
     root: str = ""
     path: str | None = None
     entry: str | None = None

@@ -25,6 +25,7 @@ from ..wire import Fault, Inspected
 from .bundle import Bundle
 from .portability import unlisted_parts
 from .source import analyse, read_source
+from .used_tools import used_tools
 
 logger = logging.getLogger(__name__)
 
@@ -157,6 +158,7 @@ class Folder:
         finally:
             files += bundle.files
         modules = tuple(bundle.modules)
+        tools = used_tools(source, modules, analysis.options.tools)
 
         def version(name: str, description: str, entry: str | None) -> WorkflowVersion:
             return WorkflowVersion(
@@ -172,6 +174,7 @@ class Folder:
                 input_schema={},
                 output_schema={},
                 uses_state=analysis.uses_state or bundle.uses_state,
+                tools=tools,
                 root=self.root,
                 path=path,
                 entry=entry,

@@ -27,6 +27,8 @@ _FENCED = re.compile(
 )
 _MOST_WRAPPING = 10_000
 """Characters of what may stand around a source."""
+TOOL = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*|\.\*)?")
+"""An entry of the option `tools`."""
 _STATE_NAMES = frozenset({"session_state", "commit_state", "cached"})
 
 
@@ -188,6 +190,13 @@ def _read_options(value: ast.expr | None, line: int) -> Options:
             code="bad_options",
             line=line,
         ) from error
+    if wrong := [one for one in options.tools if not TOOL.fullmatch(one)]:
+        raise Refused(
+            f"tools in __workflow__ has {wrong[0][:100]!r}, which names no tool.",
+            'An entry is "github.create_issue", "fetch", or "github.*" for all tools of a source.',
+            code="bad_options",
+            line=line,
+        )
     if options.timeout_s is not None and not 0 < options.timeout_s <= 86_400:
         raise Refused("timeout_s in __workflow__ must lie between 0 and 86400 seconds.", code="bad_options", line=line)
     return options

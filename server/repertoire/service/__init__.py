@@ -18,6 +18,7 @@ from .own_files import OwnFiles
 from .publishing import Publishing
 from .runs import Runs
 from .sessions import Sessions
+from .tools import Tools
 from .versions import Versions
 
 __all__ = ["Service"]
@@ -46,5 +47,7 @@ class Service:
     """Resume, rerun, show as a tree and delete runs of the past."""
     artifacts: Artifacts
     """Save, read, list and delete named texts, JSON values and files."""
+    tools: Tools
+    """List, find, describe and call the tools of all sources."""
     inbox: Inbox
     """List what waits for a person."""

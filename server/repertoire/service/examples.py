@@ -192,7 +192,7 @@ class Rehearsal:
         return [mock for n, mock in enumerate(self._mocks) if n not in self._used]
 
     async def _answer(self, call: DoorCall) -> DoorResult:
-        name = str(call.args["name"]) if call.op == "workflow" else call.op
+        name = _name_of(call)
         mock = self._mock(name, call)
         if mock is not None:
             if call.op == "workflow":
@@ -220,7 +220,7 @@ class Rehearsal:
 
     def _mock(self, name: str, call: DoorCall) -> Mock | None:
         """Fitting mocks are used in their order, and the last one again for all further calls."""
-        given = call.args.get("arguments", {}) if call.op == "workflow" else call.args
+        given = call.args.get("arguments", {}) if call.op in ("workflow", "tool") else call.args
         arguments = {key: value for key, value in given.items() if key != "session_id"}
         refers = has_references(arguments)  # a mock of a run has their values
         known = self._view.find(name) if call.op == "workflow" else None
@@ -240,6 +240,13 @@ class Rehearsal:
         """Whether it is the workflow that the example checks, or declares itself read-only."""
         version = self._view.find(name)
         return name == self._own_name or (version is not None and version.options.read_only is True)
+
+
+def _name_of(call: DoorCall) -> str:
+    """The name that mocks have for it."""
+    if call.op == "workflow":
+        return str(call.args["name"])
+    return f"tools.{call.args['tool']}" if call.op == "tool" else call.op
 
 
 def _problem_finding(n: int, example: Example, why: str, run: Run | None, seconds: float) -> Finding:
@@ -267,7 +274,7 @@ def _lacks_mocks(refused: Sequence[str], others: Sequence[str]) -> str:
 
 
 def _call_text(name: str) -> str:
-    return name if name in OPERATIONS else f"the workflow {name!r}"
+    return name if name in OPERATIONS or name.startswith("tools.") else f"the workflow {name!r}"
 
 
 def _mocks(names: Sequence[str]) -> str:
@@ -282,6 +289,8 @@ def _unused_finding(n: int, unused: Sequence[Mock]) -> Finding:
 
 def _mock_of(record: Recorded, child: Run | None) -> Mock:
     name = child.workflow if child else record.label if record.op == "workflow" else record.op
+    if record.op == "tool":
+        name = f"tools.{record.label}"
     arguments = json.loads(child.arguments) if child else msgspec.UNSET
     if record.error is not None:
         return Mock(call=name, arguments=arguments, error=record.error.message)

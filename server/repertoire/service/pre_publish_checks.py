@@ -39,6 +39,7 @@ from ..registry.review import (
 )
 from ..registry.script import as_module
 from ..registry.source import Analysis, analyse_tree, parse, unwrapped
+from ..registry.used_tools import used_tools
 from ..settings import Limits
 from ..store.workflow_versions import record_problem
 from ..text import well_formed
@@ -110,6 +111,8 @@ class PrePublishChecks:
 
         found = await anyio.to_thread.run_sync(_advice, look, merge(remarks, linted))
         entry = _class_to_run(analysis.classes, name, is_file=origin == "operator" and name != RUN_CODE)
+        named = partial(used_tools, source, (), analysis.options.tools)
+        tools = await anyio.to_thread.run_sync(_advice, named, analysis.options.tools)
         text = (description or "").strip() or (entry.description if entry else "") or analysis.description
         options = analysis.options
         if tags:
@@ -124,6 +127,7 @@ class PrePublishChecks:
             input_schema={},
             output_schema={},
             uses_state=analysis.uses_state,
+            tools=tools,
             entry=entry.entry if entry else None,
             author=caller.principal,
             created_at=time.time(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from ..errors import Refused
 from ..model.example import Checked
 from ..model.workflow import Finding, WorkflowVersion
+from ..registry.used_tools import permits
 
 TAKES_TURNS: Final = Finding(
     "state_takes_turns",
@@ -35,6 +36,7 @@ def version_answer(
         "input_schema": version.input_schema,
         "output_schema": version.output_schema,
         "isolation": "none",
+        **({"tools": list(version.tools)} if version.tools else {}),
         "examples": checked.summary(),
         "findings": public_findings([*version.findings, *checked.problems, *more, *turns]),
     }
@@ -60,6 +62,21 @@ def types_from_values(names: Sequence[str]) -> list[Finding]:
             message,
             hint="If others are meant, create it again with replace=true and a source.",
         )
+    ]
+
+
+def tools_not_allowed(version: WorkflowVersion, listed: Collection[str]) -> list[Finding]:
+    """Tools that a created workflow calls and may not: each such call will fail. `listed`: the setting `untrusted_tools`."""
+    here = ", ".join(listed) or "none"
+    return [
+        Finding(
+            "tool_not_allowed",
+            "warning",
+            f"tools.{one} is not among the tools that created workflows may use here: {here}.",
+            hint="The operator can list it in the setting untrusted_tools.",
+        )
+        for one in version.tools or ()
+        if not permits(listed, one)
     ]
 
 

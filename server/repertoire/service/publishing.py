@@ -37,6 +37,7 @@ from .publish_answers import (
     no_examples,
     public_findings,
     stopping,
+    tools_not_allowed,
     types_from_values,
     version_answer,
 )
@@ -116,6 +117,7 @@ class Publishing:
             return version_answer(new.version, checked, [], status="draft")
         version = await self._checks.load(caller, new.version)
         remarks = await self._checks.unfit_calls(caller, version, new.calls)
+        remarks += tools_not_allowed(version, self._settings.untrusted_tools)
         version, remarks = _forced(version, remarks) if force else (version, remarks)
         checked, more = await self._check_examples(caller, version, chosen, remarks)
         remarks += [*more, *([] if chosen else [no_examples(publish)]), *types_from_values(typed)]

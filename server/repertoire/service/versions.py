@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
+import anyio.to_thread
 import msgspec
 
 from ..errors import BadArguments, UnknownWorkflow
@@ -19,6 +20,7 @@ from ..model.session import Caller
 from ..model.workflow import NAME, WorkflowVersion
 from ..names import RUN_CODE
 from ..registry.subprocess_check import CHECK_S, TooLong, run_in_subprocess
+from ..registry.used_tools import tools_of
 from ..store import Store
 from ..store.publications import Publication
 from .call_graph import CallGraph
@@ -57,7 +59,7 @@ class Versions:
             "checked": {**checked.summary(), "at": iso(checked.at or None)},
             "calls": {
                 "workflows": [one.name for one in calls.workflows],
-                "tools": list(calls.tools),
+                "tools": list(await anyio.to_thread.run_sync(tools_of, shown)),
                 "others": calls.dynamic,
             },
             "called_by": await self._call_graph.visible_callers(self._library.view(caller), shown.name),

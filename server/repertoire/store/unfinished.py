@@ -19,13 +19,14 @@ IS_UNFINISHED: Final = f"status IN ({', '.join(repr(status) for status in UNFINI
 """SQL: the run has not ended."""
 NEWS: Final = (
     "EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id AND kind = 'ask' AND answer IS NOT NULL AND NOT EXISTS "
-    "(SELECT 1 FROM call WHERE call.run_id = run.id AND call.path = wait.path)) OR "
+    "(SELECT 1 FROM call WHERE call.run_id = run.id AND call.path = substr(wait.path, 1, instr(wait.path || '?', '?') - 1))) OR "
     "EXISTS (SELECT 1 FROM run AS child WHERE child.parent = run.id AND child.ended_at IS NOT NULL AND NOT EXISTS "
     "(SELECT 1 FROM call WHERE call.run_id = run.id AND call.path = child.parent_path)) OR "
     "EXISTS (SELECT 1 FROM run AS above WHERE above.id = run.parent AND above.ended_at IS NOT NULL)"
 )
 """SQL: a parked run has news, but was not resumed, because the server died in between. Three kinds of news: its question is answered, a run
-below it has ended, or the run above it has ended (then it has to be cancelled)."""
+below it has ended, or the run above it has ended (then it has to be cancelled). A question that a call asks by the way has the path
+`PATH?NAME`."""
 
 
 def unfinished_runs(path: str, limit: int = 50) -> list[dict[str, Any]]:

@@ -40,6 +40,15 @@ class WaitFacts(Facts):
 
         return await self.read_behind(query)
 
+    async def was_answered(self, run_id: str, name: str, answer: str) -> bool:
+        """Whether a question of this name, which any call of the run has asked by the way, got this answer."""
+
+        def query(db: sqlite3.Connection) -> bool:
+            statement = "SELECT 1 FROM wait WHERE run_id = ? AND answer = ? AND substr(path, instr(path, '?') + 1) = ? AND instr(path, '?') > 0"
+            return db.execute(statement, (run_id, answer, name)).fetchone() is not None
+
+        return await self.read_behind(query)
+
     async def ask(self, run: Run, path: str, question: Question, event: NewEvent, first_event: int) -> None:
         """Store the question under the call's path, and its event."""
 

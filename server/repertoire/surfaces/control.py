@@ -17,6 +17,7 @@ from ..model.artifact import new_artifact
 from ..model.run import Run, envelope
 from ..model.session import Caller
 from ..service import Service
+from ..service.tools import read_limit
 
 Emit = Callable[[dict[str, Any]], Awaitable[None]]
 Verb = Callable[[Service, Caller, dict[str, Any], Emit], Awaitable[Any]]
@@ -279,6 +280,45 @@ async def _inbox(service: Service, caller: Caller, args: dict[str, Any], emit: E
     return await service.inbox.contents(caller)
 
 
+async def _tools(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """All tools, or with `query` those that fit it."""
+    if args.get("query"):
+        return await service.tools.search(args["query"], read_limit(args.get("limit", 5)))
+    return await service.tools.list_tools()
+
+
+async def _tool(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    return await service.tools.describe(args["name"])
+
+
+async def _tool_call(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> str:
+    """The answer of a tool as JSON text. Its progress is emitted."""
+    told, heard = anyio.create_memory_object_stream[dict[str, Any]](100)
+
+    def tell(progress: list[Any]) -> None:
+        with contextlib.suppress(anyio.WouldBlock):
+            told.send_nowait(
+                {"type": "progress", "data": dict(zip(("done", "total", "message"), progress, strict=True))}
+            )
+
+    async def pass_on() -> None:
+        async for event in heard:
+            await emit(event)
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pass_on)
+            with told:
+                answer = await service.tools.call(caller, args["name"], args.get("arguments") or {}, tell)
+    except BaseExceptionGroup as group:
+        raise cause_of(group) from None
+    return answer
+
+
+async def _tools_doctor(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
+    return await service.tools.examine()
+
+
 async def _broken(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
     return service.library.list_broken(caller)
 
@@ -292,6 +332,7 @@ _VERBS: dict[str, Verb] = {
     "rerun": _rerun, "attend": _attend, "logs": _logs, "search": _search, "list": _list, "show": _show, "create": _create,
     "publish": _publish, "drafts": _drafts, "pin": _pin, "unpin": _unpin, "delete": _delete, "runs": _runs, "get": _get, "answer": _answer,
     "resume": _resume, "cancel": _cancel, "withdraw": _withdraw, "sessions": _sessions, "broken": _broken, "gc": _gc,
+    "tools": _tools, "tool": _tool, "tool_call": _tool_call, "tools_doctor": _tools_doctor,
     "config": _config, "inbox": _inbox, "code": _code,
     "session_show": _session_show, "session_reset": _session_reset, "session_rename": _session_rename, "session_delete": _session_delete,
     "artifacts": _artifacts, "artifact_show": _artifact_show, "artifact_save": _artifact_save, "artifact_delete": _artifact_delete,

@@ -53,6 +53,8 @@ class Answers:
         if op == "workflow":
             given = {name: value for name, value in args["arguments"].items() if name != "session_id"}
             return self.call(args["name"], given)
+        if op == "tool":
+            return self.call(f"tools.{args['tool']}", args["arguments"])
         return self.call(op, args)
 
     def call(self, name: str, arguments: dict[str, Any]) -> Any:

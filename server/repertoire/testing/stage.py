@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from ..authoring import ambient, unavailable
+from ..authoring import ambient
 from ..authoring.doors import EventType
 from ..authoring.local_doors import LocalCall, LocalDoors
 from ..values.records import CallError
@@ -69,8 +69,6 @@ class Stage:
         `result` is a value, or a function that is called with the arguments by name. With `error` the call fails.
         """
         self._answers.add_mock(name, result, error)
-        if name.startswith("tools."):
-            unavailable.tool_mocks[name] = lambda *args, **kwargs: self._call_tool(name, args, kwargs)
 
     def run(self, workflow: Workflow, arguments: Mapping[str, Any] | None = None, *, name: str | None = None) -> Any:
         """Run a file in this process, loaded as in a run. Returns its result as JSON values. Raises as its body does.
@@ -108,11 +106,6 @@ class Stage:
         path = path_of(workflow)
         return outside_of_loops(lambda: survive(path, name, *given, self._answers, at))
 
-    def _call_tool(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if args:
-            raise TypeError(f"{name}: a tool's arguments are given by name")
-        return self._doors.call(name, kwargs, name)
-
     def _note_event(self, type: EventType, data: dict[str, Any]) -> None:
         self.events.append((type, data))
         ambient.write(type, data)
@@ -126,7 +119,6 @@ def stage() -> Iterator[Stage]:
     try:
         yield made
     finally:
-        unavailable.tool_mocks.clear()
         ambient.end()
 
 

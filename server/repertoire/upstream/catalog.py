@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import anyio
 
-from .tool import Source, Tool, ToolUnavailable
+from .tool import Source, Tool, ToolUnavailable, UnknownTool
 
 _log = logging.getLogger("repertoire.tools")
 
@@ -41,13 +41,13 @@ class Catalog:
     async def find(self, path: str) -> tuple[Source, Tool]:
         """The tool of a path such as `github.create_issue`. A source's name alone means its tool of the same name.
 
-        Raises ToolUnavailable, naming the closest paths.
+        Raises UnknownTool, naming the closest paths, and ToolUnavailable.
         """
         name, _, rest = path.partition(".")
         source = self._sources.get(name)
         if source is None:
             known = sorted(self._sources)
-            raise ToolUnavailable(
+            raise UnknownTool(
                 f"There is no source of tools {name!r}.", _suggestion(name, known) or _all_of("Sources", known)
             )
         tools = await source.list_tools()
@@ -59,7 +59,7 @@ class Catalog:
             if tool.original == wanted:
                 return source, tool
         paths = [tool.path for tool in tools]
-        raise ToolUnavailable(f"{name} has no tool {wanted!r}.", _suggestion(path, paths) or _all_of("It has", paths))
+        raise UnknownTool(f"{name} has no tool {wanted!r}.", _suggestion(path, paths) or _all_of("It has", paths))
 
     async def all(self) -> tuple[Tool, ...]:
         """The tools of all sources that can be reached, asked at the same time. For the others see `troubles`."""

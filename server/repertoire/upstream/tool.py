@@ -81,6 +81,24 @@ class BadToolArguments(RepertoireError):
     code = "bad_tool_arguments"
 
 
+class UnknownTool(RepertoireError):
+    """Raised when no source has a tool of that name. The hint names similar ones."""
+
+    code = "unknown_tool"
+
+
+class ToolNotAllowed(RepertoireError):
+    """Raised when the workflow may not use the tool."""
+
+    code = "tool_not_allowed"
+
+
+class ToolRefused(RepertoireError):
+    """Raised when a person did not allow the call. Nothing was sent."""
+
+    code = "tool_refused"
+
+
 class Source(Protocol):
     """One source of tools. Its name is a Python identifier, unique among the sources of a home."""
 

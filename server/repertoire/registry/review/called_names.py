@@ -24,6 +24,8 @@ _NAMESPACES: Final = {"workflows": "workflows", "tools": "tools"}
 _PACKAGE: Final = "repertoire"
 _VERBS: Final = frozenset({"search", "list", "get", "create", "delete"})
 """The registry's own methods, which no workflow is called by. With `get` or `create`, the source looks after that workflow itself."""
+_OF_A_DOOR: Final = frozenset({"with_options", "aio"})
+"""Attributes of a tool itself."""
 _OF_THE_CALL: Final = "session_id"
 """Passed with the arguments, and removed before the workflow gets them."""
 _ANY: Final = frozenset({"", "Any", "Workflows", "object"})
@@ -50,7 +52,9 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 class References(msgspec.Struct, frozen=True):
-    """`tools` are dotted names in alphabetical order. `own` are workflows that the source itself creates or looks up with `get`."""
+    """`tools` are dotted names in alphabetical order, `github.*` for a source that is handed on.
+
+    `own` are workflows that the source itself creates or looks up with `get`."""
 
     workflows: tuple[Reference, ...] = ()
     tools: tuple[str, ...] = ()
@@ -189,6 +193,9 @@ class _Reader:
             case ast.Call(func=ast.Name(id="getattr"), args=[of, name, *_]):
                 if path := self._resolve(of, names):
                     self._note_alias(path, literal(name), node)
+            case ast.Subscript(value=of, slice=ast.Constant(value=str(name))) if _path(of, names) == "tools":
+                self._resolve(of, names)
+                self.tools.add(name)
             case ast.Call() if path := self._resolve(node.func, names):
                 self._call(node, *path.split(".", 1))
             case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value) | ast.NamedExpr(value=value):
@@ -210,7 +217,7 @@ class _Reader:
 
     def _call(self, node: ast.Call, namespace: str, name: str = "") -> None:
         if namespace == "tools":
-            self.tools.update([name] if name else [])
+            self.tools.update([_tool(name)] if name else [])
         elif name == "invoke":
             invoked = _argument(node, "workflow_name")
             if invoked is None:
@@ -232,7 +239,9 @@ class _Reader:
         if name is None or (namespace == "workflows" and full == "invoke"):
             self.dynamic = self.dynamic or namespace != _PACKAGE
         elif namespace == "tools":
-            self.tools.add(full)
+            self.tools.add(
+                tool if "." in (tool := _tool(full)) else f"{tool}.*"
+            )  # of a source that is handed on, any tool may be called
         elif full.partition(".")[0] not in _VERBS | {"invoke"} and not full.startswith("_"):
             self.found.append((Reference(full.partition(".")[0], node.lineno, open=True), node))
 
@@ -248,6 +257,11 @@ class _Reader:
         certainly = {keyword: value for keyword, value in values.items() if keyword is not None and value is not None}
         named = any(not isinstance(one, ast.Starred) for one in positional)
         self.found.append((Reference(name, node.lineno, tuple(given), is_open, certainly, named), node))
+
+
+def _tool(name: str) -> str:
+    """The tool's path in `tools.github.create_issue.with_options(...)`."""
+    return ".".join(part for part in name.split(".") if part not in _OF_A_DOOR)
 
 
 def _argument(node: ast.Call, name: str) -> str | None:

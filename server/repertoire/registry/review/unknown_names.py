@@ -26,10 +26,8 @@ Schema = Mapping[str, Any]
 Workflows = Mapping[str, Schema]
 """The workflows that the source may call: the input schema of each name."""
 
-WITHOUT_FUNCTION: Final = frozenset({"tools"})
-"""Names that only load in this release: nothing advises them."""
-AMBIENT: Final = tuple(name for name in GLOBALS if name not in WITHOUT_FUNCTION)
-EXPORTED: Final = tuple(name for name in _exported if name not in WITHOUT_FUNCTION and not name.startswith("__"))
+AMBIENT: Final = tuple(GLOBALS)
+EXPORTED: Final = tuple(name for name in _exported if not name.startswith("__"))
 _UNDEFINED: Final = re.compile(r"Undefined name `(\w+)`")
 _MEANT: Final = {
     "workflows": "call invoke run execute child subworkflow workflow",

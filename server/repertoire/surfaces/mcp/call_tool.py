@@ -197,6 +197,8 @@ class ToolCalls:
         match name:
             case "search_workflows":
                 return answer_with(await service.library.search(caller, **arguments))
+            case "search_tools":
+                return answer_with(await service.tools.search(**arguments))
             case "list_workflows":
                 page = await service.library.list_workflows(caller, **arguments)
                 return answer_with(adding_next(page, after_list(page, arguments)))

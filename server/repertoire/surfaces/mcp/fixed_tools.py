@@ -105,6 +105,7 @@ step(function, *args): calls it at least once and records its result
 ask(question, bool | Literal[...] | schema): asks a person, waits for days
 sleep(seconds), now(): outlast a restart
 workflows.NAME(arg=...): runs another workflow; never import one
+tools.SERVER.NAME(arg=...): calls a tool that search_tools finds
 session_state: dict kept between runs; commit_state() stores it now; artifacts.save(name, data)
 @cached: keeps a function's results
 progress(done, total, message), log.info(text)
@@ -271,6 +272,17 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
         ),
         types.ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False),
         _ENVELOPE,
+    ),
+    "search_tools": (
+        "Search tools",
+        "Find functions that a workflow's source can call: tools.SERVER.NAME(...), as each signature shows.",
+        _object(
+            ["query"],
+            query={"type": "string", "description": "What it should do."},
+            limit={"type": "integer", "minimum": 1, "maximum": 100, "default": 5},
+        ),
+        types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
+        None,
     ),
     "publish_workflow": (
         "Publish a version",

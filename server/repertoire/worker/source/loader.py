@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from types import CodeType, ModuleType
 from typing import Any
 
-from ...authoring import ambient, artifacts, durable, steps, unavailable
+from ...authoring import ambient, artifacts, durable, steps
 from ...authoring.cache import cached
+from ...authoring.tools import tools
 from ...compat.hook import CompatFinder
 from ...signature.schema import Signature
 from ...wire import Code
@@ -161,7 +162,7 @@ def furnish(module: ModuleType, version: Version, builtins: dict[str, Any]) -> N
         progress=ambient.progress,
         log=ambient.log,
         commit_state=ambient.commit_state,
-        tools=unavailable.tools,
+        tools=tools,
         workflows=durable.workflows,
         artifacts=artifacts.artifacts,
         step=steps.step,
