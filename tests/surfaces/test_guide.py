@@ -21,8 +21,6 @@ from support.transports import Memory, http_server
 DOCS = Path(__file__).parents[2] / "docs"
 TOOLS = {name: tool.model_dump(by_alias=True, mode="json", exclude_none=True) for name, tool in fixed_tools(Limits()).items()}  # fmt: skip
 MOST_TOKENS = 3_000
-WITHOUT_FUNCTION = {"tools"}
-"""Names that only load in this release: nothing advises them."""
 SHOWN: dict[str, tuple[dict[str, Any], Any, Any]] = {
     "Give the most frequent": ({"text": "b a b", "most": 1}, None, ["b"]),
     "Append a line": ({"path": "FOLDER/greetings.txt", "names": ["a", "bo", "a"]}, None, 2),

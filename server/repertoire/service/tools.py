@@ -31,7 +31,7 @@ class Tools:
 
     async def search(self, query: str, limit: int = 5) -> dict[str, Any]:
         """The tools that fit, best first."""
-        found = rank(query, await self.catalog.all(), min(limit, _MOST))
+        found = rank(query, await self.catalog.all(), _limit(limit))
         return {"tools": [item(tool) for tool in found], **self._troubles()}
 
     async def describe(self, path: str) -> dict[str, Any]:
@@ -108,7 +108,7 @@ async def _size_of_blob(tool: Tool, blob: Blob) -> dict[str, Any]:
     return {"mime_type": blob.mime_type, "bytes": len(blob.data)}
 
 
-def read_limit(value: Any) -> int:
+def _limit(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST:
         raise BadArguments(f"`limit` is a number from 1 to {_MOST}.")
     return value

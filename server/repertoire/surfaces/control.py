@@ -17,7 +17,6 @@ from ..model.artifact import new_artifact
 from ..model.run import Run, envelope
 from ..model.session import Caller
 from ..service import Service
-from ..service.tools import read_limit
 
 Emit = Callable[[dict[str, Any]], Awaitable[None]]
 Verb = Callable[[Service, Caller, dict[str, Any], Emit], Awaitable[Any]]
@@ -283,7 +282,7 @@ async def _inbox(service: Service, caller: Caller, args: dict[str, Any], emit: E
 async def _tools(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """All tools, or with `query` those that fit it."""
     if args.get("query"):
-        return await service.tools.search(args["query"], read_limit(args.get("limit", 5)))
+        return await service.tools.search(args["query"], args.get("limit", 5))
     return await service.tools.list_tools()
 
 

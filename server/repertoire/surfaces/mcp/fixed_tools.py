@@ -32,10 +32,9 @@ WHOSE_STATE: Final = {
 _SIMPLE: Final = [{"type": kind} for kind in ("object", "string", "number", "boolean", "null")]
 _ANY_RESULT: Final = [*_SIMPLE, {"type": "array", "items": {}}]
 """Some hosts refuse an array without `items`. Clients hold results to this, so it must allow all of JSON."""
-_TABLES: Final = [*_SIMPLE, {"type": "array", "items": {"anyOf": _SIMPLE}}]
-_ANY_JSON: Final = [*_SIMPLE, {"type": "array", "items": {"anyOf": _TABLES}}]
+_ANY_JSON: Final = [*_SIMPLE, {"type": "array", "items": {"anyOf": _SIMPLE}}]
 """For arguments: some hosts warn of `items` that says nothing. Deeper arrays are taken as well: nothing here is held to it."""
-_TIME: Final = "ISO 8601, as 2026-11-21T08:00:00Z."
+_TIME: Final = "ISO 8601."
 _FORCE: Final = {
     "type": "boolean",
     "default": False,
@@ -105,7 +104,7 @@ step(function, *args): calls it at least once and records its result
 ask(question, bool | Literal[...] | schema): asks a person, waits for days
 sleep(seconds), now(): outlast a restart
 workflows.NAME(arg=...): runs another workflow; never import one
-tools.SERVER.NAME(arg=...): calls a tool that search_tools finds
+tools.SERVER.NAME(arg=...): search_tools finds it
 session_state: dict kept between runs; commit_state() stores it now; artifacts.save(name, data)
 @cached: keeps a function's results
 progress(done, total, message), log.info(text)
@@ -248,7 +247,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
             session_id=_or_null("string"),
             status={"anyOf": [{"type": "string", "enum": list(STATUSES)}, {"type": "null"}]},
             since={**_or_null("string"), "description": f"Created at or after: {_TIME}"},
-            until={**_or_null("string"), "description": "Created before."},
+            until=_or_null("string"),
             limit={"type": "integer", "minimum": 1, "maximum": 500, "default": 20},
         ),
         types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
@@ -267,7 +266,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
         _object(
             ["run_id", "answer"],
             run_id=_RUN_ID,
-            answer={"anyOf": _ANY_JSON, "description": "As the question's schema says."},
+            answer={"anyOf": _ANY_JSON},
             question_id={**_or_null("string"), "description": "Needed where several are open."},
         ),
         types.ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False),
@@ -275,13 +274,9 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     ),
     "search_tools": (
         "Search tools",
-        "Find functions that a workflow's source can call: tools.SERVER.NAME(...), as each signature shows.",
-        _object(
-            ["query"],
-            query={"type": "string", "description": "What it should do."},
-            limit={"type": "integer", "minimum": 1, "maximum": 100, "default": 5},
-        ),
-        types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
+        "Find functions that a source calls as tools.SERVER.NAME(...).",
+        _object(["query"], query={"type": "string"}, limit={"type": "integer", "default": 5}),
+        types.ToolAnnotations(read_only_hint=True),
         None,
     ),
     "publish_workflow": (
