@@ -181,7 +181,6 @@ NEWCOMERS: Final[tuple[Case, ...]] = (
         "passes",
         "test_debug::test_n23_debug_runs_a_workflow_in_the_foreground_with_breakpoint_and_input",
         "test_debug::test_n23_debug_shows_an_error_with_its_line_and_opens_the_debugger_there",
-        "test_debug::test_n23_debug_loads_what_a_worker_loads",
         "test_terminal::test_n23_breakpoint_in_a_run_names_the_command_that_has_a_terminal",
         "test_terminal::test_n23_input_in_a_run_says_to_ask",
     ),
