@@ -290,7 +290,9 @@ async def open_app(
                 )
                 children = Children(runner, store)
                 body_doors = WorkflowDoors(library, service.versions, service.publishing, children, store, references)
-                tool_doors = ToolDoors(tools, tool_calls, store, settings, waits.doors["ask"], runner.forget_question)
+                tool_doors = ToolDoors(
+                    tools, tool_calls, store, settings, artifacts, waits.doors["ask"], runner.forget_question
+                )
                 runner.doors |= waits.doors | body_doors.doors | tool_doors.doors
                 runner.doors |= ArtifactDoors(artifacts, files, store).doors
                 if watch:

@@ -149,13 +149,15 @@ async def test_calls_are_events_and_progress_is_told(tmp_path: Path) -> None:
         assert 2 <= len(progress) < 50 and progress[-1] == {"done": 19_999, "total": 20_000, "message": "filing"}
 
 
-async def test_a_tool_that_takes_a_key_gets_it_and_bytes_are_json(tmp_path: Path) -> None:
+async def test_a_tool_that_takes_a_key_gets_it_and_bytes_become_artifacts(tmp_path: Path) -> None:
     source = "def run():\n    return [tools.desk.book(), tools.desk.book(key='mine'), tools.desk.picture()]\n"
     desk = Desk()
     async with house(tmp_path, {"books": source}, desk) as app:
         first, second, drawn = await result(app, "books")
         assert first["key"].startswith("workflow:books:") and second["key"] == "mine"
-        assert drawn == {"picture": {"mime_type": "image/png", "base64": "iVBORw=="}}
+        assert drawn["picture"]["mime_type"] == "image/png" and drawn["picture"]["uri"].startswith("artifact:///desk/")
+        kept = await app.service.artifacts.find(ME, drawn["picture"]["name"])
+        assert await app.service.artifacts.read(kept) == b"\x89PNG"
 
 
 async def test_an_answer_beyond_the_limit_is_an_error_that_says_so(tmp_path: Path) -> None:

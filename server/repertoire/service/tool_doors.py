@@ -13,12 +13,12 @@ The call itself is made by `ToolCalls`, and recorded by CallExecutor as any call
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import json
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Literal
 
 from ..engine.doors import Door, DoorCall, DoorResult
@@ -29,6 +29,7 @@ from ..registry.used_tools import permits, tools_of
 from ..settings import Settings
 from ..store import Store
 from ..upstream.tool import Blob, Tool, ToolContext, ToolNotAllowed, ToolRefused, ToolUnavailable, UnknownTool
+from .artifacts import Artifacts
 from .tool_calls import ToolCalls
 from .tools import Tools
 
@@ -52,6 +53,7 @@ class ToolDoors:
         calls: ToolCalls,
         store: Store,
         settings: Settings,
+        artifacts: Artifacts,
         ask: Door,
         forget_question: Callable[[Question], None],
     ) -> None:
@@ -60,6 +62,7 @@ class ToolDoors:
         self._calls = calls
         self._store = store
         self._settings = settings
+        self._artifacts = artifacts
         self._ask_door = ask
         self._forget_question = forget_question
 
@@ -95,7 +98,7 @@ class ToolDoors:
                 tool,
                 arguments,
                 context,
-                keep_blob=_as_base64,
+                keep_blob=partial(self._keep_blob, call.live),
                 retries=int(call.args.get("retries", 0)),
                 timeout=call.args.get("timeout"),
                 note=progress.warn,
@@ -139,6 +142,10 @@ class ToolDoors:
         if self._settings.tool_approval == "destructive":
             return tool.is_destructive
         return self._settings.tool_approval == "all" and not tool.only_reads
+
+    async def _keep_blob(self, live: Live, tool: Tool, blob: Blob) -> dict[str, Any]:
+        """The entry of the artifact that the bytes become."""
+        return await self._artifacts.keep_blob(live.run.principal, tool.source, blob.data, blob.mime_type, live.run.id)
 
     async def ask(self, call: DoorCall, name: str, question: str, schema: dict[str, Any], *, parks: bool) -> Any:
         """The answer to a question of this call. `name` tells the call's questions from one another."""
@@ -237,10 +244,6 @@ class _Progress:
 def question_path(path: str, name: str) -> str:
     """The path of a question that a call asks by the way. `store.unfinished` takes the call's path from it."""
     return f"{path}?{name}"
-
-
-async def _as_base64(tool: Tool, blob: Blob) -> dict[str, Any]:
-    return {"mime_type": blob.mime_type, "base64": base64.b64encode(blob.data).decode()}
 
 
 def _approval_question(tool: Tool, arguments: dict[str, Any]) -> str:
