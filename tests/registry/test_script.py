@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from typing import Any
 
 import pytest
@@ -94,3 +95,13 @@ def test_what_cannot_be_a_module_is_refused(source: str, says: str) -> None:
 def test_a_name_that_cannot_be_in_the_source_is_refused(name: str) -> None:
     with pytest.raises(BadArguments, match="cannot be a name"):
         as_module("1", [name], MOST)
+
+
+def test_many_functions_that_need_each_other_are_read_in_a_moment() -> None:
+    most = 3_000
+    functions = [f"def f{n}(): return f{n + 1}()" for n in range(most)]
+    source = "\n".join(["import json", *functions, f"def f{most}(): return x", "x = 1", "x"])
+    begun = time.process_time()
+    text = as_module(source, [], MOST * 10)
+    assert time.process_time() - begun < 10
+    assert text.startswith("import json\ndef run():\n    def f0():")

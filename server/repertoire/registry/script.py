@@ -96,16 +96,21 @@ def _check_not_global(tree: ast.Module, names: list[str]) -> None:
 
 
 def _first_of_body(body: list[ast.stmt], names: Iterable[str]) -> int:
-    """The index of the first statement that belongs into `run`."""
+    """The index of the first statement that belongs into `run`. Each statement is looked at once: a source may have thousands."""
     start = next((n for n, one in enumerate(body) if not _is_of_module(n, one, len(body))), len(body))
-    while True:
-        bound = {*names, *(name for one in body[start:] for node in ast.walk(one) for name in _bound_by(node))}
-        earlier = next((n for n, one in enumerate(body[:start]) if not bound.isdisjoint(_read_by(one))), start)
-        while 0 < earlier < len(body) and _first_line(body[earlier]) <= (body[earlier - 1].end_lineno or 0):
-            earlier -= 1  # two statements in one line stay together
-        if earlier == start:
-            return start
-        start = earlier
+    first_reader: dict[str, int] = {}
+    for n, one in enumerate(body[:start]):
+        for name in _read_by(one):
+            first_reader.setdefault(name, n)
+    first = min([start, *(first_reader.get(name, start) for name in names)])
+    n = len(body)
+    while n > first:
+        n -= 1
+        bound = (name for node in ast.walk(body[n]) for name in _bound_by(node))
+        first = min([first, *(first_reader.get(name, first) for name in bound)])
+        if 0 < n == first and _first_line(body[n]) <= (body[n - 1].end_lineno or 0):
+            first -= 1  # two statements in one line stay together
+    return first
 
 
 def _is_of_module(n: int, node: ast.stmt, count: int) -> bool:
