@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
+from anyio.abc import TaskGroup
 
 from . import home as homes
 from .daemon.greeting import Hello
@@ -28,6 +29,7 @@ from .daemon.line_channel import LineChannel
 from .daemon.server import END_REASONS, serve_home, set_on_signal
 from .encoder.models import candidates
 from .engine.child_runs import Children
+from .engine.function_calls import FunctionCalls
 from .engine.long_waits import Waits
 from .engine.pool import WorkerPool
 from .engine.recovery import Recovery
@@ -57,6 +59,7 @@ from .service.runs import Runs
 from .service.sessions import Sessions
 from .service.tool_calls import ToolCalls
 from .service.tool_doors import ToolDoors
+from .service.tool_sources import ToolSources, tool_sources
 from .service.tools import Tools
 from .service.versions import Versions
 from .settings import Settings, load
@@ -67,6 +70,7 @@ from .surfaces.control import control
 from .surfaces.http_doors import HttpDoors
 from .surfaces.shutdown import Shutdown
 from .upstream.catalog import Catalog as ToolCatalog
+from .upstream.masks import Masks, masked_logs
 from .upstream.tool import Source
 from .version import VERSION
 
@@ -239,12 +243,12 @@ class App:
 
 @asynccontextmanager
 async def open_app(
-    settings: Settings, *, watch: bool = True, clock: Clock | None = None, sources: Sequence[Source] = ()
+    settings: Settings, *, watch: bool = True, clock: Clock | None = None, sources: Sequence[Source] | None = None
 ) -> AsyncIterator[App]:
     """Open the home. The caller owns it (`home_lock.Owner`): runs that an earlier owner left unfinished go on here.
 
     `watch`: follow changes of workflow files and delete old runs; a short command does neither. `clock`: None for the machine's.
-    `sources`: more sources of tools than the settings name.
+    `sources` of tools: None for those that the settings and the home name.
     """
     home = homes.make_home(settings.home)
     own_folder = os.path.join(home, "workflows")
@@ -252,7 +256,8 @@ async def open_app(
     always = (own_folder, *([ready] if settings.ready_workflows and (ready := ready_folder()) else []))
     scratch = Scratch(homes.scratch_path(home))
     pool: WorkerPool | None = None
-    tool_catalog = ToolCatalog(sources)
+    tool_catalog = ToolCatalog(sources or ())
+    masks = Masks()
     async with open_store(homes.database_path(home), pid=os.getpid()) as store:
         try:
             async with anyio.create_task_group() as tasks:
@@ -283,7 +288,10 @@ async def open_app(
                 tasks.start_soon(embedding_index.keep, name="encoder")
                 references = References(store, settings.limits, {"artifact:///": artifacts.value})
                 library = Library(store, catalog, Finder(store, embedding_index), settings.limits)
-                tool_calls = ToolCalls(str, settings.limits)
+                if sources is None:
+                    found = _tool_sources(settings, home, masks, tasks, runner, FunctionCalls(pool, settings.limits))
+                    tool_catalog.fill(found.sources, found.troubles)
+                tool_calls = ToolCalls(masks.mask, settings.limits)
                 tools = Tools(tool_catalog, tool_calls)
                 service = build_service(
                     settings, store, catalog, library, runner, waits, retention, artifacts, references, tools
@@ -302,7 +310,8 @@ async def open_app(
                 recovery = Recovery(runner, store, tasks, settings.own_env(), max(1, pool.size - 1), limit, clock)
                 await recovery.begin()
                 try:
-                    yield App(settings, service, runner, recovery, store)
+                    with masked_logs(masks):
+                        yield App(settings, service, runner, recovery, store)
                 finally:
                     tasks.cancel_scope.cancel()
         finally:
@@ -310,6 +319,16 @@ async def open_app(
                 if pool is not None:
                     await pool.close()
                 await tool_catalog.aclose()
+
+
+def _tool_sources(
+    settings: Settings, home: str, masks: Masks, tasks: TaskGroup, runner: Runner, calls: FunctionCalls
+) -> ToolSources:
+    """The sources of tools that the settings and the home's folders name."""
+    folders = [os.path.join(home, "tools"), *(os.path.abspath(os.path.expanduser(one)) for one in settings.tools)]
+    mcp_file = os.path.expanduser(settings.mcp) or os.path.join(home, "mcp.json")
+    hosts = settings.fetch_private_hosts
+    return tool_sources(folders, mcp_file, hosts, masks, tasks, runner.inspect, calls, settings.limits)
 
 
 def build_service(

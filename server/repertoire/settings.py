@@ -137,6 +137,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`import agno`, `buddy` and `pyflue` in workflows import the installed packages, where there are any, not Repertoire's stand-ins."""
     dropped_arguments: tuple[str, ...] = HOST_ARGUMENTS
     """Arguments that hosts add to a call: dropped where the tool itself has no such parameter."""
+    mcp: str = ""
+    """A file with `mcpServers`, whose tools bodies can call. Empty: HOME/mcp.json."""
+    tools: tuple[str, ...] = ()
+    """Folders of tools, beside HOME/tools: commands and HTTP APIs (*.yaml), Python functions (*.py)."""
+    fetch_private_hosts: tuple[str, ...] = ()
+    """Hosts that `fetch` and `curl` may reach although their addresses are not public: `127.0.0.1:8080`, `wiki.internal`, `10.1.0.0/16`."""
     untrusted_tools: tuple[str, ...] = ("fetch",)
     """The tools that code may use which came through a tool: `github.create_issue`, `github.*`."""
     tool_approval: Literal["destructive", "all", "off"] = "destructive"
@@ -174,7 +180,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return {name: os.environ[name] for name in self.caller_env if name in os.environ}
 
 
-_LISTS: Final = ("worker_env", "dropped_arguments", "untrusted_tools")
+_LISTS: Final = ("worker_env", "dropped_arguments", "untrusted_tools", "tools", "fetch_private_hosts")
 """Settings whose items are separated by commas in the environment."""
 
 
@@ -206,6 +212,7 @@ def load(
         "publish_requires",
         "prefer_installed",
         "tool_approval",
+        "mcp",
         *_LISTS,
         "search_model",
         "search_adapter",

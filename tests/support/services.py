@@ -14,7 +14,7 @@ from repertoire.upstream.tool import Source
 
 
 @asynccontextmanager
-async def opened(home: Path, sources: Sequence[Source] = (), /, **environ: str) -> AsyncIterator[App]:
+async def opened(home: Path, sources: Sequence[Source] | None = None, /, **environ: str) -> AsyncIterator[App]:
     named = {f"REPERTOIRE_{name.upper()}": value for name, value in environ.items()}
     async with open_app(load(home=str(home), environ=named), sources=sources) as app:
         await app.service.library.wait_until_settled(Caller())

@@ -13,7 +13,7 @@ from . import search as searching
 from .home_client import HomeClient, carry_out, with_one_cause
 from .install import ENTRY, Host, plan
 from .install import carry_out as write_plan
-from .program import Config, Folders, Home, Json, Section, Session, call_verb, command, settings_of
+from .program import Config, Folders, Home, Json, Section, Session, call_verb, command, set_tools, settings_of
 
 
 @command(
@@ -26,6 +26,13 @@ def serve(
     workflows: Folders = None,
     config: Config = None,
     session: Session = "",
+    mcp: Annotated[
+        str | None, typer.Option("--mcp", metavar="FILE", help="MCP servers for workflows, instead of HOME/mcp.json.")
+    ] = None,
+    tools: Annotated[
+        list[str] | None,
+        typer.Option("--tools", metavar="DIR", help="A folder of tools for workflows; may be repeated."),
+    ] = None,
     embedded: Annotated[bool, typer.Option("--embedded", help="Serve stdio in this process: no daemon.")] = False,
     http: Annotated[str | None, typer.Option("--http", help="HOST:PORT: serve HTTP in the foreground.")] = None,
     takeover: Annotated[
@@ -41,6 +48,7 @@ def serve(
 
     if not embedded and http is None:
         raise typer.Exit(front.run(sys.argv[2:]))
+    set_tools(mcp, tools)
     settings = settings_of(home, workflows, config)
     code = with_one_cause(
         lambda: serve_http_door(settings, http, takeover) if http else serve_embedded(settings, session)

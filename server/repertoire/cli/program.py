@@ -7,6 +7,7 @@ is a default for the command's own `--home`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from enum import IntEnum, StrEnum
 from pathlib import Path
@@ -184,6 +185,17 @@ def settings_of(home: str | None, folders: list[str] | None, config: str | None 
     if missing:
         raise BadArguments(f"There is no folder {missing[0]!r}.", "--workflows names an existing folder.")
     return load(home=home, config=config, roots=tuple(str(Path(folder).resolve()) for folder in folders or ()))
+
+
+def set_tools(mcp: str | None, tools: list[str] | None) -> None:
+    """Make settings of the options `--mcp` and `--tools`, by the environment as the front does it."""
+    wrong = [path for path in (mcp, *(tools or ())) if path is not None and not Path(path).exists()]
+    if wrong:
+        raise BadArguments(f"There is no {wrong[0]!r}.", "--mcp names a file, --tools a folder.")
+    if mcp is not None:
+        os.environ["REPERTOIRE_MCP"] = str(Path(mcp).resolve())
+    if tools:
+        os.environ["REPERTOIRE_TOOLS"] = ",".join(str(Path(folder).resolve()) for folder in tools)
 
 
 def call_verb(home: str | None, folders: list[str] | None, verb: str, **args: Any) -> Any:

@@ -33,6 +33,7 @@ def run(argv: list[str], program: list[str] | None = None) -> int:
     except OSError as error:
         return complain(f"the home cannot be used: {homes.message_of(error)}", 1)
     try:
+        os.environ.update(options.environ)
         config = ["--config", options.config] if options.config else []
         return Front(Dial(options.home, options.hello(), program or daemon_program(), config)).run()
     except KeyboardInterrupt:

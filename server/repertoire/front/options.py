@@ -12,18 +12,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-USAGE = "usage: repertoire serve [--home DIR] [--workflows DIR]... [--session NAME] [--config FILE] [--embedded | --http HOST:PORT]"
+USAGE = (
+    "usage: repertoire serve [--home DIR] [--workflows DIR]... [--session NAME] [--config FILE] [--mcp FILE] [--tools DIR]...\n"
+    "                        [--embedded | --http HOST:PORT]"
+)
 
 
 class FrontOptions:
     """The arguments; paths are absolute. Raises ValueError with the sentence for the user."""
 
     def __init__(self, argv: list[str]) -> None:
-        home, session, config, roots = homes.default_home(), "", "", []
+        home, session, config, mcp, roots, tools = homes.default_home(), "", "", "", [], []
         words = iter(argv)
         for word in words:
             name, given, value = word.partition("=")
-            if name not in ("--home", "--workflows", "--session", "--config"):
+            if name not in ("--home", "--workflows", "--session", "--config", "--mcp", "--tools"):
                 raise ValueError(f"repertoire serve does not know {word!r}")
             if not given:
                 value = next(words, "")
@@ -35,9 +38,17 @@ class FrontOptions:
                 session = value
             elif name == "--config":
                 config = _existing(value, name, os.path.isfile)
+            elif name == "--mcp":
+                mcp = _existing(value, name, os.path.isfile)
+            elif name == "--tools":
+                tools.append(_existing(value, name, os.path.isdir))
             else:
                 roots.append(_existing(value, name, os.path.isdir))
         self.session, self.config, self.roots = session, config, roots
+        self.environ = {"REPERTOIRE_MCP": mcp} if mcp else {}
+        """Settings for a daemon that is started. One that runs already keeps its own."""
+        if tools:
+            self.environ["REPERTOIRE_TOOLS"] = ",".join(tools)
         self.home = homes.make_home(os.path.abspath(os.path.expanduser(home)))
 
     def hello(self) -> bytes:

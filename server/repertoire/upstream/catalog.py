@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import anyio
 
@@ -28,6 +28,12 @@ class Catalog:
             _log.warning("two sources of tools are called %s; the second is not used", source.name)
             return
         self._sources[source.name] = source
+
+    def fill(self, sources: Iterable[Source], troubles: Mapping[str, str]) -> None:
+        """Add sources, and the troubles of files and settings from which none could be made, by their names."""
+        for source in sources:
+            self.add(source)
+        self._refused |= troubles
 
     @property
     def sources(self) -> tuple[Source, ...]:
