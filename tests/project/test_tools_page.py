@@ -21,7 +21,8 @@ def test_the_definitions_can_be_read(tmp_path: Path) -> None:
         (tmp_path / f"{yaml.safe_load(block)['name']}.yaml").write_text(block)
     found = read_definitions(tmp_path)
     assert not found.troubles
-    assert [each.definition.name for each in (*found.commands, *found.apis)] == ["jq", "shop"]
+    names = [each.definition.name for each in found.commands] + [each.definition.name for each in found.apis]
+    assert names == ["jq", "shop"]
 
 
 def test_the_functions_are_tools(tmp_path: Path) -> None:
