@@ -86,6 +86,8 @@ async def test_files_without_a_row_and_files_that_nobody_took_are_deleted(tmp_pa
         assert shown[0]["name"] == shown[1]["name"] and shown[0]["name"].startswith("tools/draw.chart/")
         assert (shown[0]["name"][-4:], shown[0]["mime_type"]) == (".png", "image/png")
         assert await artifacts.delete("local", shown[0]["name"])
+        odd = await artifacts.keep_blob("local", "x" * 300, b"png", "no type")
+        assert odd["mime_type"] == "application/octet-stream" and await artifacts.delete("local", odd["name"])
         assert [file.exists() for file in (stray, left, fresh)] == [False, False, True] and len(contents(tmp_path)) == 2
 
 

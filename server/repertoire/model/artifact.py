@@ -124,7 +124,7 @@ def new_artifact(
     name = checked_name(name)
     if kind not in _DEFAULT_TYPES:
         raise BadArguments(f"There is no kind of artifact {str(kind)[:40]!r}.", "The kinds are text, json and bytes.")
-    if mime_type is not None and not _is_mime_type(mime_type):
+    if mime_type is not None and not is_mime_type(mime_type):
         raise BadArguments(f"{str(mime_type)[:80]!r} is no MIME type.", "One is text/csv or image/png.")
     description = "" if description is None else description
     if not isinstance(description, str) or len(description) > _MAX_DESCRIPTION_CHARS:
@@ -156,7 +156,7 @@ def name_of_uri(uri: str) -> str:
     return checked_name(unquote(uri.removeprefix(SCHEME)))
 
 
-def _is_mime_type(text: object) -> bool:
+def is_mime_type(text: object) -> bool:
     if not isinstance(text, str) or len(text) > 100 or not text.isascii() or not text.isprintable():
         return False
     major, slash, minor = text.partition("/")

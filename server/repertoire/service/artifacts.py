@@ -22,7 +22,7 @@ import anyio
 import anyio.to_thread
 
 from ..errors import ArtifactsFull, BadArguments, StorageError, UnknownArtifact
-from ..model.artifact import Artifact, Kind, NewArtifact, checked_name, name_of_uri, new_artifact
+from ..model.artifact import Artifact, Kind, NewArtifact, checked_name, is_mime_type, name_of_uri, new_artifact
 from ..model.session import Caller
 from ..settings import Limits
 from ..store import Store
@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 _FRESH_S: Final = 3600.0
 """A content that nothing needs any more is kept for so long: an answer that shows it may be on its way."""
 _BY_NAME: Final = "Give its name, and call artifacts.load(name) in the workflow."
+_ORIGIN_CHARS: Final = 150
 _ROWS: Final = 200
 _MAX_PAGE: Final = 1_000
 
@@ -72,7 +73,9 @@ class Artifacts:
         from mimetypes import guess_extension
 
         digest = hashlib.sha256(data).hexdigest()[:16]
-        name = f"{origin}/{digest}{guess_extension(mime_type.partition(';')[0]) or ''}"
+        if not is_mime_type(mime_type):
+            mime_type = "application/octet-stream"
+        name = f"{origin[:_ORIGIN_CHARS]}/{digest}{guess_extension(mime_type.partition(';')[0]) or ''}"
         new = new_artifact(name, "bytes", mime_type=mime_type, run_id=run_id)
         return (await self.save_bytes(principal, new, data)).public()
 
