@@ -173,7 +173,8 @@ async def test_g6_what_cannot_be_told_says_so_and_names_force(tmp_path: Path) ->
         await app.service.publishing.create(ME, "top", caller)
         error = await refused(app, "takes", TAKES.format(kind="int"), replace=True)
         assert "do not tell if they still could" in error.message and "force=true" in (error.hint or "")
-        await app.service.publishing.create(ME, "takes", TAKES.format(kind="int"), replace=True, force=True)
+        forced = await app.service.publishing.create(ME, "takes", TAKES.format(kind="int"), replace=True, force=True)
+        assert forced["callers_broken"] == ["top"] and "top: " in forced["message"]
 
 
 @pytest.mark.parametrize(

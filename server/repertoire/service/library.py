@@ -5,7 +5,7 @@ It reads the catalog. `Publishing` changes it, and `Versions` shows one workflow
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from ..errors import UnknownWorkflow
@@ -135,14 +135,14 @@ class Library:
         """A page of all workflows in alphabetical order; `cursor` is the last name of the page before. Drafts and deleted ones come
         newest first, on one page.
 
-        `created_by`: "me" for the caller's client, or a part of a client's name: whoever created it first. `since`: published (kept,
-        deleted) at or after it.
+        `created_by`: "me" for the caller's client, or a part of a client's name: whoever created it, or published its last version.
+        `since`: published (kept, deleted) at or after it.
         """
         limit = max(1, min(limit, 1000))
         fits = Filter.of(caller, created_by, since, tags)
         if status != "published":
             found = await self._store.unpublished(status)
-            lines = [one for one in found if fits(one[0], Maker(one[1].principal, one[1].client), one[1].at)]
+            lines = [one for one in found if fits(one[0], [Maker(one[1].principal, one[1].client)], one[1].at)]
             return {"workflows": [self._line(*one) for one in lines[:limit]], "broken": [], "next_cursor": None}
         names = self.view(caller).names
         rest = [one for name, one in names.items() if (cursor is None or name > cursor) and fits(one, *self._made(one))]
@@ -153,12 +153,12 @@ class Library:
             "next_cursor": page[-1].name if len(rest) > limit else None,
         }
 
-    def _made(self, version: WorkflowVersion) -> tuple[Maker | None, float]:
-        """Who created it, None for a file; and when it was published, or its file read first."""
+    def _made(self, version: WorkflowVersion) -> tuple[list[Maker], float]:
+        """Who created and who changed it, nobody for a file; and when it was published, or its file read first."""
         if version.path is not None:
-            return None, version.created_at
+            return [], version.created_at
         made = self._catalog.made(version.name)
-        return made.creator, made.changed_at
+        return [made.creator, made.changer], made.changed_at
 
     def _line(self, version: WorkflowVersion, line: Publication) -> dict[str, Any]:
         """A version that its name does not run, with who kept it as a draft, or deleted the name."""
@@ -242,14 +242,14 @@ class Filter(NamedTuple):
     def is_given(self) -> bool:
         return self.created_by is not None or self.since is not None or bool(self.tags)
 
-    def __call__(self, version: WorkflowVersion, maker: Maker | None, at: float) -> bool:
+    def __call__(self, version: WorkflowVersion, makers: Iterable[Maker], at: float) -> bool:
         if self.since is not None and at < self.since:
             return False
-        return self.tags.issubset(version.options.tags) and (self.created_by is None or self._is_by(maker))
+        return self.tags.issubset(version.options.tags) and (self.created_by is None or any(map(self._is_by, makers)))
 
-    def _is_by(self, maker: Maker | None) -> bool:
+    def _is_by(self, maker: Maker) -> bool:
         """Whether its client is the caller's own, in any version of that program, or has the given text in its name."""
-        if maker is None or self.created_by is None:
+        if self.created_by is None:
             return False
         if self.created_by != "me":
             return self.created_by.lower() in maker.client.lower()

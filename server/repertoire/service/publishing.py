@@ -238,11 +238,22 @@ class Publishing:
         """`answer`: the answer of this call, stored for a body that publishes. It gets the callers that were checked."""
         async with self._lock:
             self._check_name(version.name, replace)  # another call may have taken it meanwhile
-            if not force and (before := self._catalog.find_created(version.name)) is not None:
-                callers = await self._call_graph.check_callers_fit(before, version)
-                seen = sorted({one.name for one in callers if one.hash in self._library.view(caller).by_hash})
-                answer |= {"callers_checked": seen} if seen else {}
+            if (before := self._catalog.find_created(version.name)) is not None:
+                answer |= await self._check_callers(caller, before, version, force)
             await self._catalog.publish(version, _by(caller, answer), checked)
+
+    async def _check_callers(
+        self, caller: Caller, before: WorkflowVersion, after: WorkflowVersion, force: bool
+    ) -> dict[str, Any]:
+        """For the answer: the callers whose arguments fit, or, with `force`, those that it breaks. Raises Refused without it."""
+        try:
+            callers = await self._call_graph.check_callers_fit(before, after)
+        except Refused as refused:
+            if not force:
+                raise
+            return {"callers_broken": refused.details["called_by"], "message": f"{refused.message} Change them now."}
+        seen = sorted({one.name for one in callers if one.hash in self._library.view(caller).by_hash})
+        return {"callers_checked": seen} if seen else {}
 
     async def _consequence_of_failure(self, version: WorkflowVersion) -> str:
         if await self._store.was_published(version.hash):

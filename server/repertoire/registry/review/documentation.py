@@ -32,7 +32,7 @@ def documentation(entry: EntryPoint, inside: list[ast.AST], tree: ast.Module) ->
         yield finding(
             kind or function,
             "no_docstring",
-            "There is no docstring: nobody finds this workflow, and nobody knows what it does.",
+            "There is no docstring. It is the description, unless one was given, and its Args describe the parameters.",
             f'Begin {where} with """What it does, in one sentence.{arguments}"""',
         )
         return

@@ -136,7 +136,7 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
             [],
             cursor={**_or_null("string"), "description": "next_cursor of the page before."},
             limit={"type": "integer", "minimum": 1, "maximum": 1000, "default": 50},
-            created_by={**_or_null("string"), "description": '"me": this client; or part of a client\'s name.'},
+            created_by={**_or_null("string"), "description": '"me", or part of a client\'s name: who created or changed it.'},
             since={**_or_null("string"), "description": _TIME},
             tags=_STRINGS,
             status={"anyOf": [{"type": "string", "enum": ["published", "draft", "deleted"]}, {"type": "null"}]},
