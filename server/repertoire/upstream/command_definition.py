@@ -54,7 +54,7 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         return f"-{self.short}" if self.short else f"--{self.long or self.name}"
 
     def schema(self, *, required: bool, default: Any) -> dict[str, Any]:
-        """The JSON Schema. An argument that can be left out may also be null."""
+        """The JSON Schema. An argument that can be left out and has no default may be null."""
         rules = {
             rule: value for rule in ("pattern", "minimum", "maximum") if (value := getattr(self, rule)) is not None
         }
@@ -64,8 +64,9 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         if self.enum is not None:
             kind["enum"] = list(self.enum)
         if not required:
-            kind["type"] = [kind["type"], "null"]
             kind["default"] = default
+        if not required and default is None:
+            kind["type"] = [kind["type"], "null"]
             if "enum" in kind:
                 kind["enum"].append(None)
         return kind | ({"description": self.description} if self.description else {})
