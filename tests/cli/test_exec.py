@@ -14,7 +14,7 @@ __all__ = ["shell"]
 
 
 def test_the_page_s_commands_show_what_happens(shell: Shell) -> None:
-    (shell.home / "squares.py").write_text(blocks(PAGE, "python")[1])
+    (shell.home / "squares.py").write_text(blocks(PAGE, "py")[1])
     (command, *shown) = blocks(PAGE, "console")[0].splitlines()
     assert shell.ok(*command.split()[2:]).splitlines() == shown
 

@@ -72,7 +72,7 @@ async def test_the_page_s_example_gives_what_it_says(way: Way) -> None:
     assert said is not None
     async with way.client() as client:
         await create(client, "word_count", COUNT)
-        done = await call(client, "run_code", {"source": blocks(PAGE, "python")[0], "arguments": json.loads(said[1])})
+        done = await call(client, "run_code", {"source": blocks(PAGE, "py")[0], "arguments": json.loads(said[1])})
         assert done["result"] == json.loads(said[2])
 
 
