@@ -18,8 +18,8 @@ from threadpoolctl import threadpool_limits
 
 from repertoire.encoder.minilm import SentenceModel, load
 from repertoire.encoder.models import candidates, problem
-from repertoire.encoder.score_weights import Recipe
 from repertoire.encoder.scoring import Documents, Shelf
+from repertoire.encoder.search_weights import Recipe
 from repertoire.encoder.vectors import Floats, Vectors
 from repertoire.registry.search import search
 from repertoire.registry.search_texts import texts_of

@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 
 from repertoire.encoder.minilm import SentenceModel
-from repertoire.encoder.score_weights import Recipe
 from repertoire.encoder.scoring import Documents, Shelf
+from repertoire.encoder.search_weights import Recipe
 from repertoire.encoder.vectors import Floats, Vectors
 from repertoire.registry.search import search
 from repertoire.registry.search_texts import texts_of

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from repertoire.model.workflow import Options, WorkflowVersion, version_hash
+from repertoire.model.workflow_options import Options
+from repertoire.model.workflow_version import WorkflowVersion, version_hash
 from repertoire.registry.source import analyse
 from repertoire.signature.schema import read
 

@@ -16,7 +16,8 @@ from typing import Any
 import anyio
 
 from repertoire.home import database_path
-from repertoire.model.workflow import Options, WorkflowVersion, version_hash
+from repertoire.model.workflow_options import Options
+from repertoire.model.workflow_version import WorkflowVersion, version_hash
 from repertoire.store import open_store
 
 from .bare import INPUT, OUTPUT

@@ -16,7 +16,8 @@ import aiosqlite
 
 from repertoire.engine.worker_channel import WorkerChannel
 from repertoire.engine.worker_command import start_python, worker_environment
-from repertoire.model.workflow import Options, WorkflowVersion, version_hash
+from repertoire.model.workflow_options import Options
+from repertoire.model.workflow_version import WorkflowVersion, version_hash
 from repertoire.wire import Answer, Done, Record, Settled, Task, WorkerFrame
 
 from .wire import Failed

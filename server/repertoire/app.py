@@ -44,7 +44,6 @@ from .registry.search import Finder
 from .service import Service
 from .service.artifact_doors import ArtifactDoors
 from .service.artifacts import Artifacts
-from .service.body_doors import WorkflowDoors
 from .service.call_graph import CallGraph
 from .service.code_runs import CodeRuns
 from .service.examples import Examples
@@ -62,12 +61,13 @@ from .service.tool_doors import ToolDoors
 from .service.tool_sources import ToolSources, tool_sources
 from .service.tools import Tools
 from .service.versions import Versions
+from .service.workflow_doors import WorkflowDoors
 from .settings import Settings, load
 from .store import Store, open_store
 from .store.content_files import ContentFiles
 from .store.file_identity import lost_home
 from .surfaces.control import control
-from .surfaces.http_doors import HttpDoors
+from .surfaces.http_clients import HttpDoors
 from .surfaces.shutdown import Shutdown
 from .upstream.catalog import Catalog as ToolCatalog
 from .upstream.masks import Masks, masked_logs
@@ -297,11 +297,13 @@ async def open_app(
                     settings, store, catalog, library, runner, waits, retention, artifacts, references, tools
                 )
                 children = Children(runner, store)
-                body_doors = WorkflowDoors(library, service.versions, service.publishing, children, store, references)
+                workflow_doors = WorkflowDoors(
+                    library, service.versions, service.publishing, children, store, references
+                )
                 tool_doors = ToolDoors(
                     tools, tool_calls, store, settings, artifacts, waits.doors["ask"], runner.forget_question
                 )
-                runner.doors |= waits.doors | body_doors.doors | tool_doors.doors
+                runner.doors |= waits.doors | workflow_doors.doors | tool_doors.doors
                 runner.doors |= ArtifactDoors(artifacts, files, store).doors
                 if watch:
                     tasks.start_soon(artifacts.sweep, name="artifacts")

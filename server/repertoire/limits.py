@@ -80,6 +80,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     keep_runs: int = 0
     """Ended runs beyond this number are deleted, the oldest first. 0: no bound. A run takes a kilobyte or a hundred megabytes, which we
     cannot know, and a busy hour must not delete fresh runs."""
+    max_artifact_bytes: int = 64 * 1024 * 1024
+    """One artifact. A body holds it in memory, and `worker_memory_mb` is a gigabyte."""
+    max_artifacts: int = 10_000
+    """Artifacts of one principal: `artifacts.list()` gives all of them, two megabytes then. More belong into fewer, larger ones."""
+    max_artifacts_bytes: int = 4 * 1024 * 1024 * 1024
+    """The files of all artifacts together, each content once: a loop that saves must not fill the disk."""
+    keep_artifacts_s: float = 90 * 24 * 3600.0
+    """Artifacts that were neither saved nor loaded for this long are deleted. It equals `keep_runs_s`. 0: all are kept."""
     max_http_sessions: int = 1000
     """Sessions of earlier protocol revisions over HTTP: each costs 40 KB, and clients leave without notice. Beyond this number, the one
     that was idle for longest is closed; its client opens another."""

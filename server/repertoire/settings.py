@@ -15,6 +15,7 @@ import msgspec
 
 from .errors import BadSettings
 from .home import default_home
+from .limits import Limits
 
 HOST_ARGUMENTS: Final = (
     "_",
@@ -27,95 +28,6 @@ HOST_ARGUMENTS: Final = (
     "_tool_context",
 )
 """Arguments that known hosts add: VS Code, n8n, SiYuan, HolmesGPT. Not n8n's `action` and `tool`: a model may mean something by them."""
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Every number with its unit (in the name), default and reason."""
-
-    inline_deadline_s: float = 45.0
-    """A call is answered `working` after this: below the 60 s where many MCP clients give up."""
-    run_timeout_s: float = 300.0
-    """Wall time for which a run may hold a worker, unless the workflow declares another."""
-    worker_memory_mb: int = 1024
-    """Address space of a worker that runs code created through a tool. 0: no limit."""
-    worker_open_files: int = 1024
-    """Files and sockets that a worker with such code may have open at once: the default of most shells. 0: no limit."""
-    worker_file_mb: int = 1024
-    """The largest file that such code may write: an endless loop must not fill the disk. 0: no limit."""
-    workers: int = 0
-    """Runs that may hold a worker at once. 0: one per core, but at least four. Most bodies wait more than they compute, and on two
-    cores two long runs must not hold up every other caller."""
-    max_queued: int = 1000
-    """Runs that may wait for a worker before a call is refused with `busy`."""
-    max_listed_tools: int = 40
-    """Tools in tools/list, with the fixed ones: Cursor takes no more, and models choose badly among more."""
-    page_size: int = 1000
-    """Tools in one page of tools/list: about 360 KB of JSON."""
-    inspect_timeout_s: float = 10.0
-    """Loading a module to read its schema: longer than any usual import, shorter than a caller waits."""
-    examples_timeout_s: float = 30.0
-    """All examples of one version together: the caller who publishes waits for them."""
-    max_source_bytes: int = 256 * 1024
-    """A workflow's source. For more code, a package to import is the better form."""
-    max_bundle_bytes: int = 1024 * 1024
-    """All modules together that a file imports from its own folder."""
-    max_arguments_bytes: int = 8 * 1024 * 1024
-    """Arguments of one run, as JSON."""
-    max_result_bytes: int = 16 * 1024 * 1024
-    """Result of one run, as JSON."""
-    inline_result_chars: int = 40_000
-    """A longer result is paged: Claude Code moves results of 25,000 tokens or 50,000 characters into a file."""
-    max_event_bytes: int = 64 * 1024
-    """One event's message."""
-    max_events: int = 10_000
-    """Events that are recorded of one run: nobody reads more, and more would fill the disk. The run goes on without recording them."""
-    max_items: int = 10_000
-    """Values that a run yields as its result: more belong in a file, or in pages."""
-    session_ttl_s: float = 90 * 24 * 3600.0
-    """A session unused for this long has expired."""
-    empty_session_ttl_s: float = 7 * 24 * 3600.0
-    """A session without a name and without state is deleted after this: each stateless call over HTTP makes one."""
-    max_calls: int = 100_000
-    """Calls through doors of one run and all runs below it: a replay of this many takes some seconds."""
-    max_record_bytes: int = 4 * 1024 * 1024
-    """A step's recorded result, as JSON. Larger data belongs in a file, and its path in the result."""
-    max_journal_bytes: int = 256 * 1024 * 1024
-    """Everything that is recorded of one run between two restarts."""
-    max_fan_out: int = 1_000
-    """Calls through doors that are open at once in one tree of runs."""
-    max_depth: int = 16
-    """Depth of a tree of runs: a deeper recursion most likely never ends."""
-    max_tokens: int = 2_000_000
-    """Model tokens of one tree of runs."""
-    max_deaths: int = 3
-    """How often a run restarts after its worker crashed without progress. One more crash fails it."""
-    max_server_deaths: int = 10
-    """The same for servers that die while the run holds a worker. Several runs may have been active, and we cannot tell which one killed
-    the server. So this limit is higher."""
-    question_ttl_s: float = 7 * 24 * 3600.0
-    """A question without `expires_s` of its own expires after this."""
-    idempotency_ttl_s: float = 24 * 3600.0
-    """For this long the same idempotency key means the same run."""
-    keep_runs_s: float = 90 * 24 * 3600.0
-    """Runs that ended longer ago are deleted. It equals `session_ttl_s`, since a caller asks for a run with its session. 0: all are kept."""
-    keep_runs: int = 0
-    """Ended runs beyond this number are deleted, the oldest first. 0: no bound. A run takes a kilobyte or a hundred megabytes, which we
-    cannot know, and a busy hour must not delete fresh runs."""
-    max_artifact_bytes: int = 64 * 1024 * 1024
-    """One artifact. A body holds it in memory, and `worker_memory_mb` is a gigabyte."""
-    max_artifacts: int = 10_000
-    """Artifacts of one principal: `artifacts.list()` gives all of them, two megabytes then. More belong into fewer, larger ones."""
-    max_artifacts_bytes: int = 4 * 1024 * 1024 * 1024
-    """The files of all artifacts together, each content once: a loop that saves must not fill the disk."""
-    keep_artifacts_s: float = 90 * 24 * 3600.0
-    """Artifacts that were neither saved nor loaded for this long are deleted. It equals `keep_runs_s`. 0: all are kept."""
-    max_http_sessions: int = 1000
-    """Sessions of earlier protocol revisions over HTTP: each costs 40 KB, and clients leave without notice. Beyond this number, the one
-    that was idle for longest is closed; its client opens another."""
-    idle_exit_s: float = 900.0
-    """A daemon without a connection and without a live run ends after this."""
-    encoder_idle_s: float = 600.0
-    """The encoder takes half a gigabyte of memory. It ends when nobody has searched for this long."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ import pytest
 
 from repertoire.cli import output
 from repertoire.cli.commands_for_tools import in_commands
-from repertoire.model.workflow import FIXED_TOOLS
+from repertoire.model.workflow_version import FIXED_TOOLS
 
 SERVICE = Path(output.__file__).parents[1]
 

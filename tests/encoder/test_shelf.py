@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from repertoire.encoder.score_weights import Bound, Recipe
+from repertoire.encoder.search_weights import Bound, Recipe
 from support.libraries import need_numpy
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from repertoire.settings import Limits
+from repertoire.limits import Limits
 from repertoire.values import big_integers
 from support.faults import Host
 from support.mcp_calls import call, made

@@ -19,10 +19,10 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from jsonschema.exceptions import SchemaError
 from pydantic import BaseModel, Field, TypeAdapter, create_model
 
+from repertoire.limits import Limits
 from repertoire.model.output_check import fitting
 from repertoire.model.portable_pattern import NotPortable, matcher
 from repertoire.model.portable_schema import PROPERTY, Portable, portable_input, portable_output
-from repertoire.settings import Limits
 from repertoire.signature.schema_generator import schema_of
 from repertoire.surfaces.mcp.fixed_tools import fixed_tools
 from repertoire.text import cut, is_well_formed, well_formed, well_formed_json

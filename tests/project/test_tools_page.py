@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from repertoire.limits import Limits
 from repertoire.registry.tool_file import read_tool_file
-from repertoire.settings import Limits
 from repertoire.upstream.addresses import check_listed
 from repertoire.upstream.command_definition import CommandDefinition, CommandSchema, Parameter, Recipe
 from repertoire.upstream.definitions import SHIPPED, read_definitions, shipped_command

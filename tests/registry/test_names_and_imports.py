@@ -12,7 +12,7 @@ import pytest
 import repertoire
 from repertoire.authoring import ambient, durable
 from repertoire.authoring.call_forms import FORMS, misuse
-from repertoire.model.workflow import Finding
+from repertoire.model.workflow_version import Finding
 from repertoire.registry.review import bad_imports, explain_names, review
 from repertoire.registry.review.ruff import GLOBALS
 from repertoire.registry.review.unknown_names import AMBIENT, EXPORTED

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repertoire.errors import BadSettings, Refused
-from repertoire.model.workflow import Options, WorkflowVersion, version_hash
+from repertoire.limits import Limits
+from repertoire.model.workflow_options import Options
+from repertoire.model.workflow_version import WorkflowVersion, version_hash
 from repertoire.registry.bundle import Bundle
 from repertoire.registry.caller_view import View
 from repertoire.registry.class_finder import class_workflows
@@ -19,7 +21,7 @@ from repertoire.registry.listing import choose_listed
 from repertoire.registry.search import match_expression
 from repertoire.registry.source import analyse
 from repertoire.registry.source_imports import Uses
-from repertoire.settings import Limits, Settings, load
+from repertoire.settings import Settings, load
 
 LIMIT = 10_000
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from repertoire.model.workflow import Finding
+from repertoire.model.workflow_version import Finding
 from repertoire.registry.review import (
     distinct,
     lint,

@@ -14,7 +14,7 @@ import anyio
 import msgspec
 import pytest
 
-from repertoire.model.workflow import Finding
+from repertoire.model.workflow_version import Finding
 from repertoire.registry.review import (
     lint,
     merge,

@@ -19,7 +19,7 @@ from mcp import Client
 from repertoire.app import open_app
 from repertoire.encoder import models
 from repertoire.encoder.models import Candidate, NoModel, candidates, problem
-from repertoire.encoder.score_weights import Bound
+from repertoire.encoder.search_weights import Bound
 from repertoire.encoder.tokens import words
 from repertoire.model.run import Run
 from repertoire.model.session import Caller

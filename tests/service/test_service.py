@@ -15,7 +15,7 @@ from mcp import Client
 from repertoire.errors import BadArguments, Busy, Refused, UnknownRun, UnknownSession
 from repertoire.model.run import RunEvent
 from repertoire.model.session import Caller
-from repertoire.model.workflow import FIXED_TOOLS
+from repertoire.model.workflow_version import FIXED_TOOLS
 from repertoire.store import open_store
 from repertoire.surfaces.mcp import build_server, progress
 from support.services import opened, run

@@ -429,8 +429,8 @@ async def test_examples_have_mocks_of_tools_and_a_run_gives_them(tmp_path: Path)
 
 
 async def test_a_secret_in_an_answer_or_an_error_is_masked(tmp_path: Path) -> None:
+    from repertoire.limits import Limits
     from repertoire.service.tool_calls import ToolCalls
-    from repertoire.settings import Limits
 
     calls = ToolCalls(lambda text: text.replace("hunter2", "[secret]"), Limits())
     desk = Desk()

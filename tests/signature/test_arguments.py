@@ -9,7 +9,8 @@ import pytest
 from mcp import Client
 
 from repertoire.errors import BadArguments
-from repertoire.settings import HOST_ARGUMENTS, Limits
+from repertoire.limits import Limits
+from repertoire.settings import HOST_ARGUMENTS
 from repertoire.surfaces.mcp.fixed_tools import fixed_tools
 from repertoire.surfaces.mcp.tool_arguments import read_arguments
 from support.mcp_calls import call, made

@@ -14,7 +14,8 @@ import repertoire.store
 from repertoire.errors import DamagedStore, LostClaim, NewerSchema
 from repertoire.model.lifecycle import FINAL, NEXT, STATUSES, before
 from repertoire.model.run import Run, envelope, iso, result_part
-from repertoire.model.workflow import Options, name_of_file, name_problem, version_hash
+from repertoire.model.workflow_options import Options
+from repertoire.model.workflow_version import name_of_file, name_problem, version_hash
 from repertoire.names import new_run_id
 from repertoire.store import open_store
 from repertoire.store.journal import NewRecord

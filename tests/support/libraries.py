@@ -14,7 +14,8 @@ from pathlib import Path
 import anyio
 
 from repertoire.encoder.models import NoModel, candidates
-from repertoire.model.workflow import Options, WorkflowVersion, version_hash
+from repertoire.model.workflow_options import Options
+from repertoire.model.workflow_version import WorkflowVersion, version_hash
 from repertoire.registry.caller_view import View
 from repertoire.registry.embedding_index import EmbeddingIndex
 from repertoire.registry.search import Finder, SearchResult

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from repertoire.model.workflow import Options, WorkflowVersion, version_hash
+from repertoire.model.workflow_options import Options
+from repertoire.model.workflow_version import WorkflowVersion, version_hash
 
 
 def a_version(name: str = "w", source: str = "def run(): ...", description: str = "Do a thing.") -> WorkflowVersion:

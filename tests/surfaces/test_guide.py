@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from repertoire.limits import Limits
 from repertoire.registry.review.ruff import GLOBALS
-from repertoire.settings import Limits
 from repertoire.surfaces.mcp.fixed_tools import fixed_tools
 from repertoire.surfaces.mcp.guide import TOPICS, page
 from support.mcp_calls import call, create

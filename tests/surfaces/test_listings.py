@@ -17,7 +17,7 @@ from mcp import Client
 
 from repertoire.app import open_app
 from repertoire.model.session import Caller
-from repertoire.model.workflow import WorkflowVersion
+from repertoire.model.workflow_version import WorkflowVersion
 from repertoire.settings import load
 from support.hosts import node_problems
 from support.mcp_calls import call, create, eventually

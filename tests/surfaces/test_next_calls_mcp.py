@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 
 from repertoire.model.brief_events import fold_events
 from repertoire.model.run import RunEvent
-from repertoire.model.workflow import FIXED_TOOLS
+from repertoire.model.workflow_version import FIXED_TOOLS
 from support.mcp_calls import ECHO, call, create, made
 from support.transports import Memory, Way, way_in
 

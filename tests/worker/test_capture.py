@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from repertoire.settings import Limits
+from repertoire.limits import Limits
 from repertoire.worker.output.line_buffer import LineBuffer
 from support import workers
 from support.workers import Worker, Zygote, pooled

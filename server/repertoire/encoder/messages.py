@@ -9,7 +9,7 @@ import msgspec
 
 from ..wire import MAX_FRAME_BYTES
 from .models import Candidate
-from .score_weights import Recipe
+from .search_weights import Recipe
 
 
 class Open(msgspec.Struct, frozen=True, tag="open"):

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .messages import Hit
-from .score_weights import Recipe
+from .search_weights import Recipe
 from .tokens import words
 from .vectors import Floats, Numbers, Vectors, unit
 

@@ -18,8 +18,8 @@ import anyio
 import anyio.abc
 import msgspec
 
-from ..model.workflow import WorkflowVersion
-from ..settings import Limits
+from ..limits import Limits
+from ..model.workflow_version import WorkflowVersion
 from ..store import Store
 from ..store.journal import ResumePoint
 from ..store.runs import NewEvent, Place

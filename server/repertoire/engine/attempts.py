@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import anyio.abc
 
-from ..settings import Limits
+from ..limits import Limits
 from ..store import Store
 from ..store.journal import ResumePoint
 from ..store.runs import Place

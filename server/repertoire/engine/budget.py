@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import Counter
 
 from ..errors import OverBudget
-from ..model.workflow import BudgetOptions
-from ..settings import Limits
+from ..limits import Limits
+from ..model.workflow_options import BudgetOptions
 
 
 class Budget:

@@ -21,7 +21,7 @@ import anyio.abc
 
 from ..call_operations import operation
 from ..errors import LostClaim, OverBudget, RepertoireError
-from ..settings import Limits
+from ..limits import Limits
 from ..store import Store
 from ..store.journal import ResumePoint
 from ..wire import Answer, Call, Drop, Fault, Idle, Late, More, Page, Record, Recorded, Tick

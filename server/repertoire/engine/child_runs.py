@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from ..model.run import Run
-from ..model.workflow import WorkflowVersion
+from ..model.workflow_version import WorkflowVersion
 from ..store import Store
 from ..wire import Fault
 from .doors import CallFailed, Diverged, DoorCall, DoorResult

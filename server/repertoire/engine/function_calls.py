@@ -14,9 +14,9 @@ from typing import Any
 
 import anyio
 
-from ..model.workflow import WorkflowVersion
+from ..limits import Limits
+from ..model.workflow_version import WorkflowVersion
 from ..names import new_run_id
-from ..settings import Limits
 from ..wire import Answer, Call, Done, Events, Failed, Fault, Record, Task
 from .attempt import folder_of, receive_frame
 from .pool import Worker, WorkerPool

@@ -8,8 +8,8 @@ from typing import Final
 
 import anyio
 
-from ..model.workflow import WorkflowVersion
-from ..settings import Limits
+from ..limits import Limits
+from ..model.workflow_version import WorkflowVersion
 from ..wire import Failed, Fault, Inspect, Inspected
 from .attempt import folder_of, receive_frame
 from .pool import WorkerPool

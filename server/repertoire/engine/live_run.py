@@ -24,7 +24,7 @@ import msgspec
 
 from ..model.lifecycle import Status
 from ..model.run import Question, Run
-from ..model.workflow import WorkflowVersion
+from ..model.workflow_version import WorkflowVersion
 from ..store.runs import NewEvent, Place
 from ..wire import Fault
 from .budget import Budget

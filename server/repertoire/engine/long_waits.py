@@ -11,9 +11,9 @@ import json
 from typing import Any, Final
 
 from ..errors import BadArguments, Expired
+from ..limits import Limits
 from ..model.run import Question, iso
 from ..names import new_question_id
-from ..settings import Limits
 from ..store import Store
 from ..store.runs import NewEvent
 from .doors import Diverged, Door, DoorCall, DoorResult

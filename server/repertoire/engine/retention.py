@@ -14,7 +14,7 @@ import anyio
 import msgspec
 
 from ..errors import RepertoireError
-from ..settings import Limits
+from ..limits import Limits
 from ..store import Store
 from ..store.deletion import Gone, Keep
 

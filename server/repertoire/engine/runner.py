@@ -26,10 +26,10 @@ import anyio
 import anyio.abc
 
 from ..errors import LostClaim, RepertoireError, UnknownRun
+from ..limits import Limits
 from ..model.run import Question, Run, RunEvent
-from ..model.workflow import WorkflowVersion
+from ..model.workflow_version import WorkflowVersion
 from ..names import new_run_id
-from ..settings import Limits
 from ..store import Store
 from ..store.journal import ResumePoint
 from ..store.runs import IdempotencyKey, Place

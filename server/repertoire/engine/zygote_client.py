@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 
-from ..settings import Limits
+from ..limits import Limits
 from ..wire import Ended, Fork, Forked, Kill, ZygoteCommand, encode, frames, zygote_report_decoder
 from .worker_command import start_python
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from .workflow import Finding
+from .workflow_version import Finding
 
 Match = Literal["exact", "subset", "schema", "approx"]
 """exact: the same JSON. subset: objects may have more keys. schema: `expect` is a JSON Schema. approx: numbers within `tolerance`."""

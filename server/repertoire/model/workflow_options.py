@@ -26,5 +26,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     idempotent: bool | None = None
     disconnect: Literal["cancel", "detach"] = "cancel"
     budget: BudgetOptions | None = None
+    tools: tuple[str, ...] = ()
+    """Tools that it calls by names that are built at run time: `github.create_issue`, or `github.*` for all of a source."""
     fresh: bool = False
     """Its process is not used again: it changes a library in a way that no comparison detects."""

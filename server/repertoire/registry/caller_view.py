@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 
-from ..model.workflow import BrokenFile, Finding, WorkflowVersion
+from ..model.workflow_version import BrokenFile, Finding, WorkflowVersion
 from .folder import Folder
 
 _NEAR = 0.7

@@ -14,9 +14,9 @@ import anyio
 import anyio.abc
 
 from ..errors import RepertoireError
+from ..limits import Limits
 from ..model.example import Checked
-from ..model.workflow import WorkflowVersion
-from ..settings import Limits
+from ..model.workflow_version import WorkflowVersion
 from ..store import Store
 from ..store.publications import By, Making
 from .caller_view import View

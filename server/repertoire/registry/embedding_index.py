@@ -41,9 +41,9 @@ from ..encoder.messages import (
     Request,
 )
 from ..encoder.models import Candidate, NoModel
-from ..encoder.score_weights import Recipe
+from ..encoder.search_weights import Recipe
 from ..errors import RepertoireError
-from ..model.workflow import WorkflowVersion
+from ..model.workflow_version import WorkflowVersion
 from ..store import Store
 from .caller_view import View
 from .encoder_client import EncoderGone, EncoderProcess, EncoderRefused, encoder_process

@@ -16,8 +16,8 @@ import anyio.to_thread
 import msgspec
 
 from ..errors import Refused
-from ..model.workflow import BrokenFile, Finding, WorkflowVersion, name_of_file, name_problem, version_hash
-from ..settings import Limits
+from ..limits import Limits
+from ..model.workflow_version import BrokenFile, Finding, WorkflowVersion, name_of_file, name_problem, version_hash
 from ..store import Store
 from ..store.workflow_versions import Entries, Scanned, record_problem
 from ..text import is_well_formed, well_formed

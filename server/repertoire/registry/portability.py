@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ..model.portable_schema import LeftOut, portable_input, portable_output
-from ..model.workflow import Finding
+from ..model.workflow_version import Finding
 
 _MOST: Final = 10
 _INSTEAD: Final = "The workflow itself still checks it. docs/workflows.md says what hosts are shown."

@@ -17,9 +17,9 @@ from typing import Final
 import msgspec
 
 from ..encoder.models import MULTILINGUAL
-from ..encoder.score_weights import Recipe
+from ..encoder.search_weights import Recipe
 from ..encoder.tokens import STOP_WORDS, WORD, words
-from ..model.workflow import WorkflowVersion
+from ..model.workflow_version import WorkflowVersion
 from ..store import Store
 from ..store.search_facts import Standing
 from .caller_view import View

@@ -9,7 +9,7 @@ import hashlib
 
 import msgspec
 
-from ..model.workflow import WorkflowVersion
+from ..model.workflow_version import WorkflowVersion
 
 _MAX_CHARS = 1_500
 """More than the 256 tokens that the model reads. A longer text would only cost time in its tokenizer."""

@@ -15,7 +15,7 @@ import threading
 import msgspec
 
 from ..errors import Refused
-from ..model.workflow import Options
+from ..model.workflow_options import Options
 from ..text import well_formed, well_formed_json
 from .class_finder import ClassWorkflow, class_workflows, unfinished_class
 from .source_imports import Uses, uses_of

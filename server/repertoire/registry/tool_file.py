@@ -12,8 +12,9 @@ from typing import NamedTuple
 import msgspec
 
 from ..errors import Refused
-from ..model.workflow import Options, WorkflowVersion, version_hash
-from ..settings import Limits
+from ..limits import Limits
+from ..model.workflow_options import Options
+from ..model.workflow_version import WorkflowVersion, version_hash
 from ..text import well_formed, well_formed_json
 from .bundle import Bundle
 from .source import first_paragraph, literal_of, parse, read_source

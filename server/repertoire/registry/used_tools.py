@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from ..errors import Refused
-from ..model.workflow import WorkflowVersion
+from ..model.workflow_version import WorkflowVersion
 from ..wire import Module
 from .review import references
 from .source import parse

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from ..errors import BadArguments
-from ..settings import Limits
+from ..limits import Limits
 
 
 def checked_arguments(name: str, arguments: Any, limits: Limits) -> str:

@@ -14,7 +14,7 @@ from ..model.artifact import checked_name, new_artifact
 from ..store import Store
 from ..store.content_files import ContentFiles
 from .artifacts import Artifacts
-from .body_doors import answer_before_crash
+from .workflow_doors import answer_before_crash
 
 
 class ArtifactDoors:

@@ -22,9 +22,9 @@ import anyio
 import anyio.to_thread
 
 from ..errors import ArtifactsFull, BadArguments, StorageError, UnknownArtifact
+from ..limits import Limits
 from ..model.artifact import Artifact, Kind, NewArtifact, checked_name, is_mime_type, name_of_uri, new_artifact
 from ..model.session import Caller
-from ..settings import Limits
 from ..store import Store
 from ..store.content_files import ContentFiles, Staged
 

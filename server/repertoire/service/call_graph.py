@@ -10,12 +10,12 @@ from typing import Final
 import anyio.to_thread
 
 from ..errors import Refused
-from ..model.workflow import WorkflowVersion
+from ..limits import Limits
+from ..model.workflow_version import WorkflowVersion
 from ..registry.caller_view import View
 from ..registry.catalog import Catalog
 from ..registry.review import ChangeProblem, Reference, References, change_problem, references
 from ..registry.source import parse
-from ..settings import Limits
 
 _MOST_CALLERS: Final = 10
 _MOST_PROBLEMS: Final = 5

@@ -17,7 +17,7 @@ import msgspec
 from ..engine.live_run import Live
 from ..errors import BadArguments, Refused
 from ..model.session import Caller
-from ..model.workflow import Finding, Origin, WorkflowVersion, version_hash
+from ..model.workflow_version import Finding, Origin, WorkflowVersion, version_hash
 from ..names import RUN_CODE
 from ..registry.script import line_in
 from ..settings import Settings

@@ -18,17 +18,17 @@ from ..call_operations import OPERATIONS, operation
 from ..engine.doors import CallFailed, Door, DoorCall, DoorResult
 from ..engine.runner import Runner, unknown_run
 from ..errors import Refused
+from ..limits import Limits
 from ..model.example import Checked, Example, Mock
 from ..model.lifecycle import COMPLETED_OR_FAILED
 from ..model.run import Run
 from ..model.session import Caller
-from ..model.workflow import Finding, WorkflowVersion
+from ..model.workflow_version import Finding, WorkflowVersion
 from ..names import new_session_id
 from ..registry.caller_view import View
 from ..registry.expectations import problem_of, read_examples, short_json
 from ..registry.review import calls_to_mock
 from ..registry.source import parse
-from ..settings import Limits
 from ..store import Store
 from ..values import big_integers
 from ..wire import Fault, Recorded

@@ -17,9 +17,9 @@ import anyio.to_thread
 
 from ..engine.function_calls import FunctionCalls
 from ..errors import Refused
-from ..model.workflow import WorkflowVersion
+from ..limits import Limits
+from ..model.workflow_version import WorkflowVersion
 from ..registry.tool_file import ToolFile, ToolOptions, read_tool_file
-from ..settings import Limits
 from ..upstream.identifiers import RESERVED_SOURCES, identifier
 from ..upstream.tool import BadToolArguments, Tool, ToolContext, ToolFailed, ToolTimeout, ToolUnavailable
 from ..upstream.variables import AddSecret

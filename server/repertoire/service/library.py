@@ -9,16 +9,16 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from ..errors import UnknownWorkflow
+from ..limits import Limits
 from ..model.moments import read_moment
 from ..model.run import iso
 from ..model.session import Caller
-from ..model.workflow import NAME, Finding, WorkflowVersion
+from ..model.workflow_version import NAME, Finding, WorkflowVersion
 from ..registry.caller_view import View
 from ..registry.catalog import Catalog
 from ..registry.listing import choose_listed
 from ..registry.review import Draft
 from ..registry.search import Finder, SearchMatch
-from ..settings import Limits
 from ..store import Store
 from ..store.publications import Maker, Publication
 from .unknown_workflow import deleted_workflow, only_a_draft, unknown_workflow

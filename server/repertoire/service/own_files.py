@@ -12,7 +12,7 @@ import anyio
 
 from ..errors import Refused
 from ..model.session import Caller
-from ..model.workflow import WorkflowVersion, name_problem
+from ..model.workflow_version import WorkflowVersion, name_problem
 from ..registry.catalog import Catalog
 from ..store import Store
 from ..store.publications import By

@@ -18,8 +18,9 @@ import msgspec
 
 from ..engine.runner import Runner
 from ..errors import Refused
+from ..limits import Limits
 from ..model.session import Caller
-from ..model.workflow import Finding, Origin, WorkflowVersion, version_hash
+from ..model.workflow_version import Finding, Origin, WorkflowVersion, version_hash
 from ..names import RUN_CODE
 from ..registry.class_finder import ClassWorkflow
 from ..registry.folder import with_schemas
@@ -40,7 +41,6 @@ from ..registry.review import (
 from ..registry.script import as_module
 from ..registry.source import Analysis, analyse_tree, parse, unwrapped
 from ..registry.used_tools import used_tools
-from ..settings import Limits
 from ..store.workflow_versions import record_problem
 from ..text import well_formed
 from ..wire import Fault

@@ -9,7 +9,7 @@ import msgspec
 
 from ..errors import Refused
 from ..model.example import Checked
-from ..model.workflow import Finding, WorkflowVersion
+from ..model.workflow_version import Finding, WorkflowVersion
 from ..registry.used_tools import permits
 
 TAKES_TURNS: Final = Finding(

@@ -17,7 +17,7 @@ import msgspec
 from ..errors import BadArguments, NotDeletable, Refused
 from ..model.example import Checked, Example
 from ..model.session import Caller
-from ..model.workflow import Finding, WorkflowVersion, name_problem
+from ..model.workflow_version import Finding, WorkflowVersion, name_problem
 from ..registry.catalog import Catalog
 from ..registry.expectations import read_examples
 from ..registry.value_types import with_types

@@ -17,8 +17,8 @@ from urllib.parse import unquote
 import anyio.to_thread
 
 from ..errors import BadArguments
+from ..limits import Limits
 from ..model.run import Run
-from ..settings import Limits
 from ..store import Store
 from ..values import big_integers
 

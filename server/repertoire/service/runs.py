@@ -22,12 +22,12 @@ from ..engine.long_waits import Waits, check_answer
 from ..engine.run_faults import start_not_stored
 from ..engine.runner import Runner, unknown_run
 from ..errors import BadArguments, UnknownRun
+from ..limits import Limits
 from ..model.brief_events import brief_event, fold_events, last_progress
 from ..model.moments import read_moment
 from ..model.run import Run, RunEvent, envelope, result_part
 from ..model.session import Caller
-from ..model.workflow import WorkflowVersion
-from ..settings import Limits
+from ..model.workflow_version import WorkflowVersion
 from ..store import Store
 from ..store.runs import IdempotencyKey, KeyTaken
 from .argument_limits import checked_arguments

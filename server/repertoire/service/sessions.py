@@ -13,10 +13,10 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import BadArguments, UnknownSession
+from ..limits import Limits
 from ..model.run import iso
 from ..model.session import Caller, Session, session_of_client
 from ..names import new_session_id
-from ..settings import Limits
 from ..store import Store
 from ..store.sessions import StateInUse
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 import anyio
 
 from ..errors import RepertoireError
+from ..limits import Limits
 from ..registry.subprocess_check import TooLong, run_in_subprocess
-from ..settings import Limits
 from ..upstream.tool import (
     BadToolArguments,
     Blob,

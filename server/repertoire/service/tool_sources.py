@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 
 from ..engine.function_calls import FunctionCalls
 from ..errors import BadSettings
-from ..settings import Limits
+from ..limits import Limits
 from ..upstream.config import ServerConfig, read_servers
 from ..upstream.definitions import python_files
 from ..upstream.masks import Masks

@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 
 from .. import home as homes
-from ..model.workflow import NAME, WorkflowVersion
+from ..model.workflow_version import NAME, WorkflowVersion
 
 
 class Trash:

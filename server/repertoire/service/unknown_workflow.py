@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..errors import UnknownWorkflow
 from ..model.example import Checked
 from ..model.run import iso
-from ..model.workflow import WorkflowVersion
+from ..model.workflow_version import WorkflowVersion
 from ..registry.caller_view import View
 from ..store.publications import Publication
 

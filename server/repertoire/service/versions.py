@@ -17,7 +17,7 @@ import msgspec
 from ..errors import BadArguments, UnknownWorkflow
 from ..model.run import iso
 from ..model.session import Caller
-from ..model.workflow import NAME, WorkflowVersion
+from ..model.workflow_version import NAME, WorkflowVersion
 from ..names import RUN_CODE
 from ..registry.subprocess_check import CHECK_S, TooLong, run_in_subprocess
 from ..registry.used_tools import tools_of

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from ..model.example import Checked
-from ..model.workflow import WorkflowVersion
+from ..model.workflow_version import WorkflowVersion
 from .facts import Facts
 from .workflow_versions import add_version, decode_version
 

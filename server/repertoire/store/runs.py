@@ -20,7 +20,7 @@ import msgspec
 from ..errors import LostClaim, StorageError
 from ..model.lifecycle import Status, before
 from ..model.run import EventType, Question, Run, RunEvent
-from ..model.workflow import WorkflowVersion
+from ..model.workflow_version import WorkflowVersion
 from ..wire import Fault
 from .facts import Facts
 from .kept_states import drop_states

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..model.workflow import BrokenFile, WorkflowVersion
+from ..model.workflow_version import BrokenFile, WorkflowVersion
 from .facts import Facts
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -1,4 +1,4 @@
-"""HTTP: Streamable HTTP at /mcp, legacy SSE at /sse, and /healthz; used by http_doors.py. Loopback only until there are tokens.
+"""HTTP: Streamable HTTP at /mcp, legacy SSE at /sse, and /healthz; used by app.py and `serve`. Loopback only until there are tokens.
 
 `build_app` makes the ASGI app, `serve_http` serves it. Host and Origin are checked for every bound address: the SDK alone checks them
 only on loopback.
@@ -7,9 +7,7 @@ only on loopback.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import logging
-import re
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,7 +18,6 @@ import msgspec
 import uvicorn
 from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
-from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -30,10 +27,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..daemon.line_channel import MAX_LINE_BYTES
 from ..errors import BadSettings
+from ..limits import Limits
 from ..model.session import Caller
 from ..service import Service
-from ..settings import Limits
 from ..version import VERSION
+from .allowed_hosts import is_loopback, origin_pattern, transport_security
 from .mcp import build_server
 from .mcp.change_notifications import Changes
 from .mcp.sdk_adapter import Context, bound_sessions, client_name, legacy_session, peer
@@ -57,7 +55,7 @@ def parse_address(text: str) -> tuple[str, int]:
     host = host.strip("[]") or "127.0.0.1"
     if not port.isdigit() or int(port) > 65535:
         raise BadSettings(f"{text!r} is not HOST:PORT.", "For example 127.0.0.1:8080.")
-    if host != "localhost" and not _is_loopback(host):
+    if host != "localhost" and not is_loopback(host):
         raise BadSettings(
             f"{host} can be reached from other machines, and this server has no authentication yet.",
             "Bind 127.0.0.1 and put a proxy that authenticates in front.",
@@ -88,7 +86,7 @@ def build_http_server(
 
 def build_app(server: Server[Any], host: str, max_sessions: int = Limits().max_http_sessions) -> Starlette:
     """The ASGI app. Its lifespan owns the SDK's HTTP sessions."""
-    security = _security(host)
+    security = transport_security(host)
     sse = SseServerTransport("/messages/", security_settings=security, max_request_body_size=MAX_LINE_BYTES)
 
     class SseDoor:
@@ -115,7 +113,7 @@ def build_app(server: Server[Any], host: str, max_sessions: int = Limits().max_h
     app.add_middleware(SlashEnds)
     app.add_middleware(
         CORSMiddleware,
-        allow_origin_regex=_origins(host),
+        allow_origin_regex=origin_pattern(host),
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
         expose_headers=_EXPOSED,
@@ -135,11 +133,6 @@ class SlashEnds:
             path = scope["path"].removesuffix("/")
             scope = {**scope, "path": path, "raw_path": path.encode()}
         await self._app(scope, receive, send)
-
-
-def _origins(host: str) -> str:
-    """A pattern for the origins that `_security` allows, at any port."""
-    return f"https?://({'|'.join(map(re.escape, _names(host)))})(:[0-9]+)?"
 
 
 @asynccontextmanager
@@ -195,26 +188,3 @@ def _caller(base: Caller, ctx: Context) -> Caller:
     """Without a token the local user is the owner: a legacy session has its own default session, a stateless call mints one."""
     session, lane, client = legacy_session(ctx), peer(ctx), client_name(ctx)
     return msgspec.structs.replace(base, session_name=session, lane=lane, client=client, cwd=None)
-
-
-def _security(host: str) -> TransportSecuritySettings:
-    names = _names(host)
-    return TransportSecuritySettings(
-        allowed_hosts=[*names, *(f"{name}:*" for name in names)],
-        allowed_origins=[
-            f"{scheme}://{name}{port}" for scheme in ("http", "https") for name in names for port in ("", ":*")
-        ],
-    )
-
-
-def _names(host: str) -> list[str]:
-    """The host names under which clients may reach this server."""
-    names = ["127.0.0.1", "localhost", "[::1]"]
-    return names if host in ("127.0.0.1", "localhost", "::1") else [*names, f"[{host}]" if ":" in host else host]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..model.workflow import name_of_file
+from ..limits import Limits
+from ..model.workflow_version import name_of_file
 from ..registry.bundle import Bundle
 from ..registry.source import analyse, read_source
-from ..settings import Limits
 from ..wire import Code
 
 

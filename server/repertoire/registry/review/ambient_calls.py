@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ...authoring.call_forms import FORMS, NO_TERMINAL, form_of
-from ...model.workflow import Finding
+from ...model.workflow_version import Finding
 from .findings import finding, name_list
 from .tree import Place, parameters
 

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from ...model.workflow import Finding, name_of_file
+from ...model.workflow_version import Finding, name_of_file
 from .argument_fit import fit
 from .called_names import Reference, References
 from .findings import MOST_FINDINGS, name_list, select_findings

@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from ...model.workflow import Finding
+from ...model.workflow_version import Finding
 from ..class_finder import last_name
 from .entry_points import entries
 from .ruff import GLOBALS

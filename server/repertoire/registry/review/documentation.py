@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from ...model.workflow import Finding
+from ...model.workflow_version import Finding
 from ...signature.docstring import parameter_descriptions
 from ..class_finder import last_name
 from .entry_points import EntryPoint

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from ...model.workflow import Finding
+from ...model.workflow_version import Finding
 from ..class_finder import class_bodies
 from .findings import MOST_FINDINGS, finding
 from .tree import Function, dotted, parameters, written

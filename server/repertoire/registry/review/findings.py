@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
-from ...model.workflow import Finding
+from ...model.workflow_version import Finding
 
 Severity = Literal["warning", "info"]
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from ...compat.hook import CLASS_STYLE, PYFLUE
-from ...model.workflow import Finding
+from ...model.workflow_version import Finding
 from ..packages import imported_as, installed_names, is_distribution, is_installed, near_names, package_of
 from .findings import finding, name_list, select_findings
 from .ruff import GLOBALS

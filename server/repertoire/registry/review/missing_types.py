@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from ...model.workflow import Finding
+from ...model.workflow_version import Finding
 from .entry_points import EntryPoint
 from .findings import finding, name_list
 from .tree import Function, header, parameters, written

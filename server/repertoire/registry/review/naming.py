@@ -8,7 +8,7 @@ import string
 from collections.abc import Iterator
 from typing import Final
 
-from ...model.workflow import Finding
+from ...model.workflow_version import Finding
 from ..class_finder import last_name
 from .entry_points import EntryPoint
 from .findings import finding, name_list

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Final, NamedTuple
 
-from ...model.workflow import Finding
+from ...model.workflow_version import Finding
 from ..class_finder import last_name
 from .findings import finding
 from .step_changes import STEPS, is_step

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ...model.workflow import Finding
+from ...model.workflow_version import Finding
 from .ambient_calls import ambient_calls
 from .documentation import documentation
 from .entry_points import entries, shape

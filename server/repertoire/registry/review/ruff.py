@@ -19,7 +19,7 @@ import anyio
 import msgspec
 from anyio.abc import Process
 
-from ...model.workflow import Finding
+from ...model.workflow_version import Finding
 from .findings import select_findings
 
 logger = logging.getLogger(__name__)

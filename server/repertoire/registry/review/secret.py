@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from ...model.workflow import Finding
+from ...model.workflow_version import Finding
 from ..class_finder import last_name
 from .findings import finding
 from .tree import literal, parameters

@@ -15,7 +15,7 @@ import ast
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from ...model.workflow import Finding
+from ...model.workflow_version import Finding
 from ..class_finder import last_name
 from .findings import finding
 from .tree import Function, Place, dotted, parameters, written

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from ... import __all__ as _exported
-from ...model.workflow import Finding, name_of_file
+from ...model.workflow_version import Finding, name_of_file
 from ..packages import is_installed
 from .findings import name_list
 from .ruff import GLOBALS

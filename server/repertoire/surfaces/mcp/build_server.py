@@ -12,10 +12,10 @@ import mcp_types as types
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
+from ...limits import Limits
 from ...model.session import Caller
-from ...model.workflow import FIXED_TOOLS
+from ...model.workflow_version import FIXED_TOOLS
 from ...service import Service
-from ...settings import Limits
 from ...version import VERSION
 from ..shutdown import Shutdown
 from .call_tool import NoteOpen, ToolCalls

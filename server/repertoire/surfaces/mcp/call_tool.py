@@ -26,7 +26,7 @@ from ...engine.live_run import Live
 from ...errors import BadArguments, RepertoireError, UnknownWorkflow, cause_of
 from ...model.run import Run, iso
 from ...model.session import Caller
-from ...model.workflow import FIXED_TOOLS
+from ...model.workflow_version import FIXED_TOOLS
 from ...names import RUN_CODE
 from ...registry.caller_view import close_names
 from ...service import Service

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import mcp_types as types
 
+from ...limits import Limits
 from ...model.lifecycle import STATUSES
-from ...model.workflow import FIXED_TOOLS
-from ...settings import Limits
+from ...model.workflow_version import FIXED_TOOLS
 from .guide import TOPICS
 
 

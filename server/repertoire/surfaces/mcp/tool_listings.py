@@ -15,7 +15,7 @@ from ...errors import UnknownWorkflow
 from ...model.output_check import Check, fitting
 from ...model.portable_schema import DESCRIPTION_UNITS, Portable, portable_input, portable_output
 from ...model.session import Caller
-from ...model.workflow import WorkflowVersion
+from ...model.workflow_version import WorkflowVersion
 from ...service import Service
 from ...text import cut
 from .fixed_tools import WHOSE_STATE, envelope_schema

@@ -7,12 +7,13 @@ import json
 import keyword
 import os
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from ..names import RUN_CODE, snake_case
 from ..wire import Code, DataFile, Module
+from .workflow_options import Options
 
 Origin = Literal["operator", "tool"]
 """The origin of a source: the operator's files and command line, or a client through a tool."""
@@ -59,31 +60,6 @@ class Finding(msgspec.Struct, frozen=True):
         """The finding as callers see it; `file` only when it is set."""
         shown: dict[str, Any] = msgspec.to_builtins(self)
         return shown if self.file else {key: value for key, value in shown.items() if key != "file"}
-
-
-class BudgetOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The budget of a run and all runs below it: calls through doors, model tokens, calls at once, depth of the tree."""
-
-    calls: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    fan_out: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    depth: Annotated[int, msgspec.Meta(ge=0)] | None = None
-
-
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The options that a module may declare in a literal `__workflow__ = {...}`."""
-
-    title: str | None = None
-    tags: tuple[str, ...] = ()
-    timeout_s: float | None = None
-    read_only: bool | None = None
-    idempotent: bool | None = None
-    disconnect: Literal["cancel", "detach"] = "cancel"
-    budget: BudgetOptions | None = None
-    tools: tuple[str, ...] = ()
-    """Tools that it calls by names that are built at run time: `github.create_issue`, or `github.*` for all of a source."""
-    fresh: bool = False
-    """Its process is not used again: it changes a library in a way that no comparison detects."""
 
 
 class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):

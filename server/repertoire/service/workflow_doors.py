@@ -15,7 +15,7 @@ from ..engine.doors import Door, DoorCall, DoorResult
 from ..engine.live_run import Live
 from ..errors import BadArguments, UnknownWorkflow
 from ..model.session import Caller
-from ..model.workflow import WorkflowVersion
+from ..model.workflow_version import WorkflowVersion
 from ..names import new_session_id
 from ..store import Store
 from .library import Library
