@@ -30,9 +30,11 @@ class Tools:
         return {"tools": [item(tool) for tool in tools], **self._troubles()}
 
     async def search(self, query: str, limit: int = 5) -> dict[str, Any]:
-        """The tools that fit, best first."""
-        found = rank(query, await self.catalog.all(), _limit(limit))
-        return {"tools": [item(tool) for tool in found], **self._troubles()}
+        """The tools that fit, best first. If none does, the paths of those that there are."""
+        tools = await self.catalog.all()
+        found = rank(query, tools, _limit(limit))
+        others = {} if found else {"others": sorted(tool.path for tool in tools)[:_MOST]}
+        return {"tools": [item(tool) for tool in found], **others, **self._troubles()}
 
     async def describe(self, path: str) -> dict[str, Any]:
         """One tool whole; or a source with its tools. Raises UnknownTool, ToolUnavailable."""
