@@ -37,6 +37,7 @@ from ..wire import Fault
 from .attempt import fingerprint
 from .attempts import A_WORKER, Attempts
 from .budget import Budget
+from .cancellation import Cancellation
 from .doors import Door
 from .end_recorder import EndRecorder, OnParked
 from .inspection import Inspector
@@ -55,7 +56,6 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _NO_ENV: Final[Mapping[str, str]] = MappingProxyType({})
-_CANCEL_TRIES: Final = 5
 
 
 class Runner:
@@ -81,6 +81,7 @@ class Runner:
         self._turns = Turns(store)
         self._attempts = Attempts(store, pool, limits, tasks, self._turns, self.doors, self._withdraw)
         self._ends = EndRecorder(store, self._live, self._turns, tasks, self.resume, self.cancel)
+        self._cancellation = Cancellation(store, self._live, self._ends, tasks, self.handle)
         self._observer = RunObserver(store, pool, self._live, self.watch)
         self.inspect = Inspector(pool, limits).inspect
         store.on_trouble(StorageTrouble(self._live).on_trouble)
@@ -173,7 +174,7 @@ class Runner:
             return self._live.get(run_id)
         run, point = claimed
         if version is None:
-            await self._end_unrun(
+            await self._cancellation.end_unrun(
                 run, point, Fault("version_gone", "VersionGone", "The text of this run's version is gone.")
             )
             return None
@@ -229,10 +230,6 @@ class Runner:
         """Do something that goes on although its caller is cancelled."""
         return await in_server(self._tasks, name, work)
 
-    async def give_up(self, run_id: str, fault: Fault) -> None:
-        """Record a run that has no worker as failed."""
-        await self._end_if_unrun(run_id, fault)
-
     def handle(self, run: Run, version: WorkflowVersion) -> Live:
         """A handle for a run that is not live here."""
         live = Live(run, version, {}, self.watch, Budget.of(None, self._limits), Stopwatch(0.0, 0.0))
@@ -242,25 +239,15 @@ class Runner:
     async def cancel(self, run_id: str) -> None:
         """Kill the run's worker, record it as cancelled, and cancel the runs below it. Returns when that is done. A run that has ended
         is no error."""
-        for _ in range(_CANCEL_TRIES):  # meanwhile it may be parked or resumed
-            if (live := self._live.get(run_id)) is not None:
-                live.cancel()
-                await live.over.wait()
-                if not live.done.is_set():
-                    return
-            elif (
-                await in_server(self._tasks, f"cancel {run_id}", partial(self._end_if_unrun, run_id, None))
-                or run_id not in self._live
-            ):
-                break
-        await self._ends.cancel_below(run_id)
+        await self._cancellation.cancel(run_id)
 
-    async def _end_if_unrun(self, run_id: str, fault: Fault | None) -> bool:
-        """End a run that has no worker. False: it has ended, or a body of it goes on."""
-        if (claimed := await self._store.claim_run(run_id)) is None:
-            return False
-        await self._end_unrun(*claimed, fault)
-        return True
+    async def give_up(self, run_id: str, fault: Fault) -> None:
+        """Record a run that has no worker as failed."""
+        await self._cancellation.give_up(run_id, fault)
+
+    async def _withdraw(self, run_id: str, path: str) -> None:
+        """The body has cancelled the call at `path`."""
+        await self._cancellation.withdraw(run_id, path)
 
     async def _carry(self, live: Live, needed: asyncio.Future[Place | None] | None, behind: str | None) -> None:
         """One run from its start to its stored end. `needed`: its stored start, if the body must not begin before. `behind`: the run
@@ -292,30 +279,6 @@ class Runner:
             await self._ends.park(live, end)
         else:
             await self._ends.record(live, end if isinstance(end, Outcome) else cancellation())
-
-    async def _end_unrun(self, run: Run, point: ResumePoint, fault: Fault | None) -> None:
-        """Record the end of a run that has no worker. Without a fault it is cancelled."""
-        outcome = cancellation() if fault is None else Outcome(status="failed", error=fault)
-        version = await self._store.version(run.version, patient=True)
-        if version is None:
-            logger.error("%s: its version is gone", run.id)
-            return
-        self._live.take_env(run.id)
-        live = self.handle(run, version)
-        live.announce(last_event=point.last_event)
-        live.mark_children()
-        await self._ends.record(live, outcome)
-
-    async def _withdraw(self, run_id: str, path: str) -> None:
-        """The body has cancelled the call at `path`: close its question and cancel the run that it has begun."""
-        try:
-            if (asked := await self._store.find_question(run_id, path)) is not None:
-                self.forget_question(asked[0])
-            child = await self._store.child(run_id, path)
-            if child is not None and not child.is_final:
-                await self.cancel(child.id)
-        except RepertoireError:  # the file is damaged or gone: no process resumes the run or its child
-            logger.exception("withdrawing the call %s of %s", path, run_id)
 
 
 def _new_run(
