@@ -68,7 +68,7 @@ async def test_b1_b2_sync_and_async_files_that_mention_tools_are_published_alike
                 "description"
             ] == "Ask an address and read its answer."
             answer = await run(app, Caller(), name, url="http://nowhere")
-            assert answer["error"]["type"] == "UnknownTool" and "curl" in answer["error"]["message"], answer
+            assert answer["error"]["type"] == "ToolNotAllowed" and "curl" in answer["error"]["message"], answer
             assert answer["error"]["line"] == 11
 
 
