@@ -110,7 +110,7 @@ def test_the_wheel_holds_the_package_the_ready_workflows_and_nothing_else(wheel:
         file.relative_to(package.parent).as_posix()
         for package in (ROOT / "server" / "repertoire", ROOT / "clients" / "python" / "repertoire_client")
         for file in package.rglob("*")
-        if file.suffix in (".py", ".pyi", ".sql", ".safetensors") or file.name in ("py.typed", "README.md")
+        if file.suffix in (".py", ".pyi", ".sql", ".safetensors", ".yaml") or file.name in ("py.typed", "README.md")
     }
     ready = {f"repertoire/ready/{file.name}" for file in (ROOT / "workflows").glob("*.py")}
     pages = {f"repertoire/docs/{page}" for page in PAGES}

@@ -97,6 +97,9 @@ def show(
     elif found["kind"] == "bytes" and not found["mime_type"].startswith("text/") and sys.stdout.isatty():
         output.error(f"{name} is {found['mime_type']}, {found['size']} bytes.", "Write it to a file: --output FILE.")
         raise typer.Exit(Code.USAGE)
+    elif sys.stdout.isatty():  # a text of somebody else's must not command the terminal
+        text = Path(found["path"]).read_text(errors="replace")
+        output.out.print(output.visible(text), end="")
     else:
         with open(found["path"], "rb") as content:
             shutil.copyfileobj(content, sys.stdout.buffer)

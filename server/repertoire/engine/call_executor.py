@@ -135,6 +135,10 @@ class CallExecutor:
     def _begin_call(self, frame: Call) -> None:
         self._journal.note_clock(frame.clock)
         fault = self._count_call(f"{frame.op} {frame.label}".strip())
+        if (
+            "?" in frame.path
+        ):  # the host's own mark of a question by the way: a body that writes frames itself must not forge one
+            fault = Fault("call_failed", "BadPath", "A call has a path that no call of a body can have.")
         if fault is not None:
             self._fail(fault)
             return

@@ -87,10 +87,12 @@ class Cancellation:
         await self._ends.record(live, outcome)
 
     async def withdraw(self, run_id: str, path: str) -> None:
-        """The body has cancelled the call at `path`: close its question and cancel the run that it has begun."""
+        """The body has cancelled the call at `path`: close its questions and cancel the run that it has begun."""
         try:
             if (asked := await self._store.find_question(run_id, path)) is not None:
                 self._live.forget_question(asked[0])
+            for question in await self._store.side_questions(run_id, path):
+                self._live.forget_question(question)
             child = await self._store.child(run_id, path)
             if child is not None and not child.is_final:
                 await self.cancel(child.id)

@@ -125,16 +125,20 @@ def check_answer(question: Question, answer: Any) -> Any:
     Raises BadArguments with the schema.
     """
     import jsonschema
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
 
     try:
-        jsonschema.validate(answer, question.schema)
+        jsonschema.validators.validator_for(question.schema).check_schema(question.schema)
+        # An empty registry: the schema is somebody else's, and a `$ref` in it must not make the server fetch an address.
+        jsonschema.validators.validator_for(question.schema)(question.schema, registry=Registry()).validate(answer)
     except jsonschema.ValidationError as error:
         if (meant := _parse_json(answer)) is not answer:
             return check_answer(question, meant)
         raise BadArguments(
             f"The answer does not fit the question: {error.message}", f"It must fit {json.dumps(question.schema)}."
         ) from None
-    except jsonschema.SchemaError:
+    except (jsonschema.SchemaError, Unresolvable):
         return answer  # the workflow gave something that is no schema: it gets any answer
     return answer
 

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import keyword
 import re
 import symtable
@@ -18,10 +19,13 @@ from typing import Final
 
 from ..errors import BadArguments, Refused
 from .class_finder import class_workflows
+from .review.ruff import GLOBALS
 from .source import parse
 
 _TAKEN: Final = frozenset({"ctx", "context", "tools", "workflows", "artifacts", "deps"})
 """Names by which `run` gets other things than arguments."""
+_KNOWN: Final = frozenset((*dir(builtins), *GLOBALS)) - {"__name__"}
+"""Names that a module has without binding them."""
 _DEFINITIONS: Final = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _NEWLINE: Final = re.compile("\r\n|\r")
@@ -49,7 +53,8 @@ def as_module(source: str, names: Iterable[str], max_bytes: int) -> str:
     text = _written(source, tree.body, start, names)
     try:
         parse(text, max_bytes + len(text) - len(source))
-    except Refused as error:
+        compile(text, "", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except (Refused, SyntaxError, ValueError, RecursionError) as error:
         raise Refused(
             "These statements cannot become the body of a function.",
             "Write the source as a module with `async def run(...)`.",
@@ -185,7 +190,7 @@ def _written(source: str, body: list[ast.stmt], start: int, names: list[str]) ->
         for one in own
     )
     head = f"{'async ' if awaits else ''}def run({', '.join(names)}):"
-    added, before = [head, *_beginning(body, inner)], lines[:first]
+    added, before = [head, *_beginning(body, inner, names)], lines[:first]
     for _ in added:  # they take the place of empty lines, so that the lines keep their numbers
         if before and not before[-1].strip():
             before.pop()
@@ -200,11 +205,15 @@ def line_in(source: str, text: str, line: int) -> int:
     return max(line - (len(made) - len(given)), 1)
 
 
-def _beginning(body: list[ast.stmt], inner: list[ast.stmt]) -> list[str]:
-    """Lines that keep the meaning of `global` in functions, and of `__name__` in a file that is executed."""
-    bound = {name for node in _own_nodes(inner) for name in _bound_by(node)}
+def _beginning(body: list[ast.stmt], inner: list[ast.stmt], names: list[str]) -> list[str]:
+    """Lines that keep the meaning of a name that the statements bind and that has one before: from `global` in a function, from an
+    import or definition that stays in the module, from Python or from a run. And that of `__name__` in a file that is executed."""
+    own = list(_own_nodes(inner))
+    bound = {name for node in own for name in _bound_by(node)}
     named = {name for one in body for node in ast.walk(one) if isinstance(node, ast.Global) for name in node.names}
-    shared = sorted(bound & named)
+    named |= {name for one in body[: len(body) - len(inner)] for name in _bound_by(one)} | _KNOWN
+    annotated = {one.target.id for one in own if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)}
+    shared = sorted((bound & named) - annotated - set(names))
     asks = any(isinstance(node, ast.Name) and node.id == "__name__" for one in inner for node in ast.walk(one))
     return [
         *([f"{_INDENT}global {', '.join(shared)}"] if shared else []),

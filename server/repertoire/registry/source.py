@@ -49,6 +49,8 @@ _INVISIBLE = "Take that invisible character away, as copied text may have it; in
 def unwrapped(source: str, max_bytes: int) -> str:
     """The source without what models put around it: a code fence, or an indentation of the whole. A source that parses is not touched."""
     wrapped = _FENCED.search(source) if "```" in source or "~~~" in source else None
+    if wrapped is not None and any(quotes in source[: wrapped.start()] for quotes in ('"""', "'''")):
+        wrapped = None  # the fence may stand in a string
     indented = source.lstrip("\r\n")[:1] in (" ", "\t")
     if (wrapped is None and not indented) or len(source) > max_bytes + _MOST_WRAPPING or _parses(source):
         return source

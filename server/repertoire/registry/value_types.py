@@ -29,7 +29,7 @@ def with_types(source: str, arguments: Mapping[str, Any], result: Any) -> tuple[
     )
     if run is None:
         return source, []
-    lines = source.splitlines(keepends=True)
+    lines = source.split("\n")  # as `ast` counts them
     places, typed = [], []
     for one in (*run.args.posonlyargs, *run.args.args, *run.args.kwonlyargs):
         if one.annotation is None and (name := type_of(arguments.get(one.arg))) is not None:
@@ -42,7 +42,7 @@ def with_types(source: str, arguments: Mapping[str, Any], result: Any) -> tuple[
     for number, column, text in sorted(places, reverse=True):
         line = lines[number - 1]
         lines[number - 1] = line[:column] + text + line[column:]
-    return "".join(lines), typed
+    return "\n".join(lines), typed
 
 
 def type_of(value: Any) -> str | None:

@@ -82,6 +82,11 @@ class References:
             values[uri] = _at(whole[target], unquote(pointer), uri)
         return await anyio.to_thread.run_sync(self._put_all, arguments, values)
 
+    async def resolve_own(self, principal: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """For a body's call: only an argument that is itself a reference. Below it stand data, perhaps of a stranger, that decide nothing."""
+        own = {key: value for key, value in arguments.items() if _uri_of(value) is not None}
+        return {**arguments, **await self.resolve(principal, own)} if own else arguments
+
     def _resolver(self, target: str) -> Resolver:
         for beginning, resolver in self._resolvers.items():
             if target.startswith(beginning):
@@ -89,7 +94,10 @@ class References:
         raise BadArguments(f"{_short(target)}: this server has no such values.")
 
     def _put_all(self, arguments: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-        sizes = {uri: len(json.dumps(value)) for uri, value in values.items()}
+        try:
+            sizes = {uri: len(json.dumps(value)) for uri, value in values.items()}
+        except ValueError as error:  # an integer of thousands of digits
+            raise BadArguments(f"A referenced value has no JSON form: {error}") from None
         if (size := sum(sizes[uri] for uri in references_in(arguments))) > self._limits.max_arguments_bytes:
             raise _too_large("The references", size, self._limits)
         return {key: self._put(one, values) for key, one in arguments.items()}

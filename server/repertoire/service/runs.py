@@ -28,6 +28,7 @@ from ..model.moments import read_moment
 from ..model.run import Run, RunEvent, envelope, result_part
 from ..model.session import Caller
 from ..model.workflow_version import WorkflowVersion
+from ..names import RUN_CODE
 from ..store import Store
 from ..store.runs import IdempotencyKey, KeyTaken
 from .argument_limits import checked_arguments
@@ -105,7 +106,8 @@ class Runs:
             arguments = await self._references.resolve(caller.principal, arguments)
             text = await anyio.to_thread.run_sync(checked_arguments, version.name, arguments, self._limits)
         session = await self._sessions.resolve(caller, session_id)
-        if idempotency_key is None and (lost := self._undelivered.take(caller.principal, session, version.name, text)):
+        asked = version.hash if version.is_unnamed else version.name
+        if idempotency_key is None and (lost := self._undelivered.take(caller.principal, session, asked, text)):
             known = await self._handle(lost)
             if known is not None:
                 return known
@@ -161,7 +163,8 @@ class Runs:
         run = self._runner.current(run_id)
         if run is None or run.parent is not None:
             return
-        self._undelivered.put(run.principal, run.session_id, run.workflow, run.arguments, run.id)
+        asked = run.version if run.workflow == RUN_CODE else run.workflow
+        self._undelivered.put(run.principal, run.session_id, asked, run.arguments, run.id)
 
     async def wait(self, live: Live, seconds: float | None) -> Run:
         """The run when it has ended or asks a question, or as it is after `seconds`. Raises StorageError if its start was not stored."""

@@ -30,6 +30,8 @@ KeepBlob = Callable[[Tool, Blob], Awaitable[Any]]
 """Makes a JSON value of bytes in an answer."""
 
 _MOST_PROBLEMS: Final = 3
+_SLOW: Final = ('"pattern', '"$ref"', '"$dynamicRef"', '"$recursiveRef"', '"uniqueItems"')
+"""A regular expression, or references among schemas, may take for ever: such a schema is checked in a subprocess."""
 _ERROR_CHARS: Final = 4_000
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 10.0
@@ -52,7 +54,7 @@ class ToolCalls:
         if tool.key_parameter is not None and tool.key_parameter not in arguments:
             arguments = {**arguments, tool.key_parameter: key}
         text = json.dumps(tool.input_schema)
-        if '"pattern' in text:  # a regular expression may take for ever
+        if any(word in text for word in _SLOW):
             try:
                 problem = await run_in_subprocess(_argument_problem, tool.input_schema, arguments)
             except TooLong:
@@ -60,7 +62,8 @@ class ToolCalls:
         else:
             problem = _argument_problem(tool.input_schema, arguments)
         if problem is not None:
-            raise BadToolArguments(f"tools.{tool.path}: {problem}.", f"It is called as {signature(tool)}.")
+            error = BadToolArguments(f"tools.{tool.path}: {problem}.", f"It is called as {signature(tool)}.")
+            raise self._masked(error)
         return arguments
 
     async def call(
@@ -114,12 +117,19 @@ class ToolCalls:
         if isinstance(value, str):
             return self.mask(value)
         if isinstance(value, Blob):
-            return await keep_blob(tool, value)
+            return await self._kept(value, tool, keep_blob)
         if isinstance(value, dict):
             return {self.mask(key): await self._plain(item, tool, keep_blob) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [await self._plain(item, tool, keep_blob) for item in value]
         return value
+
+    async def _kept(self, blob: Blob, tool: Tool, keep_blob: KeepBlob) -> Any:
+        """The call has had its effect. So bytes that cannot be kept must not make it a failure, which would be tried again."""
+        try:
+            return await keep_blob(tool, blob)
+        except RepertoireError as error:
+            return {"error": error.code, "message": error.message, "mime_type": blob.mime_type, "size": len(blob.data)}
 
     def _masked(self, error: RepertoireError) -> RepertoireError:
         """The same error, of the same class, without secrets and not longer than a caller wants to read."""

@@ -17,6 +17,7 @@ _TYPES: Final = {
 _MOST_CHOICES: Final = 6
 _MOST_PARAMETERS: Final = 20
 _LINE_CHARS: Final = 300
+_TYPE_CHARS: Final = 120
 
 
 def item(tool: Tool) -> dict[str, Any]:
@@ -101,6 +102,11 @@ def _parameter(name: str, schema: Any, is_required: bool) -> str:
 
 
 def _type(schema: Any) -> str:
+    text = _whole_type(schema)
+    return text if len(text) <= _TYPE_CHARS else "Any"
+
+
+def _whole_type(schema: Any) -> str:
     if not isinstance(schema, Mapping):
         return "Any"
     choices = schema.get("enum")

@@ -17,6 +17,7 @@ import hashlib
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Literal
@@ -38,6 +39,8 @@ FOR_THIS_RUN: Final = "approve for this run"
 REFUSE: Final = "refuse"
 APPROVAL: Final = {"type": "string", "enum": [ONCE, FOR_THIS_RUN, REFUSE]}
 _SHOWN_CHARS: Final = 8_000
+_LEAST_SHOWN: Final = 200
+_QUESTION_CHARS: Final = 4_000
 """Of a call that a person is asked to approve."""
 _EVERY_S: Final = 0.2
 """Progress of a tool is stored at most so often."""
@@ -133,7 +136,7 @@ class ToolDoors:
         if await self._store.was_answered(run_id, name, json.dumps(FOR_THIS_RUN)):
             return
         answer = await self.ask(call, name, _approval_question(tool, arguments), APPROVAL, parks=True)
-        if answer == REFUSE:
+        if answer not in (ONCE, FOR_THIS_RUN):
             raise ToolRefused(
                 f"A person did not allow tools.{tool.path}.", "Go on without it, or ask what to do instead."
             )
@@ -173,11 +176,16 @@ class _Questions:
         self._doors = doors
         self._call = call
         self._open: set[str] = set()
+        self._asked: Counter[str] = Counter()
 
     async def ask(self, question: str, schema: dict[str, Any]) -> Any:
-        """The same question has the same name when the call is made again."""
+        """The same question has the same name when the call is made again. The second of one text is another question."""
         text = json.dumps([question, schema], sort_keys=True)
+        question = f"tools.{self._call.args['tool']} asks: {_printable(question)}"
         name = f"ask {hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        self._asked[name] += 1
+        if self._asked[name] > 1:
+            name += f" {self._asked[name]}"
         path = question_path(self._call.path, name)
         self._open.add(path)
         answer = await self._doors.ask(self._call, name, question, schema, parks=False)
@@ -248,10 +256,22 @@ def question_path(path: str, name: str) -> str:
 
 def _approval_question(tool: Tool, arguments: dict[str, Any]) -> str:
     """`repr` shows characters that are invisible, or that would turn the text around."""
-    shown = f"tools.{tool.path}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
-    if len(shown) > _SHOWN_CHARS:
-        shown = f"{shown[:_SHOWN_CHARS]}... ({len(shown) - _SHOWN_CHARS:,} characters more)"
+    given = [f"{_shown_name(name)}={value!r}" for name, value in arguments.items()]
+    room = max(_SHOWN_CHARS // max(len(given), 1), _LEAST_SHOWN)
+    shown = f"tools.{tool.path}({', '.join(one if len(one) <= room else f'{one[:room]}...' for one in given)})"
+    if len(shown) > _SHOWN_CHARS + 2 * _LEAST_SHOWN or any(len(one) > room for one in given):
+        whole = hashlib.sha256(", ".join(given).encode("utf-8", "backslashreplace")).hexdigest()[:16]
+        shown = f"{shown[: 2 * _SHOWN_CHARS]} (cut; sha256 of all arguments: {whole})"
     return f"May this workflow call {shown}? It may change or delete something."
+
+
+def _shown_name(name: str) -> str:
+    return name if name.isascii() and name.isidentifier() else repr(name)
+
+
+def _printable(text: str) -> str:
+    """Without characters that are invisible, or that would turn the text around."""
+    return "".join(one if one.isprintable() or one == "\n" else f"\\u{ord(one):04x}" for one in text[:_QUESTION_CHARS])
 
 
 def _named(entries: tuple[str, ...]) -> str:

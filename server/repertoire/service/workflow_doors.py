@@ -67,7 +67,7 @@ class WorkflowDoors:
                 arguments = json.loads(known.arguments)
             self._children.check_same(call, known, await self._stored_version(known.version), name, arguments)
             return await self._children.wait(call, known.id)
-        arguments = await self._references.resolve(call.live.run.principal, arguments)
+        arguments = await self._references.resolve_own(call.live.run.principal, arguments)
         session_id = self._session(call, wanted)
         version = await self._version(call, name)
         return await self._children.run(call, version, arguments, session_id)

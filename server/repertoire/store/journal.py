@@ -20,7 +20,7 @@ from ..model.run import Run
 from ..wire import Fault, Recorded
 from .facts import Facts
 from .kept_states import RESULT, loaded_state, record_state
-from .open_questions import close_wait
+from .open_questions import close_side_questions, close_wait
 from .runs import NewEvent, Place, check_owner, claim_place, insert_events, last_event, release_place, run_of
 from .sessions import load_state, save_state
 from .unfinished import IS_UNFINISHED, NEWS
@@ -111,6 +111,8 @@ class JournalFacts(Facts):
             _insert_record(db, run.id, record)
             if record.call.cancelled and record.call.op == "ask":
                 close_wait(db, run, record.call.path)
+            if record.call.op == "tool":
+                close_side_questions(db, run, record.call.path)
             insert_events(db, run.id, first_event, events)
 
         self._writer.submit_with_callback(fact, then)

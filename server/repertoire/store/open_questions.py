@@ -33,6 +33,13 @@ def close_wait(db: sqlite3.Connection, run: Run, path: str) -> str | None:
     return None if row is None else row[0]
 
 
+def close_side_questions(db: sqlite3.Connection, run: Run, path: str) -> None:
+    """Close the questions that this call asked by the way, under `PATH?NAME`: the call is over."""
+    statement = "UPDATE wait SET answered_at = ? WHERE run_id = ? AND answered_at IS NULL AND substr(path, 1, ?) = ?"
+    if db.execute(statement, (time.time(), run.id, len(path) + 1, f"{path}?")).rowcount:
+        set_statuses(db, run.top)
+
+
 def close_waits(db: sqlite3.Connection, run: Run, at: float) -> None:
     """Close all open questions and sleeps of this run."""
     statement = "UPDATE wait SET answered_at = ? WHERE run_id = ? AND answered_at IS NULL"

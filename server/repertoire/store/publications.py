@@ -138,7 +138,7 @@ class PublishingFacts(Facts):
     async def effect(self, run_id: str, path: str) -> str | None:
         """The answer of a body's call that has changed something in an earlier attempt. None: it has not."""
         statement = "SELECT answer FROM effect WHERE run_id = ? AND path = ?"
-        row = await self.read(lambda db: db.execute(statement, (run_id, path)).fetchone())
+        row = await self.read_behind(lambda db: db.execute(statement, (run_id, path)).fetchone())
         return None if row is None else row[0]
 
     async def keep_draft(self, version: WorkflowVersion, by: By, checked: Checked) -> None:

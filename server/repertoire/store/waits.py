@@ -40,6 +40,19 @@ class WaitFacts(Facts):
 
         return await self.read_behind(query)
 
+    async def side_questions(self, run_id: str, path: str) -> list[Question]:
+        """The questions that this call has asked by the way, under `PATH?NAME`."""
+
+        def query(db: sqlite3.Connection) -> list[Question]:
+            statement = (
+                "SELECT id, run_id, question, schema, asked_at, until FROM wait "
+                "WHERE run_id = ? AND kind = 'ask' AND substr(path, 1, ?) = ?"
+            )
+            rows = db.execute(statement, (run_id, len(path) + 1, f"{path}?")).fetchall()
+            return [Question(row[0], row[1], row[2], json.loads(row[3]), row[4], row[5]) for row in rows]
+
+        return await self.read_behind(query)
+
     async def was_answered(self, run_id: str, name: str, answer: str) -> bool:
         """Whether a question of this name, which any call of the run has asked by the way, got this answer."""
 

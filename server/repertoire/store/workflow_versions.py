@@ -153,6 +153,8 @@ def add_version(db: sqlite3.Connection, version: WorkflowVersion) -> None:
             return
         db.execute("UPDATE version SET body = ? WHERE hash = ?", (row[2], version.hash))
         db.execute("DELETE FROM version_text WHERE hash = ?", (version.hash,))
+    if version.is_unnamed:  # nobody looks for it
+        return
     db.execute(
         "INSERT INTO version_text (hash, name, description, parameters) VALUES (?, ?, ?, ?)",
         (version.hash, version.name.replace("_", " "), version.description, _parameter_text(version)),

@@ -18,6 +18,8 @@ REFUSAL: Final = types.ErrorData(
 async def ask(params: types.ElicitRequestParams, context: ToolContext) -> types.ElicitResult:
     """Ask the run's watchers. The answer None declines. Raises what `context.ask` raises."""
     if isinstance(params, types.ElicitRequestURLParams):
+        if not params.url.startswith(("https://", "http://")):
+            return types.ElicitResult(action="decline")
         message = f"{params.message}\nOpen {params.url} and answer true when it is done there."
         is_done = await context.ask(message, {"type": "boolean"})
         return types.ElicitResult(action="accept" if is_done is True else "decline")

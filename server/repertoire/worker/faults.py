@@ -142,7 +142,7 @@ def _of_run(error: BaseException, version: Version) -> Fault:
 
 def _quoted(fault: Fault, version: Version) -> Fault:
     """Of code that is run once, the hint has the text of the line: its number is that of the module that the code became."""
-    lines = version.code.source.splitlines()
+    lines = version.code.source.split("\n")
     if version.code.name != RUN_CODE or fault.line is None or not 0 < fault.line <= len(lines):
         return fault
     text = lines[fault.line - 1].strip()[:_MAX_LINE]

@@ -56,7 +56,8 @@ def _images_of(result: Any) -> Iterator[tuple[str, str]]:
                 isinstance(uri, str)
                 and isinstance(hash, str)
                 and uri.startswith(SCHEME)
-                and value.get("mime_type") in _TYPES
+                and isinstance(kind := value.get("mime_type"), str)
+                and kind in _TYPES
             ):
                 if (uri, hash) not in seen:
                     seen.add((uri, hash))
