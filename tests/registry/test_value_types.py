@@ -48,3 +48,8 @@ def test_heads_of_any_form_are_read(source: str, text: str) -> None:
 
 def test_a_run_that_failed_says_nothing_of_the_result() -> None:
     assert with_types("def run():\n    pass\n", {}, ...) == ("def run():\n    pass\n", [])
+
+
+def test_a_line_ends_only_where_python_ends_it() -> None:
+    source = '"""a\u2028b\x0cc"""\ndef run(y):\n    return y\n'
+    assert with_types(source, {"y": 1}, 1)[0] == source.replace("(y):", "(y: int) -> int:")

@@ -175,3 +175,13 @@ async def test_only_the_owner_of_a_run_keeps_it(tmp_path: Path) -> None:
         shown = await app.service.versions.get(ME, "reader")
         assert kept["status"] == "published" and "def run(text: str):" in shown["source"]
         assert "Expecting property name" in shown["examples"][0]["expect_error"]
+
+
+async def test_other_code_of_the_same_arguments_does_not_get_the_run_whose_answer_was_lost(tmp_path: Path) -> None:
+    async with opened(tmp_path, **OFF) as app:
+        first = await app.service.code_runs.start(ME, "1 + 1", {}, None)
+        app.service.runs.note_undelivered(first.run.id)
+        assert (await code(app, "2 + 2"))["result"] == 4
+        await app.service.runs.wait_for_end(first)
+        app.service.runs.note_undelivered(first.run.id)
+        assert (await code(app, "1 + 1"))["run_id"] == first.run.id

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 from collections.abc import Mapping
 from typing import Any, Final
@@ -29,7 +30,7 @@ def with_types(source: str, arguments: Mapping[str, Any], result: Any) -> tuple[
     )
     if run is None:
         return source, []
-    lines = source.split("\n")  # as `ast` counts them
+    lines = re.split("(?<=\n)", source)  # as `ast` counts them: not at other characters that end a line for str
     places, typed = [], []
     for one in (*run.args.posonlyargs, *run.args.args, *run.args.kwonlyargs):
         if one.annotation is None and (name := type_of(arguments.get(one.arg))) is not None:
@@ -42,7 +43,7 @@ def with_types(source: str, arguments: Mapping[str, Any], result: Any) -> tuple[
     for number, column, text in sorted(places, reverse=True):
         line = lines[number - 1]
         lines[number - 1] = line[:column] + text + line[column:]
-    return "\n".join(lines), typed
+    return "".join(lines), typed
 
 
 def type_of(value: Any) -> str | None:
