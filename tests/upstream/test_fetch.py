@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import ipaddress
 import time
 from collections.abc import Iterator, Sequence
@@ -215,6 +216,15 @@ async def test_a_large_answer_ends_at_the_limit(web: WebServer, fetch: Fetch, pa
     """A gzip bomb of 50 MB comes as 50 KB."""
     with pytest.raises(ToolFailed, match="larger than 97 KiB"):
         await call_tool(fetch, "fetch", url=f"{web.url}/{page}")
+
+
+@pytest.mark.parametrize("coding", ["gzip, gzip", "gzip,gzip,gzip", "br", "identity, gzip"])
+async def test_an_answer_with_several_codings_is_not_decoded(web: WebServer, fetch: Fetch, coding: str) -> None:
+    """Two KB of them could keep the loop for seconds."""
+    empty = gzip.compress(gzip.compress(b"x"))
+    with pytest.raises(ToolFailed, match="is encoded as"):
+        await call_tool(fetch, "fetch", url=web.give("/stacked", empty, Content_Encoding=coding))
+    assert (await call_tool(fetch, "response", url=f"{web.url}/echo"))["json"]["headers"]["accept-encoding"] == "gzip"
 
 
 async def test_an_announced_size_beyond_the_limit_is_not_read(web: WebServer, fetch: Fetch) -> None:

@@ -123,6 +123,7 @@ class Fetch:
 
         verify = await self._ssl_context() if request.url.scheme == "https" else False
         headers = _with_default(_with_default(request.headers, "Accept", "*/*"), "User-Agent", "repertoire")
+        headers = _with_default(headers, "Accept-Encoding", "gzip")
         async with httpx2.AsyncClient(verify=verify, trust_env=False, timeout=None) as client:
             sent = client.build_request(
                 request.method,

@@ -19,6 +19,8 @@ _TEXT_TYPES: Final = (
     "application/x-www-form-urlencoded",
 )
 
+_CODINGS: Final = frozenset(("", "identity", "gzip", "deflate"))
+
 
 class Body(NamedTuple):
     """`headers` have lower-case names. `url` is the one that answered, after redirects."""
@@ -72,6 +74,14 @@ async def body_of(answer: httpx2.Response, url: str, max_bytes: int) -> Body:
     announced = answer.headers.get("content-length", "")
     if answer.request.method != "HEAD" and announced.isdecimal() and int(announced) > max_bytes:
         raise _too_large(url, max_bytes)
+    coding = answer.headers.get("content-encoding", "").strip().lower()
+    if (
+        coding not in _CODINGS and answer.request.method != "HEAD"
+    ):  # several codings could take seconds of the loop's time and give no byte
+        raise ToolFailed(
+            f"The answer of {url.partition('?')[0]} is encoded as {well_formed(coding[:40])!r}, which is not read.",
+            "One of gzip and deflate is read.",
+        )
     data = bytearray()
     async for piece in answer.aiter_bytes():
         data += piece

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _MAX_DOCUMENT_BYTES: Final = 64 * 1024 * 1024
 _READING: Final = ("GET", "HEAD", "OPTIONS")
+_ASKED: Final = {"Accept-Encoding": "gzip"}
 _QUOTED: Final = 1000
 """Characters of an error's body that the exception quotes."""
 
@@ -148,7 +149,7 @@ class ApiSource:
                 request.method,
                 url,
                 params=[*request.query, *secrets.query.items()],
-                headers={"Accept": "application/json, */*;q=0.5", **request.headers, **secrets.headers},
+                headers={**_ASKED, "Accept": "application/json, */*;q=0.5", **request.headers, **secrets.headers},
                 content=request.content,
             )
             answer = await client.send(sent, stream=True)
@@ -197,7 +198,9 @@ class ApiSource:
         try:
             with anyio.fail_after(self._definition.timeout):
                 client = await self._opened()
-                async with client.stream("GET", url, params=secrets.query or None, headers=secrets.headers) as answer:
+                async with client.stream(
+                    "GET", url, params=secrets.query or None, headers={**_ASKED, **secrets.headers}
+                ) as answer:
                     body = await body_of(answer, url, _MAX_DOCUMENT_BYTES)
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ToolFailed) as error:
             raise BadSettings(f"its document cannot be loaded: {error or type(error).__name__}") from error
