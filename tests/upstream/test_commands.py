@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -372,14 +373,18 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "First"], ["tag", "v1"]):
         subprocess.run([*git, *command], check=True)
     (folder / "a.txt").write_text("one\n-two\nthree\n")
+    subprocess.run([*git, "add", "."], check=True)
     return folder
 
 
 async def test_git_reads_a_repository(repository: Path) -> None:
     git, repo = shipped("git"), str(repository)
     assert (await call_tool(git, "log", repo=repo, max_count=1)).strip().endswith("Ada\tFirst")
-    assert "+three" in await call_tool(git, "diff", repo=repo, path="a.txt")
-    assert "## main" in await call_tool(git, "status", repo=repo) and "v1" in await call_tool(git, "tags", repo=repo)
+    assert "+three" in await call_tool(git, "staged", repo=repo, path="a.txt")
+    assert "v1" in await call_tool(git, "tags", repo=repo)
+    empty = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # the tree without files
+    assert "+-two" in await call_tool(git, "diff", repo=repo, base=empty)
+    assert "1 file changed" in await call_tool(git, "diff", repo=repo, base=empty, revision="v1", stat=True)
     assert await call_tool(git, "show", repo=repo, revision="v1:a.txt") == "one\n-two\n"
     assert await call_tool(git, "search", repo=repo, pattern="-two") == "a.txt:2:-two\n"
     assert await call_tool(git, "search", repo=repo, pattern="four") == ""
@@ -402,12 +407,50 @@ async def test_git_refuses_options_writes_and_other_folders(repository: Path, tm
 
 
 async def test_git_runs_no_program_of_the_repositorys_configuration(repository: Path, tmp_path: Path) -> None:
-    ran = tmp_path / "ran"
-    for key in ("core.fsmonitor", "diff.external", "core.pager"):
-        subprocess.run(["git", "-C", str(repository), "config", key, f"touch {ran}"], check=True)
-    for name in ("status", "diff", "show", "log"):
-        await call_tool(shipped("git"), name, repo=str(repository))
+    ran, git, repo = tmp_path / "ran", shipped("git"), tmp_path / "clone"
+    shutil.copytree(repository, repo)
+    (repo / ".git/info/attributes").write_text("* filter=own diff=own\n")
+    script = tmp_path / "script"
+    script.write_text(f'#!/bin/sh\ntouch {ran}\ncat "$@"\n')
+    script.chmod(0o755)
+    own = ("filter.own.clean", "filter.own.process", "diff.own.textconv", "diff.own.command")
+    for key in ("core.fsmonitor", "diff.external", "core.pager", *own):
+        subprocess.run(["git", "-C", str(repo), "config", key, str(script)], check=True)
+    (repo / "a.txt").touch()
+    for name, more in (
+        ("diff", {"base": "4b825dc642cb6eb9a060e54bf8d69288fbee4904"}),
+        ("blame", {"path": "a.txt"}),
+        ("search", {"pattern": "one"}),
+        ("show", {"revision": "HEAD:a.txt"}),
+        *((name, {}) for name in ("staged", "show", "log", "files", "branches", "tags")),
+    ):
+        assert await call_tool(git, name, repo=str(repo), **more) or name == "branches"
+        assert not ran.exists(), name
+    for revision in ("^HEAD", "HEAD^@"):
+        with pytest.raises(ValidationError):
+            await call_tool(git, "blame", repo=str(repo), path="a.txt", revision=revision)
+    with pytest.raises(ToolFailed, match="bad revision"):
+        await call_tool(git, "diff", repo=str(repo), base="a.txt", revision="a.txt")
     assert not ran.exists()
+
+
+async def test_git_neither_fetches_nor_reads_a_bare_repository_in_a_clone(repository: Path, tmp_path: Path) -> None:
+    ran, git, repo = tmp_path / "ran", shipped("git"), tmp_path / "clone"
+    shutil.copytree(repository, repo)
+    for key, value in {
+        "core.repositoryFormatVersion": "1",
+        "extensions.partialClone": "origin",
+        "remote.origin.promisor": "true",
+        "remote.origin.url": f"ext::touch {ran}",
+        "protocol.ext.allow": "always",
+    }.items():
+        subprocess.run(["git", "-C", str(repo), "config", key, value], check=True)
+    with pytest.raises(ToolFailed, match="128"):
+        await call_tool(git, "show", repo=str(repo), revision="1" * 40)
+    assert not ran.exists()
+    shutil.copytree(repo / ".git", repo / "inner")
+    with pytest.raises(ToolFailed, match="bare repository"):
+        await call_tool(git, "log", repo=str(repo / "inner"))
 
 
 async def test_grep_finds_lines(tmp_path: Path) -> None:
