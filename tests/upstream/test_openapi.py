@@ -219,6 +219,14 @@ async def test_a_variable_that_is_not_set_is_named(tmp_path: Path, web: WebServe
         await call_tool(source, "listPets")
 
 
+async def test_a_cookie_of_one_call_is_not_sent_with_the_next(tmp_path: Path, web: WebServer) -> None:
+    web.give("/pets/1", {}, Set_Cookie="session=one")
+    source = pets(tmp_path, web)
+    for _ in range(2):
+        await call_tool(source, "pets_get", pet_id="1")
+    assert "cookie" not in web.seen[-1].headers
+
+
 # Restrictions, faults, documents.
 
 

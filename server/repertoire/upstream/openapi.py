@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import anyio
@@ -255,7 +256,8 @@ class ApiSource:
 
         if self._client is None:
             context = await anyio.to_thread.run_sync(httpx2.create_ssl_context)
-            self._client = self._client or httpx2.AsyncClient(verify=context, timeout=None)
+            no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))  # all runs share the client
+            self._client = self._client or httpx2.AsyncClient(verify=context, timeout=None, cookies=no_cookies)
         return self._client
 
 
