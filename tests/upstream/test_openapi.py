@@ -260,6 +260,38 @@ async def test_a_document_at_a_url_is_read_when_it_is_there(tmp_path: Path, web:
     await source.aclose()
 
 
+async def test_the_author_of_a_document_does_not_choose_who_gets_the_secret(tmp_path: Path, web: WebServer) -> None:
+    own: dict[str, Any] = {
+        "name": "far",
+        "type": "openapi",
+        "document": f"{web.url}/far.json",
+        "headers": {"X-A": "${env:KEY}"},
+    }
+    web.give("/v1/pets", [])
+
+    def far(**more: Any) -> ApiSource:
+        return ApiSource(parse_api(own | more), environ={"KEY": "s3cret-key"})
+
+    for server in ("http://127.0.0.1:1/v1", "//127.0.0.2/v1", "https://127.0.0.1/", "http://[::x"):
+        web.give("/far.json", {**parse_document(PETS), "servers": [{"url": server}]})
+        source = far()
+        with pytest.raises(ToolUnavailable, match=r"names the server|no URL"):
+            await source.list_tools()
+        assert "Write base_url" in (source.trouble or "")
+    with web_server("127.0.0.2") as other:
+        web.give("/far.json", parse_document(PETS))
+        other.give("/pets", [])
+        await call_tool(far(base_url=other.url), "listPets")
+        assert "x-a" not in web.seen[-1].headers and other.seen[-1].headers["x-a"] == "s3cret-key"
+    await call_tool(far(), "listPets")
+    assert [each.headers["x-a"] for each in web.seen[-2:]] == ["s3cret-key"] * 2
+
+
+def test_a_path_cannot_lead_to_another_host() -> None:
+    document = read_document({"openapi": "3.1.0", "paths": {"@other.example/": {"get": {"operationId": "a"}}}})
+    assert not document.operations and "does not begin with /" in document.left_out[0]
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -2,6 +2,7 @@
 
 1. The document is read at first use, from a file or a URL, and kept. A server that cannot be reached is asked again at the next use.
 2. The operator's definition names the secret; the host adds it to each request. It goes to `base_url` only: redirects are not followed.
+   Without `base_url` a document at a URL can only name a server of its own origin, because its author must not choose who gets the secret.
 3. The addresses of an API are not checked: the operator named it, and it may well be a private one.
 """
 
@@ -10,7 +11,6 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import anyio
@@ -18,6 +18,7 @@ import msgspec
 
 from ..errors import BadSettings
 from .http_body import Body, body_of
+from .http_url import port_of
 from .identifiers import RESERVED_SOURCES
 from .openapi_document import Document, Operation, parse_document, read_document
 from .openapi_requests import ApiRequest, api_request
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 _MAX_DOCUMENT_BYTES: Final = 64 * 1024 * 1024
 _READING: Final = ("GET", "HEAD", "OPTIONS")
+_URL: Final = ("http://", "https://")
 _ASKED: Final = {"Accept-Encoding": "gzip"}
+_WRITE: Final = "Write base_url in the definition."
 _QUOTED: Final = 1000
 """Characters of an error's body that the exception quotes."""
 
@@ -169,14 +172,14 @@ class ApiSource:
                 try:
                     self._loaded = await self._read()
                 except BadSettings as error:
-                    self._problem = f"{error.message[:1].upper()}{error.message[1:]}."
+                    self._problem = f"{error.message[:1].upper()}{error.message[1:]}. {error.hint or ''}".rstrip()
                     raise ToolUnavailable(f"The API {self.name} cannot be used: {error.message}.") from error
                 self._problem = None
             return self._loaded
 
     async def _read(self) -> _Loaded:
         place = self._definition.document
-        if place.startswith(("http://", "https://")):
+        if place.startswith(_URL):
             text = await self._download(place)
         else:
             try:
@@ -195,8 +198,10 @@ class ApiSource:
     async def _download(self, url: str) -> str:
         import httpx2
 
-        secrets = self._secrets(None)
+        base_url = self._definition.base_url or ""
         try:
+            is_theirs = not base_url.startswith(_URL) or _origin(base_url) == _origin(url)
+            secrets = self._secrets(None) if is_theirs else _Secrets({}, {})
             with anyio.fail_after(self._definition.timeout):
                 client = await self._opened()
                 async with client.stream(
@@ -213,10 +218,20 @@ class ApiSource:
         import httpx2
 
         url = self._definition.base_url or next(iter(document.servers), "")
-        if place.startswith("http"):
-            url = str(httpx2.URL(place).join(url or "/"))
-        if not url.startswith(("http://", "https://")):
-            raise BadSettings("its document names no server", "Write base_url in the definition.")
+        try:
+            if place.startswith(_URL):
+                url = str(httpx2.URL(place).join(url or "/"))
+            is_theirs = (
+                self._definition.base_url is not None or not place.startswith(_URL) or _origin(url) == _origin(place)
+            )
+        except httpx2.InvalidURL as error:
+            raise BadSettings(f"its document names a server that is no URL: {error}", _WRITE) from None
+        if not is_theirs:
+            raise BadSettings(
+                f"its document names the server {url.partition('?')[0][:200]}, which is not its own", _WRITE
+            )
+        if not url.startswith(_URL):
+            raise BadSettings("its document names no server", _WRITE)
         return url
 
     def _offers(self, operation: Operation) -> bool:
@@ -252,6 +267,8 @@ class ApiSource:
         return expanded(text, self._environ, self._add_secret)
 
     async def _opened(self) -> httpx2.AsyncClient:
+        from http.cookiejar import CookieJar, DefaultCookiePolicy
+
         import httpx2
 
         if self._client is None:
@@ -259,6 +276,13 @@ class ApiSource:
             no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))  # all runs share the client
             self._client = self._client or httpx2.AsyncClient(verify=context, timeout=None, cookies=no_cookies)
         return self._client
+
+
+def _origin(text: str) -> tuple[str, str, int]:
+    import httpx2
+
+    url = httpx2.URL(text)
+    return url.scheme, url.host, port_of(url)
 
 
 def _add_auth(

@@ -120,6 +120,8 @@ def _operation(
     shared: list[Any],
     schemas: Schemas,
 ) -> Operation:
+    if not path.startswith("/"):  # `@other.example/` after a base URL would name another host
+        raise BadSettings("its path does not begin with /")
     found: dict[tuple[Place, str], Argument] = {(each.place, each.name): each for each in _parameters(shared, schemas)}
     found |= {(each.place, each.name): each for each in _parameters(_list(operation.get("parameters")), schemas)}
     for missing in re.findall(r"\{([^{}]+)\}", path):
