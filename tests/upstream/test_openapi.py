@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from repertoire.errors import BadSettings
 from repertoire.upstream.definitions import read_definitions
+from repertoire.upstream.masks import Masks
 from repertoire.upstream.openapi import ApiSource, parse_api
 from repertoire.upstream.openapi_document import parse_document, read_document
 from repertoire.upstream.tool import BadToolArguments, Blob, ToolFailed, ToolTimeout, ToolUnavailable
@@ -217,6 +218,21 @@ async def test_a_variable_that_is_not_set_is_named(tmp_path: Path, web: WebServe
     assert source.trouble and "NOT_SET" in source.trouble
     with pytest.raises(ToolUnavailable, match="NOT_SET is not set"):
         await call_tool(source, "listPets")
+
+
+async def test_a_secret_that_stands_in_the_definition_is_masked(tmp_path: Path, web: WebServer) -> None:
+    masks = Masks()
+    definition = {"name": "pets", "type": "openapi", "document": "pets.openapi", "base_url": web.url}
+    more = {
+        "auth": "ada:literal-password",
+        "headers": {"X-Api-Key": "literal-key"},
+        "query": {"access_token": "literal-token"},
+    }
+    (tmp_path / "pets.openapi").write_text(PETS)
+    source = ApiSource(parse_api(definition | more), masks.add, folder=str(tmp_path), environ={})
+    await call_tool(source, "listPets")
+    for text in ("ada:literal-password", "literal-password", "literal-key", "literal-token"):
+        assert "literal" not in masks.mask(text)
 
 
 async def test_a_cookie_of_one_call_is_not_sent_with_the_next(tmp_path: Path, web: WebServer) -> None:

@@ -18,7 +18,7 @@ from ..errors import BadSettings
 from .identifiers import RESERVED_SOURCES, unique_identifiers
 from .masks import Masks
 from .tool import ToolUnavailable
-from .variables import expanded
+from .variables import add_if_secret, expanded
 
 Kind = Literal["stdio", "http", "sse"]
 
@@ -31,7 +31,6 @@ _KINDS: Final[dict[str, Kind]] = {
 }
 _OTHER_VARIABLE: Final = re.compile(r"\$\{(?!env:)[A-Za-z]+:[^-}][^}]*\}")
 """Such as `${input:token}` of VS Code."""
-_SECRET_NAME: Final = re.compile(r"TOKEN|KEY|SECRET|PASS|AUTH|CREDENTIAL|COOKIE", re.IGNORECASE)
 
 
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -129,8 +128,7 @@ class _Reader:
         headers = self._texts(entry, "headers")
         env = self._texts(entry, "env")
         for key, value in (*headers.items(), *env.items()):
-            if _SECRET_NAME.search(key):
-                self._add_secret(value, key)
+            add_if_secret(value, key, self._masks.add)
         url = self._text(entry, "url")
         if kind != "stdio":
             self._check_url(url)
@@ -174,11 +172,6 @@ class _Reader:
             raise _Fault(f"{other[0]} is not supported here: use ${{env:NAME}}.")
         return found
 
-    def _add_secret(self, value: str, name: str) -> None:
-        self._masks.add(value, name)
-        if len(parts := value.split(None, 1)) == 2:  # "Bearer TOKEN"
-            self._masks.add(parts[1], name)
-
     def _check_url(self, url: str) -> None:
         try:
             parts = urlsplit(url)
@@ -190,8 +183,7 @@ class _Reader:
             raise _Fault('Its "url" is not an http or https address.')
         self._masks.add(password or "", "password")
         for key, value in parse_qsl(parts.query):
-            if _SECRET_NAME.search(key):
-                self._masks.add(value, key)
+            add_if_secret(value, key, self._masks.add)
 
 
 def _kind(entry: dict[str, Any]) -> Kind:

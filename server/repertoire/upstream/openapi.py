@@ -23,7 +23,7 @@ from .identifiers import RESERVED_SOURCES
 from .openapi_document import Document, Operation, parse_document, read_document
 from .openapi_requests import ApiRequest, api_request
 from .tool import Tool, ToolContext, ToolFailed, ToolTimeout, ToolUnavailable
-from .variables import AddSecret, expanded, names_in
+from .variables import AddSecret, add_if_secret, expanded, names_in
 
 if TYPE_CHECKING:
     import httpx2
@@ -257,14 +257,16 @@ class ApiSource:
     def _secrets(self, document: Document | None) -> _Secrets:
         """Headers and query parameters of the definition. The `auth` secret is added where the document says, and is not sent for it."""
         definition = self._definition
-        headers = {name: self._expanded(text) for name, text in definition.headers.items()}
-        query = {name: self._expanded(text) for name, text in definition.query.items()}
+        headers = {name: self._expanded(text, name) for name, text in definition.headers.items()}
+        query = {name: self._expanded(text, name) for name, text in definition.query.items()}
         if definition.auth and document is not None:
-            _add_auth(self._expanded(definition.auth), document.security, headers, query, self._add_secret)
+            _add_auth(self._expanded(definition.auth, "auth"), document.security, headers, query, self._add_secret)
         return _Secrets(headers, query)
 
-    def _expanded(self, text: str) -> str:
-        return expanded(text, self._environ, self._add_secret)
+    def _expanded(self, text: str, name: str) -> str:
+        found = expanded(text, self._environ, self._add_secret)
+        add_if_secret(found, name, self._add_secret)  # it may stand in the definition itself
+        return found
 
     async def _opened(self) -> httpx2.AsyncClient:
         from http.cookiejar import CookieJar, DefaultCookiePolicy

@@ -15,6 +15,18 @@ _VARIABLE: Final = re.compile(r"\$\{env:" + _NAME)
 _SHORT: Final = re.compile(r"\$\{(?:env:)?" + _NAME)
 _NO_SECRETS: Final = frozenset({"HOME", "USER", "LOGNAME", "PATH", "SHELL", "PWD", "TMPDIR", "LANG", "TZ", "HOSTNAME"})
 
+_SECRET_NAME: Final = re.compile(r"TOKEN|KEY|SECRET|PASS|AUTH|CREDENTIAL|COOKIE", re.IGNORECASE)
+
+
+def add_if_secret(value: str, name: str, add_secret: AddSecret) -> None:
+    """Report a value under a name such as `API_KEY` as a secret, also the second half of `Bearer TOKEN` and `user:password`."""
+    if _SECRET_NAME.search(name):
+        add_secret(value, name)
+        for separator in (" ", ":"):
+            rest = value.partition(separator)[2].strip()
+            if rest and not rest.startswith("//"):  # a URL
+                add_secret(rest, name)
+
 
 def expanded(text: str, environ: Mapping[str, str], add_secret: AddSecret, *, short: bool = False) -> str:
     """The text with its variables replaced. Raises ToolUnavailable that names a variable that is not set.
