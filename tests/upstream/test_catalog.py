@@ -79,6 +79,20 @@ async def test_a_source_that_does_not_work_keeps_nobody() -> None:
     assert good.is_closed
 
 
+async def test_a_fault_of_a_source_is_a_trouble_and_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    faulty = Listed("faulty", "y")
+
+    async def fail() -> tuple[Tool, ...]:
+        raise AttributeError("odd")
+
+    catalog = Catalog([faulty, Listed("good", "x")])
+    with monkeypatch.context() as patch:
+        patch.setattr(faulty, "list_tools", fail)
+        assert [tool.path for tool in await catalog.all()] == ["good.x"]
+    assert "AttributeError" in catalog.troubles()["faulty"]
+    assert len(await catalog.all()) == 2 and not catalog.troubles()
+
+
 async def test_the_second_source_of_a_name_is_refused() -> None:
     first = Listed("x", "a")
     catalog = Catalog([first, Listed("x", "b")])

@@ -346,6 +346,42 @@ def test_odd_documents_are_read_as_far_as_they_go() -> None:
     assert sorted(found.operations[3].arguments) == ["id_path", "id_query"]
 
 
+def test_yaml_that_is_no_json_and_odd_operations_cost_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = """
+openapi: 3.0.3
+paths:
+  /a:
+    get:
+      operationId: a
+      responses: {200: {content: {application/json: {schema: {type: integer}}}}}
+      parameters:
+        - {name: since, in: query, schema: {type: string, default: 2026-01-31, enum: [on, 2026-01-31]}}
+        - {name: ratio, in: query, schema: {type: number, default: .inf}}
+  /b:
+    post:
+      operationId: b
+      requestBody:
+        content:
+          1: {schema: {}}
+          application/json: {schema: &s {type: object, properties: {on: {type: boolean, default: true}, 5: *s}}}
+      responses: {}
+"""
+    data = parse_document(odd)
+    found = read_document(data)
+    assert [each.name for each in found.operations] == ["a"] and "nested too deeply" in found.left_out[0]
+    found = read_document(parse_document(odd.replace("5: *s", "5: {}")))
+    a, b = found.operations
+    assert a.input_schema["properties"]["since"] == {
+        "type": "string",
+        "default": "2026-01-31",
+        "enum": ["on", "2026-01-31"],
+    }
+    assert a.output_schema == {"type": "integer"} and json.dumps([a.input_schema, b.input_schema], allow_nan=False)
+    assert [each.name for each in b.arguments.values()] == ["on", "5"]
+    monkeypatch.setattr("repertoire.upstream.openapi_document._body", lambda *args: 1 / 0)
+    assert "ZeroDivisionError" in read_document(data).left_out[0]
+
+
 def test_a_definition_is_a_file_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "pets.yaml").write_text("type: openapi\ndocument: pets.json\nauth: ${env:KEY}\n")
     (tmp_path / "typo.yaml").write_text("type: openapi\ndocument: pets.json\nbaseurl: x\n")

@@ -19,6 +19,7 @@ class Catalog:
     def __init__(self, sources: Iterable[Source] = ()) -> None:
         self._sources: dict[str, Source] = {}
         self._refused: dict[str, str] = {}
+        self._broken: dict[str, str] = {}
         for source in sources:
             self.add(source)
 
@@ -42,7 +43,7 @@ class Catalog:
     def troubles(self) -> dict[str, str]:
         """By source: why it does not work, or not wholly. Sentences for the operator."""
         found = {name: trouble for name, source in self._sources.items() if (trouble := source.trouble)}
-        return self._refused | found
+        return self._refused | self._broken | found
 
     async def find(self, path: str) -> tuple[Source, Tool]:
         """The tool of a path such as `github.create_issue`. A source's name alone means its tool of the same name.
@@ -74,8 +75,12 @@ class Catalog:
         async def ask(source: Source) -> None:
             try:
                 found[source.name] = await source.list_tools()
+                self._broken.pop(source.name, None)
             except ToolUnavailable as error:
                 _log.info("the tools of %s cannot be listed: %s", source.name, error)
+            except Exception as error:  # a fault of one does not hide the others
+                _log.exception("the tools of %s cannot be listed", source.name)
+                self._broken[source.name] = f"Its tools cannot be listed: {type(error).__name__}. The log says more."
 
         async with anyio.create_task_group() as tasks:
             for source in self._sources.values():

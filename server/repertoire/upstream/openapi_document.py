@@ -7,6 +7,8 @@ so refuse many that are in use, or they leave references unresolved.
 from __future__ import annotations
 
 import json
+import logging
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple
@@ -15,6 +17,8 @@ from ..errors import BadSettings
 from ..text import cut
 from .identifiers import RESERVED_TOOLS, unique_identifiers
 from .openapi_schemas import Schemas
+
+_log = logging.getLogger("repertoire.tools")
 
 Place = Literal["path", "query", "header", "cookie", "body"]
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch")
@@ -62,19 +66,51 @@ class Document(NamedTuple):
 def parse_document(text: str) -> dict[str, Any]:
     """JSON or YAML. Raises BadSettings."""
     try:
-        data = json.loads(text)
+        data = json.loads(text, parse_constant=str)
     except (ValueError, RecursionError):
         import yaml
 
         try:
-            data = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except (yaml.YAMLError, RecursionError) as error:
+            data = _json_value(yaml.load(text, Loader=_yaml_loader()), {})
+        except (yaml.YAMLError, RecursionError, ValueError) as error:
             raise BadSettings(f"the document is neither JSON nor YAML: {' '.join(str(error).split())[:200]}") from None
     version = data.get("openapi") if isinstance(data, dict) else None
     if not isinstance(data, dict) or not str(version).startswith("3."):
         kind = "Swagger 2.0" if isinstance(data, dict) and "swagger" in data else "no OpenAPI document"
         raise BadSettings(f"the document is {kind}: OpenAPI 3.0 or 3.1 is needed")
     return data
+
+
+def _yaml_loader() -> Any:
+    """YAML's loader without what JSON does not have: `on` and `2026-01-31` are texts, as in YAML 1.2."""
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    dropped = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
+    kept = {
+        char: [(tag, form) for tag, form in rows if tag not in dropped]
+        for char, rows in base.yaml_implicit_resolvers.items()
+    }
+    loader: Any = type("_Loader", (base,), {"yaml_implicit_resolvers": kept})
+    loader.add_implicit_resolver(dropped[0], re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+    return loader
+
+
+def _json_value(value: Any, done: dict[int, Any]) -> Any:
+    """The value of YAML with texts as keys. `done` holds the copies by id: what aliases share stays shared, also in a circle."""
+    if id(value) in done:
+        return done[id(value)]
+    if isinstance(value, dict):
+        found = done[id(value)] = {}
+        for key, each in value.items():
+            found[str(key).lower() if isinstance(key, bool) else str(key)] = _json_value(each, done)
+        return found
+    if isinstance(value, list):
+        rows = done[id(value)] = []
+        rows += (_json_value(each, done) for each in value)
+        return rows
+    is_json = value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+    return value if is_json else str(value)
 
 
 def read_document(data: Mapping[str, Any]) -> Document:
@@ -91,6 +127,9 @@ def read_document(data: Mapping[str, Any]) -> Document:
             left_out.append(f"{original}: {error.message}")
         except RecursionError:
             left_out.append(f"{original}: its schemas are nested too deeply")
+        except Exception as error:  # a form that nobody thought of costs this operation only
+            _log.warning("the operation %s cannot be read", original, exc_info=True)
+            left_out.append(f"{original}: it cannot be read ({type(error).__name__})")
     components = schemas.resolve(data.get("components"))
     security = schemas.resolve(components.get("securitySchemes")) if isinstance(components, dict) else {}
     schemes = {name: schemas.resolve(each) for name, each in security.items()} if isinstance(security, dict) else {}
@@ -223,9 +262,9 @@ def _input_schema(arguments: Mapping[str, Argument], schemas: Schemas) -> dict[s
 
 
 def _output_schema(operation: Mapping[str, Any], schemas: Schemas) -> dict[str, Any] | None:
-    responses: dict[Any, Any] = _mapping(operation.get("responses"))  # a status may be a number in YAML
-    for status in sorted(str(key) for key in responses if str(key).startswith("2")):
-        response = schemas.resolve(responses.get(status, responses.get(int(status) if status.isdecimal() else status)))
+    responses = _mapping(operation.get("responses"))
+    for status in sorted(key for key in responses if key.startswith("2")):
+        response = schemas.resolve(responses[status])
         content = _mapping(_mapping(response).get("content"))
         for kind, media in content.items():
             if _is_json(kind) and isinstance(media, dict) and "schema" in media:
