@@ -186,12 +186,14 @@ async def test_nothing_goes_through_a_shell(tmp_path: Path) -> None:
 
 async def test_a_command_gets_only_the_variables_that_its_definition_names(tmp_path: Path) -> None:
     secrets: list[tuple[str, str]] = []
-    definition = {"name": "env", "env": {"TOKEN": "Bearer ${env:MY_TOKEN}"}}
+    definition = {"name": "env", "env": {"TOKEN": "Bearer ${env:MY_TOKEN}"}, "worker_env": ["LISTED"]}
     environ = {"MY_TOKEN": "s3cret", "OTHER_SECRET": "x", "PATH": os.environ["PATH"]}
     add = lambda value, name: secrets.append((value, name))  # noqa: E731
     env = CommandSource(parse_command(definition), AddressRules(), add, environ=environ)
-    printed = (await call_tool(env, "env", env={"LISTED": "1"})).splitlines()
-    assert {"TOKEN=Bearer s3cret", "LISTED=1"} <= set(printed) and "OTHER_SECRET" not in str(printed)
+    of_run = {"LISTED": "1", "UNNAMED": "1", "TZ": "Asia/Tokyo", "TOKEN": "of the run"}
+    printed = (await call_tool(env, "env", env=of_run)).splitlines()
+    assert {"TOKEN=Bearer s3cret", "LISTED=1", "TZ=Asia/Tokyo"} <= set(printed)
+    assert "OTHER_SECRET" not in str(printed) and "UNNAMED" not in str(printed)
     assert secrets == [("s3cret", "MY_TOKEN")] and env.trouble is None
     unset = CommandSource(parse_command(definition), AddressRules(), environ={"PATH": os.environ["PATH"]})
     assert unset.trouble and "MY_TOKEN is not set" in unset.trouble

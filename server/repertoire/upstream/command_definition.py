@@ -1,7 +1,8 @@
 """CommandDefinition: a command-line tool as its YAML file describes it, py-code-mode's format with additions; used by command_line.py.
 
-The additions restrict a command or fix part of its line: `direct`, `args`, `env`, `working_directory`, `success_codes`, `max_output_kb`,
-`only_reads`, `destructive`; for a parameter `pattern`, `enum`, `minimum`, `maximum`, `leading_dash`, `long`, and the type `url`.
+The additions restrict a command or fix part of its line: `direct`, `args`, `env`, `worker_env`, `working_directory`, `success_codes`,
+`max_output_kb`, `only_reads`, `destructive`; for a parameter `pattern`, `enum`, `minimum`, `maximum`, `leading_dash`, `long`, and the type
+`url`.
 """
 
 from __future__ import annotations
@@ -110,6 +111,8 @@ class CommandDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     args: list[str] = []
     """Written after the command, always. `{name}` stands for a parameter, `{name.address}` and `{name.port}` for a checked URL's."""
     env: dict[str, str] = {}
+    worker_env: list[str] = []
+    """Variables of the calling workflow, from the setting `worker_env`, that the command gets beside TZ."""
     working_directory: str | None = None
     success_codes: tuple[int, ...] = (0,)
     max_output_kb: int = 1024

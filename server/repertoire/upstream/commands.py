@@ -99,8 +99,10 @@ class CommandSource:
 
     def _environment(self, context: ToolContext) -> dict[str, str]:
         kept = {name: self._environ[name] for name in _KEPT if name in self._environ}
+        named = ("TZ", *self._definition.worker_env)
+        of_run = {name: context.env[name] for name in named if name in context.env}
         own = {name: expanded(text, self._environ, self._add_secret) for name, text in self._definition.env.items()}
-        return {**kept, "NO_COLOR": "1", "TERM": "dumb", **context.env, **own}
+        return {**kept, "NO_COLOR": "1", "TERM": "dumb", **of_run, **own}
 
     def _answer(self, tool: Tool, ended: Ended) -> str:
         output = _text(ended.output)
