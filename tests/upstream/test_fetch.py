@@ -137,6 +137,7 @@ async def test_addresses_that_are_not_public_are_refused(url: str) -> None:
 def test_public_addresses() -> None:
     for text in ("8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"):
         assert is_public(ipaddress.ip_address(text)), text
+    assert not is_public(ipaddress.ip_address("168.63.129.16"))  # Azure's own, for its machines
 
 
 @pytest.mark.parametrize(
@@ -246,6 +247,17 @@ async def test_a_server_that_breaks_off_or_does_not_listen(web: WebServer, fetch
         await call_tool(fetch, "fetch", url=f"{web.url}/broken")
     with pytest.raises(ToolUnavailable, match="cannot be reached"):
         await call_tool(Fetch(AddressRules(["127.0.0.1"])), "fetch", url="http://127.0.0.1:1/")
+
+
+async def test_what_http_cannot_send_is_told_and_no_query_is_quoted(web: WebServer, fetch: Fetch) -> None:
+    with pytest.raises(BadToolArguments, match="X-Name is not ASCII"):
+        await call_tool(fetch, "response", url=f"{web.url}/echo", headers={"X-Name": "é"})
+    web.give("/odd-place", b"", 302, Location="http://[::x/")
+    with pytest.raises(ToolFailed, match="a place that cannot be used"):
+        await call_tool(fetch, "fetch", url=f"{web.url}/odd-place")
+    with pytest.raises(ToolFailed) as caught:
+        await call_tool(fetch, "fetch", url=f"{web.url}/none?key=s3cret")
+    assert "/none answered 404" in caught.value.message and "s3cret" not in caught.value.message
 
 
 async def test_tls_verifies_the_name_at_the_checked_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

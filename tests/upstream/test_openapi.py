@@ -158,6 +158,11 @@ async def test_a_request_has_the_documents_form(tmp_path: Path, web: WebServer) 
     assert web.seen[-1].body == b"a=x+y&b=2"
 
 
+async def test_a_header_that_http_cannot_send_is_told(tmp_path: Path, web: WebServer) -> None:
+    with pytest.raises(BadToolArguments, match="not ASCII"):
+        await call_tool(pets(tmp_path, web), "listPets", X_Trace="é")
+
+
 async def test_a_name_that_is_a_parameter_and_in_the_body_leaves_the_body_whole(tmp_path: Path, web: WebServer) -> None:
     web.give("/pets/7", {})
     await call_tool(pets(tmp_path, web), "replace", pet_id="7", body={"pet-id": "8"})

@@ -25,6 +25,9 @@ _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _TUNNELS: Final = (ipaddress.ip_network("2002::/16"), ipaddress.ip_network("2001::/32"))
 """6to4 and Teredo: addresses that hold an IPv4 address, which may be private."""
 
+_WIRE_SERVER: Final = ipaddress.ip_address("168.63.129.16")
+"""Azure's service for its machines: reachable from each of them, and its address looks public."""
+
 
 class _Listed(NamedTuple):
     """One entry of the operator's list: a host name or a network, and a port or None for every port."""
@@ -70,7 +73,7 @@ def is_public(address: _Address) -> bool:
     """A unicast address of the open internet: not private, loopback, link-local, multicast, reserved or a tunnel's."""
     if (inner := _embedded(address)) is not None:
         address = inner
-    if any(address in tunnel for tunnel in _TUNNELS if tunnel.version == address.version):
+    if address == _WIRE_SERVER or any(address in tunnel for tunnel in _TUNNELS if tunnel.version == address.version):
         return False
     if address.is_multicast or address.is_reserved or getattr(address, "is_site_local", False):
         return False

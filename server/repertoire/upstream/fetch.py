@@ -113,6 +113,8 @@ class Fetch:
                 return await self._send_to(address, request)
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
                 refusal = error
+            except httpx2.InvalidURL as error:
+                raise BadToolArguments(f"{shown(url)} cannot be requested: {error}") from error
             except httpx2.HTTPError as error:
                 raise ToolFailed(f"{shown(url)} broke off: {_reason(error)}") from error
         reason = _reason(refusal) if refusal else "the name has no address"
@@ -166,7 +168,11 @@ def _headers(given: Mapping[str, str]) -> dict[str, str]:
             raise BadToolArguments(f"The header {name} is set by the connection.", "Leave it out.")
         if not name.isascii() or not name.strip() or any(char in f"{name}{value}" for char in "\r\n\0"):
             raise BadToolArguments(f"{name!r} is not a header, or its value has a line break.")
-    return {name: well_formed(value) for name, value in given.items()}
+        if not value.isascii():
+            raise BadToolArguments(
+                f"The value of the header {name} is not ASCII, and HTTP has no form for it.", "Encode it."
+            )
+    return dict(given)
 
 
 def _with_default(headers: Mapping[str, str], name: str, value: str) -> dict[str, str]:
@@ -177,9 +183,11 @@ def _with_default(headers: Mapping[str, str], name: str, value: str) -> dict[str
 
 def _redirected(request: _Request, body: Body) -> _Request:
     """The next hop. Other servers get no headers that may hold a secret. As in browsers, POST becomes GET after 301, 302 and 303."""
+    import httpx2
+
     try:
         url = http_url(str(request.url.join(body.headers["location"])))
-    except (BadToolArguments, ValueError) as error:
+    except (BadToolArguments, httpx2.InvalidURL, ValueError) as error:
         raise ToolFailed(f"{shown(request.url)} redirects to a place that cannot be used: {error}") from None
     headers = request.headers
     if (url.scheme, url.host, url.port) != (request.url.scheme, request.url.host, request.url.port):
@@ -194,15 +202,16 @@ def _redirected(request: _Request, body: Body) -> _Request:
 def _text(body: Body) -> str:
     """The body's text: the answer of `tools.fetch(url)`."""
     value = body.text()
+    url = body.url.partition("?")[0]  # the query may hold a secret
     if body.status >= 400:
         quoted = f": {value[:_QUOTED]}" if value else ""
         raise ToolFailed(
-            f"{body.url} answered {body.status} {body.reason}{quoted}".rstrip(),
+            f"{url} answered {body.status} {body.reason}{quoted}".rstrip(),
             "tools.fetch.response(url=...) gives the answer whatever its status is.",
         )
     if value is None:
         raise ToolFailed(
-            f"{body.url} is {body.mime_type or 'binary'}, not text.",
+            f"{url} is {body.mime_type or 'binary'}, not text.",
             "tools.fetch.response(url=...) gives its bytes as `data`.",
         )
     return value

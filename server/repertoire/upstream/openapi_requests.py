@@ -71,8 +71,8 @@ def _path_part(name: str, argument: Argument, value: Any) -> str:
 
 
 def _header(name: str, text: str) -> str:
-    if any(char in text for char in "\r\n\0"):
-        raise BadToolArguments(f"{name} has a line break, which no header can hold.", "Leave it out.")
+    if any(char in text for char in "\r\n\0") or not text.isascii():
+        raise BadToolArguments(f"{name} has a line break or is not ASCII, which no header can hold.", "Leave it out.")
     return text
 
 
