@@ -13,7 +13,7 @@ from .command_definition import CommandDefinition
 from .command_line import command_line, tools_of
 from .programs import Ended, run_program
 from .tool import BadToolArguments, Tool, ToolContext, ToolFailed, ToolTimeout, ToolUnavailable
-from .variables import AddSecret, expanded, names_in
+from .variables import AddSecret, Mask, expanded, names_in
 
 _KEPT: Final = (
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR",
@@ -32,12 +32,14 @@ class CommandSource:
         rules: AddressRules,
         add_secret: AddSecret = lambda value, name: None,
         *,
+        mask: Mask = str,
         folder: str | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self._definition = definition
         self._rules = rules
         self._add_secret = add_secret
+        self._mask = mask
         self._folder = folder
         self._environ = os.environ if environ is None else environ
         self._tools = tools_of(definition)
@@ -113,7 +115,7 @@ class CommandSource:
             )
         if ended.code in self._definition.success_codes:
             return output
-        words = (_text(ended.errors).strip() or output.strip())[-_QUOTED:]
+        words = self._mask(_text(ended.errors).strip() or output.strip())[-_QUOTED:]
         how = f"ended with exit code {ended.code}" if ended.code >= 0 else f"was ended by signal {-ended.code}"
         raise ToolFailed(f"{tool.path} {how}{': ' if words else ''}{words}")
 

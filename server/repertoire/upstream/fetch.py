@@ -19,6 +19,7 @@ from .addresses import AddressRules
 from .http_body import Body, body_of
 from .http_url import http_url, port_of, shown
 from .tool import BadToolArguments, Tool, ToolContext, ToolFailed, ToolTimeout, ToolUnavailable
+from .variables import Mask
 
 if TYPE_CHECKING:
     import ssl
@@ -59,7 +60,8 @@ class Fetch:
 
     trouble: str | None = None
 
-    def __init__(self, rules: AddressRules | None = None, limits: FetchLimits | None = None) -> None:
+    def __init__(self, rules: AddressRules | None = None, limits: FetchLimits | None = None, mask: Mask = str) -> None:
+        self._mask = mask
         self._rules = rules or AddressRules()
         self._limits = limits or FetchLimits()
         self._ssl: ssl.SSLContext | None = None
@@ -81,7 +83,7 @@ class Fetch:
             raise ToolTimeout(
                 f"{shown(request.url)} has not answered within {seconds:g} s.", "Pass a longer timeout=, in seconds."
             ) from None
-        return _answer(body) if tool.name == "response" else _text(body)
+        return _answer(body) if tool.name == "response" else _text(body, self._mask)
 
     async def aclose(self) -> None:
         """Nothing is kept open."""
@@ -199,12 +201,12 @@ def _redirected(request: _Request, body: Body) -> _Request:
     return _Request(method, url, headers, content)
 
 
-def _text(body: Body) -> str:
+def _text(body: Body, mask: Mask) -> str:
     """The body's text: the answer of `tools.fetch(url)`."""
     value = body.text()
     url = body.url.partition("?")[0]  # the query may hold a secret
     if body.status >= 400:
-        quoted = f": {value[:_QUOTED]}" if value else ""
+        quoted = f": {mask(value)[:_QUOTED]}" if value else ""
         raise ToolFailed(
             f"{url} answered {body.status} {body.reason}{quoted}".rstrip(),
             "tools.fetch.response(url=...) gives the answer whatever its status is.",

@@ -23,7 +23,8 @@ from mcp.shared.message import SessionMessage
 _log = logging.getLogger("repertoire.tools")
 
 _INTERVAL_S: Final = 0.1
-_MAX_MESSAGE: Final = 1000
+_MAX_MESSAGE: Final = 10_000
+"""Much more than is shown: the text is masked first, and cut then."""
 _PASSED_ON: Final = ("notifications/cancelled", "notifications/subscriptions/acknowledged")
 
 Tell = Callable[[float, float | None, str | None], None]
@@ -95,7 +96,9 @@ class Inbox:
         if isinstance(item, Exception):
             self.rubbish += 1
             if self.rubbish <= 3:
-                _log.warning("the MCP server %s sent a line that is no message: %s", self._name, str(item)[:300])
+                # Only the first line: the others may quote a part of what came, and no part of a secret can be masked.
+                said = str(item).partition("\n")[0][:_MAX_MESSAGE]
+                _log.warning("the MCP server %s sent a line that is no message: %s", self._name, said)
             return False
         self.received += 1
         message = item.message

@@ -22,7 +22,8 @@ from .tool import Blob, Tool, ToolFailed
 _log = logging.getLogger("repertoire.tools")
 
 _MAX_DESCRIPTION: Final = 4000
-_MAX_ERROR: Final = 4000
+_MAX_ERROR: Final = 64_000
+"""Much more than is shown: the text is masked first, and cut then."""
 _MAX_TOOLS: Final = 2000
 _KEY_PARAMETERS: Final = ("idempotency_key", "idempotencyKey")
 

@@ -32,6 +32,7 @@ from .mcp_questions import REFUSAL, ask
 from .mcp_transports import HttpNotes, Notes, open_transport
 from .stdio_process import StdioNotes
 from .tool import BadToolArguments, ToolContext, ToolFailed, ToolTimeout, ToolUnavailable
+from .variables import Mask
 
 _log = logging.getLogger("repertoire.tools")
 
@@ -96,7 +97,9 @@ _CALL: ContextVar[OpenCall | None] = ContextVar("open_call", default=None)
 class Connection:
     """See the module. `protocols` are tried in order; `protocol` is the one that worked."""
 
-    def __init__(self, config: ServerConfig, protocols: tuple[Protocol, ...], on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, config: ServerConfig, protocols: tuple[Protocol, ...], on_change: Callable[[], None], mask: Mask
+    ) -> None:
         self.ready = anyio.Event()
         """It can be used, or it is over."""
         self.over = anyio.Event()
@@ -115,7 +118,8 @@ class Connection:
         self._connecting: anyio.CancelScope | None = None
         self._client: Client | None = None
         self._inbox = Inbox(config.original, on_change, self._lost)
-        self._notes: Notes = StdioNotes()
+        self._mask = mask
+        self._notes: Notes = StdioNotes(mask)
         self._calls: list[OpenCall] = []
 
     async def run(self) -> None:
@@ -217,7 +221,7 @@ class Connection:
     async def _hold(self, protocol: Protocol) -> bool:
         """One attempt. True: the server closed the connection before it was ready, so it may want another protocol."""
         limit_s = self._config.options.connect_timeout_s
-        self._notes = StdioNotes() if self._config.kind == "stdio" else HttpNotes()
+        self._notes = StdioNotes(self._mask) if self._config.kind == "stdio" else HttpNotes()
         reason = ""
         is_closed = False
         if self._end.is_set():

@@ -153,7 +153,9 @@ class McpServer:
     def _open(self, *, is_separate: bool = False) -> Connection:
         if self._config.trouble or self._is_closed:
             raise self._unavailable()
-        connection = Connection(self._config, self._protocols, _ignore if is_separate else self._changed)
+        connection = Connection(
+            self._config, self._protocols, _ignore if is_separate else self._changed, self._masks.mask
+        )
         self._held.add(connection)
         if is_separate:
             self._separate.add(connection)

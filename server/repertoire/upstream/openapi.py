@@ -23,7 +23,7 @@ from .identifiers import RESERVED_SOURCES
 from .openapi_document import Document, Operation, parse_document, read_document
 from .openapi_requests import ApiRequest, api_request
 from .tool import Tool, ToolContext, ToolFailed, ToolTimeout, ToolUnavailable
-from .variables import AddSecret, add_if_secret, expanded, names_in
+from .variables import AddSecret, Mask, add_if_secret, expanded, names_in
 
 if TYPE_CHECKING:
     import httpx2
@@ -92,11 +92,13 @@ class ApiSource:
         definition: ApiDefinition,
         add_secret: AddSecret = lambda value, name: None,
         *,
+        mask: Mask = str,
         folder: str = "",
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self._definition = definition
         self._add_secret = add_secret
+        self._mask = mask
         self._folder = folder
         self._environ = os.environ if environ is None else environ
         self._client: httpx2.AsyncClient | None = None
@@ -135,7 +137,7 @@ class ApiSource:
                 f"{tool.path} has not answered within {self._definition.timeout:g} s.",
                 "The operator sets the limit: timeout in its definition.",
             ) from None
-        return _answer(tool, body)
+        return _answer(tool, body, self._mask)
 
     async def aclose(self) -> None:
         if self._client is not None:
@@ -313,13 +315,13 @@ def _add_auth(
     headers["Authorization"] = f"Bearer {secret}"
 
 
-def _answer(tool: Tool, body: Body) -> Any:
+def _answer(tool: Tool, body: Body, mask: Mask) -> Any:
     """The JSON value, text, bytes, or None for an empty body."""
     if 300 <= body.status < 400:
         raise ToolFailed(
             f"{tool.path}: the API redirects to {body.headers.get('location', 'nowhere')}, which is not followed."
         )
     if body.status >= 400:
-        words = (body.text() or "").strip()[:_QUOTED]
+        words = mask((body.text() or "").strip())[:_QUOTED]
         raise ToolFailed(f"{tool.path} answered {body.status} {body.reason}{': ' if words else ''}{words}")
     return next(iter(body.content().values())) if body.data else None

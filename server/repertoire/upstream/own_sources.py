@@ -16,7 +16,6 @@ from .fetch import Fetch
 from .masks import Masks
 from .openapi import ApiSource
 from .tool import Source, Tool, ToolContext
-from .variables import AddSecret
 
 
 class OwnSources(NamedTuple):
@@ -49,18 +48,20 @@ def own_sources(
             troubles["fetch_private_hosts"] = f"fetch_private_hosts: {error}."
     rules = AddressRules(listed)
     found = {folder: read_definitions(Path(folder)) for folder in dict.fromkeys(folders)}
-    sources: list[Source] = [Fetch(rules)]
+    sources: list[Source] = [Fetch(rules, mask=masks.mask)]
     servers: list[ServerConfig] = []
     for folder, definitions in found.items():
         servers += servers_of(definitions.servers, Path(folder), environ, masks)
         for api in definitions.apis:
-            sources.append(ApiSource(api.definition, masks.add, folder=folder, environ=environ))
+            sources.append(ApiSource(api.definition, masks.add, mask=masks.mask, folder=folder, environ=environ))
         for definition, own_folder in definitions.commands:
-            sources.append(CommandSource(definition, rules, masks.add, folder=own_folder, environ=environ))
+            sources.append(
+                CommandSource(definition, rules, masks.add, mask=masks.mask, folder=own_folder, environ=environ)
+            )
     names = {*taken, *(server.name for server in servers), *(source.name for source in sources)}
     for name in SHIPPED:
         if name not in names:
-            sources.append(_Shipped(name, rules, masks.add, environ))
+            sources.append(_Shipped(name, rules, masks, environ))
     troubles |= {
         os.path.join(folder, name): sentence
         for folder, definitions in found.items()
@@ -72,9 +73,9 @@ def own_sources(
 class _Shipped:
     """A command that comes with Repertoire. Its definition is read at the first use: a server that starts need not wait for it."""
 
-    def __init__(self, name: str, rules: AddressRules, add_secret: AddSecret, environ: Mapping[str, str]) -> None:
+    def __init__(self, name: str, rules: AddressRules, masks: Masks, environ: Mapping[str, str]) -> None:
         self.name = name
-        self._make = partial(CommandSource, rules=rules, add_secret=add_secret, environ=environ)
+        self._make = partial(CommandSource, rules=rules, add_secret=masks.add, mask=masks.mask, environ=environ)
 
     @cached_property
     def _source(self) -> CommandSource:

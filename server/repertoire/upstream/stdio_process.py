@@ -28,12 +28,16 @@ from mcp.shared.message import SessionMessage
 
 from .config import ServerConfig
 from .inbox import Inbox
+from .variables import Mask
 
 _log = logging.getLogger("repertoire.tools")
 
 _EXIT_S: Final = 2.0
 """For a server to end by itself after its stdin was closed, and again after SIGTERM."""
 _POLL_S: Final = 0.01
+_SHOWN: Final = 500
+"""Characters of stderr that the operator sees, of one line and of all."""
+_MAX_STDERR_LINE: Final = 10_000
 _ENDS: Final = 512
 """Bytes that are kept of each end of a line that is too long."""
 _ID_FIRST: Final = re.compile(rb'^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d+)\s*,')
@@ -45,13 +49,19 @@ Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObj
 class StdioNotes:
     """Notes on one child for the operator: the last lines of its stderr, its exit code."""
 
-    def __init__(self) -> None:
+    def __init__(self, mask: Mask = str) -> None:
         self.stderr: deque[str] = deque(maxlen=5)
         self.exit_code: int | None = None
+        self._mask = mask
+
+    def note(self, line: str) -> None:
+        """Keep a line of stderr, masked and then cut."""
+        if line.strip():
+            self.stderr.append(self._mask(line.rstrip())[:_SHOWN])
 
     def __str__(self) -> str:
         ended = f" It ended with code {self.exit_code}." if self.exit_code is not None else ""
-        said = " / ".join(line.strip() for line in self.stderr)[-500:]
+        said = " / ".join(line.strip() for line in self.stderr)[-_SHOWN:]
         return ended + (f" Its stderr ends with: {said}" if said else "")
 
 
@@ -161,10 +171,10 @@ async def _read_stderr(stderr: ByteReceiveStream, notes: StdioNotes) -> None:
     with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
         async for chunk in stderr:
             *lines, rest = (rest + chunk.decode(errors="replace")).split("\n")
-            notes.stderr.extend(line.rstrip()[:500] for line in lines[-10:] if line.strip())
-            rest = rest[-500:]
-    if rest.strip():
-        notes.stderr.append(rest.rstrip())
+            for line in lines[-10:]:
+                notes.note(line)
+            rest = rest[:_MAX_STDERR_LINE]
+    notes.note(rest)
 
 
 async def _stop(process: Process, notes: StdioNotes) -> None:

@@ -10,6 +10,8 @@ from .tool import ToolUnavailable
 
 AddSecret = Callable[[str, str], None]
 """Takes a value and its name: from now on the value is masked wherever it would be shown."""
+Mask = Callable[[str], str]
+"""The text without secrets. A text is masked before it is cut, because a cut secret is not found."""
 _NAME: Final = r"([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}"
 _VARIABLE: Final = re.compile(r"\$\{env:" + _NAME)
 _SHORT: Final = re.compile(r"\$\{(?:env:)?" + _NAME)
