@@ -8,6 +8,7 @@ halves to one character and replaces a lone half.
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any, Final
 
 _PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
@@ -23,6 +24,13 @@ def well_formed(text: str) -> str:
     except UnicodeEncodeError:
         return _HALF.sub(_replacement, _PAIR.sub(_join, text))
     return text
+
+
+def readable(text: str) -> str:
+    """The text without characters that nobody sees or that turn it around: controls but newline and tab, format and private ones."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in ("Cc", "Cf", "Co"))
 
 
 def is_well_formed(text: str) -> bool:

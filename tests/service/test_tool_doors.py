@@ -14,6 +14,7 @@ import pytest
 
 from repertoire.app import App
 from repertoire.errors import Refused
+from repertoire.service.tool_descriptions import item
 from repertoire.service.tool_doors import _approval_question
 from repertoire.upstream.tool import Tool, ToolContext, ToolFailed
 from support.publishing import ME, OFF
@@ -480,3 +481,11 @@ def test_an_approval_shows_names_and_cuts_so_that_neither_can_lie() -> None:
     assert "\n" not in forged and "\"note='x')? It only reads" in forged
     one, other = (_approval_question(tool, {"filler": "x" * 20_000 + end, "repo": "a"}) for end in "ab")
     assert one != other and "repo='a'" in one and "sha256" in one
+
+
+def test_texts_of_a_source_reach_a_reader_without_hidden_characters_and_bounded() -> None:
+    schema = {"type": "object", "properties": {"kind": {"enum": ["a" * 5_000]}}}
+    tool = Tool(
+        source="s", name="t", original="t", description="Safe\u202e\x1b[2J\U000e0041 text.", input_schema=schema
+    )
+    assert item(tool)["description"] == "Safe[2J text." and len(item(tool)["signature"]) < 200

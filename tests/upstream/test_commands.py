@@ -419,13 +419,14 @@ async def test_git_runs_no_program_of_the_repositorys_configuration(repository: 
     for key in ("core.fsmonitor", "diff.external", "core.pager", *own):
         subprocess.run(["git", "-C", str(repo), "config", key, str(script)], check=True)
     (repo / "a.txt").touch()
-    for name, more in (
+    calls: tuple[tuple[str, dict[str, Any]], ...] = (
         ("diff", {"base": "4b825dc642cb6eb9a060e54bf8d69288fbee4904"}),
         ("blame", {"path": "a.txt"}),
         ("search", {"pattern": "one"}),
         ("show", {"revision": "HEAD:a.txt"}),
         *((name, {}) for name in ("staged", "show", "log", "files", "branches", "tags")),
-    ):
+    )
+    for name, more in calls:
         assert await call_tool(git, name, repo=str(repo), **more) or name == "branches"
         assert not ran.exists(), name
     for revision in ("^HEAD", "HEAD^@"):

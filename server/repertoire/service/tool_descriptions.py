@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..encoder.tokens import words
+from ..text import readable
 from ..upstream.tool import Tool
 
 _TYPES: Final = {
@@ -34,7 +35,7 @@ def whole(tool: Tool) -> dict[str, Any]:
     """Everything about one tool."""
     return {
         **item(tool),
-        "description": tool.description,
+        "description": readable(tool.description),
         "input_schema": tool.input_schema,
         "output_schema": tool.output_schema,
         "only_reads": tool.only_reads,
@@ -88,7 +89,7 @@ def _text(tool: Tool) -> str:
 
 
 def _brief(text: str) -> str:
-    line = " ".join(text.strip().split("\n\n")[0].split())
+    line = " ".join(readable(text).strip().split("\n\n")[0].split())
     return line if len(line) <= _LINE_CHARS else line[: _LINE_CHARS - 3] + "..."
 
 
@@ -102,7 +103,7 @@ def _parameter(name: str, schema: Any, is_required: bool) -> str:
 
 
 def _type(schema: Any) -> str:
-    text = _whole_type(schema)
+    text = readable(_whole_type(schema))
     return text if len(text) <= _TYPE_CHARS else "Any"
 
 
