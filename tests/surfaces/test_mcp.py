@@ -254,7 +254,7 @@ async def test_resources_and_the_prompt(way: Way) -> None:
         run = await client.read_resource(f"run:///{quoted}")
         assert json.loads(run.contents[0].text)["result"]["number"] == 3  # type: ignore[union-attr]
         templates = {template.uri_template for template in (await client.list_resource_templates()).resource_templates}
-        assert templates == {"workflow:///{name}", "run:///{run_id}"}
+        assert templates == {"workflow:///{name}", "run:///{run_id}", "artifact:///{+name}"}
         assert "workflow:///readable" in [str(resource.uri) for resource in (await client.list_resources()).resources]
         with pytest.raises(MCPError, match="Unknown resource"):
             await client.read_resource("workflow:///nobody")

@@ -95,22 +95,21 @@ def envelope_schema(result: dict[str, Any]) -> dict[str, Any]:
     return {**schema, "$defs": definitions} if definitions else schema
 
 
-_CREATE: Final = """Publish Python as a workflow: run_workflow runs it at once; later it is a tool too. This is enough for a \
-plain one.
+_CREATE: Final = """Publish Python as a workflow: run_workflow runs it at once; later it is a tool too.
 The source is a module with `def run(...)` or `async def run(...)`: typed parameters, a return annotation, a docstring with Args and \
 Raises. It imports what is installed.
 Without an import there are (with `await` in async code):
 step(function, *args): calls it at least once and records its result
 ask(question, bool | Literal[...] | schema): asks a person, waits for days
 sleep(seconds), now(): outlast a restart
-workflows.NAME(arg=...): runs another workflow; never import one
+workflows.NAME(arg=...): runs another one; never import it
 tools.SERVER.NAME(arg=...): search_tools finds it
 session_state: dict kept between runs; commit_state() stores it now; artifacts.save(name, data)
 @cached: keeps a function's results
 progress(done, total, message), log.info(text)
 Rule: effects (files, requests, programs) go into a step. An interrupted run starts again from the top: recorded calls are not repeated, the \
 step that was under way is.
-Examples run first; if one fails, it stays a draft. guide(topic) has the rest."""
+If an example fails, it stays a draft. guide(topic) has the rest."""
 
 _SEARCH: Final = "Find workflows by what they do. `matches` fit; if there are none, `nearest` probably does not."
 _MAYBE_UNLISTED: Final = "There may be workflows that are not in the tool list: search before you write one."
