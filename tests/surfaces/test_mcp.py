@@ -136,7 +136,8 @@ def run() -> str:
         answer = await call(client, "steps", {}, progress_callback=on_progress)
         values = [done for done, _, _ in seen]
         assert values == sorted(set(values)) and len(values) >= 3
-        assert values[-1] >= 5 and seen[-1][1:] == (None, "careful")
+        # a client may drop what reaches it together with the answer: on a busy machine that is the last of them
+        assert values[-1] >= 5 and seen[-1][1:] in ((None, "careful"), (None, "done, says print"))
         assert all(total is None or done <= total == 5 for done, total, _ in seen)
         events = (await call(client, "get_run", {"run_id": answer["run_id"], "events": "all"}))["events"]
         assert [event["n"] for event in events] == list(range(1, len(events) + 1))
