@@ -35,6 +35,7 @@ def result_of(source: str, **arguments: Any) -> Any:
         ("sum = sum([1, 2])\nmax = max(sum, 1)\nsum + max", 6),
         ("from datetime import datetime\ndatetime = datetime(2026, 1, 2)\ndatetime.day", 2),
         ("max: int = 4\nmax", 4),
+        ("import json\nx = json.dumps(1)\ndel json\nx", "1"),
         ("x = 1; x", 1),
         ("import json; x = 1\njson.dumps(x)", "1"),
         ("(\n  1,\n  2)\n", (1, 2)),

@@ -129,9 +129,10 @@ def check_answer(question: Question, answer: Any) -> Any:
     from referencing.exceptions import Unresolvable
 
     try:
-        jsonschema.validators.validator_for(question.schema).check_schema(question.schema)
+        validator = jsonschema.validators.validator_for(question.schema)
+        validator.check_schema(question.schema)
         # An empty registry: the schema is somebody else's, and a `$ref` in it must not make the server fetch an address.
-        jsonschema.validators.validator_for(question.schema)(question.schema, registry=Registry()).validate(answer)
+        validator(question.schema, registry=Registry()).validate(answer)
     except jsonschema.ValidationError as error:
         if (meant := _parse_json(answer)) is not answer:
             return check_answer(question, meant)

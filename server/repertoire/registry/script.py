@@ -20,6 +20,7 @@ from typing import Final
 from ..errors import BadArguments, Refused
 from .class_finder import class_workflows
 from .review.ruff import GLOBALS
+from .review.tree import bound_names
 from .source import parse
 
 _TAKEN: Final = frozenset({"ctx", "context", "tools", "workflows", "artifacts", "deps"})
@@ -111,7 +112,7 @@ def _first_of_body(body: list[ast.stmt], names: Iterable[str]) -> int:
     n = len(body)
     while n > first:
         n -= 1
-        bound = (name for node in ast.walk(body[n]) for name in _bound_by(node))
+        bound = (name for node in ast.walk(body[n]) for name in bound_names(node))
         first = min([first, *(first_reader.get(name, first) for name in bound)])
         if 0 < n == first and _first_line(body[n]) <= (body[n - 1].end_lineno or 0):
             first -= 1  # two statements in one line stay together
@@ -145,21 +146,6 @@ def _read_by(node: ast.stmt) -> set[str]:
             if symbol.is_global() or (table is top and symbol.is_referenced()):
                 found.add(symbol.get_name())
     return found
-
-
-def _bound_by(node: ast.AST) -> list[str]:
-    match node:
-        case ast.Name(id=name, ctx=ast.Store()):
-            return [name]
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            return [name]
-        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-            return [name]
-        case ast.MatchMapping(rest=str(name)):
-            return [name]
-        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-            return [alias.asname or alias.name.partition(".")[0] for alias in aliases]
-    return []
 
 
 def _own_nodes(body: list[ast.stmt]) -> Iterator[ast.AST]:
@@ -209,9 +195,9 @@ def _beginning(body: list[ast.stmt], inner: list[ast.stmt], names: list[str]) ->
     """Lines that keep the meaning of a name that the statements bind and that has one before: from `global` in a function, from an
     import or definition that stays in the module, from Python or from a run. And that of `__name__` in a file that is executed."""
     own = list(_own_nodes(inner))
-    bound = {name for node in own for name in _bound_by(node)}
+    bound = {name for node in own for name in bound_names(node)}
     named = {name for one in body for node in ast.walk(one) if isinstance(node, ast.Global) for name in node.names}
-    named |= {name for one in body[: len(body) - len(inner)] for name in _bound_by(one)} | _KNOWN
+    named |= {name for one in body[: len(body) - len(inner)] for name in bound_names(one)} | _KNOWN
     annotated = {one.target.id for one in own if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)}
     shared = sorted((bound & named) - annotated - set(names))
     asks = any(isinstance(node, ast.Name) and node.id == "__name__" for one in inner for node in ast.walk(one))

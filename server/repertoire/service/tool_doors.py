@@ -106,7 +106,7 @@ class ToolDoors:
                 timeout=call.args.get("timeout"),
                 note=progress.warn,
             )
-        except Exception:
+        except Exception:  # not on cancellation: then the record of the call closes them
             await questions.close()
             raise
         finally:

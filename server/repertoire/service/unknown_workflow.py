@@ -42,10 +42,10 @@ def only_a_draft(draft: WorkflowVersion, checked: Checked) -> UnknownWorkflow:
     if not draft.is_loaded:
         hint = f"Ask a person for: repertoire publish {draft.name} {short}"
         return UnknownWorkflow(f"{begin}: a person has to approve it.", hint, draft=short, flaw="approval")
+    correct = "Correct it, and create it again."
     if checked.problems:
-        why, flaw = f"its examples failed: {checked.problems[0].message}", "examples"
-    elif errors:
-        why, flaw = f"it cannot work: {errors[0].message}", "source"
-    else:
-        return UnknownWorkflow(f"{begin}: it was never published.", "Publish that draft first.", draft=short)
-    return UnknownWorkflow(f"{begin}: {why}", "Correct it, and create it again.", draft=short, flaw=flaw)  # type: ignore[arg-type]
+        why = f"its examples failed: {checked.problems[0].message}"
+        return UnknownWorkflow(f"{begin}: {why}", correct, draft=short, flaw="examples")
+    if errors:
+        return UnknownWorkflow(f"{begin}: it cannot work: {errors[0].message}", correct, draft=short, flaw="source")
+    return UnknownWorkflow(f"{begin}: it was never published.", "Publish that draft first.", draft=short)

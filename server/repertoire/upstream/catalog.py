@@ -93,7 +93,7 @@ class Catalog:
         async def close(source: Source) -> None:
             try:
                 await source.aclose()
-            except Exception:
+            except Exception:  # one source that cannot be closed keeps no other open
                 _log.exception("the source of tools %s could not be closed", source.name)
 
         async with anyio.create_task_group() as tasks:

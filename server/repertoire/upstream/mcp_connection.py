@@ -76,7 +76,7 @@ class OpenCall:
         try:
             with question:
                 answer = await ask(params, self._context)
-        except Exception as error:
+        except Exception as error:  # whatever it is, the call that the question belongs to raises it
             self.failure = error
             self.scope.cancel()
         finally:
@@ -246,7 +246,7 @@ class Connection:
                         await self._end.wait()
                         tasks.cancel_scope.cancel()
                     scope.deadline = anyio.current_time() + _CLOSE_S
-            except Exception as error:
+            except Exception as error:  # the server's or the transport's: it is told, and connected again
                 cause = cause_of(error)
                 reason = _reason(cause)
                 is_closed = isinstance(cause, MCPError) and cause.error.code == types.CONNECTION_CLOSED
@@ -270,7 +270,7 @@ class Connection:
                 async with client.listen(tools_list_changed=True) as changes:
                     async for _ in changes:
                         pass
-            except Exception as error:
+            except Exception as error:  # the connection's own task tells what is wrong with it
                 _log.debug("the MCP server %s ended its notifications: %s", self._config.original, error)
             await anyio.sleep(_LISTEN_AGAIN_S)
             self._on_change()  # some may have been missed

@@ -23,7 +23,7 @@ from ...model.workflow_version import Finding
 from ..class_finder import last_name
 from .entry_points import entries
 from .ruff import GLOBALS
-from .tree import MOST_NODES, Function, dotted
+from .tree import MOST_NODES, Function, bound_names, dotted
 
 _HIDING: Final = frozenset({"Exception", "BaseException", "NameError", "UnboundLocalError", "TypeError", "CallError"})
 """Handlers that catch a missing name, or a call that was refused."""
@@ -190,21 +190,11 @@ class _Walk:
 
 def _bound_by(node: ast.AST) -> list[str]:
     match node:
-        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-            return [name]
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            return [name]
-        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-            return [name]
-        case ast.MatchMapping(rest=str(name)):
-            return [name]
-        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-            return [alias.asname or alias.name.partition(".")[0] for alias in aliases]
         case ast.Global(names=names) | ast.Nonlocal(names=names):
             return names
         case ast.Lambda(args=arguments):
             return list(_parameter_names(arguments))
-    return []
+    return bound_names(node)
 
 
 def _parameter_names(given: ast.arguments) -> set[str]:

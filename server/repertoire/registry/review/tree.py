@@ -57,6 +57,22 @@ def by_scope(found: list[Place]) -> dict[ast.AST, list[ast.AST]]:
     return scopes
 
 
+def bound_names(node: ast.AST) -> list[str]:
+    """The names that this node itself binds or deletes, so that they are local to a function which has it."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+            return [name]
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            return [name]
+        case ast.MatchMapping(rest=str(name)):
+            return [name]
+        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+            return [alias.asname or alias.name.partition(".")[0] for alias in aliases]
+    return []
+
+
 def parameters(arguments: ast.arguments) -> list[tuple[ast.arg, ast.expr | None]]:
     """The named parameters, each with its default. `*args` and `**kwargs` are left out."""
     listed = [*arguments.posonlyargs, *arguments.args]
