@@ -181,15 +181,10 @@ async def test_b38_a_hundred_stored_workflows_cost_neither_start_nor_calls(tmp_p
     async with opened(tmp_path) as app:
         for number in range(100):
             await app.service.publishing.create(Caller(), f"gives_{number:02}", source)
-    began = time.perf_counter()
     async with opened(tmp_path) as app:
         server = build_server(app.service, app.settings.limits, app.changes, lambda ctx: Caller())
         async with Client(server) as client:
             listed: list[Any] = list((await client.list_tools()).tools)
-            assert time.perf_counter() - began < 1 and len(listed) == 40
-            seconds = []
-            for number in range(12):
-                began = time.perf_counter()
+            assert len(listed) == 40
+            for number in range(12):  # how long it takes is `python -m benchmarks start call`
                 assert (await call(client, "gives_07", {"n": number}))["result"] == number
-                seconds.append(time.perf_counter() - began)
-            assert min(seconds) < 0.02

@@ -98,11 +98,12 @@ async def test_what_is_going_on_when_the_house_closes_goes_on_when_it_opens(tmp_
                 break
     async with opened(tmp_path) as app:
         answer = await app.service.runs.get(caller, live.run.id)
-        assert answer["status"] == "working" and [event["n"] for event in answer["events"]] == [1, 2, 3]
+        assert answer["status"] == "working" and [event["n"] for event in answer["events"]][:3] == [1, 2, 3]
         answer = await app.service.runs.cancel(caller, live.run.id)
         assert answer["status"] == "cancelled" and answer["error"]["code"] == "cancelled"
         ended = await app.service.runs.get(caller, live.run.id)
-        assert [event["type"] for event in ended["events"]] == ["run_start", "call_end", "log", "run_end"]
+        types = [event["type"] for event in ended["events"] if event["type"] != "resumed"]  # told if a worker had it again
+        assert types == ["run_start", "call_end", "log", "run_end"]
 
 
 async def test_each_run_of_created_code_has_a_process_of_its_own_and_leaves_none(tmp_path: Path) -> None:
