@@ -102,7 +102,9 @@ async def test_what_is_going_on_when_the_house_closes_goes_on_when_it_opens(tmp_
         answer = await app.service.runs.cancel(caller, live.run.id)
         assert answer["status"] == "cancelled" and answer["error"]["code"] == "cancelled"
         ended = await app.service.runs.get(caller, live.run.id)
-        types = [event["type"] for event in ended["events"] if event["type"] != "resumed"]  # told if a worker had it again
+        types = [
+            event["type"] for event in ended["events"] if event["type"] != "resumed"
+        ]  # told if a worker had it again
         assert types == ["run_start", "call_end", "log", "run_end"]
 
 
@@ -121,6 +123,18 @@ async def test_each_run_of_created_code_has_a_process_of_its_own_and_leaves_none
         with anyio.fail_after(10):
             while alive():
                 await anyio.sleep(0.02)
+
+
+async def test_a_file_that_asks_for_a_fresh_process_gets_one_for_each_run(tmp_path: Path) -> None:
+    folder = tmp_path / "workflows"
+    folder.mkdir()
+    body = '"""Say who runs."""\nimport os\n\ndef run() -> int:\n    return os.getpid()\n'
+    (folder / "reuses.py").write_text(body)
+    (folder / "fresh.py").write_text(body.replace("import os\n", 'import os\n__workflow__ = {"fresh": True}\n'))
+    async with opened(tmp_path, workers="1") as app:
+        reused = {(await run(app, Caller(), "reuses"))["result"] for _ in range(3)}
+        fresh = [(await run(app, Caller(), "fresh"))["result"] for _ in range(3)]
+        assert len(reused) == 1 and len(set(fresh)) == 3
 
 
 async def test_two_creates_of_one_name_at_once_give_one(tmp_path: Path) -> None:
