@@ -284,6 +284,6 @@ def is_named_tuple(kind: type) -> bool:
 
 def restore_named_tuple(kind: Any, names: list[str], items: list[Any]) -> Any:
     """The named tuple; a plain tuple if the class has other fields now."""
-    if not (isinstance(kind, type) and is_named_tuple(kind)) or list(kind._fields) != names:  # type: ignore[attr-defined]
+    if not (isinstance(kind, type) and is_named_tuple(kind)) or list(kind._fields) != names:  # type: ignore[attr-defined]  # a named tuple has it
         return tuple(items)
     return tuple.__new__(kind, items)

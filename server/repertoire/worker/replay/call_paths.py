@@ -183,7 +183,7 @@ def follow_threads(on_settled: Callable[[Node], None]) -> None:
             future = submit(self, _work_in, node, fn, *args, **kwargs)
         finally:
             _of_thread.submitting = before
-        future.place = node.prefix  # type: ignore[attr-defined]
+        future.place = node.prefix  # type: ignore[attr-defined]  # an attribute of ours on a future
         return future
 
     def start_with_path(self: threading.Thread) -> None:

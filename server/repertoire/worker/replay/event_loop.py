@@ -177,7 +177,7 @@ class Loop(asyncio.SelectorEventLoop):
             self.remove_reader(self._run.fileno())
 
     def next_timer(self) -> float | None:
-        timers = [timer.when() for timer in self._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+        timers = [timer.when() for timer in self._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]  # asyncio's own, untyped
         return min(timers, default=None)
 
     def wake(self) -> None:
@@ -220,7 +220,7 @@ class Loop(asyncio.SelectorEventLoop):
         if executor is not None:
             return super().run_in_executor(executor, func, *args)
         self._check_closed()  # type: ignore[attr-defined]  # as asyncio's own does
-        self._check_default_executor()  # type: ignore[attr-defined]
+        self._check_default_executor()  # type: ignore[attr-defined]  # asyncio's own, untyped
         if self._default_executor is None:
             self._default_executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
         return self._jobs.add(self._default_executor.submit(func, *args), self)
@@ -273,7 +273,7 @@ class Policy(asyncio.DefaultEventLoopPolicy):
     _loop_factory = Loop
 
     def get_event_loop(self) -> asyncio.AbstractEventLoop:
-        local: Any = self._local  # type: ignore[attr-defined]
+        local: Any = self._local  # type: ignore[attr-defined]  # asyncio's own, untyped
         if local._loop is not None and local._loop.is_closed():
             self.set_event_loop(self.new_event_loop())
         return super().get_event_loop()

@@ -43,7 +43,7 @@ class LoggerStates:
         self._root_logger = logging.root
         self._manager = logging.root.manager
         self._disable = self._manager.disable
-        self._all = list(logging._handlerList)  # type: ignore[attr-defined]
+        self._all = list(logging._handlerList)  # type: ignore[attr-defined]  # logging's own, untyped
         self._states: dict[str, _LoggerState] = {}
         self._root = _LoggerState(logging.root)
         self.learn()
