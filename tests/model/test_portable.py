@@ -162,7 +162,7 @@ def test_m3_a_pattern_that_engines_read_differently_is_not_listed(pattern: str) 
         matcher(pattern)
     found = portable_output({"type": "object", "properties": {"n": {"type": "string", "pattern": pattern}}})
     assert found.schema["properties"]["n"] == {"type": "string"}
-    assert [(one.place, one.keyword) for one in found.left_out] == [("n", "pattern")]
+    assert [(one.location, one.keyword) for one in found.left_out] == [("n", "pattern")]
 
 
 def test_m3_a_portable_pattern_means_the_same_to_all() -> None:

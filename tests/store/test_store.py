@@ -69,10 +69,10 @@ async def test_one_run_at_a_time_holds_the_place_of_a_state(tmp_path: Path) -> N
         first, second, elsewhere = a_run(), a_run(), a_run(session="s_2")
         for run in (first, second, elsewhere):
             await store.start_run(run, with_state=run is first, fingerprint="f")
-        assert (await store.claim_place(second)).held_by == first.id
-        assert (await store.claim_place(elsewhere)).held_by is None
+        assert (await store.claim_turn(second)).held_by == first.id
+        assert (await store.claim_turn(elsewhere)).held_by is None
         await store.finish_run(first, "completed", result="1", state="{}")
-        assert (await store.claim_place(second)).state == "{}"
+        assert (await store.claim_turn(second)).state == "{}"
 
 
 async def test_what_an_earlier_owner_left_is_claimed_as_it_is_with_its_place(tmp_path: Path) -> None:
@@ -89,8 +89,8 @@ async def test_what_an_earlier_owner_left_is_claimed_as_it_is_with_its_place(tmp
             assert left is not None and left.status == "working" and left.error is None
             point = await later.resume_point(left)
             assert (point.records, point.told, point.last_event, point.fingerprint) == (0, {"0/": 1}, 2, "f")
-            assert (await later.claim_place(a_run())).held_by == run.id, "it is going on, so the state is still its"
-            assert (await later.claim_place(a_run(session="s_2"))).held_by is None
+            assert (await later.claim_turn(a_run())).held_by == run.id, "it is going on, so the state is still its"
+            assert (await later.claim_turn(a_run(session="s_2"))).held_by is None
             with pytest.raises(LostClaim):
                 await store.add_events(run, 3, [("log", time.time(), {"message": "too late"})])
             with pytest.raises(LostClaim):

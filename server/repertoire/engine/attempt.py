@@ -22,7 +22,7 @@ from ..limits import Limits
 from ..model.workflow_version import WorkflowVersion
 from ..store import Store
 from ..store.journal import ResumePoint
-from ..store.runs import NewEvent, Place
+from ..store.runs import NewEvent, StateTurn
 from ..wire import Begin, Call, Done, Drop, Events, Failed, Fault, Idle, Late, More, Record, Task, Tick, WorkerFrame
 from .call_executor import CallExecutor
 from .doors import Door
@@ -71,7 +71,7 @@ class Attempt:
         self._storing_events: asyncio.Future[None] | None = None
         """Done when the last group of events is stored."""
 
-    async def run(self, worker: Worker, place: Place | None, point: ResumePoint) -> Outcome | Parking | Death:
+    async def run(self, worker: Worker, turn: StateTurn | None, point: ResumePoint) -> Outcome | Parking | Death:
         live = self._live
         calls = CallExecutor(live, worker, self._store, self._doors, self._tasks, point, self._limits, self._withdraw)
         worker.lease.on_change = partial(_count_time, live.stopwatch)
@@ -81,7 +81,7 @@ class Attempt:
         try:
             with anyio.CancelScope() as scope:
                 live.stopwatch.start(scope)
-                self._send_task(worker, place, point, calls.began, waits=recorded is not None)
+                self._send_task(worker, turn, point, calls.began, waits=recorded is not None)
                 if recorded is not None:
                     live.stopwatch.pause()  # the disk may be full for long
                     recorded.add_done_callback(begin)
@@ -94,7 +94,9 @@ class Attempt:
             worker.channel.shortcut = None
             calls.close()
 
-    def _send_task(self, worker: Worker, place: Place | None, point: ResumePoint, began: float, *, waits: bool) -> None:
+    def _send_task(
+        self, worker: Worker, turn: StateTurn | None, point: ResumePoint, began: float, *, waits: bool
+    ) -> None:
         live, version, limits = self._live, self._live.version, self._limits
         code = None if version.key in worker.known else version.code()
         worker.known.add(version.key)
@@ -103,7 +105,7 @@ class Attempt:
             version.key,
             live.run.arguments,
             code=code,
-            state=None if place is None else point.loaded_state or place.state or "{}",
+            state=None if turn is None else point.loaded_state or turn.state or "{}",
             cwd=_work_folder(live, worker),
             home=folder_of(version) or worker.scratch,
             max_result_bytes=limits.max_result_bytes,

@@ -20,7 +20,7 @@ import anyio.abc
 from ..limits import Limits
 from ..store import Store
 from ..store.journal import ResumePoint
-from ..store.runs import Place
+from ..store.runs import StateTurn
 from .attempt import Attempt, Death
 from .doors import Door
 from .live_run import Live, Outcome, Parking
@@ -56,19 +56,19 @@ class Attempts:
         self._doors = doors
         self._withdraw = withdraw
 
-    async def perform(self, live: Live, place: Place | None) -> Outcome | Parking:
-        """`place` is that of the session's state: held by this run, or by another one that this run has to wait for."""
+    async def perform(self, live: Live, turn: StateTurn | None) -> Outcome | Parking:
+        """`turn` is that of the session's state: held by this run, or by another one that this run has to wait for."""
         if live.is_resumed:
-            place = await self._regain_place(live)
+            turn = await self._regain_turn(live)
         if live.was_interrupted:
             await self._note_resumed(live, "the server had ended while the body went on")
-        while place is not None and place.held_by is not None:
-            place = await self._turns.wait(live, place.held_by)
+        while turn is not None and turn.held_by is not None:
+            turn = await self._turns.wait(live, turn.held_by)
             live.announce(waiting_for=None if self._pool.has_room else A_WORKER)
         deaths = zygote_deaths = 0
         while True:
             point = await self._store.resume_point(live.run) if live.begun_again else ResumePoint()
-            end = await self._attempt(live, place, point)
+            end = await self._attempt(live, turn, point)
             if not isinstance(end, Death):
                 return end
             if not end.may_go_on:
@@ -82,7 +82,7 @@ class Attempts:
                 await self._store.note_deaths(live.run, deaths)
             await self._note_resumed(live, f"its worker had died: {end.fault.message}")
 
-    async def _attempt(self, live: Live, place: Place | None, point: ResumePoint) -> Outcome | Parking | Death:
+    async def _attempt(self, live: Live, turn: StateTurn | None, point: ResumePoint) -> Outcome | Parking | Death:
         withdraw = partial(self._withdraw, live.run.id)
         attempt = Attempt(live, self._store, live.rehearsal or self._doors, self._tasks, self._limits, withdraw)
         trusted = live.version.origin == "operator"
@@ -94,7 +94,7 @@ class Attempts:
             elif live.is_resumed:
                 await self._store.mark_started(live.run, live.run.started_at)
             live.worker_pid = worker.pid
-            return await attempt.run(worker, place, point)
+            return await attempt.run(worker, turn, point)
 
     async def _note_resumed(self, live: Live, why: str) -> None:
         """Tell the run's callers that its body is begun again: effects outside of its steps have happened already."""
@@ -102,14 +102,14 @@ class Attempts:
         await self._store.note_resumed(live.run, event, why)
         live.announce(resumed=live.run.resumed + 1)
 
-    async def _regain_place(self, live: Live) -> Place | None:
-        """The place of the run's state: it has held it all the time, or has given it up while it was parked."""
+    async def _regain_turn(self, live: Live) -> StateTurn | None:
+        """The turn of the run's state: it has held it all the time, or has given it up while it was parked."""
         uses_state = live.version.uses_state
-        place = await self._store.unpark(live.run, with_state=uses_state, ancestors=live.ancestors)
-        if place is None and uses_state:
-            place = await self._store.claim_place(live.run, live.ancestors)
+        turn = await self._store.unpark(live.run, with_state=uses_state, ancestors=live.ancestors)
+        if turn is None and uses_state:
+            turn = await self._store.claim_turn(live.run, live.ancestors)
         live.announce(waiting_for=None)
-        return place
+        return turn
 
 
 def _announce_wait(live: Live, reason: str | None) -> None:

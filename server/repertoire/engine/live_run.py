@@ -25,7 +25,7 @@ import msgspec
 from ..model.lifecycle import Status
 from ..model.run import Question, Run
 from ..model.workflow_version import WorkflowVersion
-from ..store.runs import NewEvent, Place
+from ..store.runs import NewEvent, StateTurn
 from ..wire import Fault
 from .budget import Budget
 from .stopwatch import Stopwatch
@@ -142,12 +142,12 @@ class Live:
             live = live.parent
         return tuple(above)
 
-    def await_record(self, recorded: asyncio.Future[Place | None]) -> None:
+    def await_record(self, recorded: asyncio.Future[StateTurn | None]) -> None:
         """`recorded` is done when the run's start is stored. If it cannot be stored, the run is stopped."""
         self.recorded = recorded
         recorded.add_done_callback(self._on_start_stored)
 
-    def _on_start_stored(self, recorded: asyncio.Future[Place | None]) -> None:
+    def _on_start_stored(self, recorded: asyncio.Future[StateTurn | None]) -> None:
         if not recorded.cancelled() and isinstance(error := recorded.exception(), Exception):
             self.unrecorded = error
             self.scope.cancel()

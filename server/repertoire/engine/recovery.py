@@ -133,7 +133,7 @@ class Recovery:
 
 
 def _in_order(found: Sequence[Unfinished]) -> list[Unfinished]:
-    """Newest first. Runs of one state go in the order in which they came, because the first of them holds the state's place."""
+    """Newest first. Runs of one state go in the order in which they came, because the first of them holds the state's turn."""
     by_state: dict[str, list[Unfinished]] = {}
     for run in found:
         by_state.setdefault(run.state, []).append(run)

@@ -32,7 +32,7 @@ from ..model.workflow_version import WorkflowVersion
 from ..names import new_run_id
 from ..store import Store
 from ..store.journal import ResumePoint
-from ..store.runs import IdempotencyKey, Place
+from ..store.runs import IdempotencyKey, StateTurn
 from ..wire import Fault
 from .attempt import fingerprint
 from .attempts import A_WORKER, Attempts
@@ -249,7 +249,7 @@ class Runner:
         """The body has cancelled the call at `path`."""
         await self._cancellation.withdraw(run_id, path)
 
-    async def _carry(self, live: Live, needed: asyncio.Future[Place | None] | None, behind: str | None) -> None:
+    async def _carry(self, live: Live, needed: asyncio.Future[StateTurn | None] | None, behind: str | None) -> None:
         """One run from its start to its stored end. `needed`: its stored start, if the body must not begin before. `behind`: the run
         that holds its session's state, or waits for it.
 
@@ -258,8 +258,8 @@ class Runner:
         end: Outcome | Parking | None = None
         try:
             with live.scope:
-                place = await asyncio.shield(needed) if needed is not None else None
-                end = await self._attempts.perform(live, Place(held_by=behind) if behind else place)
+                turn = await asyncio.shield(needed) if needed is not None else None
+                end = await self._attempts.perform(live, StateTurn(held_by=behind) if behind else turn)
             end = end or cancellation()
         except anyio.get_cancelled_exc_class():
             self._live.leave(live)  # the next owner of the home resumes it

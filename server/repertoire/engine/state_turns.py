@@ -1,9 +1,9 @@
 """Turns: lets runs that change one session's state go one after the other, in the order in which they came; used by Runner and Attempts.
 
-The right to change a state is a row in the Store, the place. So a crash cannot leave it taken by a run that is gone. The order of those
-that wait is kept here, in memory. A run shares the place with the runs above it and with those below it.
+The right to change a state is a row in the Store, the turn. So a crash cannot leave it taken by a run that is gone. The order of those
+that wait is kept here, in memory. A run shares the turn with the runs above it and with those below it.
 
-A run waits here without a worker. Meanwhile it (or its parent) may hold the place of another state, so runs could wait in a circle. The
+A run waits here without a worker. Meanwhile it (or its parent) may hold the turn of another state, so runs could wait in a circle. The
 run that would close the circle fails with `deadlock` instead.
 """
 
@@ -20,7 +20,7 @@ import anyio
 from ..errors import RepertoireError
 from ..model.run import Run
 from ..store import Store
-from ..store.runs import Place
+from ..store.runs import StateTurn
 from .live_run import Live
 
 _LOOK_AGAIN_S: Final = 1.0
@@ -36,7 +36,7 @@ class Deadlock(RepertoireError):
 
 
 class _Waiter:
-    """A run in the queue. `holder` is the run that has the place, as far as is known. `turn` is set when the queue has moved."""
+    """A run in the queue. `holder` is the run that has the turn, as far as is known. `turn` is set when the queue has moved."""
 
     def __init__(self, live: Live, holder: str) -> None:
         self.live = live
@@ -50,7 +50,7 @@ class Turns:
         self._queues: dict[_StateKey, deque[_Waiter]] = {}
 
     def run_before(self, run: Run, parent: Live | None) -> str | None:
-        """The last run in the queue for this run's state. None: there is no queue, or a run above this one has the place already."""
+        """The last run in the queue for this run's state. None: there is no queue, or a run above this one has the turn already."""
         while parent is not None:
             if _state_key(parent.run) == _state_key(run):
                 return None
@@ -58,8 +58,8 @@ class Turns:
         queue = self._queues.get(_state_key(run))
         return queue[-1].live.run.id if queue else None
 
-    async def wait(self, live: Live, holder: str) -> Place:
-        """The place, when it is this run's turn. Raises Deadlock."""
+    async def wait(self, live: Live, holder: str) -> StateTurn:
+        """The turn, when it is this run's turn. Raises Deadlock."""
         queue = self._queues.setdefault(_state_key(live.run), deque())
         waiter = _Waiter(live, holder)
         queue.append(waiter)
@@ -70,12 +70,12 @@ class Turns:
             while True:
                 turn = waiter.turn = asyncio.Event()
                 if queue[0] is waiter:
-                    place = await self._claim_place(live)
-                    if place.held_by is None:
-                        return place
-                    if place.held_by != waiter.holder:
-                        waiter.holder = place.held_by
-                        await self._announce_wait(live, place.held_by)
+                    claimed = await self._claim_turn(live)
+                    if claimed.held_by is None:
+                        return claimed
+                    if claimed.held_by != waiter.holder:
+                        waiter.holder = claimed.held_by
+                        await self._announce_wait(live, claimed.held_by)
                     self._check_circle(waiter)
                 with anyio.move_on_after(_LOOK_AGAIN_S):
                     await turn.wait()
@@ -84,7 +84,7 @@ class Turns:
             self.wake_next(live.run)
 
     def wake_next(self, run: Run) -> None:
-        """Wake the first run in the queue for this run's state. It asks the Store, and waits on if the place is still held."""
+        """Wake the first run in the queue for this run's state. It asks the Store, and waits on if the turn is still held."""
         queue = self._queues.get(_state_key(run))
         if queue:
             queue[0].turn.set()
@@ -98,15 +98,15 @@ class Turns:
         await self._store.add_events(live.run, live.number_events(1), [("log", time.time(), data)])
         live.announce()
 
-    async def _claim_place(self, live: Live) -> Place:
+    async def _claim_turn(self, live: Live) -> StateTurn:
         if live.begun_again:
-            place = await self._store.unpark(live.run, with_state=True, ancestors=live.ancestors)
-            if place is not None:
-                return place
-        return await self._store.claim_place(live.run, live.ancestors)
+            claimed = await self._store.unpark(live.run, with_state=True, ancestors=live.ancestors)
+            if claimed is not None:
+                return claimed
+        return await self._store.claim_turn(live.run, live.ancestors)
 
     def _check_circle(self, waiter: _Waiter) -> None:
-        """Raises Deadlock. Follows the waits: from a waiting run to the holder of its place, from a holder to all that wait below it."""
+        """Raises Deadlock. Follows the waits: from a waiting run to the holder of its turn, from a holder to all that wait below it."""
         live = waiter.live
         ours = {live.run.id, *live.ancestors}
         seen: set[str] = set()

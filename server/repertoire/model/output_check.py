@@ -16,7 +16,7 @@ from typing import Any, Final
 from .portable_pattern import matcher
 
 Check = Callable[[Any], str | None]
-"""Returns the place of a value that does not fit; None: everything fits."""
+"""Returns the location of a value that does not fit; None: everything fits."""
 
 _KINDS: Final[dict[str, frozenset[type]]] = {
     "object": frozenset({dict}), "array": frozenset({list}), "string": frozenset({str}), "boolean": frozenset({bool}),
@@ -50,8 +50,8 @@ def _check(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check:
 
     def check(value: Any) -> str | None:
         for one in checks:
-            if (place := one(value)) is not None:
-                return place
+            if (location := one(value)) is not None:
+                return location
         return None
 
     return check
@@ -158,12 +158,12 @@ def _lists(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check:
         if unique and len({_key(item) for item in value}) < len(value):
             return ""
         for n, one in enumerate(first[: len(value)]):
-            if (place := one(value[n])) is not None:
-                return f"[{n}]{place}"
+            if (location := one(value[n])) is not None:
+                return f"[{n}]{location}"
         if every is not _pass:
             for n, item in enumerate(value):
-                if (place := every(item)) is not None:
-                    return f"[{n}]{place}"
+                if (location := every(item)) is not None:
+                    return f"[{n}]{location}"
         return None
 
     return check
@@ -182,7 +182,7 @@ def _objects(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check
         checks += [check for fits, check in patterns if fits(name)]
         if not checks:
             return others(value)
-        return next((place for check in checks if (place := check(value)) is not None), None)
+        return next((location for check in checks if (location := check(value)) is not None), None)
 
     def check(value: Any) -> str | None:
         if not isinstance(value, dict):
@@ -196,9 +196,9 @@ def _objects(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check
             if name in value and any(other not in value for other in needs):
                 return ""
         for name, item in value.items():
-            place = member(name, item) if patterns else known.get(name, others)(item)
-            if place is not None:
-                return f".{name}{place}"
+            location = member(name, item) if patterns else known.get(name, others)(item)
+            if location is not None:
+                return f".{name}{location}"
         return None
 
     return check
@@ -211,19 +211,19 @@ def _any_of(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check:
     branches = [_check(one, reference) for one in schema["anyOf"]]
 
     def check(value: Any) -> str | None:
-        places = []
+        locations = []
         for one in branches:
-            if (place := one(value)) is None:
+            if (location := one(value)) is None:
                 return None
-            places.append(place)
-        return max(places, key=len)
+            locations.append(location)
+        return max(locations, key=len)
 
     return check
 
 
 def _all_of(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check:
     branches = [_check(one, reference) for one in schema["allOf"]]
-    return lambda value: next((place for one in branches if (place := one(value)) is not None), None)
+    return lambda value: next((location for one in branches if (location := one(value)) is not None), None)
 
 
 def _ref(schema: dict[str, Any], reference: Callable[[str], Check]) -> Check:

@@ -47,9 +47,9 @@ _WITHIN_ROOT: Final = ("anyOf", "oneOf", "allOf", "not", "if", "then", "else", "
 
 
 class LeftOut(msgspec.Struct, frozen=True):
-    """A keyword that is not listed. `place` is its path in the schema, `why` a part of a sentence."""
+    """A keyword that is not listed. `location` is its path in the schema, `why` a part of a sentence."""
 
-    place: str
+    location: str
     keyword: str
     why: str
 
@@ -95,8 +95,8 @@ class _Conversion:
         self._waiting: list[tuple[str, dict[str, Any]]] = []
         self.left_out: list[LeftOut] = []
 
-    def leave_out(self, place: str, keyword: str, why: str) -> None:
-        self.left_out.append(LeftOut(place, keyword, why))
+    def leave_out(self, location: str, keyword: str, why: str) -> None:
+        self.left_out.append(LeftOut(location, keyword, why))
 
     def with_definitions(self, schema: dict[str, Any]) -> dict[str, Any]:
         """The schema with the definitions that it refers to. Converting one may add further ones."""
@@ -106,56 +106,56 @@ class _Conversion:
             definitions[name] = self.schema(source, name, 0)
         return {**schema, "$defs": dict(sorted(definitions.items()))} if definitions else schema
 
-    def schema(self, source: Any, place: str, depth: int) -> dict[str, Any]:
+    def schema(self, source: Any, location: str, depth: int) -> dict[str, Any]:
         if isinstance(source, bool):
             return {} if source else {"not": {}}
         if not isinstance(source, dict) or depth > _MAX_DEPTH:
-            self.leave_out(place, "schema", "it is no schema" if depth <= _MAX_DEPTH else "it is too deep")
+            self.leave_out(location, "schema", "it is no schema" if depth <= _MAX_DEPTH else "it is too deep")
             return {}
         listed: dict[str, Any] = {}
         for keyword, value in source.items():
-            self._copy(listed, keyword, value, place, depth)
-        self._array(listed, source, place, depth)
-        self._object(listed, source, place, depth)
+            self._copy(listed, keyword, value, location, depth)
+        self._array(listed, source, location, depth)
+        self._object(listed, source, location, depth)
         return self._widen(listed) if self._is_output else listed
 
-    def _copy(self, listed: dict[str, Any], keyword: str, value: Any, place: str, depth: int) -> None:
+    def _copy(self, listed: dict[str, Any], keyword: str, value: Any, location: str, depth: int) -> None:
         """Copy a keyword that depends on no other."""
         if keyword in COPIED:
             if (why := COPIED[keyword](value)) is None:
                 listed[keyword] = value
             else:
-                self.leave_out(place, keyword, why)
+                self.leave_out(location, keyword, why)
         elif keyword in ("title", "description") and isinstance(value, str):
             listed[keyword] = cut(value, _TITLE_UNITS if keyword == "title" else DESCRIPTION_UNITS, _MORE)
         elif keyword in ("default", "examples"):
             if value_problem(value) is None and (keyword == "default" or isinstance(value, list)):
                 listed[keyword] = value
         elif keyword == "format":
-            self._format(listed, value, place)
+            self._format(listed, value, location)
         elif keyword == "$ref":
-            self._reference(listed, value, place)
+            self._reference(listed, value, location)
         elif keyword in ("anyOf", "oneOf", "allOf"):
-            self._branches(listed, keyword, value, place, depth)
+            self._branches(listed, keyword, value, location, depth)
         elif keyword == "not" and value == {}:
             listed["not"] = {}  # nothing fits: `Never`
         elif keyword.startswith("x-") and value_problem(value) is None:
             listed[keyword] = value
         elif keyword in UNSUPPORTED:
-            self.leave_out(place, keyword, "hosts do not agree on it")
+            self.leave_out(location, keyword, "hosts do not agree on it")
 
-    def _format(self, listed: dict[str, Any], value: Any, place: str) -> None:
+    def _format(self, listed: dict[str, Any], value: Any, location: str) -> None:
         if not isinstance(value, str):
-            self.leave_out(place, "format", WRONG)
+            self.leave_out(location, "format", WRONG)
         elif value in (FORMATS_GIVEN if self._is_output else _FORMATS):
             listed["format"] = value
         elif self._is_output and value in _SAID:
             listed.setdefault("description", _SAID[value])
 
-    def _reference(self, listed: dict[str, Any], value: Any, place: str) -> None:
+    def _reference(self, listed: dict[str, Any], value: Any, location: str) -> None:
         found = self._definition_name(value) if isinstance(value, str) else None
         if found is None:
-            self.leave_out(place, "$ref", "it does not point into this schema")
+            self.leave_out(location, "$ref", "it does not point into this schema")
         else:
             listed["$ref"] = f"#/$defs/{found}"
 
@@ -181,12 +181,12 @@ class _Conversion:
         self._waiting.append((name, target))
         return name
 
-    def _branches(self, listed: dict[str, Any], keyword: str, value: Any, place: str, depth: int) -> None:
+    def _branches(self, listed: dict[str, Any], keyword: str, value: Any, location: str, depth: int) -> None:
         if not isinstance(value, list) or not value:
-            self.leave_out(place, keyword, WRONG)
+            self.leave_out(location, keyword, WRONG)
             return
         before = len(self.left_out)
-        branches = [self.schema(one, place, depth + 1) for one in value]
+        branches = [self.schema(one, location, depth + 1) for one in value]
         if keyword == "oneOf" and (self._is_output or len(self.left_out) > before):
             keyword = "anyOf"  # wider branches may overlap
         if keyword == "anyOf":
@@ -198,7 +198,7 @@ class _Conversion:
         else:
             listed[keyword] = branches
 
-    def _array(self, listed: dict[str, Any], source: dict[str, Any], place: str, depth: int) -> None:
+    def _array(self, listed: dict[str, Any], source: dict[str, Any], location: str, depth: int) -> None:
         """Add `items` beside `prefixItems`: some hosts refuse an array without it, and readers of draft 7 apply it to every item."""
         kinds = listed.get("type")
         tuple_like = source.get("prefixItems", source["items"] if isinstance(source.get("items"), list) else None)
@@ -208,65 +208,65 @@ class _Conversion:
                 listed["items"] = {}
             return
         if tuple_like is None:
-            listed["items"] = self.schema(rest, _below(place, "[]"), depth + 1)
+            listed["items"] = self.schema(rest, _below(location, "[]"), depth + 1)
             return
         if not isinstance(tuple_like, list) or not tuple_like:
-            self.leave_out(place, "prefixItems", WRONG)
+            self.leave_out(location, "prefixItems", WRONG)
             listed["items"] = {}
             return
-        first = [self.schema(one, _below(place, f"[{n}]"), depth + 1) for n, one in enumerate(tuple_like)]
+        first = [self.schema(one, _below(location, f"[{n}]"), depth + 1) for n, one in enumerate(tuple_like)]
         listed["prefixItems"] = first
         most = listed.get("maxItems")
         if rest is False:
             most = listed["maxItems"] = min(len(first), most if isinstance(most, int) else len(first))
         elif not (isinstance(most, int) and most <= len(first)):
-            first = [*first, {} if rest is None else self.schema(rest, _below(place, "[]"), depth + 1)]
+            first = [*first, {} if rest is None else self.schema(rest, _below(location, "[]"), depth + 1)]
         choices = _flat(first)
         listed["items"] = choices[0] if len(choices) == 1 else {} if {} in choices else {"anyOf": choices}
 
-    def _object(self, listed: dict[str, Any], source: dict[str, Any], place: str, depth: int) -> None:
+    def _object(self, listed: dict[str, Any], source: dict[str, Any], location: str, depth: int) -> None:
         hidden: list[str] = []
         if "properties" in source:
-            listed["properties"] = self._properties(source["properties"], hidden, place, depth)
+            listed["properties"] = self._properties(source["properties"], hidden, location, depth)
         is_open = bool(hidden)
         if "patternProperties" in source:
-            is_open |= not self._patterns(listed, source["patternProperties"], place, depth)
+            is_open |= not self._patterns(listed, source["patternProperties"], location, depth)
         if "required" in listed:
             listed["required"] = [name for name in listed["required"] if name not in hidden]
         if "additionalProperties" in source and not is_open:
             more = source["additionalProperties"]
             listed["additionalProperties"] = (
-                more if isinstance(more, bool) else self.schema(more, _below(place, "*"), depth + 1)
+                more if isinstance(more, bool) else self.schema(more, _below(location, "*"), depth + 1)
             )
         if hidden:
             said = f"{listed.get('description', '')} Also: {', '.join(f'`{name[:100]}`' for name in hidden[:_MAX_MENTIONED])}."
             listed["description"] = cut(said.strip(), DESCRIPTION_UNITS, _MORE)
 
-    def _properties(self, properties: Any, hidden: list[str], place: str, depth: int) -> dict[str, Any]:
+    def _properties(self, properties: Any, hidden: list[str], location: str, depth: int) -> dict[str, Any]:
         """The properties that have portable names. The names of the others are added to `hidden`."""
         if not isinstance(properties, dict):
-            self.leave_out(place, "properties", WRONG)
+            self.leave_out(location, "properties", WRONG)
             return {}
         listed = {}
         for name, schema in properties.items():
             if PROPERTY.fullmatch(name):
-                listed[name] = self.schema(schema, _below(place, name), depth + 1)
+                listed[name] = self.schema(schema, _below(location, name), depth + 1)
             else:
                 hidden.append(name)
-                self.leave_out(_below(place, name), "properties", "its name is not one that every provider takes")
+                self.leave_out(_below(location, name), "properties", "its name is not one that every provider takes")
         return listed
 
-    def _patterns(self, listed: dict[str, Any], patterns: Any, place: str, depth: int) -> bool:
+    def _patterns(self, listed: dict[str, Any], patterns: Any, location: str, depth: int) -> bool:
         """Copy the patterns. False: some are left out."""
         if not isinstance(patterns, dict):
-            self.leave_out(place, "patternProperties", WRONG)
+            self.leave_out(location, "patternProperties", WRONG)
             return False
         kept = {}
         for pattern, schema in patterns.items():
             if (why := pattern_problem(pattern)) is None:
-                kept[pattern] = self.schema(schema, _below(place, pattern), depth + 1)
+                kept[pattern] = self.schema(schema, _below(location, pattern), depth + 1)
             else:
-                self.leave_out(place, "patternProperties", why)
+                self.leave_out(location, "patternProperties", why)
         if kept:
             listed["patternProperties"] = kept
         return len(kept) == len(patterns)
@@ -298,8 +298,8 @@ def _flat(branches: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return flat
 
 
-def _below(place: str, name: str) -> str:
-    return f"{place}.{name}" if place and not name.startswith("[") else f"{place}{name}"
+def _below(location: str, name: str) -> str:
+    return f"{location}.{name}" if location and not name.startswith("[") else f"{location}{name}"
 
 
 def _aliases(properties: Any, taken: Iterable[str]) -> dict[str, str]:

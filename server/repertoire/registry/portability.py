@@ -29,5 +29,7 @@ def _rename_finding(name: str, alias: str) -> Finding:
 
 
 def _left_out_finding(what: str, one: LeftOut) -> Finding:
-    place = f"{what} `{one.place[:100]}`" if one.place else what
-    return Finding("not_portable", "info", f"`{one.keyword}` of the {place} is not listed: {one.why}.", hint=_INSTEAD)
+    location = f"{what} `{one.location[:100]}`" if one.location else what
+    return Finding(
+        "not_portable", "info", f"`{one.keyword}` of the {location} is not listed: {one.why}.", hint=_INSTEAD
+    )

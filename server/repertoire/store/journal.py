@@ -21,7 +21,7 @@ from ..wire import Fault, Recorded
 from .facts import Facts
 from .kept_states import RESULT, loaded_state, record_state
 from .open_questions import close_side_questions, close_wait
-from .runs import NewEvent, Place, check_owner, claim_place, insert_events, last_event, release_place, run_of
+from .runs import NewEvent, StateTurn, check_owner, claim_turn, insert_events, last_event, release_turn, run_of
 from .sessions import load_state, save_state
 from .unfinished import IS_UNFINISHED, NEWS
 from .writer import OnCommitted
@@ -253,14 +253,14 @@ class JournalFacts(Facts):
     def park(
         self, run: Run, parked: str, *, wake_at: float | None, state: str | None, held_s: float
     ) -> asyncio.Future[Run]:
-        """The run holds no worker from now on. Its state is stored and its place released. Raises LostClaim."""
+        """The run holds no worker from now on. Its state is stored and its turn released. Raises LostClaim."""
 
         def fact(db: sqlite3.Connection) -> Run:
             check_owner(db, run, self.epoch)
             if state is not None:
                 _keep_loaded_state(db, run)
                 save_state(db, run.session_id, run.workflow, state, time.time())
-                release_place(db, run.id, run.session_id, run.workflow)
+                release_turn(db, run.id, run.session_id, run.workflow)
             changed = db.execute(
                 "UPDATE run SET parked = ?, wake_at = ?, last_event = ?, held_s = ?, held_in = NULL, is_claimed = 0 "
                 f"WHERE id = ? AND {IS_UNFINISHED}",
@@ -272,26 +272,26 @@ class JournalFacts(Facts):
 
         return self.submit(fact, patient=True)
 
-    async def unpark(self, run: Run, *, with_state: bool, ancestors: Sequence[str] = ()) -> Place | None:
+    async def unpark(self, run: Run, *, with_state: bool, ancestors: Sequence[str] = ()) -> StateTurn | None:
         """The run goes on, with the session's state as it is now. None: it was not parked.
 
-        If another run holds the place of its state, it stays parked.
+        If another run holds the turn of its state, it stays parked.
         """
 
-        def fact(db: sqlite3.Connection) -> Place | None:
+        def fact(db: sqlite3.Connection) -> StateTurn | None:
             check_owner(db, run, self.epoch)
             if db.execute("SELECT 1 FROM run WHERE id = ? AND parked IS NOT NULL", (run.id,)).fetchone() is None:
                 return None
-            place = claim_place(db, run, ancestors) if with_state else Place()
-            if place.held_by is not None:
-                return place
+            turn = claim_turn(db, run, ancestors) if with_state else StateTurn()
+            if turn.held_by is not None:
+                return turn
             db.execute("UPDATE run SET parked = NULL, wake_at = NULL WHERE id = ?", (run.id,))
             if with_state:
                 n, at = db.execute(
                     "SELECT coalesce(max(n), 0) + 1, coalesce(max(at), 0) FROM call WHERE run_id = ?", (run.id,)
                 ).fetchone()
-                record_state(db, run.id, n, "wake", at, place.state or "{}")
-            return place
+                record_state(db, run.id, n, "wake", at, turn.state or "{}")
+            return turn
 
         return await self.write_patiently(fact)
 

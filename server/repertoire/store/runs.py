@@ -1,6 +1,6 @@
-"""RunFacts: start, events and end of runs, and the place of a session's state; used by the engine and the service.
+"""RunFacts: start, events and end of runs, and the turn of a session's state; used by the engine and the service.
 
-A *place* is the right to change one session's state of one workflow. A run holds it from its start to its end, and shares it with the
+A *turn* is the right to change one session's state of one workflow. A run holds it from its start to its end, and shares it with the
 runs above it. Each write for a run names the owner's epoch and the run's claim (`check_owner`), so a server or body that was replaced
 cannot write.
 """
@@ -53,8 +53,8 @@ class KeyTaken(Exception):
         self.same_arguments = same_arguments
 
 
-class Place(msgspec.Struct, frozen=True):
-    """The answer to a claim: the session's state now, or the run that holds the place."""
+class StateTurn(msgspec.Struct, frozen=True):
+    """The answer to a claim: the session's state now, or the run that holds the turn."""
 
     state: str | None = None
     held_by: str | None = None
@@ -79,24 +79,24 @@ class RunFacts(Facts):
         holds_worker: bool = True,
         key: IdempotencyKey | None = None,
         version: WorkflowVersion | None = None,
-    ) -> asyncio.Future[Place | None]:
-        """Store the run's row, its first event, its session's use, and (with state) the claim of its place, in one transaction.
+    ) -> asyncio.Future[StateTurn | None]:
+        """Store the run's row, its first event, its session's use, and (with state) the claim of its turn, in one transaction.
 
         The caller need not wait: facts are committed in their order, so nothing of a run is stored before its start. `ancestors` are the
-        runs above it, whose place it shares. `holds_worker`: it holds one as soon as it has its place.
+        runs above it, whose turn it shares. `holds_worker`: it holds one as soon as it has its turn.
 
         `version`: the run's version, when nothing else has stored it.
 
         With a `key`, only the first run with that key is started. For any other the future raises KeyTaken, and nothing is stored.
         """
 
-        def fact(db: sqlite3.Connection) -> Place | None:
+        def fact(db: sqlite3.Connection) -> StateTurn | None:
             if key is not None:
                 _claim_key(db, run, key)
             if version is not None:
                 add_version(db, version)
-            place = claim_place(db, run, ancestors) if with_state else None
-            held_in = self.epoch if holds_worker and (place is None or place.held_by is None) else None
+            turn = claim_turn(db, run, ancestors) if with_state else None
+            held_in = self.epoch if holds_worker and (turn is None or turn.held_by is None) else None
             db.execute(
                 "INSERT INTO run (id, workflow, version, session_id, principal, status, arguments, created_at, started_at, last_event, "
                 "parent, parent_path, root, depth, rerun_of, example, epoch, fingerprint, held_in, roots, cwd, claim, client, is_claimed) "
@@ -118,12 +118,12 @@ class RunFacts(Facts):
             insert_events(db, run.id, 1, [start])
             if not run.is_example:
                 touch_session(db, run.session_id, run.principal, run.created_at)
-            return place
+            return turn
 
         return self.submit(fact, patient=run.parent is not None)
 
-    async def claim_place(self, run: Run, ancestors: Sequence[str] = ()) -> Place:
-        return await self.write_patiently(lambda db: claim_place(db, run, ancestors))
+    async def claim_turn(self, run: Run, ancestors: Sequence[str] = ()) -> StateTurn:
+        return await self.write_patiently(lambda db: claim_turn(db, run, ancestors))
 
     async def mark_started(self, run: Run, at: float) -> None:
         """A run that had to wait, or is resumed, holds a worker from now on."""
@@ -160,7 +160,7 @@ class RunFacts(Facts):
         state: str | None = None,
         events: Sequence[NewEvent] = (),
     ) -> asyncio.Future[Run]:
-        """Store status, result, state, remaining events and `run_end`, close questions, and release the place, in one transaction.
+        """Store status, result, state, remaining events and `run_end`, close questions, and release the turn, in one transaction.
 
         `run.last_event` is the last number that was given to an event.
 
@@ -192,7 +192,7 @@ class RunFacts(Facts):
             if run.is_example and run.parent is None:
                 sessions = "SELECT session_id FROM run WHERE id = ? OR root = ?"
                 db.execute(f"DELETE FROM state WHERE session_id IN ({sessions})", (run.id, run.id))
-            release_place(db, run.id, run.session_id, run.workflow)
+            release_turn(db, run.id, run.session_id, run.workflow)
             if status != "failed":  # `rerun` needs the states of a failed run
                 drop_states(db, run.id)
             return msgspec.structs.replace(
@@ -327,17 +327,17 @@ def last_event(db: sqlite3.Connection, run_id: str) -> int:
     return int(db.execute("SELECT max(n) FROM event WHERE run_id = ?", (run_id,)).fetchone()[0] or 0)
 
 
-def claim_place(db: sqlite3.Connection, run: Run, ancestors: Sequence[str]) -> Place:
-    """Take the place of the run's state, if neither another run nor a run above holds it."""
+def claim_turn(db: sqlite3.Connection, run: Run, ancestors: Sequence[str]) -> StateTurn:
+    """Take the turn of the run's state, if neither another run nor a run above holds it."""
     key = (run.session_id, run.workflow)
     db.execute("INSERT OR IGNORE INTO place (session_id, workflow, run_id) VALUES (?, ?, ?)", (*key, run.id))
     (holder,) = db.execute("SELECT run_id FROM place WHERE session_id = ? AND workflow = ?", key).fetchone()
     if holder != run.id and holder not in ancestors:
-        return Place(held_by=holder)
-    return Place(state=load_state(db, *key))
+        return StateTurn(held_by=holder)
+    return StateTurn(state=load_state(db, *key))
 
 
-def release_place(db: sqlite3.Connection, run_id: str, session_id: str, workflow: str) -> None:
+def release_turn(db: sqlite3.Connection, run_id: str, session_id: str, workflow: str) -> None:
     db.execute("DELETE FROM place WHERE session_id = ? AND workflow = ? AND run_id = ?", (session_id, workflow, run_id))
 
 

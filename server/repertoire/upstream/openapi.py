@@ -180,18 +180,18 @@ class ApiSource:
             return self._loaded
 
     async def _read(self) -> _Loaded:
-        place = self._definition.document
-        if place.startswith(_URL):
-            text = await self._download(place)
+        address = self._definition.document
+        if address.startswith(_URL):
+            text = await self._download(address)
         else:
             try:
-                text = await anyio.Path(self._folder, place).read_text(encoding="utf-8")
+                text = await anyio.Path(self._folder, address).read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise BadSettings(f"its document cannot be read: {error}") from error
         document = await anyio.to_thread.run_sync(lambda: read_document(parse_document(text)))
         chosen = [each for each in document.operations if self._offers(each)]
         return _Loaded(
-            self._base_url(document, place),
+            self._base_url(document, address),
             document,
             tuple(self._tool(each) for each in chosen),
             {each.name: each for each in chosen},
@@ -216,15 +216,17 @@ class ApiSource:
             raise BadSettings(f"its document cannot be loaded: {url} answered {body.status}")
         return body.data.decode("utf-8", "replace")
 
-    def _base_url(self, document: Document, place: str) -> str:
+    def _base_url(self, document: Document, address: str) -> str:
         import httpx2
 
         url = self._definition.base_url or next(iter(document.servers), "")
         try:
-            if place.startswith(_URL):
-                url = str(httpx2.URL(place).join(url or "/"))
+            if address.startswith(_URL):
+                url = str(httpx2.URL(address).join(url or "/"))
             is_theirs = (
-                self._definition.base_url is not None or not place.startswith(_URL) or _origin(url) == _origin(place)
+                self._definition.base_url is not None
+                or not address.startswith(_URL)
+                or _origin(url) == _origin(address)
             )
         except httpx2.InvalidURL as error:
             raise BadSettings(f"its document names a server that is no URL: {error}", _WRITE) from None

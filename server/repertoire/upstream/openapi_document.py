@@ -20,7 +20,7 @@ from .openapi_schemas import Schemas
 
 _log = logging.getLogger("repertoire.tools")
 
-Place = Literal["path", "query", "header", "cookie", "body"]
+Location = Literal["path", "query", "header", "cookie", "body"]
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch")
 _IGNORED_HEADERS: Final = frozenset(("accept", "content-type", "authorization"))
 """The specification says that parameters of these names are ignored."""
@@ -32,7 +32,7 @@ class Argument(NamedTuple):
     """One parameter of a call. `name` is the API's own; in a body it is a property, or "" for all of the body."""
 
     name: str
-    place: Place
+    location: Location
     is_required: bool
     schema: Any
     style: str = ""
@@ -161,20 +161,24 @@ def _operation(
 ) -> Operation:
     if not path.startswith("/"):  # `@other.example/` after a base URL would name another host
         raise BadSettings("its path does not begin with /")
-    found: dict[tuple[Place, str], Argument] = {(each.place, each.name): each for each in _parameters(shared, schemas)}
-    found |= {(each.place, each.name): each for each in _parameters(_list(operation.get("parameters")), schemas)}
+    found: dict[tuple[Location, str], Argument] = {
+        (each.location, each.name): each for each in _parameters(shared, schemas)
+    }
+    found |= {(each.location, each.name): each for each in _parameters(_list(operation.get("parameters")), schemas)}
     for missing in re.findall(r"\{([^{}]+)\}", path):
         found.setdefault(("path", missing), Argument(missing, "path", True, {"type": "string"}, "simple", False))
     body_type, body = _body(operation, schemas, {name for _, name in found})
-    found |= {(each.place, each.name): each for each in body}
+    found |= {(each.location, each.name): each for each in body}
     keys = (
-        unique_identifiers(f"{each.name or 'body'}\0{each.place}" for each in found.values()) if _clash(found) else {}
+        unique_identifiers(f"{each.name or 'body'}\0{each.location}" for each in found.values())
+        if _clash(found)
+        else {}
     )
     if not keys:
         plain = unique_identifiers(each.name or "body" for each in found.values())
         arguments = {plain[each.name or "body"]: each for each in found.values()}
     else:
-        arguments = {keys[f"{each.name or 'body'}\0{each.place}"]: each for each in found.values()}
+        arguments = {keys[f"{each.name or 'body'}\0{each.location}"]: each for each in found.values()}
     texts = [str(operation.get("summary") or ""), str(operation.get("description") or "")]
     description = cut("\n".join(filter(None, dict.fromkeys(texts))), _DESCRIPTION_CHARS, "…")
     return Operation(
@@ -190,7 +194,7 @@ def _operation(
     )
 
 
-def _clash(found: Mapping[tuple[Place, str], Argument]) -> bool:
+def _clash(found: Mapping[tuple[Location, str], Argument]) -> bool:
     """Two parameters of one name at different places."""
     return len({name or "body" for _, name in found}) < len(found)
 
@@ -198,18 +202,18 @@ def _clash(found: Mapping[tuple[Place, str], Argument]) -> bool:
 def _parameters(rows: list[Any], schemas: Schemas) -> Iterator[Argument]:
     for row in rows:
         row = _mapping(schemas.resolve(row))
-        name, place = row.get("name"), row.get("in")
-        if not isinstance(name, str) or place not in ("path", "query", "header", "cookie"):
+        name, location = row.get("name"), row.get("in")
+        if not isinstance(name, str) or location not in ("path", "query", "header", "cookie"):
             continue
-        if place == "header" and name.lower() in _IGNORED_HEADERS:
+        if location == "header" and name.lower() in _IGNORED_HEADERS:
             continue
         content = _mapping(row.get("content"))
         schema = _mapping(next(iter(content.values()), {})).get("schema") if content else row.get("schema")
-        style = str(row.get("style") or ("form" if place in ("query", "cookie") else "simple"))
+        style = str(row.get("style") or ("form" if location in ("query", "cookie") else "simple"))
         yield Argument(
             name,
-            place,
-            row.get("required") is True or place == "path",
+            location,
+            row.get("required") is True or location == "path",
             {} if schema is None else schema,
             style,
             bool(row.get("explode", style == "form")),

@@ -27,14 +27,14 @@ def api_request(operation: Operation, arguments: Mapping[str, Any]) -> ApiReques
     headers: dict[str, str] = {}
     cookies: list[str] = []
     for name, argument in operation.arguments.items():
-        if name not in arguments or argument.place == "body":
+        if name not in arguments or argument.location == "body":
             continue
         value = arguments[name]
-        if argument.place == "path":
+        if argument.location == "path":
             path = path.replace(f"{{{argument.name}}}", _path_part(name, argument, value))
-        elif argument.place == "query":
+        elif argument.location == "query":
             query += _pairs(argument, value)
-        elif argument.place == "header":
+        elif argument.location == "header":
             headers[argument.name] = _header(name, _joined(argument, value, ","))
         else:
             cookies += [f"{quote(key)}={quote(text)}" for key, text in _pairs(argument, value)]
@@ -47,7 +47,7 @@ def api_request(operation: Operation, arguments: Mapping[str, Any]) -> ApiReques
 
 
 def _content(operation: Operation, arguments: Mapping[str, Any]) -> bytes | None:
-    given = {name: each for name, each in operation.arguments.items() if each.place == "body" and name in arguments}
+    given = {name: each for name, each in operation.arguments.items() if each.location == "body" and name in arguments}
     if not given:
         return None
     whole = next((name for name, each in given.items() if not each.name), None)

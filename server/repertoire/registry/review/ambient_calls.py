@@ -10,12 +10,12 @@ from typing import Final
 from ...authoring.call_forms import FORMS, NO_TERMINAL, form_of
 from ...model.workflow_version import Finding
 from .findings import finding, name_list
-from .tree import Place, parameters
+from .tree import Node, parameters
 
 _TERMINAL: Final = frozenset({"input", "getpass", "getpass.getpass"})
 
 
-def ambient_calls(seen: list[Place]) -> Iterator[Finding]:
+def ambient_calls(seen: list[Node]) -> Iterator[Finding]:
     """Calls that cannot work: with parameters that the function does not have, or at a terminal."""
     named = [(node, _name_of(node.func)) for node, *_ in seen if isinstance(node, ast.Call)]
     ours = [(node, name) for node, name in named if name in FORMS or name in _TERMINAL]
@@ -45,7 +45,7 @@ def _strange(node: ast.Call, form: str) -> list[str]:
     return [one.arg for one in node.keywords if one.arg is not None and one.arg not in known]
 
 
-def _bound(seen: list[Place]) -> frozenset[str]:
+def _bound(seen: list[Node]) -> frozenset[str]:
     """Names that the source gives another meaning anywhere: those are not ours."""
     names: set[str] = set()
     for node, *_ in seen:

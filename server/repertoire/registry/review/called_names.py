@@ -15,7 +15,7 @@ import msgspec
 
 from .certainty import certain_nodes
 from .given_values import Functions, Given, Kinds, functions_of, given_value, kinds_of_scope
-from .tree import MOST_NODES, Function, by_scope, dotted, literal, parameters, places, written
+from .tree import MOST_NODES, Function, by_scope, dotted, literal, parameters, scoped_nodes, written
 
 _Names = ChainMap[str, str | None]
 """Meanings of names: `workflows.invoke`, `tools.curl`, `repertoire`. None: something that is not of repertoire."""
@@ -64,7 +64,7 @@ class References(msgspec.Struct, frozen=True):
 
 def references(tree: ast.Module) -> References:
     """All calls in the source, in the order of lines, also those that are never reached."""
-    found = places(tree, _SCOPES)
+    found = scoped_nodes(tree, _SCOPES)
     around = {node: scope for node, scope, _ in found if isinstance(node, _SCOPES)}
     names: dict[ast.AST, _Names] = {}
     scopes = by_scope(found)

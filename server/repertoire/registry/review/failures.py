@@ -10,7 +10,7 @@ from typing import Final
 from ...model.workflow_version import Finding
 from ..class_finder import last_name
 from .findings import finding
-from .tree import Place, literal, written
+from .tree import Node, literal, written
 
 _BROAD: Final = frozenset({"Exception", "BaseException"})
 _EMPTY: Final = frozenset(
@@ -24,9 +24,9 @@ _ERROR_TEXT: Final = re.compile(
 _MOST_ITEMS: Final = 50
 
 
-def hidden_failures(places: list[Place], entries: Collection[ast.AST]) -> Iterator[Finding]:
-    raising = {handler for node, _, handler in places if isinstance(node, ast.Raise)}
-    for node, function, handler in places:
+def hidden_failures(nodes: list[Node], entries: Collection[ast.AST]) -> Iterator[Finding]:
+    raising = {handler for node, _, handler in nodes if isinstance(node, ast.Raise)}
+    for node, function, handler in nodes:
         match node:
             case ast.ExceptHandler():
                 yield from _handler(node, raises=node in raising)

@@ -23,7 +23,7 @@ from .naming import local_names, names_of_entry, names_of_function
 from .outside_effects import outside_effects
 from .secret import find_secrets
 from .step_changes import lost_changes
-from .tree import Function, by_scope, places
+from .tree import Function, by_scope, scoped_nodes
 
 
 def review(tree: ast.Module, source: str) -> list[Finding]:
@@ -34,7 +34,7 @@ def review(tree: ast.Module, source: str) -> list[Finding]:
 def _all_remarks(tree: ast.Module) -> Iterator[Finding]:
     called = entries(tree)
     functions = {one.function for one in called}
-    seen = places(tree, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+    seen = scoped_nodes(tree, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
     inside = by_scope(seen)
     yield from hidden_failures(seen, functions)
     yield from lost_changes(seen, inside)

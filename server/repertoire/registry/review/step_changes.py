@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from ...model.workflow_version import Finding
 from ..class_finder import last_name
 from .findings import finding
-from .tree import Function, Place, dotted, parameters, written
+from .tree import Function, Node, dotted, parameters, written
 
 STEPS: Final = (["step"], ["repertoire", "step"], ["ctx", "step"], ["step", "aio"])
 """Ways to write `step`, also for `outside_effects`."""
@@ -46,8 +46,8 @@ class _Change(NamedTuple):
     """"name", "item", "attribute", or the method that is called."""
 
 
-def lost_changes(places: list[Place], inside: dict[ast.AST, list[ast.AST]]) -> Iterator[Finding]:
-    names = _Names(places, inside)
+def lost_changes(found: list[Node], inside: dict[ast.AST, list[ast.AST]]) -> Iterator[Finding]:
+    names = _Names(found, inside)
     steps = dict(_steps(names))
     around = names.steps_around(steps)
     reading = _Reading(names, around)
@@ -142,11 +142,11 @@ def _mentions(node: ast.expr, name: str) -> bool:
 class _Names:
     """The owner of each name in each scope, and the values assigned to it."""
 
-    def __init__(self, places: list[Place], inside: dict[ast.AST, list[ast.AST]]) -> None:
+    def __init__(self, found: list[Node], inside: dict[ast.AST, list[ast.AST]]) -> None:
         self.inside = inside
-        self._around: dict[ast.AST, ast.AST] = {node: scope for node, scope, _ in places if isinstance(node, _Scope)}
+        self._around: dict[ast.AST, ast.AST] = {node: scope for node, scope, _ in found if isinstance(node, _Scope)}
         self.functions: dict[str, list[Function]] = {}
-        self._classes = {node.name for node, *_ in places if isinstance(node, ast.ClassDef)}
+        self._classes = {node.name for node, *_ in found if isinstance(node, ast.ClassDef)}
         self._values: dict[ast.AST, dict[str, list[ast.expr | None]]] = {}
         self._elsewhere: dict[ast.AST, set[str]] = {}
         for scope, nodes in inside.items():

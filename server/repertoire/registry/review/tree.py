@@ -1,4 +1,4 @@
-"""Syntax tree helpers: `places` lists the nodes with their scopes, and small functions read one node; used by the rules.
+"""Syntax tree helpers: `scoped_nodes` lists the nodes with their scopes, and small functions read one node; used by the rules.
 
 Nothing here recurses: a source may be nested deeper than Python's stack.
 """
@@ -9,7 +9,7 @@ import ast
 from typing import Final
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-Place = tuple[ast.AST, ast.AST, ast.ExceptHandler | None]
+Node = tuple[ast.AST, ast.AST, ast.ExceptHandler | None]
 """A node, its scope (the module, if it is in no other), and the nearest exception handler in that scope."""
 
 MOST_NODES: Final = 100_000
@@ -27,10 +27,10 @@ _FIELDS: Final = {
 """For each kind of node, the fields whose nodes a rule may read."""
 
 
-def places(tree: ast.Module, scopes: tuple[type[ast.AST], ...]) -> list[Place]:
+def scoped_nodes(tree: ast.Module, scopes: tuple[type[ast.AST], ...]) -> list[Node]:
     """The nodes in the order of the source, at most MOST_NODES. A function's own node belongs to the scope around it."""
-    found: list[Place] = []
-    stack: list[Place] = [(tree, tree, None)]
+    found: list[Node] = []
+    stack: list[Node] = [(tree, tree, None)]
     while stack and len(found) < MOST_NODES:
         place = node, scope, handler = stack.pop()
         found.append(place)
@@ -38,7 +38,7 @@ def places(tree: ast.Module, scopes: tuple[type[ast.AST], ...]) -> list[Place]:
             scope, handler = node, None
         elif isinstance(node, ast.ExceptHandler):
             handler = node
-        inside: list[Place] = []
+        inside: list[Node] = []
         for field in _FIELDS[type(node)]:
             value = getattr(node, field, None)
             if type(value) is list:
@@ -49,7 +49,7 @@ def places(tree: ast.Module, scopes: tuple[type[ast.AST], ...]) -> list[Place]:
     return found
 
 
-def by_scope(found: list[Place]) -> dict[ast.AST, list[ast.AST]]:
+def by_scope(found: list[Node]) -> dict[ast.AST, list[ast.AST]]:
     """The nodes of each scope. A scope comes before its inner scopes."""
     scopes: dict[ast.AST, list[ast.AST]] = {}
     for node, scope, _ in found:
