@@ -38,6 +38,8 @@ from .engine.runner import Runner
 from .engine.scratch_folders import Scratch
 from .engine.wall_clock import Clock
 from .model.session import UNNAMED, Caller
+from .providers.keys import provider_variables
+from .providers.model_ids import VARIABLES
 from .registry.catalog import Catalog
 from .registry.embedding_index import EmbeddingIndex
 from .registry.search import Finder
@@ -45,11 +47,13 @@ from .service import Service
 from .service.artifact_doors import ArtifactDoors
 from .service.artifacts import Artifacts
 from .service.call_graph import CallGraph
+from .service.client_model import ClientModel
 from .service.code_runs import CodeRuns
 from .service.examples import Examples
 from .service.history import History
 from .service.inbox import Inbox
 from .service.library import Library
+from .service.model_doors import ModelDoors
 from .service.own_files import OwnFiles
 from .service.pre_publish_checks import PrePublishChecks
 from .service.publishing import Publishing
@@ -108,7 +112,7 @@ class App:
 
     @property
     def wanted_env(self) -> tuple[str, ...]:
-        return self.settings.caller_env
+        return (*self.settings.caller_env, *VARIABLES)
 
     def live_runs(self) -> int:
         return self._runner.live_runs
@@ -158,7 +162,7 @@ class App:
         from .surfaces.mcp.sdk_adapter import named_caller
         from .surfaces.mcp.stdio_framing import serve_lines
 
-        caller = msgspec.structs.replace(caller_of(hello), lane=f"line {next(self._connections)}")
+        caller = msgspec.structs.replace(caller_of(hello, self.settings), lane=f"line {next(self._connections)}")
 
         def named(ctx: Context) -> Caller:
             known = named_caller(caller, ctx, hello.session)
@@ -226,10 +230,10 @@ class App:
         self, verb: str, args: dict[str, Any], hello: Hello, emit: Callable[[dict[str, Any]], Awaitable[None]]
     ) -> Any:
         if verb == "http":  # it lasts until its client leaves, and holds up nobody's end
-            async with self.http_door(str(args["address"]), caller_of(hello)) as url:
+            async with self.http_door(str(args["address"]), caller_of(hello, self.settings)) as url:
                 await emit({"url": url})
                 await anyio.sleep_forever()
-        return await control(self.service, caller_of(hello), verb, args, emit)
+        return await control(self.service, caller_of(hello, self.settings), verb, args, emit)
 
     async def serve(self, owner: Owner, *, idle_exit_s: float | None = None, stop: anyio.Event | None = None) -> End:
         """Serve the home's socket until SIGTERM, SIGINT, `stop`, or the daemon's own reasons to end."""
@@ -258,6 +262,7 @@ async def open_app(
     pool: WorkerPool | None = None
     tool_catalog = ToolCatalog(sources or ())
     masks = Masks()
+    model_doors = ModelDoors(settings, masks, ClientModel())
     async with open_store(homes.database_path(home), pid=os.getpid()) as store:
         try:
             async with anyio.create_task_group() as tasks:
@@ -305,6 +310,7 @@ async def open_app(
                 )
                 runner.doors |= waits.doors | workflow_doors.doors | tool_doors.doors
                 runner.doors |= ArtifactDoors(artifacts, files, store).doors
+                runner.doors |= model_doors.doors
                 if watch:
                     tasks.start_soon(artifacts.sweep, name="artifacts")
                     tasks.start_soon(retention.every_hour, name="retention")
@@ -320,6 +326,7 @@ async def open_app(
             with anyio.CancelScope(shield=True):
                 if pool is not None:
                     await pool.close()
+                await model_doors.aclose()
                 await tool_catalog.aclose()
 
 
@@ -362,8 +369,12 @@ def build_service(
     return Service(settings, *parts)
 
 
-def caller_of(hello: Hello) -> Caller:
-    return Caller(session_name=hello.session or UNNAMED, roots=tuple(hello.roots), env=hello.env, cwd=hello.cwd)
+def caller_of(hello: Hello, settings: Settings) -> Caller:
+    """The keys of models among the told variables stay in this process. A body sees one only if `worker_env` names it."""
+    env = {name: value for name, value in hello.env.items() if name in settings.caller_env}
+    provider_env = provider_variables(hello.env)
+    session = hello.session or UNNAMED
+    return Caller(session_name=session, roots=tuple(hello.roots), env=env, provider_env=provider_env, cwd=hello.cwd)
 
 
 def ready_folder() -> str | None:

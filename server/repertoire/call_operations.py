@@ -37,6 +37,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "artifacts.list": Operation(keeps_place=True, only_reads=True),
     "artifacts.exists": Operation(keeps_place=True, only_reads=True),
     "artifacts.delete": Operation(keeps_place=True),
+    "model": Operation(takes_long=True),
     "tool": Operation(takes_long=True),
     "tools.list": Operation(only_reads=True),
     "tools.search": Operation(only_reads=True),

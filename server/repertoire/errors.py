@@ -114,6 +114,18 @@ class OverBudget(RepertoireError):
     code = "over_budget"
 
 
+class NoModel(RepertoireError):
+    """No model can be asked here: there is no key, the provider refuses it, or the name is unknown. A body cannot catch it."""
+
+    code = "no_model"
+
+
+class ModelFailed(RepertoireError):
+    """A provider of models gave no usable reply."""
+
+    code = "model_failed"
+
+
 class LostClaim(RepertoireError):
     """Another process has taken this run over. The write of this process is discarded."""
 

@@ -62,6 +62,13 @@ _RUNS: Final[dict[str, FaultCode]] = {
     "state_not_serialisable": FaultCode("State, a step's result or an error cannot be stored.", "author", "Convert what the message names."),
     "session_busy": FaultCode("Another run holds the class's session and did not give it up in time.", "caller", "Make the call again."),
     "session_conflict": FaultCode("Somebody else changed the class's stored state during the run.", "caller", "Make the call again."),
+    "no_model": FaultCode(
+        "An agent asks a model that cannot be asked: no key, a key that the provider refuses, or an unknown name.", "operator",
+        "Set the key, or map the model in `model_aliases`; `repertoire doctor` shows which keys there are.",
+    ),
+    "model_failed": FaultCode(
+        "The provider of a model gave no usable reply, although the request was repeated.", "author", "Catch it, or run again later.",
+    ),
     "tool_failed": FaultCode("A tool that the body called says that it failed.", "author", "Read its text; mend the call, or catch it."),
     "tool_unavailable": FaultCode(
         "A tool's server does not start, has died or hangs, or lost the tool.", "operator", "Run `repertoire tools doctor`."

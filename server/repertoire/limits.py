@@ -66,6 +66,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Depth of a tree of runs: a deeper recursion most likely never ends."""
     max_tokens: int = 2_000_000
     """Model tokens of one tree of runs."""
+    model_timeout_s: float = 600.0
+    """One request to a model, with all its repetitions: as long as the providers' own packages wait."""
     max_deaths: int = 3
     """How often a run restarts after its worker crashed without progress. One more crash fails it."""
     max_server_deaths: int = 10

@@ -16,6 +16,7 @@ import msgspec
 from .errors import BadSettings
 from .home import default_home
 from .limits import Limits
+from .providers.model_ids import CLIENT, UnknownModel, read_aliases, read_model
 
 HOST_ARGUMENTS: Final = (
     "_",
@@ -67,6 +68,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Merge the adapter that was trained for search into all-MiniLM-L6-v2. Other models are never changed."""
     model_download: bool = False
     """The model may be downloaded from the hub when it is not on this machine."""
+    model_aliases: dict[str, str] = {}
+    """The model to ask instead of another: `{"gpt-4o-mini" = "ollama:llama3.2", "*" = "client"}`. `*` is every other model."""
+    default_model: str = ""
+    """The model of an agent that names none. Empty: one of the first provider with a key; without any key, "client"."""
     limits: Limits = Limits()
     sources: dict[str, str] = {}
     """Where each setting that is not a default was read: a variable, a file or an option."""
@@ -129,21 +134,41 @@ def load(
         "search_model",
         "search_adapter",
         "model_download",
+        "model_aliases",
+        "default_model",
     ):
         if (text := environ.get(f"REPERTOIRE_{name.upper()}")) is not None:
-            values[name] = [part for part in text.split(",") if part] if name in _LISTS else text
+            values[name] = _value_of(name, text)
             sources[name] = f"REPERTOIRE_{name.upper()}"
     if roots:
         sources["roots"] = "--workflows"
     values["roots"] = list(roots) or [os.path.expanduser(root) for root in values.get("roots", [])]
     try:
-        return msgspec.convert(
+        settings = msgspec.convert(
             {**values, "home": chosen, "limits": msgspec.convert(limits, Limits, strict=False), "sources": sources},
             Settings,
             strict=False,
         )
     except msgspec.ValidationError as error:
         raise BadSettings(f"a setting has the wrong type: {error}", "docs/configuration.md lists them all.") from error
+    return _check_models(settings)
+
+
+def _value_of(name: str, text: str) -> Any:
+    """The value of a setting's variable."""
+    if name == "model_aliases":
+        return read_aliases(text)
+    return [part for part in text.split(",") if part] if name in _LISTS else text
+
+
+def _check_models(settings: Settings) -> Settings:
+    """Raises BadSettings for a text that names no model."""
+    for name, model in (*settings.model_aliases.items(), ("default_model", settings.default_model or CLIENT)):
+        try:
+            read_model(model)
+        except UnknownModel as error:
+            raise BadSettings(f"{name}: {error}", "docs/configuration.md shows how models are named.") from None
+    return settings
 
 
 def _source_of_home(home: str | None, environ: Mapping[str, str]) -> dict[str, str]:

@@ -28,6 +28,7 @@ from ..errors import cause_of
 from ..front import daemon_program
 from ..front.connect import CannotConnect, Dial
 from ..model.session import COMMAND_LINE
+from ..providers.keys import provider_variables
 from ..settings import Settings
 from ..store.unfinished import has_work_left
 from ..version import VERSION
@@ -63,7 +64,7 @@ async def connect(
         session=session,
         roots=tuple(map(os.path.realpath, roots)),
         cwd=os.getcwd(),
-        env=settings.own_env(),
+        env={**settings.own_env(), **provider_variables(os.environ)},
     )
     async with AsyncExitStack() as stack:
         yield await _enter(stack, settings, hello, needs_daemon)

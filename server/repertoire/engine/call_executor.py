@@ -20,7 +20,7 @@ import anyio
 import anyio.abc
 
 from ..call_operations import operation
-from ..errors import LostClaim, OverBudget, RepertoireError
+from ..errors import LostClaim, NoModel, OverBudget, RepertoireError
 from ..limits import Limits
 from ..store import Store
 from ..store.journal import ResumePoint
@@ -195,6 +195,9 @@ class CallExecutor:
             return await door(DoorCall(self._live, frame.op, frame.path, args, wait_for, announce_start)), None
         except CallFailed as error:
             return DoorResult(child=error.child), error.fault
+        except (NoModel, OverBudget) as error:  # a body's `except Exception` must not make a result of it
+            self._fail(Fault(error.code, type(error).__name__, error.message, hint=error.hint))
+            return None
         except (LostClaim, Diverged) as error:
             kind = "NonDeterminism" if isinstance(error, Diverged) else "LostClaim"
             self._fail(Fault(error.code, kind, error.message, hint=error.hint))

@@ -92,10 +92,13 @@ class Live:
         parent: Live | None = None,
         lane: str = "",
         rehearsal: Mapping[str, Any] | None = None,
+        provider_env: Mapping[str, str] | None = None,
     ) -> None:
         self.run = run
         self.version = version
         self.env = dict(env)
+        self.provider_env: Mapping[str, str] = parent.provider_env if parent else provider_env or {}
+        """The caller's variables of model providers. They stay in this process: no worker gets them."""
         self.budget = budget
         self.stopwatch = stopwatch
         self.parent = parent

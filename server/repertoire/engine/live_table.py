@@ -15,7 +15,7 @@ class LiveTable:
     def __init__(self) -> None:
         self._runs: dict[str, Live] = {}
         self._woken: set[str] = set()
-        self._envs: dict[str, Mapping[str, str]] = {}
+        self._envs: dict[str, tuple[Mapping[str, str], Mapping[str, str]]] = {}
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -52,11 +52,12 @@ class LiveTable:
 
     def keep_env(self, live: Live) -> None:
         """The environment is not stored. A parked run gets it back when this process resumes it."""
-        if live.env:
-            self._envs[live.run.id] = live.env
+        if live.env or live.provider_env:
+            self._envs[live.run.id] = live.env, live.provider_env
 
-    def take_env(self, run_id: str) -> Mapping[str, str]:
-        return self._envs.pop(run_id, {})
+    def take_env(self, run_id: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """The variables that its body sees, and those of the model providers."""
+        return self._envs.pop(run_id, ({}, {}))
 
     def forget_question(self, question: Question) -> None:
         """It is not asked any more. Ask every live run: some of the runs above the one that asks may be parked."""

@@ -102,6 +102,7 @@ class Runner:
         principal: str,
         env: Mapping[str, str] = _NO_ENV,
         *,
+        provider_env: Mapping[str, str] = _NO_ENV,
         roots: tuple[str, ...] = (),
         cwd: str | None = None,
         parent: Live | None = None,
@@ -115,8 +116,8 @@ class Runner:
     ) -> Live:
         """Record the run and set it going. Raises Busy when too many runs wait, OverBudget when it is too deep below others.
 
-        `arguments` is a JSON object as text. `env` is the part of the caller's environment that the body sees. Names that the body
-        calls are looked up in the folders `roots`. Lanes take turns for workers.
+        `arguments` is a JSON object as text. `env` is the part of the caller's environment that the body sees, `provider_env` the part
+        for the server's own requests to models. Names that the body calls are looked up in the folders `roots`. Lanes take turns for workers.
 
         With `rehearsal` it is an example's run: it and the runs below it use these doors instead of the runner's.
 
@@ -132,7 +133,7 @@ class Runner:
         given |= {"rerun_of": rerun_of, "roots": roots, "cwd": cwd, "client": parent.run.client if parent else client}
         is_example = rehearsal is not None or (parent is not None and parent.run.is_example)
         run = _new_run(run_id, version, parent, path, has_room=has_room, is_example=is_example, **given)
-        live = self._make_live(run, version, env, parent, ResumePoint(), lane, rehearsal)
+        live = self._make_live(run, version, env, parent, ResumePoint(), lane, rehearsal, provider_env)
         if rerun_of is not None:
             live.mark_begun_again()
         behind = self._turns.run_before(run, parent) if version.uses_state else None
@@ -152,7 +153,13 @@ class Runner:
         return live
 
     async def resume(
-        self, run_id: str, *, env: Mapping[str, str] = _NO_ENV, parent: Live | None = None, forced: bool = False
+        self,
+        run_id: str,
+        *,
+        env: Mapping[str, str] = _NO_ENV,
+        provider_env: Mapping[str, str] = _NO_ENV,
+        parent: Live | None = None,
+        forced: bool = False,
     ) -> Live | None:
         """Begin the body of an unfinished run again, answered from its journal. None: there is nothing to do.
 
@@ -162,9 +169,17 @@ class Runner:
         if (live := self._live.get(run_id)) is not None:
             self._live.note_news(run_id)
             return live
-        return await in_server(self._tasks, f"resume {run_id}", partial(self._resume, run_id, env, parent, forced))
+        resume = partial(self._resume, run_id, env, provider_env, parent, forced)
+        return await in_server(self._tasks, f"resume {run_id}", resume)
 
-    async def _resume(self, run_id: str, env: Mapping[str, str], parent: Live | None, forced: bool) -> Live | None:
+    async def _resume(
+        self,
+        run_id: str,
+        env: Mapping[str, str],
+        provider_env: Mapping[str, str],
+        parent: Live | None,
+        forced: bool,
+    ) -> Live | None:
         known = await self._store.run(run_id, patient=True)
         if known is None or known.is_final:
             return None
@@ -183,8 +198,9 @@ class Runner:
             await self._store.park(run, why, wake_at=None, state=None, held_s=point.held_s)
             return None
         parent = parent or self._live.get(run.parent)
-        env = self._live.take_env(run_id) or env or self.own_env
-        live = self._make_live(run, version, env, parent, point, "resumed")
+        kept_env, kept_keys = self._live.take_env(run_id)
+        env, provider_env = kept_env or env or self.own_env, kept_keys or provider_env
+        live = self._make_live(run, version, env, parent, point, "resumed", provider_env=provider_env)
         log_start(run, "goes on")
         live.mark_resumed(point.last_event, was_interrupted=point.was_interrupted)
         self._tasks.start_soon(self._carry, live, None, None, name=run.id)
@@ -199,11 +215,12 @@ class Runner:
         point: ResumePoint,
         lane: str,
         rehearsal: Mapping[str, Door] | None = None,
+        provider_env: Mapping[str, str] = _NO_ENV,
     ) -> Live:
         budget = Budget.of(version.options.budget, self._limits, parent.budget if parent else None, calls=point.calls)
         budget.check_depth(run.depth, _chain(run, parent))
         stopwatch = Stopwatch(timeout_of(version, self._limits), point.held_s)
-        live = Live(run, version, env, self.watch, budget, stopwatch, parent, lane, rehearsal)
+        live = Live(run, version, env, self.watch, budget, stopwatch, parent, lane, rehearsal, provider_env)
         self._live.add(live)
         return live
 

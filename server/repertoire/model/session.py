@@ -43,6 +43,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, str] = {}
     """The caller's environment variables that bodies may see (`worker_env`): one host's keys are not used for another host."""
 
+    provider_env: dict[str, str] = {}
+    """The caller's variables of model providers, keys among them. No body sees them."""
     cwd: str | None = None
     """The caller's working folder: relative paths in its calls mean files there. None over HTTP, where it is unknown."""
     lane: str = ""

@@ -155,6 +155,7 @@ class Examples:
             new_session_id(),
             caller.principal,
             caller.env,
+            provider_env=caller.provider_env,
             roots=caller.roots,
             rehearsal=rehearsal.doors,
             lane=caller.lane,

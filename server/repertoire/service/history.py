@@ -45,7 +45,7 @@ class History:
     async def resume(self, caller: Caller, run_id: str) -> dict[str, Any]:
         """Resume a run that waits for somebody's decision to go on."""
         await self._runs.find(caller, run_id)
-        await self._runner.resume(run_id, env=caller.env, forced=True)
+        await self._runner.resume(run_id, env=caller.env, provider_env=caller.provider_env, forced=True)
         return self._runs.envelope(await self._runs.find(caller, run_id))
 
     async def rerun(self, caller: Caller, run_id: str, before: str | None = None, source: str | None = None) -> Live:
@@ -73,6 +73,7 @@ class History:
             new_session_id(),
             caller.principal,
             caller.env,
+            provider_env=caller.provider_env,
             roots=run.roots or caller.roots,
             cwd=run.cwd or caller.cwd,
             run_id=new_id,

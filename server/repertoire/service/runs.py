@@ -118,6 +118,7 @@ class Runs:
             session,
             caller.principal,
             caller.env,
+            provider_env=caller.provider_env,
             roots=caller.roots,
             cwd=caller.cwd,
             key=key,

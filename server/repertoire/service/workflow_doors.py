@@ -201,6 +201,7 @@ def _caller(call: DoorCall) -> Caller:
         principal=live.run.principal,
         roots=roots,
         env=live.env,
+        provider_env=dict(live.provider_env),
         client=live.run.id,
         call=(live.run.id, call.path),
         lane=live.lane,
