@@ -15,33 +15,6 @@ from support.web import WebServer, web_server
 
 pytestmark = pytest.mark.anyio
 
-FETCH_JSON = '''
-"""Fetch and parse JSON from a URL."""
-def run(url: str, headers: dict = None) -> dict:
-    """Fetch JSON data from a URL."""
-    import json
-    try:
-        response = tools.curl.get(url=url)
-        return json.loads(response)
-    except json.JSONDecodeError as e:
-        raise RuntimeError(f"Invalid JSON from {url}: {e}") from e
-'''
-METADATA = '''
-def run(base: str, owner: str, repo: str) -> dict:
-    """Get GitHub repository metadata."""
-    data = workflows.invoke("fetch_json", url=f"{base}/repos/{owner}/{repo}")
-    return {"name": data["name"], "stars": data["stargazers_count"], "language": data["language"]}
-'''
-ANALYZE = '''
-def run(base: str, repos: list) -> dict:
-    """Analyze multiple GitHub repositories."""
-    summaries = []
-    for repo in repos:
-        owner, name = repo.split('/')
-        summaries.append(workflows.invoke("get_repo_metadata", base=base, owner=owner, repo=name))
-    languages = sorted(set(r["language"] for r in summaries if r["language"]))
-    return {"total_repos": len(summaries), "total_stars": sum(r["stars"] for r in summaries), "languages": languages}
-'''
 SUMMARIZE = '''
 """Fetch a URL and extract key information."""
 async def run(url: str) -> dict:
@@ -84,18 +57,6 @@ def home_with(folder: Path, **workflows: str) -> Path:
     for name, source in workflows.items():
         (folder / "home" / "workflows" / f"{name}.py").write_text(source)
     return folder / "home"
-
-
-async def test_the_seeds_three_layers_over_a_real_server(tmp_path: Path, web: WebServer) -> None:
-    for owner, repo, stars in (("a", "bb", 2), ("c", "dddd", 4)):
-        web.give(f"/repos/{owner}/{repo}", {"name": repo, "stargazers_count": stars, "language": "Python"})
-    web.give("/wrong", b"<html>")
-    home = home_with(tmp_path, fetch_json=FETCH_JSON, get_repo_metadata=METADATA, analyze_multiple_repos=ANALYZE)
-    async with opened(home, fetch_private_hosts=web.host) as app:
-        done = await run(app, Caller(), "analyze_multiple_repos", base=web.url, repos=["a/bb", "c/dddd"])
-        assert done["result"] == {"total_repos": 2, "total_stars": 6, "languages": ["Python"]}, done
-        failed = await run(app, Caller(), "fetch_json", url=f"{web.url}/wrong")
-        assert f"Invalid JSON from {web.url}/wrong" in json.dumps(failed["error"])
 
 
 async def test_the_seeds_summary_of_a_page(tmp_path: Path, web: WebServer) -> None:
