@@ -64,6 +64,7 @@ from .service.tool_calls import ToolCalls
 from .service.tool_doors import ToolDoors
 from .service.tool_sources import ToolSources, tool_sources
 from .service.tools import Tools
+from .service.trash import Trash
 from .service.versions import Versions
 from .service.workflow_doors import WorkflowDoors
 from .settings import Settings, load
@@ -276,7 +277,8 @@ async def open_app(
                 waits = Waits(runner, store, settings.limits, clock := clock or Clock())
                 files = ContentFiles(homes.artifacts_path(home))
                 artifacts = Artifacts(store, files, settings.limits)
-                retention = Retention(store, settings.limits, artifacts.collect)
+                trash = Trash(home)
+                retention = Retention(store, settings.limits, artifacts.collect, trash.empty)
                 choose = partial(
                     candidates,
                     settings.search_model,
@@ -299,7 +301,7 @@ async def open_app(
                 tool_calls = ToolCalls(masks.mask, settings.limits)
                 tools = Tools(tool_catalog, tool_calls)
                 service = build_service(
-                    settings, store, catalog, library, runner, waits, retention, artifacts, references, tools
+                    settings, store, catalog, library, runner, waits, retention, trash, artifacts, references, tools
                 )
                 children = Children(runner, store)
                 workflow_doors = WorkflowDoors(
@@ -348,6 +350,7 @@ def build_service(
     runner: Runner,
     waits: Waits,
     retention: Retention,
+    trash: Trash,
     artifacts: Artifacts,
     references: References,
     tools: Tools,
@@ -359,7 +362,7 @@ def build_service(
     checks = PrePublishChecks(library, runner, limits)
     examples = Examples(store, runner, library, limits)
     publishing = Publishing(settings, store, catalog, library, versions, checks, examples, call_graph)
-    own_files = OwnFiles(settings.home, store, catalog, library, checks, examples, call_graph, publishing)
+    own_files = OwnFiles(settings.home, trash, store, catalog, library, checks, examples, call_graph, publishing)
     sessions = Sessions(store, limits)
     runs = Runs(store, library, sessions, runner, waits, references, limits)
     code_runs = CodeRuns(settings, checks, runs)

@@ -1,4 +1,4 @@
-"""Text: makes text valid Unicode (`well_formed`) and cuts it (`cut`). Used at every place where text enters or leaves.
+"""Text: makes text valid Unicode (`well_formed`), cuts it (`cut`), finds lines again (`line_in`); used where text enters or leaves.
 
 Python strings may hold surrogates, the halves of characters beyond U+FFFF. They come from escapes in JSON and in sources, and from file
 names that are not UTF-8. UTF-8 has no form for them, and so neither have the wire, the store and the clients. `well_formed` joins two
@@ -12,6 +12,7 @@ import unicodedata
 from typing import Any, Final
 
 _PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_NEWLINE: Final = re.compile("\r\n|\r")
 _HALF: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -48,6 +49,14 @@ def well_formed_json(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [well_formed_json(item) for item in value]
     return value
+
+
+def line_in(source: str, text: str, line: int) -> int:
+    """The line of the source of a line of `text`, which is the source with lines added and words put before lines."""
+    given, made = _NEWLINE.sub("\n", source).split("\n"), text.split("\n")
+    if given[line - 1 : line] == made[line - 1 : line]:
+        return line
+    return max(line - (len(made) - len(given)), 1)
 
 
 def cut(text: str, limit: int, more: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from repertoire.app import App
 from repertoire.errors import Refused
 from repertoire.model.session import Caller
 from repertoire.surfaces.control import control
@@ -78,3 +79,24 @@ def test_n16_a_created_workflow_comes_back_as_one_and_a_taken_name_is_refused(tm
             assert (await control(service, me, "delete", {"name": "nobody"}, nothing))["deleted"] is False
 
     anyio.run(main)
+
+
+async def _filled_trash(app: App, file: Path) -> None:
+    file.write_text(ECHO)
+    await app.service.library.refresh(Caller())
+    assert (await app.service.own_files.remove(Caller(), "echo_it"))["trash"]
+
+
+@pytest.mark.anyio
+async def test_the_trash_is_emptied_of_what_is_as_old_as_a_run_that_is_not_kept(tmp_path: Path) -> None:
+    home, file = tmp_path / "home", tmp_path / "home" / "workflows" / "echo_it.py"
+    async with opened(home) as app:
+        await _filled_trash(app, file)
+        (kept,) = (home / "trash").iterdir()
+        os.utime(kept, (0, 0))  # its text is old; it was deleted just now
+        assert (await app.service.history.collect_garbage())["trash"] == 0 and kept.exists()
+    async with opened(home, keep_runs_s="0") as app:
+        assert (await app.service.history.collect_garbage())["trash"] == 0 and kept.exists()
+        await anyio.sleep(0.02)
+        assert (await app.service.history.collect_garbage(0.01, 0, dry_run=True))["trash"] == 1 and kept.exists()
+        assert (await app.service.history.collect_garbage(0.01, 0))["trash"] == 1 and not kept.exists()

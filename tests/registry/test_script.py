@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from repertoire.errors import BadArguments, Refused
-from repertoire.registry.script import as_module, line_in
+from repertoire.registry.script import as_module
+from repertoire.text import line_in
 
 MOST = 100_000
 

@@ -302,3 +302,20 @@ async def test_ten_thousand_artifacts_are_saved_listed_and_one_more_is_refused(t
         started = time.monotonic()
         assert await kept(app, "load", called="m/09949") == 0
         assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    "more", [{"description": "half \ud83d"}, {"metadata": {"a": ["\udc00"]}}, {"metadata": {"\ud83d": 1}}]
+)
+def test_half_of_a_character_is_refused_with_a_sentence(more: dict[str, Any]) -> None:
+    with pytest.raises(BadArguments, match="half of a character") as refused:
+        new_artifact("a.txt", "text", **more)
+    assert refused.value.hint is not None and "encode" in refused.value.hint
+    new_artifact("a.txt", "text", description="whole \U0001f600")
+
+
+async def test_a_body_is_told_of_half_a_character_in_a_description(tmp_path: Path) -> None:
+    async with opened(tmp_path) as app:
+        live = await app.service.code_runs.start(ME, "artifacts.save('a.txt', 'x', description='\\ud83d')")
+        ended = await app.service.runs.wait_for_end(live)
+        assert ended.error is not None and "half of a character" in ended.error.message

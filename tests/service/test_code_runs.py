@@ -65,7 +65,7 @@ async def test_nobody_finds_it_by_a_name(tmp_path: Path) -> None:
         done = await code(app, '"""A remarkable text."""\n1 + 1')
         hash = (await app.service.runs.get(ME, done["run_id"]))["version"]
         assert (await app.service.library.list_workflows(ME))["workflows"] == []
-        assert (await app.service.versions.list_drafts()) == []
+        assert (await app.service.library.list_workflows(ME, status="draft"))["workflows"] == []
         assert (await app.service.library.search(ME, "remarkable"))["matches"] == []
         for look in (
             lambda: app.service.versions.get(ME, "run_code"),
@@ -173,8 +173,44 @@ async def test_only_the_owner_of_a_run_keeps_it(tmp_path: Path) -> None:
         failed = await code(app, "import json\n\njson.loads(text)", text="{")
         kept = await app.service.publishing.create(ME, "reader", from_run=failed["run_id"])
         shown = await app.service.versions.get(ME, "reader")
-        assert kept["status"] == "published" and "def run(text: str):" in shown["source"]
+        assert kept["status"] == "draft" and "def run(text: str):" in shown["source"]
         assert "Expecting property name" in shown["examples"][0]["expect_error"]
+        (told,) = [one for one in kept["findings"] if one["rule"] == "from_failed_run"]
+        assert "kept as a draft" in told["message"] and "publish_workflow('reader')" in told["hint"]
+        assert (await app.service.publishing.publish(ME, "reader"))["status"] == "published"
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("n = 1\nn / zero\n", 2),
+        ("import math\nn = 1\n\nfor one in range(1):\n    math.sqrt(one) / zero", 5),
+        ("import math\n\n\nn = math.pi / zero", 4),
+        ("def run(zero):\n    return 1 / zero", 2),
+        ("def half(n):\n    return n / 0\n\n\nhalf(zero)\n", 2),
+    ],
+)
+async def test_the_line_of_an_error_and_the_source_are_those_that_were_sent(
+    tmp_path: Path, source: str, line: int
+) -> None:
+    async with opened(tmp_path, **OFF) as app:
+        failed = await code(app, source, zero=0)
+        assert (failed["status"], failed["error"]["line"]) == ("failed", line)
+        assert source.split("\n")[line - 1].strip() in failed["error"]["hint"]
+        shown = await app.service.runs.get(ME, failed["run_id"])
+        assert shown["source"] == source and shown["events"][-1]["data"]["error"]["line"] == line
+        assert (await app.service.history.show(ME, failed["run_id"]))["source"] == source
+        again = await app.service.history.rerun(ME, failed["run_id"], source=source + "\n# again")
+        ended = await app.service.runs.wait_for_end(again)
+        assert ended.error is not None and ended.error.line == line
+        assert (await app.service.runs.get(ME, ended.id))["source"] == source + "\n# again"
+
+
+async def test_a_long_source_is_cut_in_the_answer_for_a_run(tmp_path: Path) -> None:
+    async with opened(tmp_path, **OFF) as app:
+        done = await code(app, f"n = 1\n# {'long ' * 2_000}\nn\n")
+        shown = await app.service.runs.get(ME, done["run_id"])
+        assert len(shown["source"]) <= 4_000 and shown["source_chars"] > 10_000
 
 
 async def test_other_code_of_the_same_arguments_does_not_get_the_run_whose_answer_was_lost(tmp_path: Path) -> None:

@@ -200,6 +200,18 @@ async def test_an_examples_run_says_so_and_is_not_done_again(tmp_path: Path) -> 
             await app.service.history.rerun(ME, run_id)
 
 
+async def test_one_example_is_added_to_those_that_there_are(tmp_path: Path) -> None:
+    first, second = {"arguments": {"n": 1}, "expect": 2}, {"arguments": {"n": 4}, "expect": 8}
+    async with opened(tmp_path, **OFF) as app:
+        create = app.service.publishing.create
+        await create(ME, "double", DOUBLE, examples=[first])
+        added = await create(ME, "double", examples=[second], replace=True, keep_examples=True)
+        assert added["examples"] == {"passed": 2, "failed": 0}
+        await create(ME, "double", examples=[second], replace=True, keep_examples=True)
+        assert (await app.service.versions.get(ME, "double"))["examples"] == [first, second]
+        assert (await create(ME, "double", examples=[second], replace=True))["examples"]["passed"] == 1
+
+
 async def test_from_run_adds_to_what_there_is(tmp_path: Path) -> None:
     first = {"arguments": {"n": 1}, "expect": 2}
     async with opened(tmp_path, **OFF) as app:

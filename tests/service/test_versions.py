@@ -98,7 +98,7 @@ async def test_old_and_unpublished_versions_are_found_however_many_there_are(tmp
         await app.service.publishing.create(ME, "only_a_draft", DOUBLE, publish=False)
         shown = await app.service.versions.get(ME, "only_a_draft")
         assert shown["status"] == "draft" and shown["source"] == DOUBLE
-        assert (await app.service.versions.list_drafts())[0]["name"] == "only_a_draft"
+        assert (await app.service.library.list_workflows(ME, status="draft"))["workflows"][0]["name"] == "only_a_draft"
         await app.service.publishing.delete(ME, "double")
         assert (await app.service.versions.get(ME, "double"))["status"] in ("former", "draft")
 

@@ -22,7 +22,8 @@ class Shell:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.environ = {**os.environ, "REPERTOIRE_HOME": str(home), "NO_COLOR": "1"}
+        own = {name: value for name, value in os.environ.items() if not name.startswith("REPERTOIRE_")}
+        self.environ = {**own, "REPERTOIRE_HOME": str(home), "NO_COLOR": "1"}
 
     def __call__(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-P", "-m", "repertoire", *words]

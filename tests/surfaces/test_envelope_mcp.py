@@ -189,13 +189,13 @@ async def test_g9_a_run_shows_its_arguments_and_who_started_it(way: Way) -> None
         assert (seen["workflow"], seen["version"], seen["client"]) == ("echo", created["version"], "watchful 2")
         (row,) = (await call(client, "list_runs", {"workflow": "echo", "limit": 1}))["runs"]
         assert row["arguments_preview"] == '{"number": 7, "text": "größer"}' and row["client"] == "watchful 2"
-        assert "arguments_cut" not in row
+        assert row["arguments_cut"] is False and seen["duration_s"] == row["duration_s"] > 0
         text = (await client.read_resource(f"run:///{answer['run_id']}")).contents[0].text  # type: ignore[union-attr]
         assert json.loads(text)["arguments"] == seen["arguments"]
         long = await call(client, "echo", {"number": 1, "text": "x" * 9_000})
         cut = await call(client, "get_run", {"run_id": long["run_id"]})
         assert cut["arguments"] is None and cut["arguments_preview"].startswith('{"number": 1, "text": "xxx')
-        assert len(cut["arguments_preview"]) <= 4_000
+        assert len(cut["arguments_preview"]) <= 4_000 and cut["arguments_cut"] is True
         (row,) = (await call(client, "list_runs", {"workflow": "echo", "limit": 1}))["runs"]
         assert len(row["arguments_preview"]) <= 120 and row["arguments_cut"] is True
 

@@ -120,6 +120,7 @@ async def test_a_changed_callee_leads_to_its_caller_and_back(way: Way) -> None:
         assert f"publish_workflow('double', '{refused['version']}')" in told["hint"]
         published = await follow(client, publish)
         assert published["status"] == "published" and published["callers_checked"] == ["calls_double"]
+        assert "arguments of their calls were compared with the new parameters" in published["message"]
         assert (await call(client, "run_workflow", {"name": "calls_double", "arguments": {}}))["result"] == 8
         again = await call(client, "delete_workflow", {"name": "double"})
         assert again["is_error"] and again["next"] == 'get_workflow(name="calls_double")'

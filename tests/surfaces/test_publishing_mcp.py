@@ -106,6 +106,9 @@ with SyncRepertoireClient.stdio({str(shell.home)!r}) as repertoire:
     code, version = said.stdout.split()
     assert code == "approval_required"
     assert version in shell.ok("list", "--drafts")
+    assert "triple" in shell.ok("list", "--drafts", "--since", "1h") and "double" in shell.ok("list", "--since", "1h")
+    assert shell.json("list", "--by", "nobody")["workflows"] == [] == shell.json("list", "--tag", "none")["workflows"]
+    assert shell.json("list", "--deleted")["workflows"] == [] and shell("list", "--drafts", "--deleted").returncode != 0
     assert "examples: 1, not run yet" in shell.ok("show", "triple", "--version", version)
     assert shell("run", "triple", "--payload", '{"n": 1}').returncode == 1
     assert "is published" in shell.ok("publish", "triple", version)

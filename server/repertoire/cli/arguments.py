@@ -14,6 +14,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -183,3 +184,11 @@ def _items(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, A
             schema = choice
     items: Mapping[str, Any] = schema.get("items", {}) if isinstance(schema.get("items", {}), dict) else {}
     return items
+
+
+def time_of(text: str | None) -> str | None:
+    """`2h` is two hours ago. The service reads anything else as a time."""
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+    if text is None or not (found := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)):
+        return text
+    return (datetime.now(UTC) - timedelta(**{units[found[2]]: float(found[1])})).isoformat()

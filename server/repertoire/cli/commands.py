@@ -8,12 +8,14 @@ from typing import Annotated, Any
 import anyio
 import typer
 
+from ..errors import BadArguments
 from . import output
 from . import search as searching
+from .arguments import time_of
 from .home_client import HomeClient, carry_out, with_one_cause
 from .install import ENTRY, Host, plan
 from .install import carry_out as write_plan
-from .program import Config, Folders, Home, Json, Section, Session, call_verb, command, set_tools, settings_of
+from .program import Config, Folders, Home, Json, Section, Session, command, set_tools, settings_of
 
 
 @command(
@@ -56,25 +58,42 @@ def serve(
     raise typer.Exit(code)
 
 
-@command(Section.WORKFLOWS, "repertoire list", "repertoire list --drafts", name="list")
+@command(
+    Section.WORKFLOWS,
+    "repertoire list",
+    "repertoire list --by claude --since 3d",
+    "repertoire list --drafts",
+    name="list",
+)
 def list_(
     drafts: Annotated[bool, typer.Option("--drafts", help="List what was created and never published.")] = False,
+    deleted: Annotated[bool, typer.Option("--deleted", help="List what was deleted and can be brought back.")] = False,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", metavar="CLIENT", help="Part of the name of the client that made or changed it."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Published (kept, deleted) since then: 2026-05-01T12:00Z, or 2h, 3d ago."),
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", "-t", help="Only workflows with this tag; repeatable.")
+    ] = None,
     home: Home = None,
     workflows: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """List all workflows, and the files that are broken."""
-    if drafts:
-        rows = call_verb(home, workflows, "drafts")
-        created = output.Column("CREATED", output.when)
-        headings: output.Columns = {"name": "NAME", "version": "VERSION", "at": created, "description": "DESCRIPTION"}
-        output.print_json(rows) if as_json else output.table(headings, rows, "No drafts.")
-        return
+    """List all workflows, and the files that are broken; or those that fit every filter."""
+    if drafts and deleted:
+        raise BadArguments("--drafts and --deleted are two lists.", "Ask for one of them.")
+    status = "draft" if drafts else "deleted" if deleted else None
+    wanted = {"created_by": by, "since": time_of(since), "tags": tag, "status": status}
+    filters = {key: value for key, value in wanted.items() if value}
 
     async def work(calls: HomeClient) -> dict[str, Any]:
-        answer: dict[str, Any] = await calls.call("list", {"limit": 1000})
+        answer: dict[str, Any] = await calls.call("list", {"limit": 1000, **filters})
         while answer["next_cursor"]:
-            page = await calls.call("list", {"limit": 1000, "cursor": answer["next_cursor"]})
+            page = await calls.call("list", {"limit": 1000, "cursor": answer["next_cursor"], **filters})
             answer["workflows"] += page["workflows"]
             answer["next_cursor"] = page["next_cursor"]
         return answer
@@ -83,8 +102,19 @@ def list_(
     if as_json:
         output.print_json(answer)
         return
-    columns = {"name": "NAME", "version": "VERSION", "origin": "ORIGIN", "description": "DESCRIPTION"}
-    output.table(columns, answer["workflows"], "No workflows yet: put a file with a run(...) into HOME/workflows.")
+    _print_list(answer, status, is_filtered=bool(filters))
+
+
+def _print_list(answer: dict[str, Any], status: str | None, *, is_filtered: bool) -> None:
+    columns: dict[str, str | output.Column] = {"name": "NAME", "version": "VERSION", "origin": "ORIGIN"}
+    empty = "No workflows yet: put a file with a run(...) into HOME/workflows."
+    if status is not None:
+        del columns["origin"]
+        by, at = ("deleted_by", "deleted_at") if status == "deleted" else ("created_by", "created_at")
+        columns |= {at: output.Column(at[:7].upper(), output.when), by: "BY"}
+        empty = "No drafts." if status == "draft" else "Nothing was deleted."
+    columns["description"] = "DESCRIPTION"
+    output.table(columns, answer["workflows"], "No such workflows." if is_filtered and status is None else empty)
     for file in answer["broken"]:
         output.findings(file["file"], file["findings"])
 

@@ -37,6 +37,8 @@ def print_run(run: dict[str, Any]) -> None:
             output.out.print(tree, soft_wrap=False, width=_NO_WIDTH)
     for line in _waits(run):
         output.out.print(line)
+    if "source" in run:
+        output.out.print("", run["source"], sep="\n", markup=False)
 
 
 def _heading(run: dict[str, Any]) -> Text:

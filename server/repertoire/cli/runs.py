@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, get_args
 
 import typer
@@ -13,7 +11,7 @@ import typer
 from ..errors import BadArguments
 from ..model.lifecycle import Status
 from . import completion, output
-from .arguments import read_text
+from .arguments import read_text, time_of
 from .home_client import HomeClient, carry_out
 from .program import Home, Json, RunId, Section, call_verb, command, settings_of
 from .prompt import read_answer
@@ -109,7 +107,13 @@ def runs(
     """
     if status not in (None, *get_args(Status)):
         raise BadArguments(f"There is no status {status!r}.", f"Statuses are {_STATUSES}.")
-    wanted = {"workflow": workflow, "session": session, "status": status, "since": _time(since), "until": _time(until)}
+    wanted = {
+        "workflow": workflow,
+        "session": session,
+        "status": status,
+        "since": time_of(since),
+        "until": time_of(until),
+    }
     filters = {key: value for key, value in wanted.items() if value is not None}
     rows = call_verb(home, None, "runs", limit=limit, **filters)
     if as_json:
@@ -155,14 +159,6 @@ def short_ids(run_ids: list[str]) -> dict[str, str]:
     while len({part[:size] for part in parts.values()}) < len(parts):
         size += 1
     return {run_id: part[:size] for run_id, part in parts.items()}
-
-
-def _time(text: str | None) -> str | None:
-    """`2h` is two hours ago. The service reads anything else as a time."""
-    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-    if text is None or not (found := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)):
-        return text
-    return (datetime.now(UTC) - timedelta(**{units[found[2]]: float(found[1])})).isoformat()
 
 
 @command(Section.RUNS, "repertoire logs last --follow")
@@ -221,5 +217,6 @@ def gc(
         output.print_json(gone)
         return
     verb = "would delete" if dry_run else "deleted"
-    counts = (f"{gone[name]} {name}" for name in ("runs", "calls", "events", "versions", "artifacts"))
-    output.out.print(f"{verb} {', '.join(counts)}", markup=False)
+    counts = [f"{gone[name]} {name}" for name in ("runs", "calls", "events", "versions", "artifacts")]
+    trash = [f"{gone['trash']} files of the trash"] if gone["trash"] else []
+    output.out.print(f"{verb} {', '.join([*counts, *trash])}", markup=False)

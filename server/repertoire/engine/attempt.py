@@ -142,7 +142,7 @@ class Attempt:
                         state=frame.state,
                         events=tuple(events),
                     )
-                return Outcome(status="failed", error=frame.fault, events=tuple(events))
+                return Outcome(status="failed", error=_with_line_sent(frame.fault, live.version), events=tuple(events))
             if events:
                 await self._store_events(events)
             if isinstance(frame, Call | Record | Drop | Tick | Late | Idle):
@@ -177,6 +177,10 @@ def _take_record(calls: CallExecutor, frame: WorkerFrame) -> bool:
         return False
     calls.take(frame)
     return True
+
+
+def _with_line_sent(fault: Fault, version: WorkflowVersion) -> Fault:
+    return fault if fault.line is None else msgspec.structs.replace(fault, line=version.line_sent(fault.line))
 
 
 def _begin(worker: Worker, stopwatch: Stopwatch, recorded: asyncio.Future[Any]) -> None:

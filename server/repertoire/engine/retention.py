@@ -1,4 +1,4 @@
-"""Retention: deletes old runs, artifacts and empty sessions every hour, also unused versions on request; used by app and command line.
+"""Retention: deletes old runs, artifacts, empty sessions and trash every hour, also unused versions on request; used by app and command line.
 
 `Store` decides which runs are old (`store/deletion`). Retention only paces the transactions.
 """
@@ -36,10 +36,19 @@ class CollectArtifacts(Protocol):
     def __call__(self, *, dry_run: bool = False) -> Awaitable[int]: ...
 
 
+class EmptyTrash(Protocol):
+    """Deletes workflow files that were deleted at the command line longer ago, or only counts them."""
+
+    def __call__(self, older_than_s: float, *, dry_run: bool = False) -> Awaitable[int]: ...
+
+
 class Retention:
-    def __init__(self, store: Store, limits: Limits, collect_artifacts: CollectArtifacts) -> None:
+    def __init__(
+        self, store: Store, limits: Limits, collect_artifacts: CollectArtifacts, empty_trash: EmptyTrash
+    ) -> None:
         self._store = store
         self._collect_artifacts = collect_artifacts
+        self._empty_trash = empty_trash
         self._empty_ttl_s = limits.empty_session_ttl_s
         self._keep = Keep(seconds=limits.keep_runs_s, runs=limits.keep_runs)
 
@@ -53,6 +62,8 @@ class Retention:
                 await self._drop_empty_sessions()
                 if count := await self._collect_artifacts():
                     logger.info("%d artifacts were deleted that nobody has used for long", count)
+                if count := await self._drop_trash(self._keep):
+                    logger.info("%d deleted workflow files were removed from the trash", count)
             except RepertoireError as error:
                 logger.warning("deleting old runs: %s", error)
             await anyio.sleep(_EVERY_S)
@@ -64,12 +75,18 @@ class Retention:
         )
         if dry_run:
             would = await self._store.would_go(chosen)
-            return msgspec.structs.replace(would, artifacts=await self._collect_artifacts(dry_run=True))
+            artifacts = await self._collect_artifacts(dry_run=True)
+            return msgspec.structs.replace(
+                would, artifacts=artifacts, trash=await self._drop_trash(chosen, dry_run=True)
+            )
         gone = await self._delete_runs(chosen, 0.0)
         await self._drop_empty_sessions()
         while versions := await self._store.delete_unused_versions(_VERSIONS):
             gone += Gone(versions=versions)
-        return gone + Gone(artifacts=await self._collect_artifacts())
+        return gone + Gone(artifacts=await self._collect_artifacts(), trash=await self._drop_trash(chosen))
+
+    async def _drop_trash(self, keep: Keep, *, dry_run: bool = False) -> int:
+        return await self._empty_trash(keep.seconds, dry_run=dry_run) if keep.seconds else 0
 
     async def _drop_empty_sessions(self) -> None:
         await self._store.drop_empty_sessions(time.time() - self._empty_ttl_s)

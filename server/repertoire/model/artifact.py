@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from ..errors import BadArguments
+from ..text import is_well_formed
 from .run import iso
 
 if TYPE_CHECKING:
@@ -135,6 +136,12 @@ def new_artifact(
         raise BadArguments(
             f"The metadata of {name!r} must be a dict of up to {_MAX_METADATA_CHARS} characters as JSON."
         )
+    for what, given in (("description", description), ("metadata", text)):
+        if not is_well_formed(given):
+            raise BadArguments(
+                f"The {what} of {name!r} has half of a character (a lone surrogate, such as \\ud83d), which no text can hold.",
+                'Leave it out, for example with text.encode("utf-8", "replace").decode().',
+            )
     known = str(mime_type) if mime_type else _type_of(name) or _DEFAULT_TYPES[str(kind)]
     return msgspec.convert(
         {

@@ -125,13 +125,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
             "client": self.client,
             "status": self.status,
             "arguments_preview": cut(shown, LISTED_CHARS, "…"),
-            **({"arguments_cut": True} if len(shown) > LISTED_CHARS else {}),
+            "arguments_cut": len(shown) > LISTED_CHARS,
             "created_at": iso(self.created_at),
             "started_at": iso(self.started_at),
             "ended_at": iso(self.ended_at),
         }
-        if self.started_at is not None and self.ended_at is not None:
-            row["duration_s"] = round(self.ended_at - self.started_at, 6)
+        row |= self.duration()
         if self.error is not None:
             row["error"] = public_error(self.error)
         if self.parent is not None:
@@ -140,12 +139,21 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
             row["message"] = f"waiting for {self.waiting_for}"
         return row
 
+    def duration(self) -> dict[str, Any]:
+        """`duration_s`: from its start to its end. Nothing of a run that has not begun, or not ended."""
+        if self.started_at is None or self.ended_at is None:
+            return {}
+        return {"duration_s": round(self.ended_at - self.started_at, 6)}
+
     def origin(self) -> dict[str, Any]:
-        """Where it came from: workflow, version, client and arguments. Long arguments are null, with a preview of their JSON text."""
+        """Where it came from: workflow, version, client and arguments. Long arguments are null, with a preview of their JSON text, and
+        `arguments_cut` says if that is not all of it."""
         shown: dict[str, Any] = {"workflow": self.workflow, "version": self.version[:12], "client": self.client}
         if len(self.arguments) <= SHOWN_CHARS and is_readable(self.arguments):
             return {**shown, "arguments": json.loads(self.arguments)}
-        return {**shown, "arguments": None, "arguments_preview": cut(_as_shown(self.arguments), SHOWN_CHARS, "…")}
+        text = _as_shown(self.arguments)
+        preview = {"arguments_preview": cut(text, SHOWN_CHARS, "…"), "arguments_cut": len(text) > SHOWN_CHARS}
+        return {**shown, "arguments": None, **preview}
 
 
 def _as_shown(text: str) -> str:

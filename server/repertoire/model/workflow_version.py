@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from ..names import RUN_CODE, snake_case
+from ..text import line_in
 from ..wire import Code, DataFile, Module
 from .workflow_options import Options
 
@@ -69,6 +70,8 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     origin: Origin
     source: str
+    sent: str = ""
+    """The text of code that is run once, as it was sent. Empty: it is the source."""
     description: str
     options: Options
     modules: tuple[Module, ...] = ()
@@ -108,6 +111,10 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
     def filename(self) -> str:
         """The file name in tracebacks."""
         return self.path or f"workflow:{self.name}@{self.short}"
+
+    def line_sent(self, line: int) -> int:
+        """The line of the text as it was sent of a line of the source."""
+        return line_in(self.sent, self.source, line) if self.sent else line
 
     def answers_to(self, name: str) -> bool:
         """Whether `name` is its own name, or that of its class or its file."""

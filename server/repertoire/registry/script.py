@@ -183,14 +183,6 @@ def _written(source: str, body: list[ast.stmt], start: int, names: list[str]) ->
     return "\n".join([*before, *added, *inside])
 
 
-def line_in(source: str, text: str, line: int) -> int:
-    """The line of the source that a line of its module was."""
-    given, made = _NEWLINE.sub("\n", source).split("\n"), text.split("\n")
-    if given[line - 1 : line] == made[line - 1 : line]:
-        return line
-    return max(line - (len(made) - len(given)), 1)
-
-
 def _beginning(body: list[ast.stmt], inner: list[ast.stmt], names: list[str]) -> list[str]:
     """Lines that keep the meaning of a name that the statements bind and that has one before: from `global` in a function, from an
     import or definition that stays in the module, from Python or from a run. And that of `__name__` in a file that is executed."""

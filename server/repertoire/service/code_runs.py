@@ -19,8 +19,8 @@ from ..errors import BadArguments, Refused
 from ..model.session import Caller
 from ..model.workflow_version import Finding, Origin, WorkflowVersion, version_hash
 from ..names import RUN_CODE
-from ..registry.script import line_in
 from ..settings import Settings
+from ..text import line_in, well_formed
 from .pre_publish_checks import PrePublishChecks
 from .publish_answers import public_findings, stopping
 from .publishing import BOM
@@ -65,8 +65,9 @@ class CodeRuns:
         if errors := stopping([*version.findings, *unfit]):
             raise _cannot_work(source, text, errors)
         # of the same text, the operator's version and a client's are two: one is trusted
-        hash = version_hash(f"{RUN_CODE} {origin}", version.source, version.description, version.options, ())
-        return msgspec.structs.replace(version, hash=hash, findings=(), is_loaded=True)
+        sent = "" if text == source else well_formed(source)
+        hash = version_hash(f"{RUN_CODE} {origin} {sent}", version.source, version.description, version.options, ())
+        return msgspec.structs.replace(version, hash=hash, sent=sent, findings=(), is_loaded=True)
 
     def _check_allowed(self) -> None:
         if self._settings.authoring == "off":

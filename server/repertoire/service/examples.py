@@ -56,11 +56,15 @@ class Examples:
         self._seconds = limits.examples_timeout_s
         self._max_source_bytes = limits.max_source_bytes
 
-    async def choose(self, before: WorkflowVersion | None, given: Any) -> tuple[Example, ...]:
-        """The examples for a new version: the `given` ones, or else those of the version `before`, which it replaces."""
-        if given is not None:
-            return await read_examples(given)
-        return () if before is None else (await self._store.checked(before.hash)).examples
+    async def choose(self, before: WorkflowVersion | None, given: Any, *, keep: bool = False) -> tuple[Example, ...]:
+        """The examples for a new version: the `given` ones, or else those of the version `before`, which it replaces. `keep`: both."""
+        known = () if before is None else (await self._store.checked(before.hash)).examples
+        if given is None:
+            return known
+        new = await read_examples(given)
+        if not keep:
+            return new
+        return await read_examples(msgspec.to_builtins((*(one for one in known if one not in new), *new)))
 
     async def check(
         self, caller: Caller, version: WorkflowVersion, examples: Sequence[Example]

@@ -18,6 +18,7 @@ from ..model.run import iso
 from ..model.session import Caller
 from ..names import new_run_id, new_session_id
 from ..store import Store
+from ..text import well_formed
 from .pre_publish_checks import PrePublishChecks
 from .runs import Runs
 
@@ -58,11 +59,12 @@ class History:
         if version is None:
             raise UnknownWorkflow(f"The version of {run_id} is gone.")
         if source is not None:
+            sent = ""
             if version.is_unnamed:
-                source = await self._checks.as_module(source, json.loads(run.arguments))
+                sent, source = source, await self._checks.as_module(source, json.loads(run.arguments))
             new = await self._checks.read(caller, version.name, source, None, version.origin)
             version = await self._checks.load(caller, new.version)
-            version = msgspec.structs.replace(version, path=None, root="")
+            version = msgspec.structs.replace(version, path=None, root="", sent=well_formed(sent))
             await self._store.keep_version(version)
         number = await self._number_of(run_id, before)
         new_id = new_run_id(run.workflow)
@@ -93,10 +95,13 @@ class History:
         raise BadArguments(f"{run_id} has no recorded call {path!r}.", f"Its calls are: {known}.")
 
     async def show(self, caller: Caller, run_id: str) -> dict[str, Any]:
-        """Everything about one run: how it was begun, by whom, in which session, of which file, and its calls as a tree."""
+        """Everything about one run: how it was begun, by whom, in which session, of which file, and its calls as a tree. Of code
+        that was run once also its source."""
         run = await self._runs.find(caller, run_id)
         session, version = await self._store.session(run.session_id), await self._store.version(run.version)
         begun = {**run.origin(), "session": session and session.name, "file": version and version.path}
+        if version is not None and version.is_unnamed:
+            begun["source"] = version.sent or version.source
         return begun | await self.tree(caller, run_id)
 
     async def tree(self, caller: Caller, run_id: str) -> dict[str, Any]:

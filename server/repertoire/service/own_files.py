@@ -29,6 +29,7 @@ class OwnFiles:
     def __init__(
         self,
         home: str,
+        trash: Trash,
         store: Store,
         catalog: Catalog,
         library: Library,
@@ -38,7 +39,7 @@ class OwnFiles:
         publishing: Publishing,
     ) -> None:
         self._folder = os.path.join(home, "workflows")
-        self._trash = Trash(home)
+        self._trash = trash
         self._store = store
         self._catalog = catalog
         self._library = library

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import Refused
-from ..model.example import Checked
+from ..model.example import Checked, Example
 from ..model.workflow_version import Finding, WorkflowVersion
 from ..registry.used_tools import permits
 
@@ -49,6 +49,17 @@ def public_findings(findings: Sequence[Finding]) -> list[dict[str, Any]]:
 def no_examples(published: bool) -> Finding:
     begin = "Published without an example" if published else "It has no example"
     return Finding("no_examples", "info", f"{begin}: nothing has shown that it does what it says.", hint=ADD_EXAMPLES)
+
+
+def from_failed_run(name: str, example: Example) -> Finding:
+    """The text of a failed run is kept as a draft: a workflow that fails is seldom what is wanted."""
+    error = example.expect_error if isinstance(example.expect_error, str) else ""
+    return Finding(
+        "from_failed_run",
+        "warning",
+        f"That run failed ({error[:200].rstrip('.')}), so its text is kept as a draft, with an example that expects this error.",
+        hint=f"Correct it: create_workflow({name!r}, source=..., examples=[...]). If the error is right: publish_workflow({name!r}).",
+    )
 
 
 def types_from_values(names: Sequence[str]) -> list[Finding]:

@@ -34,6 +34,7 @@ from .publish_answers import (
     as_warnings,
     cannot_work,
     examples_failed,
+    from_failed_run,
     no_examples,
     public_findings,
     stopping,
@@ -82,19 +83,25 @@ class Publishing:
         publish: bool = True,
         from_run: str | None = None,
         force: bool = False,
+        keep_examples: bool = False,
     ) -> dict[str, Any]:
         """Check, load once in a fresh process, run the examples, publish. Raises Refused with what to correct.
 
-        `examples` left out: those of the version that is replaced. `from_run`: a run of the caller becomes one more example, and gives
-        the source if `source` is left out. Without `publish`, or when it is refused after loading, the version is kept as a draft.
+        `examples` left out: those of the version that is replaced; with `keep_examples` they are added to those. `from_run`: a run of the
+        caller becomes one more example, and gives the source if `source` is left out. A failed one then gives a draft.
+        Without `publish`, or when it is refused after loading, the version is kept as a draft.
         `force`: publish although its text says that it cannot work, or other workflows call it in a way that no longer fits.
         """
         self._check_authoring()
         self._check_name(name, replace or not publish)
-        chosen = await self._examples.choose(self._catalog.find_created(name), examples)
+        before = self._catalog.find_created(name)
+        chosen = await self._examples.choose(before, examples, keep=keep_examples)
         typed: list[str] = []
+        failed: list[Finding] = []
         if from_run is not None:
             shown, ran = await self._examples.from_run(caller, from_run)
+            if source is None and shown.expect_error and before is None:
+                publish, failed = False, [from_failed_run(name, shown)]
             chosen = await read_examples(msgspec.to_builtins((*(one for one in chosen if one != shown), shown)))
             if source is None:  # the very text of that run, under this name
                 source, description, tags = ran.source, description or ran.description, [*ran.options.tags, *tags]
@@ -104,11 +111,7 @@ class Publishing:
         if source is None and examples is not None and (kept := await self._versions.last_kept(name)) is not None:
             source, description, tags = kept.source, description or kept.description, [*kept.options.tags, *tags]
         if source is None:
-            raise BadArguments(
-                "`source`: missing.",
-                "Give the module's Python source, or from_run with the run whose source it is. Only `examples` is enough where the name "
-                "has a version: they replace its examples.",
-            )
+            raise _no_source()
         new = await self._checks.read(caller, name, source.removeprefix(BOM), description, "tool", tags)
         if self._settings.publish_requires == "approval" and not await self._store.was_published(new.version.hash):
             checked = await self._keep_for_approval(caller, new.version, chosen)
@@ -120,7 +123,7 @@ class Publishing:
         remarks += tools_not_allowed(version, self._settings.untrusted_tools)
         version, remarks = _forced(version, remarks) if force else (version, remarks)
         checked, more = await self._check_examples(caller, version, chosen, remarks)
-        remarks += [*more, *([] if chosen else [no_examples(publish)]), *types_from_values(typed)]
+        remarks += [*more, *failed, *([] if chosen else [no_examples(publish)]), *types_from_values(typed)]
         if not publish:
             await self._store.keep_draft(version, _by(caller), checked)
             return version_answer(version, checked, remarks, status=await self._versions.status(caller, version))
@@ -253,7 +256,10 @@ class Publishing:
                 raise
             return {"callers_broken": refused.details["called_by"], "message": f"{refused.message} Change them now."}
         seen = sorted({one.name for one in callers if one.hash in self._library.view(caller).by_hash})
-        return {"callers_checked": seen} if seen else {}
+        if not seen:
+            return {}
+        said = "The arguments of their calls were compared with the new parameters, and fit. What they do with the result was not."
+        return {"callers_checked": seen, "message": said}
 
     async def _consequence_of_failure(self, version: WorkflowVersion) -> str:
         if await self._store.was_published(version.hash):
@@ -286,6 +292,14 @@ class Publishing:
                 "Choose another name, or create it again with replace=true.",
                 code="name_taken",
             )
+
+
+def _no_source() -> BadArguments:
+    return BadArguments(
+        "`source`: missing.",
+        "Give the module's Python source, or from_run with the run whose source it is. Only `examples` is enough where the name "
+        "has a version: they replace its examples, or with keep_examples=true they are added.",
+    )
 
 
 def _forced(version: WorkflowVersion, remarks: Sequence[Finding]) -> tuple[WorkflowVersion, list[Finding]]:

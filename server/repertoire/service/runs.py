@@ -25,12 +25,13 @@ from ..errors import BadArguments, UnknownRun
 from ..limits import Limits
 from ..model.brief_events import brief_event, fold_events, last_progress
 from ..model.moments import read_moment
-from ..model.run import Run, RunEvent, envelope, result_part
+from ..model.run import SHOWN_CHARS, Run, RunEvent, envelope, result_part
 from ..model.session import Caller
 from ..model.workflow_version import WorkflowVersion
 from ..names import RUN_CODE
 from ..store import Store
 from ..store.runs import IdempotencyKey, KeyTaken
+from ..text import cut
 from .argument_limits import checked_arguments
 from .library import Library
 from .references import KEY, References, has_references
@@ -239,7 +240,7 @@ class Runs:
             )
         if part is not None:
             return self._part(run, part)
-        answer = {**await self.report(run), **run.origin()}
+        answer = {**await self.report(run), **run.duration(), **run.origin()}
         if events == "all":
             found = await self._store.events(run_id, max(after_event, 0), _MAX_EVENTS + 1)
             answer["events"] = [event.public() for event in found[:_MAX_EVENTS]]
@@ -248,7 +249,19 @@ class Runs:
             answer |= await self._last_events(run, max(after_event, 0))
         if run.is_example:
             answer["example"] = True
+        if run.workflow == RUN_CODE and after_event <= 0:
+            answer |= await self._source_of(run)
         return answer
+
+    async def _source_of(self, run: Run) -> dict[str, Any]:
+        """Of code that was run once, as it was sent; a long one is cut."""
+        version = await self._store.version(run.version)
+        if version is None:
+            return {}
+        source = version.sent or version.source
+        is_cut = len(source) > SHOWN_CHARS
+        shown = cut(source, SHOWN_CHARS, "…") if is_cut else source
+        return {"source": shown, **({"source_chars": len(source)} if is_cut else {})}
 
     def _part(self, run: Run, part: int) -> dict[str, Any]:
         answer = self.envelope(run, without_result=True)

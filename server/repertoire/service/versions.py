@@ -78,20 +78,6 @@ class Versions:
                 answer["diff"] = f"The two texts are too different to be compared: it took more than {CHECK_S} s."
         return answer
 
-    async def list_drafts(self) -> list[dict[str, Any]]:
-        """Versions that were kept and never published, newest first."""
-        found = await self._store.drafts()
-        return [
-            {
-                "name": one.name,
-                "version": one.short,
-                "at": iso(at),
-                "description": one.description,
-                "loaded": one.is_loaded,
-            }
-            for one, at in found
-        ]
-
     async def find(self, caller: Caller, name: str, prefix: str) -> WorkflowVersion:
         """The one version of the name whose hash begins with `prefix`. Raises UnknownWorkflow, or BadArguments for several."""
         current = self._library.view(caller).find(name)

@@ -61,6 +61,8 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 0
     versions: int = 0
     artifacts: int = 0
+    trash: int = 0
+    """Workflow files in HOME/trash."""
 
     def __add__(self, other: Gone) -> Gone:
         return Gone(
@@ -69,6 +71,7 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
             calls=self.calls + other.calls,
             versions=self.versions + other.versions,
             artifacts=self.artifacts + other.artifacts,
+            trash=self.trash + other.trash,
         )
 
     @property

@@ -145,7 +145,8 @@ async def _search(service: Service, caller: Caller, args: dict[str, Any], emit: 
 
 
 async def _list(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return await service.library.list_workflows(caller, args.get("cursor"), int(args.get("limit", 50)))
+    filters = {name: args[name] for name in ("created_by", "since", "tags", "status") if args.get(name)}
+    return await service.library.list_workflows(caller, args.get("cursor"), int(args.get("limit", 50)), **filters)
 
 
 async def _show(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -178,10 +179,6 @@ async def _publish(service: Service, caller: Caller, args: dict[str, Any], emit:
     if (restored := await service.own_files.restore(caller, args["name"], args["version"])) is not None:
         return restored
     return await service.publishing.publish(caller, args["name"], args["version"], force, approved=True)
-
-
-async def _drafts(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
-    return await service.versions.list_drafts()
 
 
 async def _pin(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -329,7 +326,7 @@ async def _gc(service: Service, caller: Caller, args: dict[str, Any], emit: Emit
 _VERBS: dict[str, Verb] = {
     "run": _run, "exec": _exec, "start": _start, "takes": _takes,
     "rerun": _rerun, "attend": _attend, "logs": _logs, "search": _search, "list": _list, "show": _show, "create": _create,
-    "publish": _publish, "drafts": _drafts, "pin": _pin, "unpin": _unpin, "delete": _delete, "runs": _runs, "get": _get, "answer": _answer,
+    "publish": _publish, "pin": _pin, "unpin": _unpin, "delete": _delete, "runs": _runs, "get": _get, "answer": _answer,
     "resume": _resume, "cancel": _cancel, "withdraw": _withdraw, "sessions": _sessions, "broken": _broken, "gc": _gc,
     "tools": _tools, "tool": _tool, "tool_call": _tool_call, "tools_doctor": _tools_doctor,
     "config": _config, "inbox": _inbox, "code": _code,

@@ -166,9 +166,10 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
             replace={"type": "boolean", "default": False, "description": "Needed where the name is published, not for a draft."},
             examples={
                 "anyOf": [{"type": "array", "items": _EXAMPLE}, {"type": "null"}],
-                "description": "They replace those it had; left out: those stay. Each is a real run, with its steps: none for what sends or "
-                "deletes. Without a source: for its last version.",
+                "description": "They replace those it had, or are added with keep_examples; left out: those stay. Each is a real run, with "
+                "its steps: none for what sends or deletes. Without a source: for its last version.",
             },
+            keep_examples={"type": "boolean", "default": False},
             tags=_STRINGS,
             publish={"type": "boolean", "default": True, "description": "false: only check it, and keep a draft."},
             from_run={
