@@ -8,6 +8,7 @@ TYPE_CHECKING = (
 if TYPE_CHECKING:
     from typing import Any
 
+    from .agents.definition import create_agent, define_agent_profile
     from .authoring.ambient import commit_state, log, progress, session_state
     from .authoring.artifacts import artifacts
     from .authoring.cache import cached
@@ -37,6 +38,8 @@ __all__ = [
     "ask",
     "cached",
     "commit_state",
+    "create_agent",
+    "define_agent_profile",
     "log",
     "now",
     "pprint_run_response",
@@ -68,6 +71,8 @@ _HOMES = {
     "sleep": (".authoring.durable", "sleep"),
     "step": (".authoring.steps", "step"),
     "commit_state": (".authoring.ambient", "commit_state"),
+    "create_agent": (".agents.definition", "create_agent"),
+    "define_agent_profile": (".agents.definition", "define_agent_profile"),
     "log": (".authoring.ambient", "log"),
     "progress": (".authoring.ambient", "progress"),
     "session_state": (".authoring.ambient", "session_state"),

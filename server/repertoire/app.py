@@ -67,6 +67,8 @@ from .service.tools import Tools
 from .service.trash import Trash
 from .service.versions import Versions
 from .service.workflow_doors import WorkflowDoors
+from .service.workspace_doors import WorkspaceDoors
+from .service.workspaces import Workspaces
 from .settings import Settings, load
 from .store import Store, open_store
 from .store.content_files import ContentFiles
@@ -278,7 +280,8 @@ async def open_app(
                 files = ContentFiles(homes.artifacts_path(home))
                 artifacts = Artifacts(store, files, settings.limits)
                 trash = Trash(home)
-                retention = Retention(store, settings.limits, artifacts.collect, trash.empty)
+                workspaces = Workspaces(homes.workspaces_path(home), store, settings.limits)
+                retention = Retention(store, settings.limits, artifacts.collect, trash.empty, workspaces.sweep)
                 choose = partial(
                     candidates,
                     settings.search_model,
@@ -311,8 +314,9 @@ async def open_app(
                     tools, tool_calls, store, settings, artifacts, waits.doors["ask"], runner.forget_question
                 )
                 runner.doors |= waits.doors | workflow_doors.doors | tool_doors.doors
-                runner.doors |= ArtifactDoors(artifacts, files, store).doors
-                runner.doors |= model_doors.doors
+                own = (ArtifactDoors(artifacts, files, store), model_doors, WorkspaceDoors(workspaces, settings.limits))
+                for one in own:
+                    runner.doors |= one.doors
                 if watch:
                     tasks.start_soon(artifacts.sweep, name="artifacts")
                     tasks.start_soon(retention.every_hour, name="retention")

@@ -54,6 +54,17 @@ _RUNS: Final[dict[str, FaultCode]] = {
     "result_too_large": FaultCode("The result is longer than `max_result_bytes`.", "author", "Write large data to a file; return its path."),
     "too_many_items": FaultCode("A generator yielded more than `max_items` values.", "author", "Yield pages, or write to a file."),
     "record_too_large": FaultCode("The result of a step is longer than `max_record_bytes`.", "author", "Write it to a file; return its path."),
+    "no_such_file": FaultCode("A workspace has no such file, or the text cannot be a path.", "author", "List the folder; correct the path."),
+    "file_exists": FaultCode("A workspace has a file or folder of that path.", "author", "Use another path, or remove it first."),
+    "not_a_file": FaultCode("A path in a workspace is a folder or a special file.", "author", "Name a regular file."),
+    "not_a_folder": FaultCode("A part of a path in a workspace is not a folder.", "author", "Correct the path."),
+    "outside_workspace": FaultCode("A path leads out of the run's workspace.", "author", "Use a path in it, without `..` and outside links."),
+    "workspace_full": FaultCode(
+        "A workspace or one file in it reached `max_workspace_bytes`, `max_workspace_files` or `max_workspace_file_bytes`.", "author",
+        "Remove files, or work in parts.",
+    ),
+    "shell_refused": FaultCode("The run may not use the shell, or not with these arguments.", "author", "Do what the hint says."),
+    "shell_timeout": FaultCode("A command took longer than its `timeout`, or was cancelled.", "author", "Give it less to do, or more time."),
     "artifact_too_large": FaultCode("An artifact is larger than `max_artifact_bytes`.", "author", "Save it in parts."),
     "artifacts_full": FaultCode(
         "There are `max_artifacts` artifacts, or `max_artifacts_bytes` of them.", "operator", "Delete some, or raise the setting.",

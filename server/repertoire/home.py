@@ -152,6 +152,11 @@ def artifacts_path(home: str) -> str:
     return os.path.join(home, "artifacts")
 
 
+def workspaces_path(home: str) -> str:
+    """The folder of workspaces: one folder for each run whose body uses files or the shell of a harness."""
+    return os.path.join(home, "workspaces")
+
+
 def content_path(artifacts: str, hash: str) -> str:
     """The file of a content, by the sha256 of its bytes."""
     return os.path.join(artifacts, "files", hash[:2], hash)

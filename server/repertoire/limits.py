@@ -90,6 +90,16 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The files of all artifacts together, each content once: a loop that saves must not fill the disk."""
     keep_artifacts_s: float = 90 * 24 * 3600.0
     """Artifacts that were neither saved nor loaded for this long are deleted. It equals `keep_runs_s`. 0: all are kept."""
+    max_workspace_bytes: int = 1024 * 1024 * 1024
+    """The files in one run's workspace together: a command in a loop must not fill the disk."""
+    max_workspace_files: int = 20_000
+    """Files and folders in it. They are counted, and listed in one answer."""
+    max_workspace_file_bytes: int = 2 * 1024 * 1024
+    """A file that `harness.fs` reads or writes whole: its content is in the run's record. Commands may make larger ones."""
+    max_shell_s: float = 600.0
+    """One command of `harness.shell`: longer than most builds, and nobody waits for a hanging one all day."""
+    max_shell_output_bytes: int = 256 * 1024
+    """Its stdout, and its stderr, in the run's record. More is read and dropped."""
     max_http_sessions: int = 1000
     """Sessions of earlier protocol revisions over HTTP: each costs 40 KB, and clients leave without notice. Beyond this number, the one
     that was idle for longest is closed; its client opens another."""

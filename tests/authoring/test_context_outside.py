@@ -89,6 +89,7 @@ async def run(c: FlueContext) -> dict:
     c.log.info("began", words=c.payload.get("words", "few"))
     if c.payload["really"]:
         harness = await c.init(helper)
+        await harness.session()
     return {"said": c.payload["text"]}
 """
 
@@ -99,16 +100,16 @@ def test_a_file_with_the_names_of_pyflue_loads_and_runs_up_to_what_comes_later(w
     assert worker.result(FOREIGN, {"really": False, "text": "t"}) == {"said": "t"}
     assert worker.said() == [{"level": "info", "message": "began", "words": "few"}]
     fault = worker.fault(FOREIGN, {"really": True, "text": "t"})
-    assert fault.code == "not_available" and "agents come with a later version" in fault.message and fault.line == 10
+    assert fault.code == "not_available" and "agents come with a later version" in fault.message and fault.line == 11
 
 
 def test_other_names_of_pyflue_say_what_there_is(worker: Worker) -> None:
     head = "import pyflue\n"
-    fault = worker.fault("from pyflue import define_agent_profile\ndef run(): ...")
-    assert fault.code == "import_failed" and "use create_agent instead" in fault.message
+    fault = worker.fault("from pyflue import observe\ndef run(): ...")
+    assert fault.code == "import_failed" and "get_run" in fault.message
     assert "'nothing'" in worker.fault(head + "def run(): pyflue.nothing").message
     assert "RepertoireClient" in (worker.fault(head + "def run(): pyflue.PyFlueClient('http://x')").hint or "")
-    assert "agent.prompt" in worker.fault(head + "def run(): pyflue.create_agent({}).prompt('x')").message
+    assert "prompt" in worker.fault(head + "def run(): pyflue.create_agent({}).prompt('x')").message
     assert worker.fault(head + "def run(): pyflue.create_agent(1)").type == "TypeError"
     assert (
         worker.result(head + "def run(): return sorted(name for name in pyflue.__all__ if not hasattr(pyflue, name))")

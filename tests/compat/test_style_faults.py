@@ -194,8 +194,8 @@ BROKEN: dict[str, tuple[str, str, str]] = {
         "Repertoire has no 'buddy.workflow.Step' in place of buddy's: there are RunEvent", "",
     ),
     "no_flue_name": (
-        "from pyflue import define_agent_profile\n\ndef run(ctx):\n    return 1\n",
-        "Repertoire has no 'define_agent_profile' in place of pyflue's; use create_agent instead", "",
+        "from pyflue import observe\n\ndef run(ctx):\n    return 1\n",
+        "Repertoire has no 'observe' in place of pyflue's; read the events of a run: get_run, or `repertoire logs RUN --follow`", "",
     ),
 }  # fmt: skip
 

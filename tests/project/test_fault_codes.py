@@ -10,7 +10,7 @@ from repertoire.fault_codes import FAULT_CODES, SECTIONS, as_markdown
 
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server" / "repertoire"
-PLACES = {"Fault": 0, "ControlError": 0, "_failure": 1}
+PLACES = {"Fault": 0, "WorkspaceFault": 0, "ControlError": 0, "_failure": 1}
 """Calls whose code is a positional argument; everywhere else it is the keyword `code`."""
 OTHERS = {"Task", "MCPError", "JSONRPCError", "Inspect"}
 """Calls whose `code` is something else: a worker's source, a number of JSON-RPC."""

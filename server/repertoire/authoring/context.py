@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
 from . import ambient, durable, steps
-from .unavailable import not_yet
 
 if TYPE_CHECKING:
     from random import Random
@@ -92,9 +91,11 @@ class Context(Generic[Payload]):
         """Save the state now. It stays saved if the run fails later."""
         return ambient.commit_state()
 
-    def init(self, agent: object = None, **options: Any) -> NoReturn:
-        """Start an agent's harness. Raises NotAvailable: agents come with a later version."""
-        raise not_yet("ctx.init(agent)", "agents")
+    def init(self, agent: object = None, **options: Any) -> Any:
+        """Start an agent that `create_agent` has defined, and return its harness: files, a shell and sessions."""
+        from importlib import import_module  # the one call upwards: a body without agents loads nothing of them
+
+        return import_module("repertoire.agents.harness").start(self, agent, options)
 
     def __repr__(self) -> str:
         return f"Context(run_id={self.run_id!r}, workflow_name={self.workflow_name!r})"

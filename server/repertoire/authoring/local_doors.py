@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ..values import records
 from .doors import Content, EventType
 from .local_artifacts import Find, LocalArtifacts
+from .local_workspace import LocalWorkspace
 from .step_identity import StepIdentity
 
 Perform = Callable[[str, dict[str, Any]], Any]
@@ -32,11 +33,19 @@ class LocalCall(NamedTuple):
 class LocalDoors:
     """Implements `Doors`."""
 
-    def __init__(self, perform: Perform, on_event: OnEvent, find_artifact: Find | None = None) -> None:
+    def __init__(
+        self,
+        perform: Perform,
+        on_event: OnEvent,
+        find_artifact: Find | None = None,
+        workspace: LocalWorkspace | None = None,
+    ) -> None:
+        """`perform` gets commands of the shell too; files are in `workspace`."""
         self._perform = perform
         self._on_event = on_event
         self._slept_s = 0.0
         self._artifacts = LocalArtifacts(find_artifact)
+        self._workspace = workspace or LocalWorkspace()
         self._step_keys: list[str] = []
         self.calls: list[LocalCall] = []
         self.committed: str | None = None
@@ -55,8 +64,10 @@ class LocalDoors:
         if op == "sleep":
             self.skip(given["seconds"])
         try:
-            is_local = op.startswith("artifacts.")
-            value = self._artifacts.perform(op, given, content) if is_local else self._perform(op, given)
+            if op.startswith("artifacts."):
+                value = self._artifacts.perform(op, given, content)
+            else:
+                value = (self._workspace.perform if op.startswith("fs.") else self._perform)(op, given)
         except Exception as error:
             self.calls.append(LocalCall(op, label, None, error))
             raise

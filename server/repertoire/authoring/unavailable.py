@@ -1,4 +1,4 @@
-"""Unavailable features: stand-ins for `deps` and agents, which this version does not have.
+"""Unavailable features: a stand-in for `deps`, and the exception for agents, which this version does not have.
 
 A file that only mentions them loads and is published. Any use of them raises NotAvailable with a sentence that says so.
 Used by workflow files, `context`, `classes` and `compat`.
@@ -6,7 +6,6 @@ Used by workflow files, `context`, `classes` and `compat`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
 from ..values.refusals import NotAvailable
@@ -68,25 +67,3 @@ BY_NAME: Final[dict[str, Any]] = {
     "deps": deps,
 }
 """The values of `run`'s parameters with these names. All but `deps` are also globals of every workflow module."""
-
-
-class AgentDefinition:
-    """The result of `create_agent`: keeps the definition, so that a module that defines agents loads. Any other use raises."""
-
-    def __init__(self, definition: Callable[[Any], Mapping[str, Any]] | Mapping[str, Any]) -> None:
-        self.definition = definition
-
-    def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise not_yet(f"agent.{name}", "agents")
-
-
-def create_agent(definition: Callable[[Any], Mapping[str, Any]] | Mapping[str, Any]) -> AgentDefinition:
-    """Define an agent by a dict of `model`, `instructions` and the like, or by a function from the Context to such a dict.
-
-    The function is not called in this version.
-    """
-    if not callable(definition) and not isinstance(definition, Mapping):
-        raise TypeError(f"create_agent(definition): wants a function or a dict, got {type(definition).__name__}")
-    return AgentDefinition(definition)

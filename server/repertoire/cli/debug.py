@@ -23,6 +23,7 @@ import typer
 from ..authoring import ambient
 from ..authoring.doors import EventType
 from ..authoring.local_doors import LocalDoors
+from ..authoring.local_workspace import LocalWorkspace
 from ..engine.long_waits import check_answer
 from ..errors import BadArguments, RepertoireError, UnknownArtifact
 from ..model.run import Question
@@ -61,7 +62,8 @@ def debug(
         arguments |= read_words(words, call_verb(home, workflows, "takes", name=name)["input_schema"], name)
     code = msgspec.json.decode(call_verb(home, workflows, "code", name=name), type=SourceCode)
     sys.path.insert(0, "")
-    doors = LocalDoors(partial(_perform, settings), _show, partial(_find_artifact, settings))
+    workspace = LocalWorkspace()
+    doors = LocalDoors(partial(_perform, settings, workspace), _show, partial(_find_artifact, settings), workspace)
     body = Foreground(code, doors, time.sleep, f"workflow:{code.name}:debug", settings.prefer_installed)
     try:
         result = body.run(arguments, {}, dict(os.environ))
@@ -84,7 +86,7 @@ def _show(type: EventType, data: dict[str, Any]) -> None:
     ambient.write(type, data)
 
 
-def _perform(settings: Settings, op: str, args: dict[str, Any]) -> Any:
+def _perform(settings: Settings, workspace: LocalWorkspace, op: str, args: dict[str, Any]) -> Any:
     """Carry out a call of the body."""
     if op == "ask":
         return _ask(args["question"], args["schema"])
@@ -99,6 +101,8 @@ def _perform(settings: Settings, op: str, args: dict[str, Any]) -> Any:
                 settings, lambda calls: calls.call("tool_call", {"name": args["tool"], "arguments": args["arguments"]})
             )
         )
+    if op == "shell":
+        return workspace.perform(op, args)
     if op not in _VERBS:
         raise NotAvailable(f"{op}: not done in the foreground, because it changes what is published")
     verb, pick = _VERBS[op]

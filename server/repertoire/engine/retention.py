@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 import anyio
@@ -44,9 +44,16 @@ class EmptyTrash(Protocol):
 
 class Retention:
     def __init__(
-        self, store: Store, limits: Limits, collect_artifacts: CollectArtifacts, empty_trash: EmptyTrash
+        self,
+        store: Store,
+        limits: Limits,
+        collect_artifacts: CollectArtifacts,
+        empty_trash: EmptyTrash,
+        sweep_workspaces: Callable[[], Awaitable[object]],
     ) -> None:
+        """`sweep_workspaces` deletes the files of runs that are gone."""
         self._store = store
+        self._sweep_workspaces = sweep_workspaces
         self._collect_artifacts = collect_artifacts
         self._empty_trash = empty_trash
         self._empty_ttl_s = limits.empty_session_ttl_s
@@ -98,4 +105,5 @@ class Retention:
         while (swept := await self._store.sweep(_ROWS)).rows:
             gone += swept
             await anyio.sleep(pause_s)
+        await self._sweep_workspaces()
         return gone

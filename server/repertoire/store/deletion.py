@@ -80,6 +80,15 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RetentionFacts(Facts):
+    async def existing_runs(self, ids: Iterable[str]) -> set[str]:
+        """Those of these runs that have a row, also one that was taken away and is not swept yet."""
+        wanted = list(ids)
+
+        def query(db: sqlite3.Connection) -> set[str]:
+            return {run for run in wanted if db.execute("SELECT 1 FROM run WHERE id = ?", (run,)).fetchone()}
+
+        return await self.read_behind(query)
+
     async def would_go(self, keep: Keep) -> Gone:
         """Count the rows that `take_away`, `sweep` and `delete_unused_versions` would delete now, except versions of the deleted runs."""
 
