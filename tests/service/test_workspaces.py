@@ -118,7 +118,9 @@ async def test_a_run_that_is_begun_again_repeats_no_command_and_finds_its_files(
         assert answer["result"] == ["1", "12", "1", "overwritten", False], answer
         again = await app.service.history.rerun(ME, answer["run_id"], before="6")
         ended = app.service.runs.envelope(await app.service.runs.wait_for_end(again))
-        assert ended["result"] == ["1", "overwritten", "1", "overwritten", False], "it began with the files of the former run"
+        assert ended["result"] == ["1", "overwritten", "1", "overwritten", False], (
+            "it began with the files of the former run"
+        )
         assert (tmp_path / "once").exists()
 
 
