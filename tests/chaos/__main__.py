@@ -17,14 +17,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from . import load
-from .checks import left_behind, violations
+from . import load, tools
+from .checks import left_in_the_end, violations
 from .driver import Round
 from .faults import KINDS, small_disk
 from .processes import adopt, processes
 
 _PARTS: Final = (*KINDS, "key", "cancel", "publish", "ask", "sleep", "make", "run", "threads")
-_GONE_S: Final = 30.0
 
 
 class Campaign:
@@ -57,7 +56,7 @@ class Campaign:
             except Exception:
                 found.append(f"the round broke off: {traceback.format_exc()}")
             found += violations(home, play.traces.folder, play.ledger)
-            found += _left(home, folder / "tmp")
+            found += left_in_the_end(home, folder / "tmp")
             self._count(play)
             if found:
                 shutil.copytree(home, folder / "home-after", ignore=shutil.ignore_patterns("*.sock", "filler"))
@@ -108,17 +107,15 @@ class Campaign:
             shutil.rmtree(folder)
 
 
-def _left(home: Path, temporary: Path) -> list[str]:
-    """What is left a while after the end: a killed process takes its time."""
-    give_up = time.monotonic() + _GONE_S
-    while (left := left_behind(home, temporary)) and time.monotonic() < give_up:
-        time.sleep(0.1)
-    return left
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("mode", nargs="?", choices=["load"], help="load: many HTTP clients instead of faults")
+    parser.add_argument(
+        "mode",
+        nargs="?",
+        choices=["load", "tools"],
+        help="load: many HTTP clients instead of faults; tools: runs that call tools",
+    )
+    parser.add_argument("--runs", type=int, default=tools.RUNS, help=f"of the mode tools (default {tools.RUNS})")
     parser.add_argument("--minutes", type=float, default=3.0, help="begin no further round after this (default 3)")
     parser.add_argument("--seed", type=int, help="of all choices; by default a random one, which is printed")
     parser.add_argument("--round", type=int, help="play only this round of the seed")
@@ -132,13 +129,27 @@ def main() -> int:
     assert not processes(), "this process has children already"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        return _load(words) if words.mode == "load" else _campaign(words)
+        modes = {None: _campaign, "load": _load, "tools": _tools}
+        return modes[words.mode](words)
     finally:
         _end_all()
 
 
 def _load(words: argparse.Namespace) -> int:
-    found = load.play(60 * words.minutes, words.seed or 0)
+    return _verdict(load.play(60 * words.minutes, words.seed or 0))
+
+
+def _tools(words: argparse.Namespace) -> int:
+    seed = words.seed if words.seed is not None else random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="chaos-tools-"))
+    found = tools.ToolRuns(folder, seed).play(words.runs)
+    if not found:
+        shutil.rmtree(folder)
+    return _verdict([*found, *([f"to look at: {folder}"] if found else [])])
+
+
+def _verdict(found: list[str]) -> int:
     for text in found[:40]:
         print(f"VIOLATION: {text}")
     print("no violation" if not found else f"{len(found)} VIOLATIONS")

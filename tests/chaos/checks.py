@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .ledger import FINAL, Ledger, Request
 from .plans import Plan, fails, logs_of, result_of, runs_of, steps_of
@@ -16,6 +17,7 @@ from .processes import processes
 from .workflows import STATEFUL
 
 Violations = Iterator[str]
+_GONE_S: Final = 30.0
 
 
 class Row(NamedTuple):
@@ -260,4 +262,12 @@ def left_behind(home: Path, temporary: Path) -> list[str]:
         left.append(f"scratch folders were left: {folders[:5]}")
     if files := os.listdir(temporary):
         left.append(f"temporary files were left: {files[:5]}")
+    return left
+
+
+def left_in_the_end(home: Path, temporary: Path) -> list[str]:
+    """What is left a while after the end: a killed process takes its time."""
+    give_up = time.monotonic() + _GONE_S
+    while (left := left_behind(home, temporary)) and time.monotonic() < give_up:
+        time.sleep(0.1)
     return left
