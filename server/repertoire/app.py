@@ -265,8 +265,8 @@ async def open_app(
     pool: WorkerPool | None = None
     tool_catalog = ToolCatalog(sources or ())
     masks = Masks()
-    model_doors = ModelDoors(settings, masks, ClientModel())
     async with open_store(homes.database_path(home), pid=os.getpid()) as store:
+        model_doors = ModelDoors(settings, store, masks, ClientModel())
         try:
             async with anyio.create_task_group() as tasks:
                 pool = WorkerPool(settings, tasks, scratch)

@@ -24,7 +24,18 @@ _MANY_PARTS: Final = (
 )
 
 EventType = Literal[
-    "run_start", "log", "progress", "text", "item", "call_start", "call_end", "ask", "state", "resumed", "run_end"
+    "run_start",
+    "log",
+    "progress",
+    "text",
+    "stream_reset",
+    "item",
+    "call_start",
+    "call_end",
+    "ask",
+    "state",
+    "resumed",
+    "run_end",
 ]
 
 

@@ -251,6 +251,8 @@ class Runs:
             answer["example"] = True
         if run.workflow == RUN_CODE and after_event <= 0:
             answer |= await self._source_of(run)
+        if (usage := await self._store.model_usage(run_id)).requests:
+            answer["usage"] = usage.public()
         return answer
 
     async def _source_of(self, run: Run) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from .deletion import RetentionFacts
 from .file_identity import FileIdentity
 from .journal import JournalFacts
 from .migrate import examine, prepare
+from .model_requests import ModelFacts
 from .publications import PublishingFacts
 from .runs import RunFacts
 from .search_facts import VectorFacts
@@ -40,6 +41,7 @@ class Store(
     WaitFacts,
     SessionFacts,
     ArtifactFacts,
+    ModelFacts,
     RetentionFacts,
     VectorFacts,
 ):
