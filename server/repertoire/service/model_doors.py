@@ -56,7 +56,9 @@ class ModelDoors:
     async def _ask(self, call: DoorCall) -> DoorResult:
         model = self._model(call.live, call.args.get("model"))
         call.live.budget.begin_request()
-        request = {name: call.args[name] for name in ("messages", "settings", "parameters") if name in call.args}
+        request: dict[str, Any] = {
+            name: call.args[name] for name in ("messages", "settings", "parameters") if name in call.args
+        }
         if model.provider == CLIENT:
             return DoorResult(await self._client.request(call, request))
         return DoorResult(await self._ask_provider(call, model, request))
