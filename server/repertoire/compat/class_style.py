@@ -14,27 +14,29 @@ _WORKFLOW: Final = {
     "WorkflowRunResponseStartedEvent": _RESPONSE,
 }
 _RUN: Final = {"RunEvent": _RESPONSE, "RunResponse": _RESPONSE}
-_AGENTS: Final = "repertoire.classes.agents"
+_AGENTS: Final = "repertoire.agents.agent"
+_TEAMS: Final = "repertoire.agents.team"
+_MODELS: Final = "repertoire.agents.models"
 _TOOLKITS: Final = "repertoire.classes.toolkits"
 _STORAGE: Final = "repertoire.classes.sqlite_storage"
 _SHOW: Final = "repertoire.classes.pprint"
 _SAY: Final = "repertoire.classes.logging"
 
 PAGES: Final[dict[str, dict[str, str]]] = {
-    "": {"Agent": _AGENTS, "Team": _AGENTS},
+    "": {"Agent": _AGENTS, "Team": _TEAMS},
     "agent": {"Agent": _AGENTS, **_RUN},
     "agent.agent": {"Agent": _AGENTS, **_RUN},
     "models": {},
-    "models.anthropic": {"Claude": _AGENTS},
-    "models.google": {"Gemini": _AGENTS},
-    "models.openai": {"OpenAIChat": _AGENTS},
-    "models.openai.chat": {"OpenAIChat": _AGENTS},
+    "models.anthropic": {"Claude": _MODELS},
+    "models.google": {"Gemini": _MODELS},
+    "models.openai": {"OpenAIChat": _MODELS},
+    "models.openai.chat": {"OpenAIChat": _MODELS},
     "run": {},
     "run.response": _RUN,
     "run.workflow": {name: home for name, home in _WORKFLOW.items() if name not in ("RunResponse", "Workflow")},
     "storage": {},
     "storage.sqlite": {"SqliteStorage": _STORAGE},
-    "team": {"Team": _AGENTS, **_RUN},
+    "team": {"Team": _TEAMS, **_RUN},
     "tools": {"Toolkit": _TOOLKITS},
     "tools.duckduckgo": {"DuckDuckGoTools": _TOOLKITS},
     "tools.newspaper4k": {"Newspaper4kTools": _TOOLKITS},

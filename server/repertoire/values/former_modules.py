@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 _MOVED: Final = {
-    "repertoire.authoring.agents": "repertoire.classes.agents",
+    "repertoire.authoring.agents": "repertoire.agents.agent",
+    "repertoire.classes.agents": "repertoire.agents.agent",
     "repertoire.authoring.complaints": "repertoire.signature.validation_messages",
     "repertoire.authoring.later": "repertoire.authoring.unavailable",
     "repertoire.authoring.memory": "repertoire.classes.memory_storage",
