@@ -14,11 +14,10 @@ import pytest
 from pydantic import BaseModel
 
 from repertoire import RunResponse, Workflow, WorkflowCompletedEvent, pprint_run_response
-from repertoire.classes.agents import Agent
+from repertoire.agents.agent import Agent
 from repertoire.classes.pprint import apprint_run_response
 from repertoire.compat import hook
 from repertoire.compat.class_style import PAGES
-from repertoire.values.refusals import NotAvailable
 from support import class_style
 
 
@@ -308,19 +307,15 @@ def test_pyflue_is_answered_from_its_own_page() -> None:
 # Agents and toolkits.
 
 
-def test_an_agent_takes_its_arguments_and_says_that_running_comes_later() -> None:
+def test_an_agent_takes_its_arguments() -> None:
     class Asking(Workflow):
         agent = Agent(name="ada", instructions="be brief", response_model=dict)
 
-        def run(self, call: bool) -> RunResponse:
-            if call:
-                self.agent.run("hello")
+        def run(self) -> RunResponse:
             return RunResponse(content=(self.agent.name, self.agent.session_id, self.agent.markdown))
 
-    assert Asking(session_id="s").run(call=False).content == ("ada", "s", None)
-    with pytest.raises(NotAvailable, match=r"Agent\.run\(\): agents come with a later version"):
-        Asking().run(call=True)
-    with pytest.raises(TypeError, match=r"Agent\(\) has no parameter 'instruction'"):
+    assert Asking(session_id="s").run().content == ("ada", "s", None)
+    with pytest.raises(TypeError, match=r"Agent\(\) has no parameter 'instruction' \(instructions\)"):
         Agent(instruction="typo")
     with pytest.raises(AttributeError, match="no attribute 'instruction'"):
         _ = Agent().instruction

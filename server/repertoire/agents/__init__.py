@@ -8,6 +8,7 @@ The loop of an agent is pydantic-ai's, and it runs where the body runs. Its part
 4. `door_model` is pydantic-ai's model whose requests pass the host; `replies` are its replies. `models` turns a model's name into it.
 5. `tools` gives an agent's functions to the model: each call is a step, so a replay does not make it again.
 6. `history` keeps what was said in the session.
+7. `definition`, `harness` and `workspace` are PyFlue's agents: `create_agent`, and what `ctx.init` gives.
 
 pydantic-ai is imported by the first run of an agent and not before. Used by workflow files, `compat` and scripts.
 """

@@ -198,7 +198,8 @@ class Agent:
 
     def sections(self) -> Sequence[str]:
         """Sections of the instructions beside its options."""
-        return tools.instructions_of(self)
+        wanted = [agent_run.json_wanted(self.response_model)] if self.is_structured and self.use_json_mode else []
+        return [*tools.instructions_of(self), *wanted]
 
     def own_tools(self) -> Sequence[Callable[..., Any]]:
         """Tools beside those of its options."""

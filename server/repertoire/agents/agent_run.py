@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +12,7 @@ from ..authoring import ambient
 from ..classes import class_run, logging
 from ..classes.response import RunEvent, RunResponse, TeamRunResponse
 from ..names import new_run_id
+from ..values.records import CallError
 from ..values.refusals import NotAvailable, Refusal
 from . import history, options, prompts, responses, tools
 from .failures import AgentError, EndlessLoop, ReplyMismatch
@@ -30,6 +32,7 @@ CORRECTIONS: Final = 3
 """How often a model may correct a reply that does not fit `response_model`, and the arguments of one tool."""
 _SHOWN_CHARS: Final = 2_000
 """Of a last reply, in an error."""
+_PLEASE: Final = "Answer with JSON of this schema and nothing else:"
 _INSTALL: Final = (
     "Agents need the package pydantic-ai: pip install 'repertoire-mcp[agents]', into the Python that runs workflows."
 )
@@ -73,6 +76,8 @@ class AgentRun:
             except Refusal as refusal:
                 raise refuse(refusal) from None
             except Exception as error:
+                if isinstance(error, CallError) and error.code == "no_model":  # of a script: a run is ended by its host
+                    raise refuse(NotAvailable(error.message, hint=error.hint)) from None
                 if attempt >= (self._retries or 0):
                     raise
                 logging.log_warning(f"{self.agent.member_id}: attempt {attempt + 1} failed: {error}")
@@ -110,7 +115,7 @@ class AgentRun:
                     message_history=self._history(),
                     model_settings=_settings(agent),
                     usage_limits=UsageLimits(request_limit=MOST_REQUESTS),
-                    event_stream_handler=self._hear if self._stream else None,
+                    event_stream_handler=self._hear if self._stream and _can_stream(model) else None,
                     infer_name=False,
                 )
             except UnexpectedModelBehavior as error:
@@ -174,10 +179,12 @@ class AgentRun:
 
     def _response(self, asked: str, result: AgentRunResult[Any]) -> RunResponse:
         agent, new = self.agent, result.new_messages()
+        if self._stream and not self._text and isinstance(result.output, str):  # its model does not stream
+            self._put_text(result.output)
         content = "".join(self._text) if self._text and isinstance(result.output, str) else result.output
         calls = responses.tool_calls(new)
         doors, run = ambient.doors(), class_run.caller()
-        made = agent.response_kind(
+        made: RunResponse = agent.response_kind(
             content=content,
             content_type=type(content).__name__,
             event=RunEvent.run_completed.value if self._with_steps else RunEvent.run_response.value,
@@ -201,11 +208,12 @@ class AgentRun:
 
     def _mismatch(self, error: Exception, messages: list[ModelMessage]) -> AgentError:
         reply = _last_reply(messages)
-        cause = f": {error.__cause__}" if error.__cause__ is not None else ""
+        cause = f": {str(error.__cause__).partition(_PLEASE)[0].strip()}" if error.__cause__ is not None else ""
         shown = reply if len(reply) <= _SHOWN_CHARS else reply[:_SHOWN_CHARS] + "..."
         if not self.agent.is_structured:
             return ReplyMismatch(f"{self.agent.member_id}: {error}{cause}. The model's last reply: {shown}", reply)
-        kind = getattr(self.agent.response_model, "__name__", str(self.agent.response_model))
+        model = self.agent.response_model
+        kind = model.__name__ if isinstance(model, type) else str(model)
         return ReplyMismatch(
             f"{self.agent.member_id}: the model's reply is no {kind}, also after {CORRECTIONS} corrections{cause}. "
             f"Its last reply: {shown}",
@@ -258,23 +266,27 @@ def pydantic_agent(agent: Any) -> PydanticAgent[AgentRun, Any]:
 
 
 def output_type(response_model: Any, *, as_json: bool) -> Any:
-    """pydantic-ai's output for this type. The answer may come by the output tool, or as JSON text."""
+    """pydantic-ai's output for this type. The answer may come by the output tool, or as JSON text; `as_json`: as text only."""
     from pydantic import TypeAdapter
-    from pydantic_ai import ModelRetry, PromptedOutput, TextOutput, ToolOutput
+    from pydantic_ai import ModelRetry, TextOutput, ToolOutput
 
-    if as_json:
-        return PromptedOutput(response_model)
     adapter: TypeAdapter[Any] = TypeAdapter(response_model)
 
     def read(text: str) -> Any:
         try:
             return adapter.validate_json(_without_fence(text))
         except ValueError as error:
-            schema = json.dumps(adapter.json_schema())
-            raise ModelRetry(f"{error}\nAnswer with JSON of this schema and nothing else: {schema}") from error
+            raise ModelRetry(f"{error}\n{json_wanted(response_model)}") from error
 
     read.__annotations__ = {"text": str, "return": response_model}
-    return [ToolOutput(response_model), TextOutput(read)]
+    return TextOutput(read) if as_json else [ToolOutput(response_model), TextOutput(read)]
+
+
+def json_wanted(response_model: Any) -> str:
+    """The sentence that asks a model for JSON of this type."""
+    from pydantic import TypeAdapter
+
+    return f"{_PLEASE} {json.dumps(TypeAdapter(response_model).json_schema())}"
 
 
 def _without_fence(text: str) -> str:
@@ -283,6 +295,13 @@ def _without_fence(text: str) -> str:
     if text.startswith("```") and text.endswith("```") and "\n" in text:
         return text[text.index("\n") : -3]
     return text
+
+
+def _can_stream(model: Any) -> bool:
+    from pydantic_ai.models import Model as PydanticModel
+
+    own, base = inspect.unwrap(type(model).request_stream), inspect.unwrap(PydanticModel.request_stream)
+    return own is not base
 
 
 def _settings(agent: Any) -> Any:

@@ -33,14 +33,6 @@ _FOR_THE_HOST: Final = frozenset(
     {"api_key", "base_url", "organization", "host", "client", "async_client", "http_client"}
 )
 
-PROVIDERS: Final = {
-    "OpenAIChat": "openai-chat",
-    "OpenAIResponses": "openai-responses",
-    "Claude": "anthropic",
-    "Gemini": "google",
-    "Groq": "groq",
-}
-
 
 class Model:
     """A model's id and options. `provider` is the part before the colon of the model's whole name."""

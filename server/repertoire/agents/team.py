@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ..classes.response import RunResponse, TeamRunResponse
@@ -35,11 +36,10 @@ class Team(Agent):
     response_kind: ClassVar[type[RunResponse]] = TeamRunResponse
 
     def __init__(self, members: Sequence[Any] | None = None, **given: Any) -> None:
-        super().__init__(members=members, **given)
-        if self.mode is None:
-            self.mode = "coordinate"
-        if self.mode not in MODES:
-            raise ValueError(f"Team(mode={self.mode!r}): there are {', '.join(MODES)}")
+        mode = given.pop("mode", None) or MODES[0]
+        if mode not in MODES:
+            raise ValueError(f"Team(mode={mode!r}): there are {', '.join(MODES)}")
+        super().__init__(members=members, mode=mode, **given)
 
     @property
     def chosen_model(self) -> Any:
@@ -115,7 +115,7 @@ class Team(Agent):
         async def perform(member: Any) -> str:
             return responses.text_of((await self._ask(ctx.deps, member, task, "")).content)
 
-        told = await asyncio.gather(*(tools.told_to_model(lambda one=one: perform(one)) for one in members.values()))
+        told = await asyncio.gather(*(tools.told_to_model(partial(perform, one)) for one in members.values()))
         return "\n\n".join(f"{name}: {text}" for name, text in zip(members, told, strict=True))
 
     async def _ask(self, run: Any, member: Any, task: Any, expected_output: str) -> RunResponse:

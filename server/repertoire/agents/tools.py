@@ -115,12 +115,11 @@ def _of_function(function: Callable[..., Any], name: str, description: str | Non
         function = _named(function, name)
     given = [one for one in _GIVEN if one in _parameters(function)]
     read = Tool(_without(function, given) if given else function, takes_ctx=False).function_schema
-    recorded = _recorded(function)
 
     async def call(ctx: RunContext[AgentRun], /, *args: Any, **kwargs: Any) -> str:
         run = ctx.deps
-        more = dict.fromkeys(given, run.agent)
-        return await run.call_tool(lambda: _perform(run, recorded, args, {**kwargs, **more}))
+        recorded = _recorded(function, dict.fromkeys(given, run.agent))
+        return await run.call_tool(lambda: _perform(run, recorded, args, kwargs))
 
     schema = dataclasses.replace(read, function=call, name=_safe(name), takes_ctx=True, is_async=True)
     return Tool(
@@ -164,19 +163,19 @@ def _without(function: Callable[..., Any], names: list[str]) -> Callable[..., An
     return shown
 
 
-def _recorded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with a result that a step can record: text."""
+def _recorded(function: Callable[..., Any], more: dict[str, Any]) -> Callable[..., Any]:
+    """The function with a result that a step can record: text. `more` are arguments that are no part of the step's identity."""
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "aio", None)):
 
         @functools.wraps(function)
         async def acall(*args: Any, **kwargs: Any) -> str:
-            return _result(await getattr(function, "aio", function)(*args, **kwargs))
+            return _result(await getattr(function, "aio", function)(*args, **kwargs, **more))
 
         return acall
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> str:
-        return _result(function(*args, **kwargs))
+        return _result(function(*args, **kwargs, **more))
 
     return call
 
@@ -207,7 +206,7 @@ def _of_host(given: ToolName) -> Iterator[Tool[AgentRun]]:
 
     path = given.__name__.removeprefix("tools.")
     described = ToolName(f"{path}.describe")()
-    for one in described.get("tools", [described]):
+    for one in [described] if described.get("input_schema") else described["tools"]:
         name = one["name"]
         schema = one.get("input_schema") or ToolName(name).describe()["input_schema"]
         yield Tool.from_schema(
@@ -239,7 +238,7 @@ async def told_to_model(perform: Callable[[], Awaitable[str]]) -> str:
             NotAvailable(text_of(error), hint="Install it into the Python that runs workflows.")
         ) from error
     except CallError as error:
-        if error.code in ("over_budget", "not_available"):
+        if error.code in ("over_budget", "not_available", "no_model"):
             raise
         return f"Error: {error.message}" + (f" {error.hint}" if error.hint else "")
     except Exception as error:
