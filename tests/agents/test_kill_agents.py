@@ -9,6 +9,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -80,6 +82,7 @@ def test_agents_survive_kills_at_random_times(tmp_path: Path, model: ModelServer
     home.chmod(0o700)
     (home / "workflows" / "talker.py").write_text(AGENT)
     (home / "repertoire.toml").write_text("ready_workflows = false\nworkers = 3\n")
+    _start(home)
     host = Host(home).begin()
     try:
         for n in range(RUNS):
@@ -89,9 +92,7 @@ def test_agents_survive_kills_at_random_times(tmp_path: Path, model: ModelServer
         _check(home)
     finally:
         host.close()
-        if homes.is_owned(str(home)):
-            os.kill(until(lambda: read_info(str(home)))["pid"], signal.SIGKILL)
-            until(lambda: not homes.is_owned(str(home)))
+        _kill_server(home)
 
 
 def _kill_until_all_have_ended(home: Path, folder: Path, model: ModelServer, chance: random.Random) -> None:
@@ -113,7 +114,8 @@ def _kill_until_all_have_ended(home: Path, folder: Path, model: ModelServer, cha
 
 def _kill(home: Path, folder: Path, chance: random.Random) -> None:
     if chance.random() < 0.4:
-        os.kill(until(lambda: read_info(str(home)))["pid"], signal.SIGKILL)
+        _kill_server(home)
+        _start(home)
         return
     for pid in reversed((folder / "pids").read_text().split()):
         try:
@@ -121,6 +123,20 @@ def _kill(home: Path, folder: Path, chance: random.Random) -> None:
         except ProcessLookupError:
             continue
         return
+
+
+def _start(home: Path) -> None:
+    """Start the home's daemon. Hosts connect to it by themselves."""
+    command = [sys.executable, "-P", "-m", "repertoire.daemon_process", "--home", str(home)]
+    with open(home.parent / "log", "ab") as log:
+        subprocess.Popen(command, stderr=log, start_new_session=True)
+    until(lambda: homes.is_owned(str(home)))
+
+
+def _kill_server(home: Path) -> None:
+    if homes.is_owned(str(home)):
+        os.kill(until(lambda: read_info(str(home)))["pid"], signal.SIGKILL)
+        until(lambda: not homes.is_owned(str(home)))
 
 
 def _recorded(home: Path) -> dict[str, int]:
