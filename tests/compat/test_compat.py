@@ -208,8 +208,9 @@ def test_a25_nothing_found_is_an_answer_too(review: Any, found: str, attempts: i
 def test_every_name_of_the_table_is_there_and_is_ours(package: str) -> None:
     for below, names in PAGES.items():
         module = importlib.import_module(f"{package}.{below}" if below else package)
-        for name, home in names.items():
-            assert getattr(module, name) is getattr(importlib.import_module(home), name)
+        for name, where in names.items():
+            home, _, other = where.partition(":")
+            assert getattr(module, name) is getattr(importlib.import_module(home), other or name)
         assert module.__all__ == list(names)
 
 
@@ -243,15 +244,20 @@ def test_the_imports_of_the_class_style_work(statement: str) -> None:
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
-        ("import agno.knowledge.pdf", "no 'agno.knowledge' in place of agno's: read the documents with a Python package"),
-        ("from agno import knowledge", "no 'agno.knowledge' in place of agno's: read the documents with a Python package"),
-        ("from agno.storage.postgres import PostgresStorage", "no 'agno.storage.postgres'.*storage.sqlite has SqliteStorage"),
-        ("from buddy.models.groq import Groq", "no 'buddy.models.groq' in place of buddy's: models.openai"),
-        ("from agno.workflow import Step", "no 'agno.workflow.Step' in place of agno's: there are RunEvent, RunResponse"),
-        ("from agno.storage.sqlite import Sqlite", "no 'agno.storage.sqlite.Sqlite'.*there is SqliteStorage"),
-        ("import buddy.nowhere", "no 'buddy.nowhere' in place of buddy's: write what it does in Python.*Or install buddy"),
+        (
+            "from agno.workflow import Step",
+            "no 'agno.workflow.Step' in place of agno's: there are RunEvent, RunResponse",
+        ),
+        ("from agno.storage.sqlite import Sqlite", "no 'agno.storage.sqlite.Sqlite'.*SqliteStorage"),
+        ("from agno.workflow.v2 import Workflow", "no 'agno.workflow.v2' in place of agno's.*write a class with run"),
+        ("from agno import nothing", "no 'agno.nothing'.*there are Agent, Team"),
+        (
+            "import buddy.nowhere",
+            "no 'buddy.nowhere' in place of buddy's: write what it does in Python.*Or install 'buddy-ai'",
+        ),
+        ("import phi.nowhere", "no 'phi.nowhere' in place of phi's.*Or install 'phidata' and set prefer_installed"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.usefixtures("hooked")
 def test_what_is_not_there_says_what_to_use_instead(statement: str, words: str) -> None:
     with pytest.raises(ImportError, match=words):
@@ -334,7 +340,7 @@ def test_toolkits_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_toolkits_call_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    from repertoire.classes.toolkits import DuckDuckGoTools, Newspaper4kTools
+    from repertoire.agents.toolkits import DuckDuckGoTools, Newspaper4kTools
 
     class DDGS:
         def __init__(self, **options: Any) -> None:

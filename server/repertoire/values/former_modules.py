@@ -20,9 +20,10 @@ _MOVED: Final = {
     "repertoire.authoring.run_info": "repertoire.worker.source.run_info",
     "repertoire.authoring.sessions": "repertoire.classes.stored_sessions",
     "repertoire.authoring.storage": "repertoire.classes.sqlite_storage",
-    "repertoire.authoring.toolkits": "repertoire.classes.toolkits",
+    "repertoire.authoring.toolkits": "repertoire.agents.toolkits",
     "repertoire.authoring.views": "repertoire.classes.agent_views",
     "repertoire.authoring.workflow": "repertoire.classes.workflow",
+    "repertoire.classes.toolkits": "repertoire.agents.toolkits",
 }
 
 
