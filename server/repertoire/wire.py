@@ -152,14 +152,7 @@ class Answer(msgspec.Struct, frozen=True, tag="answer"):
     error: Fault | None = None
 
 
-class Piece(msgspec.Struct, frozen=True, tag="piece"):
-    """Host to worker: a part of the answer of the open call with this id, as it arrives. `data` is JSON text. It is not recorded."""
-
-    id: int
-    data: str
-
-
-HostFrame = Task | Begin | Inspect | Page | Answer | Piece
+HostFrame = Task | Begin | Inspect | Page | Answer
 
 
 class RawEvent(msgspec.Struct, frozen=True, array_like=True):

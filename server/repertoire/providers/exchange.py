@@ -106,12 +106,9 @@ def read_reply(reply: dict[str, Any]) -> tuple[ModelResponse, list[tuple[int, in
 
 def library() -> str:
     """The name and version of the library that makes the requests."""
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import version
 
-    try:
-        return f"pydantic-ai {version('pydantic-ai-slim')}"
-    except PackageNotFoundError:
-        return "no pydantic-ai"
+    return f"pydantic-ai {version('pydantic-ai-slim')}"
 
 
 def _normal_message(message: dict[str, Any], ids: dict[str, str]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from ..store import Store
 from ..store.runs import IdempotencyKey, KeyTaken
 from ..text import cut
 from .argument_limits import checked_arguments
+from .client_model import read_model_answer
 from .library import Library
 from .references import KEY, References, has_references
 from .sessions import Sessions
@@ -215,7 +216,9 @@ class Runs:
         for question_id, answer in answers.items():
             if question_id not in open_ones:
                 raise BadArguments(f"{run_id} has no open question {question_id[:100]!r}.")
-            fitting[question_id] = check_answer(open_ones[question_id], answer)
+            question = open_ones[question_id]
+            check = check_answer if question.request is None else read_model_answer
+            fitting[question_id] = check(question, answer)
         for question_id, answer in fitting.items():
             await self._waits.answer(open_ones[question_id], answer)
         return self.envelope(await self.find(caller, run_id))
@@ -251,8 +254,6 @@ class Runs:
             answer["example"] = True
         if run.workflow == RUN_CODE and after_event <= 0:
             answer |= await self._source_of(run)
-        if (usage := await self._store.model_usage(run_id)).requests:
-            answer["usage"] = usage.public()
         return answer
 
     async def _source_of(self, run: Run) -> dict[str, Any]:

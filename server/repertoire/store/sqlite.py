@@ -22,7 +22,6 @@ from .deletion import RetentionFacts
 from .file_identity import FileIdentity
 from .journal import JournalFacts
 from .migrate import examine, prepare
-from .model_requests import ModelFacts
 from .publications import PublishingFacts
 from .runs import RunFacts
 from .search_facts import VectorFacts
@@ -41,7 +40,6 @@ class Store(
     WaitFacts,
     SessionFacts,
     ArtifactFacts,
-    ModelFacts,
     RetentionFacts,
     VectorFacts,
 ):
