@@ -62,6 +62,7 @@ from .service.runs import Runs
 from .service.sessions import Sessions
 from .service.tool_calls import ToolCalls
 from .service.tool_doors import ToolDoors
+from .service.tool_search import ToolFinder
 from .service.tool_sources import ToolSources, tool_sources
 from .service.tools import Tools
 from .service.trash import Trash
@@ -302,7 +303,7 @@ async def open_app(
                     found = _tool_sources(settings, home, masks, tasks, runner, FunctionCalls(pool, settings.limits))
                     tool_catalog.fill(found.sources, found.troubles)
                 tool_calls = ToolCalls(masks.mask, settings.limits)
-                tools = Tools(tool_catalog, tool_calls)
+                tools = Tools(tool_catalog, tool_calls, ToolFinder(store, embedding_index))
                 service = build_service(
                     settings, store, catalog, library, runner, waits, retention, trash, artifacts, references, tools
                 )

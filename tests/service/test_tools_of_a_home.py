@@ -98,5 +98,5 @@ async def test_a_broken_file_of_tools_is_told_and_the_others_work(tmp_path: Path
 async def test_a_search_that_finds_no_tool_names_those_that_there_are(tmp_path: Path) -> None:
     async with opened(tmp_path / "home") as app:
         found = await app.service.tools.search("zebra")
-        assert found["tools"] == [] and {"fetch", "curl.get"} <= set(found["others"])
+        assert found["tools"] == [] and {"fetch", "curl.get"} <= set(found["others"]) and found["ranking"] == "lexical"
         assert "others" not in await app.service.tools.search("fetch")

@@ -34,11 +34,20 @@ def list_(home: Home = None, as_json: Json = False) -> None:
 def search(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="What it should do.")],
     limit: Annotated[int, typer.Option("--limit", help="At most so many.")] = 5,
+    wait: Annotated[
+        float,
+        typer.Option("--wait", metavar="SECONDS", help="Seconds to wait for the encoder before words have to do."),
+    ] = 30.0,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Find tools by what they do."""
-    _print_tools(call_verb(home, None, "tools", query=query, limit=limit), "Nothing fits.", as_json)
+    """Find tools by what they do.
+
+    It starts the home's daemon, which keeps the model loaded: the next search is quick.
+    """
+    args = {"query": query, "limit": limit, "wait_s": wait}
+    answer = carry_out(settings_of(home, None), lambda calls: calls.call("tools", args), needs_daemon=True)
+    _print_tools(answer, "Nothing fits.", as_json)
 
 
 @command(Section.WORKFLOWS, "repertoire tools show fetch", of=tools_app)
@@ -82,6 +91,10 @@ def _print_tools(answer: dict[str, Any], empty: str, as_json: bool) -> None:
         return
     columns: output.Columns = {"signature": "CALL", "description": "DESCRIPTION"}
     output.table(columns, answer["tools"], empty)
+    for one in answer.get("nearest", ()):
+        output.err.print(f"probably not: {one['signature']}  {one['description']}", markup=False)
+    if answer.get("note"):
+        output.say(answer["note"], "yellow")
     for one in answer.get("unavailable", ()):
         output.err.print(f"{one['server']}: {one['why']}", markup=False)
 

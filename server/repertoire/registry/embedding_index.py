@@ -1,7 +1,7 @@
 """EmbeddingIndex: search by meaning, on the host's side of the encoder; used by `Finder`.
 
 1. `keep` is the only task that starts, feeds and ends the encoder, a child process. It starts at the first query and ends when idle.
-2. The child holds a row for each text and a shelf for each view: the workflows among which a query of that view searches.
+2. The child holds a row for each text and a shelf for each view: the workflows (or tools) among which a query of that view searches.
 3. Texts and rows are numbered in order by both ends, without exchange of the numbers. After a failed step the two could differ, so the
    child is started anew.
 4. Workflows are indexed while queries are answered: a shelf may be older than the caller's view, or not whole yet. Of a view, what is
@@ -43,12 +43,10 @@ from ..encoder.messages import (
 from ..encoder.models import Candidate, NoModel
 from ..encoder.search_weights import Recipe
 from ..errors import RepertoireError
-from ..model.workflow_version import WorkflowVersion
 from ..store import Store
-from .caller_view import View
 from .encoder_client import EncoderGone, EncoderProcess, EncoderRefused, encoder_process
 from .ranking import Ranked, Ranking
-from .search_texts import Texts, sendable, texts_of
+from .search_texts import Names, Searched, Texts, sendable, texts_of
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +75,7 @@ class _Shelf(msgspec.Struct):
     """`view` is the view that all of it holds; None while some of it is missing."""
 
     number: int
-    view: View | None
+    view: Names | None
     names: dict[int, str]
     docs: dict[str, int]
 
@@ -105,7 +103,7 @@ class EmbeddingIndex:
         self._needed_at = 0.0
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
-        self._wanted: dict[tuple[str, ...], View] = {}
+        self._wanted: dict[tuple[str, ...], Names] = {}
         self._shelves: dict[tuple[str, ...], _Shelf] = {}
         self._trouble: str | None = None
         self._hopeless = False
@@ -148,7 +146,7 @@ class EmbeddingIndex:
     async def find(
         self,
         roots: tuple[str, ...],
-        view: View,
+        view: Names,
         query: str,
         limit: int,
         within: Collection[str] | None = None,
@@ -181,7 +179,7 @@ class EmbeddingIndex:
         unindexed = () if whole else tuple(name for name in names if name not in docs)
         return Ranking(_ranked(shelf, reply.hits), _ranked(shelf, reply.nearest), unindexed)
 
-    def _still_on(self, shelf: _Shelf, view: View) -> dict[str, int]:
+    def _still_on(self, shelf: _Shelf, view: Names) -> dict[str, int]:
         """Of a view, the workflows that are on a shelf of an earlier one in the same version."""
         return {
             name: doc
@@ -189,7 +187,7 @@ class EmbeddingIndex:
             if (doc := shelf.docs.get(name)) is not None and doc == self._docs.get(version.hash)
         }
 
-    async def _wait_for_shelf(self, roots: tuple[str, ...], view: View, wait_s: float) -> None:
+    async def _wait_for_shelf(self, roots: tuple[str, ...], view: Names, wait_s: float) -> None:
         """Wait until all of the view is indexed, for at most `wait_s`. Returns at once if no child will be started soon."""
         with anyio.move_on_after(wait_s):
             while True:
@@ -271,10 +269,10 @@ class EmbeddingIndex:
             if process.gone:
                 raise EncoderGone("the encoder died")
 
-    async def _index(self, process: EncoderProcess, roots: tuple[str, ...], view: View) -> None:
+    async def _index(self, process: EncoderProcess, roots: tuple[str, ...], view: Names) -> None:
         """First what the store has vectors of, which is quick, then the rest. Shelves are built in between."""
         new = [version for version in view.names.values() if version.hash not in self._docs]
-        rest: list[WorkflowVersion] = []
+        rest: list[Searched] = []
         for some in _parts(new, _AT_ONCE):
             rest += await self._add_stored(process, some)
             self._show_progress(len(new) - len(rest), len(new))
@@ -286,7 +284,7 @@ class EmbeddingIndex:
         self.progress = None
         self._notify_waiters()
 
-    async def _build_shelf(self, process: EncoderProcess, roots: tuple[str, ...], view: View) -> None:
+    async def _build_shelf(self, process: EncoderProcess, roots: tuple[str, ...], view: Names) -> None:
         """A shelf of what is indexed of the view. One that is not whole is built only if it has grown."""
         numbers = {name: doc for name, one in view.names.items() if (doc := self._docs.get(one.hash)) is not None}
         whole = len(numbers) == len(view.names)
@@ -302,7 +300,7 @@ class EmbeddingIndex:
         self.progress = done, total
         self._notify_waiters()
 
-    async def _add_stored(self, process: EncoderProcess, some: list[WorkflowVersion]) -> list[WorkflowVersion]:
+    async def _add_stored(self, process: EncoderProcess, some: list[Searched]) -> list[Searched]:
         """Give the child the stored vectors of these workflows, and those workflows that then have all. Returns the others."""
         texts = await anyio.to_thread.run_sync(_read, some)
         missing = {sha for _, shas in texts for sha in shas if sha not in self._rows}
@@ -316,7 +314,7 @@ class EmbeddingIndex:
         await self._add_docs(process, ready)
         return [version for version in some if version.hash not in self._docs]
 
-    async def _add_encoded(self, process: EncoderProcess, some: list[WorkflowVersion], total: int) -> None:
+    async def _add_encoded(self, process: EncoderProcess, some: list[Searched], total: int) -> None:
         """Encode the texts of these workflows that the child has no row for, and give it the workflows. `total`: of this indexing."""
         done = self.progress[0] if self.progress is not None else 0
         texts = await anyio.to_thread.run_sync(_read, some)
@@ -331,7 +329,7 @@ class EmbeddingIndex:
         await self._add_docs(process, list(zip(some, texts, strict=True)))
 
     async def _add_docs(
-        self, process: EncoderProcess, some: list[tuple[WorkflowVersion, tuple[Texts, tuple[str, ...]]]]
+        self, process: EncoderProcess, some: list[tuple[Searched, tuple[Texts, tuple[str, ...]]]]
     ) -> None:
         docs = [Doc(tuple(self._rows[sha] for sha in shas), one.words) for _, (one, shas) in some]
         if docs:
@@ -385,10 +383,10 @@ def _ranked(shelf: _Shelf, hits: list[Hit]) -> list[Ranked]:
     return [Ranked(shelf.names[hit.doc], hit.score, hit.meaning, tuple(hit.words)) for hit in hits]
 
 
-def _parts(versions: list[WorkflowVersion], size: int) -> list[list[WorkflowVersion]]:
+def _parts(versions: list[Searched], size: int) -> list[list[Searched]]:
     return [versions[start : start + size] for start in range(0, len(versions), size)]
 
 
-def _read(versions: list[WorkflowVersion]) -> list[tuple[Texts, tuple[str, ...]]]:
+def _read(versions: list[Searched]) -> list[tuple[Texts, tuple[str, ...]]]:
     """The texts of each version, with their sha256."""
     return [(texts, texts.shas()) for texts in map(texts_of, versions)]

@@ -1,4 +1,4 @@
-"""Finder: searches workflows by meaning where they are indexed, and the others by words; used by `Library`.
+"""Finder: searches workflows by meaning where they are indexed, and the others by words; used by `Library`, and for tools by `ToolFinder`.
 
 The answer has two tiers. `matches` are those that fit: near enough in meaning, or with enough of the query's words. If there are none,
 `nearest` names up to three that probably do not fit. Workflows that are farther away are left out.
@@ -22,11 +22,10 @@ from ..encoder.tokens import STOP_WORDS, WORD, words
 from ..model.workflow_version import WorkflowVersion
 from ..store import Store
 from ..store.search_facts import Standing
-from .caller_view import View
 from .embedding_index import EmbeddingIndex
 from .query_language import foreign_language
 from .ranking import Ranked, Ranking, outcome_score
-from .search_texts import texts_of
+from .search_texts import Names, Searched, texts_of
 
 _MAX_WORDS: Final = 64
 _MAX_CHARS: Final = 10_000
@@ -58,7 +57,7 @@ class SearchResult(msgspec.Struct, frozen=True):
     note: str | None = None
 
 
-class _Tiers(msgspec.Struct, frozen=True):
+class Tiers(msgspec.Struct, frozen=True):
     """Both best first."""
 
     fitting: list[SearchMatch]
@@ -66,6 +65,9 @@ class _Tiers(msgspec.Struct, frozen=True):
 
 
 class Finder:
+    things = "workflows"
+    """What it finds, as answers say it."""
+
     def __init__(self, store: Store, embedding_index: EmbeddingIndex | None) -> None:
         self._store = store
         self.embedding_index = embedding_index
@@ -74,7 +76,7 @@ class Finder:
     async def find(
         self,
         roots: tuple[str, ...],
-        view: View,
+        view: Names,
         query: str,
         limit: int,
         tags: tuple[str, ...] = (),
@@ -87,25 +89,25 @@ class Finder:
         if not among:
             return SearchResult([], [], "semantic" if index is not None and index.pid else "lexical")
         if index is None or not WORD.search(query):  # only emoji or punctuation: the encoder cannot place them
-            return _result(await self._by_words(among, query, limit), limit, "lexical")
+            return _result(await self.by_words(among, query, limit), limit, "lexical")
         if wait_s is None:
             wait_s = _INDEX_WAIT_S if index.pid else 0.0
         found = await index.find(roots, view, query, limit, among if tags else None, wait_s=wait_s)
         if found is None:
-            return _result(await self._by_words(among, query, limit), limit, "lexical", index.why_not)
+            return _result(await self.by_words(among, query, limit), limit, "lexical", index.why_not)
         return await self._ranked(index, among, query, limit, found)
 
     async def _ranked(
         self,
         index: EmbeddingIndex,
-        among: Mapping[str, WorkflowVersion],
+        among: Mapping[str, Searched],
         query: str,
         limit: int,
         found: Ranking,
     ) -> SearchResult:
         """What was found by meaning, together with what words find among the workflows that are not indexed yet."""
         fitting = await self._by_outcome(found.fitting, limit)
-        tiers = _Tiers(fitting, [_match(one, one.score) for one in found.nearest])
+        tiers = Tiers(fitting, [_match(one, one.score) for one in found.nearest])
         notes: list[str] = []
         if language := foreign_language(query) if index.languages == ("English",) else None:
             tiers = _only_worded(tiers)
@@ -116,9 +118,9 @@ class Finder:
                 )
         if not found.unindexed:
             return _result(tiers, limit, "semantic", *notes)
-        worded = await self._by_words({name: among[name] for name in found.unindexed}, query, limit)
-        left = f"Ranked by words, because not indexed: {len(found.unindexed)} of {len(among)} workflows."
-        both = _Tiers(_merged(tiers.fitting, worded.fitting), _merged(tiers.nearest, worded.nearest))
+        worded = await self.by_words({name: among[name] for name in found.unindexed}, query, limit)
+        left = f"Ranked by words, because not indexed: {len(found.unindexed)} of {len(among)} {self.things}."
+        both = Tiers(_merged(tiers.fitting, worded.fitting), _merged(tiers.nearest, worded.nearest))
         return _result(both, limit, "mixed" if worded.fitting or worded.nearest else "semantic", left, *notes)
 
     async def _by_outcome(self, found: list[Ranked], limit: int) -> list[SearchMatch]:
@@ -129,7 +131,7 @@ class Finder:
         scored.sort(key=lambda row: -row[0])  # stable: equals stay in alphabetical order
         return [_match(one, score) for score, one in scored[:limit]]
 
-    async def _by_words(self, among: Mapping[str, WorkflowVersion], query: str, limit: int) -> _Tiers:
+    async def by_words(self, among: Mapping[str, Searched], query: str, limit: int) -> Tiers:
         """Ordered by the share of the query's words, weighted by rarity, and then as FTS5 does."""
         asked = dict(list(words(query[:_MAX_CHARS]).items())[:_MAX_WORDS])
         counts = await self._store.count_matches([f'"{written}"' for written in asked.values()])
@@ -143,7 +145,7 @@ class Finder:
             rows.append((share, SearchMatch(name, round(share**2, 4), None, tuple(asked[stem] for stem in agreed))))
         rows.sort(key=lambda row: -row[0])  # stable
         fitting = [match for share, match in rows if share >= self._recipe.words_alone]
-        return _Tiers(fitting, [match for share, match in rows if share >= _LEAST_SHARE])
+        return Tiers(fitting, [match for share, match in rows if share >= _LEAST_SHARE])
 
 
 def _rarity(holders: int, among: int) -> float:
@@ -151,7 +153,7 @@ def _rarity(holders: int, among: int) -> float:
     return math.log(1 + (max(among - holders, 0) + 0.5) / (holders + 0.5))
 
 
-def _result(tiers: _Tiers, limit: int, ranking: str, *notes: str) -> SearchResult:
+def _result(tiers: Tiers, limit: int, ranking: str, *notes: str) -> SearchResult:
     """The fitting ones, or else the nearest."""
     nearest = [] if tiers.fitting else tiers.nearest[: min(limit, _NEAREST)]
     return SearchResult(tiers.fitting[:limit], nearest, ranking, " ".join(notes) or None)
@@ -165,15 +167,19 @@ def _merged(found: list[SearchMatch], worded: list[SearchMatch]) -> list[SearchM
     return sorted([*found, *worded], key=lambda match: -match.score)
 
 
-def _only_worded(tiers: _Tiers) -> _Tiers:
+def _only_worded(tiers: Tiers) -> Tiers:
     """The query is in a language that the model does not know. So its cosines prove nothing, and only words that agree count."""
     worded = [match for match in tiers.fitting if match.words]
-    return _Tiers(worded, [] if worded else tiers.fitting or tiers.nearest)
+    return Tiers(worded, [] if worded else tiers.fitting or tiers.nearest)
 
 
-def _with_tags(view: View, tags: tuple[str, ...]) -> dict[str, WorkflowVersion]:
+def _with_tags(view: Names, tags: tuple[str, ...]) -> dict[str, Searched]:
     """Workflows that have all of the tags."""
-    return {name: version for name, version in view.names.items() if set(tags) <= set(version.options.tags)}
+    return {name: version for name, version in view.names.items() if set(tags) <= _tags_of(version)}
+
+
+def _tags_of(version: Searched) -> set[str]:
+    return set(version.options.tags) if isinstance(version, WorkflowVersion) else set()
 
 
 async def search(store: Store, by_hash: Mapping[str, str], query: str, limit: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Texts: the strings of a workflow that search compares with a query; used by `EmbeddingIndex`.
+"""Texts: the strings of a workflow or of a tool that search compares with a query; used by `EmbeddingIndex` and `Finder`.
 
 One string for each view of the encoder's recipe, and one for the words.
 """
@@ -6,6 +6,8 @@ One string for each view of the encoder's recipe, and one for the words.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -25,7 +27,26 @@ class Texts(msgspec.Struct, frozen=True):
         return tuple(sha(view) for view in self.views)
 
 
-def texts_of(version: WorkflowVersion) -> Texts:
+class Described(msgspec.Struct, frozen=True):
+    """Something that is searched as workflows are and is none, such as a tool. `hash` stands for all of its texts."""
+
+    hash: str
+    texts: Texts
+
+
+Searched = WorkflowVersion | Described
+
+
+class Names(Protocol):
+    """All that one query searches, by name. The same object is always the same names and texts."""
+
+    @property
+    def names(self) -> Mapping[str, Searched]: ...
+
+
+def texts_of(version: Searched) -> Texts:
+    if isinstance(version, Described):
+        return version.texts
     spoken = version.name.replace("_", " ")
     said = f"{spoken}: {version.description}" if version.description else spoken
     parameters = "; ".join(
@@ -35,7 +56,10 @@ def texts_of(version: WorkflowVersion) -> Texts:
     )
     whole = f"{said}. {parameters}" if parameters else said
     words = " ".join([whole, version.options.title or "", *version.options.tags])
-    views = (said, whole, version.source)
+    return texts((said, whole, version.source), words)
+
+
+def texts(views: tuple[str, ...], words: str) -> Texts:
     return Texts(tuple(sendable(view[:_MAX_CHARS]) for view in views), sendable(words))
 
 

@@ -6,7 +6,7 @@ import json
 import keyword
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..encoder.tokens import words
 from ..text import readable
@@ -60,22 +60,32 @@ def signature(tool: Tool) -> str:
     return f"tools.{tool.path}({', '.join(shown)}){gives}"
 
 
-def rank(query: str, tools: Sequence[Tool], limit: int) -> list[Tool]:
+class Ranked(NamedTuple):
+    """`share`: of the query's words those that it has, where rare words count more. `words` are those words."""
+
+    share: float
+    tool: Tool
+    words: tuple[str, ...]
+
+
+def rank(query: str, tools: Sequence[Tool], limit: int) -> list[Ranked]:
     """Tools that have words of the query in their names and descriptions, best first. Rare words count more, and words of names twice."""
-    asked = set(words(query))
+    asked = words(query)
     if not asked:
-        return list(tools[:limit])
+        return [Ranked(0.0, tool, ()) for tool in tools[:limit]]
     texts = [(words(_name_text(tool)), words(_text(tool))) for tool in tools]
     weight = {
         word: math.log(1 + len(tools) / (1 + sum(word in name or word in text for name, text in texts)))
         for word in asked
     }
-    scored = [
-        (sum(weight[word] * (2 * (word in name) + (word in text)) for word in asked), tool)
-        for tool, (name, text) in zip(tools, texts, strict=True)
-    ]
-    fitting = sorted((one for one in scored if one[0] > 0), key=lambda one: (-one[0], one[1].path))
-    return [tool for _, tool in fitting[:limit]]
+    scored = []
+    for tool, (name, text) in zip(tools, texts, strict=True):
+        held = [word for word in asked if word in name or word in text]
+        share = sum(weight[word] for word in held) / sum(weight.values())
+        score = sum(weight[word] * (2 * (word in name) + (word in text)) for word in held)
+        scored.append((score, Ranked(share, tool, tuple(asked[word] for word in held))))
+    fitting = sorted((one for one in scored if one[0] > 0), key=lambda one: (-one[0], one[1].tool.path))
+    return [found for _, found in fitting[:limit]]
 
 
 def _name_text(tool: Tool) -> str:

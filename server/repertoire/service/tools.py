@@ -14,27 +14,40 @@ from ..names import new_question_id
 from ..upstream.catalog import Catalog
 from ..upstream.tool import Blob, Tool, ToolContext, ToolFailed, ToolUnavailable, UnknownTool
 from .tool_calls import ToolCalls
-from .tool_descriptions import item, rank, whole
+from .tool_descriptions import item, whole
+from .tool_search import ToolFinder
 
 _MOST: Final = 100
 
 
 class Tools:
-    def __init__(self, catalog: Catalog, calls: ToolCalls) -> None:
+    def __init__(self, catalog: Catalog, calls: ToolCalls, finder: ToolFinder) -> None:
         self.catalog = catalog
         self._calls = calls
+        self._finder = finder
 
     async def list_tools(self) -> dict[str, Any]:
         """All tools by path, and the sources that do not work with the reason."""
         tools = sorted(await self.catalog.all(), key=lambda tool: tool.path)
         return {"tools": [item(tool) for tool in tools], **self._troubles()}
 
-    async def search(self, query: str, limit: int = 5) -> dict[str, Any]:
-        """The tools that fit, best first. If none does, the paths of those that there are."""
-        tools = await self.catalog.all()
-        found = rank(query, tools, _limit(limit))
-        others = {} if found else {"others": sorted(tool.path for tool in tools)[:_MOST]}
-        return {"tools": [item(tool) for tool in found], **others, **self._troubles()}
+    async def search(self, query: str, limit: int = 5, *, wait_s: float | None = None) -> dict[str, Any]:
+        """The tools that fit, best first, and how they were ranked. If none does, the nearest; or else the paths of those that there are.
+
+        `wait_s`: how long to wait for an encoder that is starting or indexing.
+        """
+        limit = _limit(limit)
+        tools = {tool.path: tool for tool in await self.catalog.all()}
+        found = await self._finder.search(tuple(tools.values()), query, limit, wait_s=wait_s)
+        answer: dict[str, Any] = {
+            "tools": [item(tools[one.name]) for one in found.matches],
+            "ranking": found.ranking,
+        }
+        if found.nearest:
+            answer["nearest"] = [item(tools[one.name]) for one in found.nearest]
+        elif not found.matches:
+            answer["others"] = sorted(tools)[:_MOST]
+        return {**answer, **({"note": found.note} if found.note else {}), **self._troubles()}
 
     async def describe(self, path: str) -> dict[str, Any]:
         """One tool whole; or a source with its tools. Raises UnknownTool, ToolUnavailable."""

@@ -279,7 +279,8 @@ async def _inbox(service: Service, caller: Caller, args: dict[str, Any], emit: E
 async def _tools(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     """All tools, or with `query` those that fit it."""
     if args.get("query"):
-        return await service.tools.search(args["query"], args.get("limit", 5))
+        wait_s = float(args["wait_s"]) if args.get("wait_s") is not None else None
+        return await service.tools.search(args["query"], args.get("limit", 5), wait_s=wait_s)
     return await service.tools.list_tools()
 
 
