@@ -147,6 +147,7 @@ class App:
             gc.set_threshold(20_000, 20, 20)
             self._changes = Changes()
             self.service.library.on_change(self._changes.announce)
+            self.service.artifacts.on_change(self._changes.note_artifacts)
         return self._changes
 
     @cached_property

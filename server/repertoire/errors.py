@@ -156,6 +156,12 @@ class DamagedArtifact(RepertoireError):
     code = "damaged_artifact"
 
 
+class RecordNotStored(RepertoireError):
+    """A result, or a recorded answer, of more than 256 KiB has no room on the disk. The run fails, and what it has recorded is kept."""
+
+    code = "not_recorded"
+
+
 class NewerSchema(RepertoireError):
     """The database was written by a newer Repertoire; this one must not write to it."""
 

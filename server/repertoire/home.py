@@ -157,6 +157,11 @@ def workspaces_path(home: str) -> str:
     return os.path.join(home, "workspaces")
 
 
+def records_path(database: str) -> str:
+    """The folder of long results, beside the database."""
+    return os.path.join(os.path.dirname(database), "records")
+
+
 def content_path(artifacts: str, hash: str) -> str:
     """The file of a content, by the sha256 of its bytes."""
     return os.path.join(artifacts, "files", hash[:2], hash)

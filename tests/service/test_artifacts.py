@@ -319,3 +319,31 @@ async def test_a_body_is_told_of_half_a_character_in_a_description(tmp_path: Pat
         live = await app.service.code_runs.start(ME, "artifacts.save('a.txt', 'x', description='\\ud83d')")
         ended = await app.service.runs.wait_for_end(live)
         assert ended.error is not None and "half of a character" in ended.error.message
+
+
+async def test_a_rerun_keeps_the_content_that_the_run_has_loaded(tmp_path: Path) -> None:
+    source = "found = artifacts.load('a.txt')\nsleep(0.01)\nfound + str(1 / wrong)"
+    async with opened(tmp_path) as app:
+        await app.service.artifacts.save_bytes(ME.principal, new_artifact("a.txt", "text"), b"old")
+        live = await app.service.code_runs.start(ME, source, {"wrong": 0})
+        failed = await app.service.runs.wait_for_end(live)
+        assert failed.status == "failed"
+        await app.service.artifacts.save_bytes(ME.principal, new_artifact("a.txt", "text"), b"new")
+        mended = source.replace("wrong", "1")
+        again = await app.service.history.rerun(ME, failed.id, source=mended)
+        await app.service.artifacts._drop_contents(0.0)  # no room: all that nothing needs goes at once
+        assert (await app.service.runs.wait_for_end(again)).result == '"old1.0"'
+        await app.service.artifacts._drop_contents(0.0)
+        late = await app.service.runs.wait_for_end(await app.service.history.rerun(ME, failed.id, source=mended))
+        assert late.error is not None and "--from CALL" in (late.error.hint or "")
+
+
+async def test_listeners_hear_of_artifacts_that_come_and_go(tmp_path: Path) -> None:
+    heard: list[int] = []
+    async with opened(tmp_path) as app:
+        app.service.artifacts.on_change(lambda: heard.append(1))
+        for data in (b"1", b"2"):
+            await app.service.artifacts.save_bytes(ME.principal, new_artifact("a.txt", "text"), data)
+        assert len(heard) == 1, "the second only replaces it"
+        assert not await app.service.artifacts.delete(ME.principal, "none.txt") and len(heard) == 1
+        assert await app.service.artifacts.delete(ME.principal, "a.txt") and len(heard) == 2

@@ -9,6 +9,7 @@ import pytest
 
 from repertoire.app import App
 from repertoire.errors import BadArguments, RepertoireError
+from repertoire.model.artifact import new_artifact
 from repertoire.model.session import Caller
 from support.publishing import ME, OFF
 from support.services import opened, run
@@ -140,3 +141,14 @@ async def test_an_artifact_is_an_argument(tmp_path: Path) -> None:
             await app.service.runs.start(
                 Caller(principal="another"), "give", {"value": {"$ref": "artifact:///note.txt"}}
             )
+
+
+async def test_a_key_is_compared_with_the_reference_and_not_with_its_value(tmp_path: Path) -> None:
+    async with opened(tmp_path, **OFF) as app:
+        await app.service.publishing.create(ME, "give", GIVE)
+        for text in ("one", "two"):
+            await app.service.artifacts.save_bytes(ME.principal, new_artifact("a.txt", "text"), text.encode())
+            live = await app.service.runs.start(ME, "give", {"value": {"$ref": "artifact:///a.txt"}}, None, "key")
+            assert (await app.service.runs.wait_for_end(live)).result == '"one"'
+        with pytest.raises(BadArguments, match="other arguments"):
+            await app.service.runs.start(ME, "give", {"value": "one"}, None, "key")

@@ -9,7 +9,7 @@ import pytest
 
 from repertoire.app import App
 from repertoire.model.session import Caller
-from repertoire.store import journal
+from repertoire.store import journal_rows
 from support import replays
 from support.replays import ended, publish, survived
 from support.survivals import effects, run
@@ -101,7 +101,7 @@ def run() -> list:
 async def test_a_page_of_a_replay_is_bounded_by_its_size(
     app: App, traces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "PAGE_BYTES", 1000)
+    monkeypatch.setattr(journal_rows, "PAGE_BYTES", 1000)
     source = """
 def run() -> int:
     found = [step(effect, str(n) * 400) for n in range(9)]

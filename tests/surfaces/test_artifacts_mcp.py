@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
 
@@ -72,3 +75,36 @@ async def test_artifacts_are_resources_and_images_are_shown(tmp_path: Path, era:
         for wrong in ("artifact:///none", "artifact:///../repertoire.db", "artifact:///a/%2e%2e/b"):
             with pytest.raises(MCPError, match="Unknown resource"):
                 await client.read_resource(wrong)
+
+
+MANY = '''"""Save many."""
+
+def run() -> int:
+    for n in range(20):
+        artifacts.save(f"n/{n}", n)
+    return n
+'''
+
+
+@pytest.mark.parametrize("era", ["memory-modern", "memory-legacy"])
+async def test_clients_are_told_once_of_many_artifacts(tmp_path: Path, era: str) -> None:
+    heard: list[object] = []
+
+    async def on_message(message: Any) -> None:
+        if getattr(message, "method", "") == "notifications/resources/list_changed":
+            heard.append(message)
+
+    memory = Memory(era, tmp_path, {"REPERTOIRE_READY_WORKFLOWS": "false", "REPERTOIRE_SEARCH_MODEL": "off"})
+    async with memory.client(message_handler=on_message) as client, AsyncExitStack() as stack:
+        await create(client, "many", MANY)
+        await anyio.sleep(0.1)  # what was told of the new workflow is here
+        if era == "memory-modern":
+            changes = await stack.enter_async_context(client.listen(resources_list_changed=True))
+        before = len(heard)
+        await client.call_tool("run_workflow", {"name": "many", "arguments": {}})
+        with anyio.fail_after(30):
+            if era == "memory-modern":
+                await anext(aiter(changes))
+            while era == "memory-legacy" and len(heard) == before:
+                await anyio.sleep(0.02)
+        assert len(heard) - before <= 3, "twenty artifacts are told together"

@@ -6,6 +6,7 @@ and a parked parent is resumed. A run whose end cannot be stored stays unfinishe
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -14,10 +15,11 @@ import anyio
 import anyio.abc
 import msgspec
 
-from ..errors import LostClaim, RepertoireError, StorageError
+from ..errors import LostClaim, RecordNotStored, RepertoireError, StorageError
 from ..model.run import Run
 from ..store import Store
 from ..store.runs import KeyTaken
+from ..wire import Fault
 from .live_run import Live, Outcome, Parking
 from .live_table import LiveTable
 from .run_log import log_end
@@ -72,19 +74,12 @@ class EndRecorder:
 
     async def record(self, live: Live, outcome: Outcome) -> None:
         run = live.run
-        storing = self._store.finish_run(
-            run,
-            outcome.status,
-            result=outcome.result,
-            remark=outcome.remark,
-            error=outcome.error,
-            state=outcome.state,
-            events=outcome.events,
-        )
-        try:
-            finished = (
-                await storing
-            )  # if the server is stopped before that, the next owner resumes from the stored records
+        try:  # if the server is stopped in between, the next owner resumes from the stored records
+            try:
+                finished = await self._store_end(run, outcome)
+            except RecordNotStored as error:
+                logger.error("run %s: its result could not be stored: %s", run.id, error.message)
+                finished = await self._store_end(run, _not_stored(error, outcome))
         except Exception as error:  # the file is damaged, or the run belongs to another process
             finished = await self._known_end(live, error)
         log_end(finished)
@@ -94,6 +89,17 @@ class EndRecorder:
                 await self.cancel_below(run.id)
             except RepertoireError:  # the file is damaged or gone
                 logger.exception("cancelling what %s has begun", run.id)
+
+    def _store_end(self, run: Run, outcome: Outcome) -> asyncio.Future[Run]:
+        return self._store.finish_run(
+            run,
+            outcome.status,
+            result=outcome.result,
+            remark=outcome.remark,
+            error=outcome.error,
+            state=outcome.state,
+            events=outcome.events,
+        )
 
     def drop_unrecorded(self, live: Live) -> None:
         """The start could not be stored, so there is no end to record. The caller gets an error instead of a run."""
@@ -145,6 +151,12 @@ class EndRecorder:
             except Exception:  # this task has no caller that could be told
                 logger.exception("going on with %s", run_id)
                 return
+
+
+def _not_stored(error: RecordNotStored, outcome: Outcome) -> Outcome:
+    """The end of a run whose result has no room on the disk."""
+    fault = Fault(error.code, "StorageError", f"The run's result is lost. {error.message}", hint=error.hint)
+    return Outcome(status="failed", error=fault, events=outcome.events)
 
 
 def _do_nothing(run: Run, wake_at: float | None) -> None:

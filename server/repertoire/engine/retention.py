@@ -26,6 +26,8 @@ _TREES: Final = 50
 _ROWS: Final = 1_000
 """Rows deleted in one transaction: about ten milliseconds, for which other writes wait."""
 _VERSIONS: Final = 200
+_FILES: Final = 100
+"""Files of long results deleted in one transaction."""
 _PAUSE_S: Final = 0.05
 """Pause between two transactions in the background, so that other writes come first."""
 
@@ -63,6 +65,7 @@ class Retention:
         """Runs until cancelled. After storage trouble it tries again in an hour."""
         while True:
             try:
+                await self._store.drop_stray_files()
                 gone = await self._delete_runs(self._keep, _PAUSE_S)
                 if gone.runs:
                     logger.info("%d runs were deleted that need not be kept any longer", gone.runs)
@@ -106,4 +109,6 @@ class Retention:
             gone += swept
             await anyio.sleep(pause_s)
         await self._sweep_workspaces()
+        while await self._store.drop_record_files(_FILES):
+            await anyio.sleep(pause_s)
         return gone

@@ -1,10 +1,11 @@
-"""Subprocess check: runs a function on a client's input in a subprocess with a time limit; used by `expectations` and `Versions`.
+"""Subprocess check: runs a function on a client's input in a subprocess with a time limit; used by `expectations` and the service.
 
 A regular expression or a comparison of texts can take for ever and hold the interpreter. So it runs in a process that ends itself.
 """
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -19,6 +20,15 @@ CHECK_S: Final = 3
 _START_S: Final = 20
 """Limit of a check together with the start of its process, on a busy machine."""
 _AT_ONCE: Final = anyio.CapacityLimiter(4)
+
+
+_SLOW: Final = ('"pattern', '"$ref"', '"$dynamicRef"', '"$recursiveRef"', '"uniqueItems"')
+
+
+def may_be_slow(schema: Any) -> bool:
+    """Whether a value may take for ever to be checked against this JSON Schema: by a regular expression, or references among schemas."""
+    text = json.dumps(schema)
+    return any(word in text for word in _SLOW)
 
 
 class TooLong(Exception):

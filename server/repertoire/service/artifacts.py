@@ -16,6 +16,7 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import anyio
@@ -44,6 +45,15 @@ class Artifacts:
         self._files = files
         self._limits = limits
         self._lock = anyio.Lock()
+        self._on_change: list[Callable[[], None]] = []
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call `listener()` whenever an artifact of a new name was saved, or one was deleted."""
+        self._on_change.append(listener)
+
+    def _notify(self) -> None:
+        for listener in self._on_change:
+            listener()
 
     async def save_file(
         self,
@@ -98,7 +108,10 @@ class Artifacts:
         async with self._lock:
             await self._store.check_artifact_room(principal, new.name, content, bounds)
             await anyio.to_thread.run_sync(self._files.keep, staged)
-            return await self._store.save_artifact(principal, new, content, call)
+            saved = await self._store.save_artifact(principal, new, content, call)
+        if saved.created_at == saved.updated_at:
+            self._notify()
+        return saved
 
     async def find(self, caller: Caller, name: str) -> Artifact:
         """Raises UnknownArtifact."""
@@ -156,7 +169,10 @@ class Artifacts:
 
     async def delete(self, principal: str, name: str, call: tuple[str, str] | None = None) -> bool:
         """False: there is none of that name."""
-        return await self._store.delete_artifact(principal, checked_name(name), call)
+        if not (deleted := await self._store.delete_artifact(principal, checked_name(name), call)):
+            return False
+        self._notify()
+        return deleted
 
     async def sweep(self) -> None:
         """Delete files that have no row: an owner was killed while it saved or deleted, or a save failed."""
@@ -173,6 +189,8 @@ class Artifacts:
         dropped = 0
         while count := await self._store.drop_artifacts(before, _ROWS):
             dropped += count
+        if dropped:
+            self._notify()
         await self._drop_contents(_FRESH_S)
         await self.sweep()
         return dropped

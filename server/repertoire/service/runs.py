@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 
 from ..engine.live_run import Live
-from ..engine.long_waits import Waits, check_answer
+from ..engine.long_waits import Waits
 from ..engine.run_faults import start_not_stored
 from ..engine.runner import Runner, unknown_run
 from ..errors import BadArguments, UnknownRun
@@ -32,6 +32,7 @@ from ..names import RUN_CODE
 from ..store import Store
 from ..store.runs import IdempotencyKey, KeyTaken
 from ..text import cut
+from .answers import fitting_answer
 from .argument_limits import checked_arguments
 from .client_model import read_model_answer
 from .library import Library
@@ -102,8 +103,9 @@ class Runs:
         session_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> Live:
-        """The same for a version, whatever its name runs."""
-        text = checked_arguments(version.name, arguments, self._limits)
+        """The same for a version, whatever its name runs. A key is compared with the arguments as they were given: a reference is the same
+        although its value has changed."""
+        text = given = checked_arguments(version.name, arguments, self._limits)
         if f'"{KEY}"' in text and has_references(arguments):
             arguments = await self._references.resolve(caller.principal, arguments)
             text = await anyio.to_thread.run_sync(checked_arguments, version.name, arguments, self._limits)
@@ -113,7 +115,7 @@ class Runs:
             known = await self._handle(lost)
             if known is not None:
                 return known
-        key = None if idempotency_key is None else self._key(idempotency_key, text)
+        key = None if idempotency_key is None else self._key(idempotency_key, given)
         live = self._runner.start(
             version,
             text,
@@ -217,8 +219,10 @@ class Runs:
             if question_id not in open_ones:
                 raise BadArguments(f"{run_id} has no open question {question_id[:100]!r}.")
             question = open_ones[question_id]
-            check = check_answer if question.request is None else read_model_answer
-            fitting[question_id] = check(question, answer)
+            if question.request is None:
+                fitting[question_id] = await fitting_answer(question, answer)
+            else:
+                fitting[question_id] = read_model_answer(question, answer)
         for question_id, answer in fitting.items():
             await self._waits.answer(open_ones[question_id], answer)
         return self.envelope(await self.find(caller, run_id))

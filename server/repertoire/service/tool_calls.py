@@ -13,7 +13,7 @@ import anyio
 
 from ..errors import RepertoireError
 from ..limits import Limits
-from ..registry.subprocess_check import TooLong, run_in_subprocess
+from ..registry.subprocess_check import TooLong, may_be_slow, run_in_subprocess
 from ..upstream.tool import (
     BadToolArguments,
     Blob,
@@ -30,8 +30,6 @@ KeepBlob = Callable[[Tool, Blob], Awaitable[Any]]
 """Makes a JSON value of bytes in an answer."""
 
 _MOST_PROBLEMS: Final = 3
-_SLOW: Final = ('"pattern', '"$ref"', '"$dynamicRef"', '"$recursiveRef"', '"uniqueItems"')
-"""A regular expression, or references among schemas, may take for ever: such a schema is checked in a subprocess."""
 _ERROR_CHARS: Final = 4_000
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 10.0
@@ -53,8 +51,7 @@ class ToolCalls:
         """The arguments with the idempotency key, if the tool takes one. Raises BadToolArguments where they do not fit the schema."""
         if tool.key_parameter is not None and tool.key_parameter not in arguments:
             arguments = {**arguments, tool.key_parameter: key}
-        text = json.dumps(tool.input_schema)
-        if any(word in text for word in _SLOW):
+        if may_be_slow(tool.input_schema):
             try:
                 problem = await run_in_subprocess(_argument_problem, tool.input_schema, arguments)
             except TooLong:

@@ -152,6 +152,14 @@ class RetentionFacts(Facts):
 
         return await self.write(fact)
 
+    async def drop_record_files(self, at_most: int) -> int:
+        """Delete up to `at_most` files of results that nothing refers to. Returns their number."""
+        return await self.write(lambda db: self._files.drop_unused(db, at_most))
+
+    async def drop_stray_files(self) -> None:
+        """Delete files of results that a killed server has left without a row."""
+        await self.write(self._files.drop_strays)
+
     async def delete_unused_versions(self, at_most: int) -> int:
         """Delete up to `at_most` versions that nothing refers to. Returns their number.
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 import aiosqlite
 
 from ..errors import StorageError
+from .record_files import RecordFiles
 from .storage_errors import Trouble
 from .writer import TRY_AGAIN_S, Writer, on_thread, raw
 
@@ -19,11 +20,14 @@ T = TypeVar("T")
 class Facts:
     """`write` and `read` raise StorageError or DamagedStore if the file or its disk cannot be used."""
 
-    def __init__(self, writer: Writer, reader: aiosqlite.Connection, epoch: int, trouble: Trouble) -> None:
+    def __init__(
+        self, writer: Writer, reader: aiosqlite.Connection, epoch: int, trouble: Trouble, files: RecordFiles
+    ) -> None:
         self._writer = writer
         self._reader = reader
         self._trouble = trouble
         self.epoch = epoch
+        self._files = files
 
     def on_trouble(self, hear: Callable[[StorageError | None], None]) -> None:
         """`hear` is called with the error while nothing can be written, and with None when it can again."""

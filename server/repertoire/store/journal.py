@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,8 +19,10 @@ from ..errors import LostClaim
 from ..model.run import Run
 from ..wire import Fault, Recorded
 from .facts import Facts
+from .journal_rows import decode_record, first_page, with_text
 from .kept_states import RESULT, loaded_state, record_state
 from .open_questions import close_side_questions, close_wait
+from .record_files import RecordFiles
 from .runs import NewEvent, StateTurn, check_owner, claim_turn, insert_events, last_event, release_turn, run_of
 from .sessions import load_state, save_state
 from .unfinished import IS_UNFINISHED, NEWS
@@ -30,12 +32,9 @@ _LAST: Final = "(SELECT coalesce(max(n), 0) FROM call WHERE call.run_id = run.id
 """SQL: the last number in a run's journal."""
 PAGE: Final = 256
 """Records in one page of a replay: some 50 KB. If the records are large, a page has fewer."""
-PAGE_BYTES: Final = 4 * 1024 * 1024
-"""Upper limit of a page with several records. A single record may be larger: each fits into a frame."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _fault = msgspec.msgpack.Decoder(Fault)
-_clock = msgspec.msgpack.Decoder(list[list[Any]])
 
 _INSERT: Final = (
     "INSERT INTO call (run_id, n, path, op, hash, label, at, began_at, ended_at, result, error, cancelled, clock, child, held_s) "
@@ -108,7 +107,7 @@ class JournalFacts(Facts):
             if record.state is not None:
                 _keep_loaded_state(db, run)
                 save_state(db, run.session_id, run.workflow, record.state, record.ended_at)
-            _insert_record(db, run.id, record)
+            _insert_record(db, self._files, run.id, record)
             if record.call.cancelled and record.call.op == "ask":
                 close_wait(db, run, record.call.path)
             if record.call.op == "tool":
@@ -136,7 +135,7 @@ class JournalFacts(Facts):
                 "WHERE call.run_id = ? AND n > ? AND covered = 0 ORDER BY n LIMIT ?",
                 (run_id, after, limit),
             )
-            return _first_page(rows)
+            return first_page(rows, self._files)
 
         return await self.read(query, patient=True)
 
@@ -151,7 +150,7 @@ class JournalFacts(Facts):
                 f"WHERE call.run_id = ? AND n > 0 AND cancelled = 0 AND op IN ({marks}) ORDER BY began_at, n LIMIT ?",
                 (run_id, *ops, limit),
             )
-            return [_decode_record(row) for row in rows]
+            return [decode_record(with_text(row, self._files)) for row in rows]
 
         return await self.read(query)
 
@@ -173,7 +172,8 @@ class JournalFacts(Facts):
         return await self.read(query)
 
     async def copy_calls(self, source: str, target: str, before: int | None) -> int:
-        """Copy the records of run `source` before number `before` to run `target`. Returns how many."""
+        """Copy the records of run `source` before number `before` to run `target`, which keeps the contents that `source` has loaded.
+        Returns how many."""
 
         def fact(db: sqlite3.Connection) -> int:
             columns = (
@@ -183,6 +183,7 @@ class JournalFacts(Facts):
             of = columns.format(
                 result="CASE WHEN child IS NULL THEN result ELSE (SELECT run.result FROM run WHERE run.id = child) END"
             )
+            db.execute("INSERT INTO content_use SELECT ?, hash FROM content_use WHERE run_id = ?", (target, source))
             return db.execute(
                 f"INSERT INTO call (run_id, {into}) SELECT ?, {of} FROM call WHERE run_id = ? AND (? IS NULL OR n < ?)",
                 (target, source, before, before),
@@ -205,7 +206,7 @@ class JournalFacts(Facts):
             ).rowcount
             if not changed:
                 return None
-            run = run_of(db, "id = ?", (run_id,))
+            run = run_of(db, self._files, "id = ?", (run_id,))
             return None if run is None else (run, _resume_point(db, run_id))
 
         return await self.write_patiently(fact)
@@ -268,7 +269,7 @@ class JournalFacts(Facts):
             ).rowcount
             if not changed:
                 raise LostClaim(f"{run.id} has ended already")
-            return run_of(db, "id = ?", (run.id,)) or run
+            return run_of(db, self._files, "id = ?", (run.id,)) or run
 
         return self.submit(fact, patient=True)
 
@@ -303,7 +304,9 @@ class JournalFacts(Facts):
     async def child(self, parent: str, path: str) -> Run | None:
         """The run that this call of its parent has begun."""
         return await self.read_behind(
-            lambda db: run_of(db, "parent = ? AND parent_path = ? ORDER BY created_at DESC", (parent, path))
+            lambda db: run_of(
+                db, self._files, "parent = ? AND parent_path = ? ORDER BY created_at DESC", (parent, path)
+            )
         )
 
     async def pinned(self, run_id: str) -> list[str]:
@@ -350,7 +353,7 @@ def _resume_point(db: sqlite3.Connection, run_id: str) -> ResumePoint:
     )
 
 
-def _insert_record(db: sqlite3.Connection, run_id: str, record: NewRecord) -> None:
+def _insert_record(db: sqlite3.Connection, files: RecordFiles, run_id: str, record: NewRecord) -> None:
     call = record.call
     if record.replaces is not None:
         db.execute("DELETE FROM call WHERE run_id = ? AND n = ?", (run_id, record.replaces))
@@ -361,7 +364,7 @@ def _insert_record(db: sqlite3.Connection, run_id: str, record: NewRecord) -> No
         _INSERT,
         (run_id, call.n, call.path, call.op, call.hash, call.label, call.at, record.began_at, record.ended_at)
         + (
-            None if record.child and call.error is None else call.result,
+            None if record.child and call.error is None else files.keep(db, call.result),
             None if call.error is None else _encode(call.error),
         )
         + (call.cancelled, _encode(call.clock) if call.clock else None, record.child, record.held_s),
@@ -372,25 +375,6 @@ def _keep_loaded_state(db: sqlite3.Connection, run: Run) -> None:
     """Keep the state with which the run began, before it is overwritten for the first time: a replay begins with it too."""
     if db.execute("SELECT 1 FROM call WHERE run_id = ? AND n = 0", (run.id,)).fetchone() is None:
         record_state(db, run.id, 0, "load", 0.0, load_state(db, run.session_id, run.workflow) or "{}")
-
-
-def _first_page(rows: Iterable[tuple[Any, ...]]) -> list[Recorded]:
-    """The first records, as many as fit into a frame."""
-    page: list[Recorded] = []
-    size = 0
-    for row in rows:
-        size += sum(len(value) for value in row if isinstance(value, str | bytes))
-        if page and size > PAGE_BYTES:
-            break
-        page.append(_decode_record(row))
-    return page
-
-
-def _decode_record(row: tuple[Any, ...]) -> Recorded:
-    n, path, op, hash, at, result, error, cancelled, clock, label = row
-    fault = None if error is None else _fault.decode(error)
-    readings = [] if clock is None else _clock.decode(clock)
-    return Recorded(n, path, op, hash, at, result, fault, bool(cancelled), readings, label)
 
 
 def _end_examples(db: sqlite3.Connection) -> None:

@@ -25,6 +25,7 @@ from ..wire import Fault
 from .facts import Facts
 from .kept_states import drop_states
 from .open_questions import close_waits
+from .record_files import RecordFiles
 from .sessions import load_state, save_state, touch_session
 from .workflow_versions import add_version
 
@@ -178,7 +179,16 @@ class RunFacts(Facts):
             close_waits(db, run, now)
             allowed = before(status)
             marks = ", ".join("?" * len(allowed))
-            ended = (status, kept, remark, None if error is None else _encode_fault(error), now, last, run.id, *allowed)
+            ended = (
+                status,
+                self._files.keep(db, kept),
+                remark,
+                None if error is None else _encode_fault(error),
+                now,
+                last,
+                run.id,
+                *allowed,
+            )
             statement = (
                 "UPDATE run SET status = ?, result = ?, remark = ?, error = ?, ended_at = ?, last_event = ?, parked = NULL, wake_at = NULL, "
                 f"is_claimed = 0 WHERE id = ? AND status IN ({marks})"
@@ -211,7 +221,7 @@ class RunFacts(Facts):
 
     async def run(self, run_id: str, *, patient: bool = False) -> Run | None:
         def query(db: sqlite3.Connection) -> Run | None:
-            return run_of(db, "id = ?", (run_id,))
+            return run_of(db, self._files, "id = ?", (run_id,))
 
         return await self.read(query, patient=patient)
 
@@ -228,7 +238,8 @@ class RunFacts(Facts):
         top: bool = False,
         limit: int = 50,
     ) -> list[Run]:
-        """The principal's runs, newest first. `since` and `until` limit the time of creation. `top`: only runs without a parent."""
+        """The principal's runs, newest first. `since` and `until` limit the time of creation. `top`: only runs without a parent. A result that
+        lies in a file is left out."""
         filters = {
             "principal = ?": principal,
             "workflow = ?": workflow,
@@ -247,7 +258,7 @@ class RunFacts(Facts):
                 f"SELECT {_COLUMNS} FROM run WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ?",
                 (*given.values(), limit),
             )
-            return [_decode_run(row) for row in rows]
+            return [_decode_run(row, None) for row in rows]
 
         return await self.read(query)
 
@@ -347,8 +358,11 @@ def _end_data(status: Status, error: Fault | None) -> dict[str, Any]:
     return {"status": status, "error": {"code": error.code, "message": error.message, "line": error.line}}
 
 
-def _decode_run(row: tuple[Any, ...]) -> Run:
+def _decode_run(row: tuple[Any, ...], files: RecordFiles | None) -> Run:
+    """Without `files`, a result that lies in a file is left out."""
     values = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    if isinstance(values["result"], bytes):
+        values["result"] = None if files is None else files.whole(values["result"])
     values["error"] = None if values["error"] is None else _fault.decode(values["error"])
     values["roots"] = _roots_from_text(values["roots"])
     return Run(waiting_for=values.pop("parked"), is_example=bool(values.pop("example")), **values)
@@ -364,10 +378,10 @@ def _roots_from_text(text: str | None) -> tuple[str, ...]:
     return tuple(json.loads(text)) if text else ()
 
 
-def run_of(db: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> Run | None:
+def run_of(db: sqlite3.Connection, files: RecordFiles, where: str, values: tuple[Any, ...]) -> Run | None:
     """The first run that fits, with its open questions."""
     row = db.execute(f"SELECT {_COLUMNS} FROM run WHERE {where} LIMIT 1", values).fetchone()
-    return row and _with_questions(db, _decode_run(row))
+    return row and _with_questions(db, _decode_run(row, files))
 
 
 def _with_questions(db: sqlite3.Connection, run: Run) -> Run:

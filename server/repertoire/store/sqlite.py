@@ -17,12 +17,14 @@ import anyio
 import anyio.to_thread
 
 from ..errors import RepertoireError, StorageError
+from ..home import records_path
 from .artifacts import ArtifactFacts
 from .deletion import RetentionFacts
 from .file_identity import FileIdentity
 from .journal import JournalFacts
 from .migrate import examine, prepare
 from .publications import PublishingFacts
+from .record_files import RecordFiles
 from .runs import RunFacts
 from .search_facts import VectorFacts
 from .sessions import SessionFacts
@@ -45,8 +47,10 @@ class Store(
 ):
     """Everything that outlives the process."""
 
-    def __init__(self, writer: Writer, reader: aiosqlite.Connection, epoch: int, trouble: Trouble) -> None:
-        super().__init__(writer, reader, epoch, trouble)
+    def __init__(
+        self, writer: Writer, reader: aiosqlite.Connection, epoch: int, trouble: Trouble, files: RecordFiles
+    ) -> None:
+        super().__init__(writer, reader, epoch, trouble, files)
         self._identity = FileIdentity(trouble.path)
 
     def lost_file(self) -> str | None:
@@ -75,7 +79,7 @@ async def open_store(path: str, *, pid: int = 0) -> AsyncIterator[Store]:
         epoch = await _new_epoch(writer, pid)
         crashed = False
         try:
-            yield Store(writer, reading, epoch, trouble)
+            yield Store(writer, reading, epoch, trouble, RecordFiles(records_path(path)))
         except Exception:  # not a cancellation: the server is closed by one
             crashed = True
             raise

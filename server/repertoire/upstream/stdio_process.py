@@ -5,7 +5,7 @@ the lines itself. A line that is too long is dropped as it comes; its request ge
 A line that is no message is counted and dropped. The last lines of stderr are kept for the operator.
 
 The child leads a process group. At the end its stdin is closed, then the group gets SIGTERM, then SIGKILL, each after a bounded wait. This
-is shielded from cancellation, so no process is left behind.
+is shielded from cancellation, so no process is left behind. If we are killed ourselves, a watcher does it: a shell whose stdin ends with us.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import signal
+import subprocess
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -32,6 +33,8 @@ from .variables import Mask
 
 _log = logging.getLogger("repertoire.tools")
 
+_WATCH: Final = 'while read -r line; do :; done; kill -TERM "-$0"; sleep 2; kill -KILL "-$0"'
+"""Waits for the end of its stdin, and ends the process group $0 then."""
 _EXIT_S: Final = 2.0
 """For a server to end by itself after its stdin was closed, and again after SIGTERM."""
 _POLL_S: Final = 0.01
@@ -115,17 +118,21 @@ async def stdio_process(config: ServerConfig, notes: StdioNotes, inbox: Inbox) -
     outward, requests = anyio.create_memory_object_stream[SessionMessage](0)
     assert process.stdin and process.stdout and process.stderr
     reader = LineReader(int(config.options.max_message_mb * 1024 * 1024))
+    watcher: Process | None = None
     async with anyio.create_task_group() as tasks:
         try:
             tasks.start_soon(_read_messages, process.stdout, reader, inbox, inward)
             tasks.start_soon(_write_messages, requests, process.stdin, inbox, inward)
             tasks.start_soon(_read_stderr, process.stderr, notes)
+            watcher = await _watched(process)
             yield messages, outward
         finally:
             with anyio.CancelScope(shield=True):
                 messages.close()  # from here on stdout is read and dropped, so that the server can end
                 outward.close()
                 await _stop(process, notes)
+                if watcher is not None:
+                    await _end_watcher(watcher)
             tasks.cancel_scope.cancel()
 
 
@@ -197,6 +204,22 @@ async def _stop(process: Process, notes: StdioNotes) -> None:
     transport = getattr(getattr(process, "_process", None), "_transport", None)
     if transport is not None:
         transport.close()
+
+
+async def _watched(process: Process) -> Process | None:
+    """The watcher of the child's group. None: there is no shell here, and the child outlives us unless it reads the end of its stdin."""
+    command = ["/bin/sh", "-c", _WATCH, str(process.pid)]
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with anyio.CancelScope(shield=True), suppress(OSError):  # a cancellation here would leave the watcher behind
+        return await anyio.open_process(command, env={"PATH": os.defpath}, start_new_session=True, **silent)
+    return None
+
+
+async def _end_watcher(watcher: Process) -> None:
+    """Before its stdin is closed: it must not kill a group that has ended."""
+    with suppress(ProcessLookupError):
+        watcher.kill()
+    await watcher.aclose()
 
 
 async def _ends(process: Process) -> bool:

@@ -52,7 +52,7 @@ class BodyContents:
                 ) from None
 
     def read(self, hash: str) -> bytes:
-        why = "was changed"
+        why, hint = "was changed", "Save it again."
         try:
             with open(content_path(self._folder, hash), "rb") as file:
                 data = file.read()
@@ -60,9 +60,9 @@ class BodyContents:
                 return data
         except OSError as error:
             why = f"cannot be read: {error.strerror}"
-        raise CallError(
-            f"The artifact's file {why}.", code="damaged_artifact", type="DamagedArtifact", hint="Save it again."
-        )
+            if isinstance(error, FileNotFoundError):
+                hint += " A rerun may want a content that was deleted since: `repertoire rerun RUN --from CALL` loads what there is now."
+        raise CallError(f"The artifact's file {why}.", code="damaged_artifact", type="DamagedArtifact", hint=hint)
 
 
 def _private(path: str, flags: int) -> int:
