@@ -62,5 +62,4 @@ def test_nothing_of_a_server_is_left(tmp_path: Path, how: str) -> None:
             owner.send_signal(signal.SIGKILL)
         owner.wait(30)
     if pids.exists() and pids.read_text().endswith("\n"):  # a server that is ended at once may not have come so far
-        for pid in map(int, pids.read_text().split()):
-            until(lambda pid=pid: not is_alive(pid))
+        until(lambda: not any(is_alive(int(pid)) for pid in pids.read_text().split()))

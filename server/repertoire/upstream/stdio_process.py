@@ -209,9 +209,14 @@ async def _stop(process: Process, notes: StdioNotes) -> None:
 async def _watched(process: Process) -> Process | None:
     """The watcher of the child's group. None: there is no shell here, and the child outlives us unless it reads the end of its stdin."""
     command = ["/bin/sh", "-c", _WATCH, str(process.pid)]
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with anyio.CancelScope(shield=True), suppress(OSError):  # a cancellation here would leave the watcher behind
-        return await anyio.open_process(command, env={"PATH": os.defpath}, start_new_session=True, **silent)
+        return await anyio.open_process(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={"PATH": os.defpath},
+            start_new_session=True,
+        )
     return None
 
 

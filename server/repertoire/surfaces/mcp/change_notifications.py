@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 import anyio
 from mcp.server.connection import Connection
@@ -60,7 +60,7 @@ class Changes:
         except Exception:  # this task has no caller that could be told
             logger.exception("telling clients that artifacts have changed")
 
-    async def _tell_legacy(self, tell: Callable[[Connection], Awaitable[None]]) -> None:
+    async def _tell_legacy(self, tell: Callable[[Connection], Coroutine[Any, Any, None]]) -> None:
         async with anyio.create_task_group() as tasks:
             for connection in list(self._legacy):
                 tasks.start_soon(tell, connection)
