@@ -8,7 +8,9 @@ TYPE_CHECKING = (
 if TYPE_CHECKING:
     from typing import Any
 
+    from .agents.agent import Agent
     from .agents.definition import create_agent, define_agent_profile
+    from .agents.team import Team
     from .authoring.ambient import commit_state, log, progress, session_state
     from .authoring.artifacts import artifacts
     from .authoring.cache import cached
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
     from .version import VERSION as __version__
 
 __all__ = [
+    "Agent",
     "CallError",
     "Context",
     "InMemoryStorage",
     "RunEvent",
     "RunResponse",
     "SqliteStorage",
+    "Team",
     "Workflow",
     "WorkflowCompletedEvent",
     "WorkflowRunResponseStartedEvent",
@@ -52,6 +56,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Agent": (".agents.agent", "Agent"),
+    "Team": (".agents.team", "Team"),
     "CallError": (".values.records", "CallError"),
     "Context": (".authoring.context", "Context"),
     "InMemoryStorage": (".classes.sqlite_storage", "InMemoryStorage"),

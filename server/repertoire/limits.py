@@ -66,6 +66,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Depth of a tree of runs: a deeper recursion most likely never ends."""
     max_tokens: int = 2_000_000
     """Model tokens of one tree of runs."""
+    max_model_requests: int = 1_000
+    """Requests to models of one tree of runs: an agent that calls tools without an end is stopped."""
+    untrusted_tokens: int = 200_000
+    """The same for a run of created code, with all below it: an agent wrote it, and a person pays."""
+    untrusted_model_requests: int = 50
+    """Requests to models of a run of created code, with all below it."""
     model_timeout_s: float = 600.0
     """One request to a model, with all its repetitions: as long as the providers' own packages wait."""
     max_deaths: int = 3

@@ -152,7 +152,14 @@ class Answer(msgspec.Struct, frozen=True, tag="answer"):
     error: Fault | None = None
 
 
-HostFrame = Task | Begin | Inspect | Page | Answer
+class Piece(msgspec.Struct, frozen=True, tag="piece"):
+    """Host to worker: a part of the answer of the open call with this id, as it arrives. `data` is JSON text. It is not recorded."""
+
+    id: int
+    data: str
+
+
+HostFrame = Task | Begin | Inspect | Page | Answer | Piece
 
 
 class RawEvent(msgspec.Struct, frozen=True, array_like=True):

@@ -9,7 +9,7 @@ import pytest
 
 from repertoire.app import App
 from repertoire.model.session import Caller
-from support.model_server import ModelServer, Reply, call, error, model_server, structured
+from support.model_server import ModelServer, Reply, call, model_server, structured
 from support.services import opened, run
 
 PLAIN = '''
@@ -75,4 +75,30 @@ async def test_no_key_ends_the_run_with_what_to_set(home: Path, monkeypatch: pyt
     assert "OPENAI_API_KEY" in ended["error"]["hint"]
 
 
-__all__ = ["Reply", "error"]
+STREAMED = '''
+from pydantic_ai import Agent
+from repertoire.agents.door_model import DoorModel
+
+async def run(prompt: str) -> list[str]:
+    """Streams a model's text."""
+    said = []
+    async with Agent(DoorModel("openai:gpt-4o-mini")).run_stream(prompt) as stream:
+        async for piece in stream.stream_text(delta=True, debounce_by=None):
+            said.append(piece)
+    return said
+'''
+
+
+@pytest.mark.anyio
+async def test_text_is_streamed_to_the_body_and_to_the_watchers(home: Path) -> None:
+    (home / "workflows" / "streamer.py").write_text(STREAMED)
+    text = "All that glitters is not gold."
+    with model_server([Reply(text, pieces=5, pause_s=0.15)]) as server:
+        async with opened(home) as app:
+            ended = await run(app, Caller(provider_env=server.environ()), "streamer", prompt="Say it.")
+            events = await app.store.events(ended["run_id"], 0, 1000)
+    assert ended["result"] == Reply(text, pieces=5).parts(), ended
+    told = [one.data for one in events if one.type == "text"]
+    assert "".join(one["text"] for one in told) == text
+    assert len(told) > 1
+    assert {(one["call"], one["attempt"]) for one in told} == {(told[0]["call"], 1)}

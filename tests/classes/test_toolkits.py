@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from repertoire.classes.toolkits import DuckDuckGoTools, Newspaper4kTools, Toolkit
+from repertoire.agents.toolkits import DuckDuckGoTools, Newspaper4kTools, Toolkit
 
 
 @pytest.fixture

@@ -14,11 +14,10 @@ import pytest
 from pydantic import BaseModel
 
 from repertoire import RunResponse, Workflow, WorkflowCompletedEvent, pprint_run_response
-from repertoire.classes.agents import Agent
+from repertoire.agents.agent import Agent
 from repertoire.classes.pprint import apprint_run_response
 from repertoire.compat import hook
 from repertoire.compat.class_style import PAGES
-from repertoire.values.refusals import NotAvailable
 from support import class_style
 
 
@@ -209,8 +208,9 @@ def test_a25_nothing_found_is_an_answer_too(review: Any, found: str, attempts: i
 def test_every_name_of_the_table_is_there_and_is_ours(package: str) -> None:
     for below, names in PAGES.items():
         module = importlib.import_module(f"{package}.{below}" if below else package)
-        for name, home in names.items():
-            assert getattr(module, name) is getattr(importlib.import_module(home), name)
+        for name, where in names.items():
+            home, _, other = where.partition(":")
+            assert getattr(module, name) is getattr(importlib.import_module(home), other or name)
         assert module.__all__ == list(names)
 
 
@@ -244,15 +244,20 @@ def test_the_imports_of_the_class_style_work(statement: str) -> None:
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
-        ("import agno.knowledge.pdf", "no 'agno.knowledge' in place of agno's: read the documents with a Python package"),
-        ("from agno import knowledge", "no 'agno.knowledge' in place of agno's: read the documents with a Python package"),
-        ("from agno.storage.postgres import PostgresStorage", "no 'agno.storage.postgres'.*storage.sqlite has SqliteStorage"),
-        ("from buddy.models.groq import Groq", "no 'buddy.models.groq' in place of buddy's: models.openai"),
-        ("from agno.workflow import Step", "no 'agno.workflow.Step' in place of agno's: there are RunEvent, RunResponse"),
-        ("from agno.storage.sqlite import Sqlite", "no 'agno.storage.sqlite.Sqlite'.*there is SqliteStorage"),
-        ("import buddy.nowhere", "no 'buddy.nowhere' in place of buddy's: write what it does in Python.*Or install buddy"),
+        (
+            "from agno.workflow import Step",
+            "no 'agno.workflow.Step' in place of agno's: there are RunEvent, RunResponse",
+        ),
+        ("from agno.storage.sqlite import Sqlite", "no 'agno.storage.sqlite.Sqlite'.*SqliteStorage"),
+        ("from agno.workflow.v2 import Workflow", "no 'agno.workflow.v2' in place of agno's.*write a class with run"),
+        ("from agno import nothing", "no 'agno.nothing'.*there are Agent, Team"),
+        (
+            "import buddy.nowhere",
+            "no 'buddy.nowhere' in place of buddy's: write what it does in Python.*Or install 'buddy-ai'",
+        ),
+        ("import phi.nowhere", "no 'phi.nowhere' in place of phi's.*Or install 'phidata' and set prefer_installed"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.usefixtures("hooked")
 def test_what_is_not_there_says_what_to_use_instead(statement: str, words: str) -> None:
     with pytest.raises(ImportError, match=words):
@@ -308,19 +313,15 @@ def test_pyflue_is_answered_from_its_own_page() -> None:
 # Agents and toolkits.
 
 
-def test_an_agent_takes_its_arguments_and_says_that_running_comes_later() -> None:
+def test_an_agent_takes_its_arguments() -> None:
     class Asking(Workflow):
         agent = Agent(name="ada", instructions="be brief", response_model=dict)
 
-        def run(self, call: bool) -> RunResponse:
-            if call:
-                self.agent.run("hello")
+        def run(self) -> RunResponse:
             return RunResponse(content=(self.agent.name, self.agent.session_id, self.agent.markdown))
 
-    assert Asking(session_id="s").run(call=False).content == ("ada", "s", None)
-    with pytest.raises(NotAvailable, match=r"Agent\.run\(\): agents come with a later version"):
-        Asking().run(call=True)
-    with pytest.raises(TypeError, match=r"Agent\(\) has no parameter 'instruction'"):
+    assert Asking(session_id="s").run().content == ("ada", "s", None)
+    with pytest.raises(TypeError, match=r"Agent\(\) has no parameter 'instruction' \(instructions\)"):
         Agent(instruction="typo")
     with pytest.raises(AttributeError, match="no attribute 'instruction'"):
         _ = Agent().instruction
@@ -339,7 +340,7 @@ def test_toolkits_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_toolkits_call_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    from repertoire.classes.toolkits import DuckDuckGoTools, Newspaper4kTools
+    from repertoire.agents.toolkits import DuckDuckGoTools, Newspaper4kTools
 
     class DDGS:
         def __init__(self, **options: Any) -> None:

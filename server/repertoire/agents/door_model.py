@@ -5,15 +5,20 @@ In a run the host makes and records each request. A plain script makes it in its
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import RunContext
 
 from ..authoring import ambient
 from ..providers import local
 from ..providers.exchange import request_json
+from .door_stream import DoorStream
 from .replies import response_of
 
 DEFAULT = "default"
@@ -51,6 +56,31 @@ class DoorModel(Model[None]):
         doors = ambient.doors()
         reply: Any = await (local.make(args) if doors is None else doors.acall("model", args, self.model_name))
         return response_of(reply, model_request_parameters, self.model_name)
+
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[Any] | None = None,
+    ) -> AsyncGenerator[StreamedResponse]:
+        args = {**self._args(messages, model_settings, model_request_parameters), "stream": True}
+        stream = DoorStream(model_request_parameters, self.model_name)
+        doors = ambient.doors()
+        if doors is None:
+            answer: Awaitable[Any] = local.make(args, lambda part, text: stream.hear([[part, text]]))
+        else:
+            answer = doors.astream("model", args, stream, self.model_name)
+        task = asyncio.ensure_future(answer)
+        task.add_done_callback(stream.on_answer)
+        try:
+            yield stream
+        finally:
+            if not task.done():
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
 
     def _args(
         self, messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters

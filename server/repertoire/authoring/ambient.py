@@ -11,10 +11,10 @@ import contextlib
 import math
 import sys
 from collections.abc import Awaitable, Generator
-from typing import Any
+from typing import Any, Final
 
 from ..values import codec, merge
-from ..values.refusals import StateError
+from ..values.refusals import Refusal, StateError
 from . import awaited_values
 from .doors import Doors, EventType
 
@@ -24,10 +24,16 @@ session_state: dict[str, Any] = {}
 aside: dict[str, Any] = {}
 """Data that is stored with the state but that the body does not see."""
 
+HIDDEN: Final = frozenset({"__history__"})
+"""Keys of the stored state that go to `aside` when it is restored."""
+
 _replacement: dict[str, Any] | None = None
 """The dict that a class's body assigned: `self.session_state = {...}`."""
 
 _doors: Doors | None = None
+
+_refusal: Refusal | None = None
+"""The first thing that the platform refused to the run."""
 
 
 class _Nothing:
@@ -48,11 +54,11 @@ _NOTHING = _Nothing()
 
 def begin(doors: Doors | None) -> None:
     """Start a run with an empty state. Its events go through `doors`."""
-    global _doors, _replacement
+    global _doors, _refusal, _replacement
     session_state.clear()
     aside.clear()
     awaited_values.begin()
-    _doors, _replacement = doors, None
+    _doors, _refusal, _replacement = doors, None, None
 
 
 def become_child(doors: Doors) -> None:
@@ -71,6 +77,23 @@ def end() -> None:
     global _doors, _replacement
     _doors = _replacement = None
     session_state.clear()
+
+
+def note_refusal(refusal: Refusal) -> Refusal:
+    """Note that the platform cannot do what the body wants. Gives the refusal back, to be raised.
+
+    A body may catch it with `except Exception` and go on with a false result. So its run fails all the same (`check_refusal`).
+    """
+    global _refusal
+    if _doors is not None and _refusal is None:
+        _refusal = refusal
+    return refusal
+
+
+def check_refusal() -> None:
+    """At the end of a body: raises the refusal that was noted in it, if there is one."""
+    if _refusal is not None:
+        raise _refusal
 
 
 def emit(type: EventType, data: dict[str, Any]) -> None:
@@ -182,6 +205,8 @@ def restore(stored: dict[str, Any]) -> None:
 
     Objects in the defaults are updated in place, so the module's references to them stay valid.
     """
+    for key in HIDDEN & stored.keys():
+        aside[key] = stored.pop(key)
     merge.merge(session_state, stored)
 
 

@@ -16,6 +16,16 @@ Content = bytes | Path
 EventType = Literal["log", "progress", "item", "text"]
 
 
+class Listener(Protocol):
+    """Hears the pieces of one answer, in the loop that awaits the call."""
+
+    def hear(self, piece: Any, /) -> None:
+        """A piece has arrived."""
+
+    def hear_all(self, answer: Any, /) -> None:
+        """The answer is recorded already, and the call is answered from its record later: hear its pieces now."""
+
+
 class Doors(Protocol):
     """The calls of one run. They are recorded: on replay after a crash they return the same values, and nothing is done twice.
 
@@ -38,6 +48,9 @@ class Doors(Protocol):
         self, op: str, args: dict[str, Any], /, label: str = "", content: Content | None = None
     ) -> Awaitable[Any]:
         """Like `call`, for `await`. The call gets its place in the run's order now, not at the `await`."""
+
+    def astream(self, op: str, args: dict[str, Any], listener: Listener, /, label: str = "") -> Awaitable[Any]:
+        """Like `acall`, for a call whose answer arrives in pieces. The listener hears them before the answer is given."""
 
     def read_content(self, hash: str, /) -> bytes:
         """The bytes of a content that a call has named. Raises CallError when its file is gone or was changed."""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from ..values import records
-from .doors import Content, EventType
+from .doors import Content, EventType, Listener
 from .local_artifacts import Find, LocalArtifacts
 from .local_workspace import LocalWorkspace
 from .step_identity import StepIdentity
@@ -81,6 +81,14 @@ class LocalDoors:
         self, op: str, args: dict[str, Any], /, label: str = "", content: Content | None = None
     ) -> Awaitable[Any]:
         return self._acall(op, args, label, content)
+
+    async def _astream(self, op: str, args: dict[str, Any], listener: Listener, label: str) -> Any:
+        answer = await self._acall(op, args, label, None)
+        listener.hear_all(answer)
+        return answer
+
+    def astream(self, op: str, args: dict[str, Any], listener: Listener, /, label: str = "") -> Awaitable[Any]:
+        return self._astream(op, args, listener, label)
 
     def read_content(self, hash: str, /) -> bytes:
         return self._artifacts.contents[hash]

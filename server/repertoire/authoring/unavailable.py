@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final, NoReturn
 
 from ..values.refusals import NotAvailable
-from . import artifacts, durable
+from . import ambient, artifacts, durable
 from .tools import tools
 
 _INSTEAD: Final = {
@@ -52,10 +52,12 @@ class Later:
 
 
 def not_yet(what: str, name: str, instead: str | None = None) -> NotAvailable:
-    """The exception for a use of a missing feature. `what`: the body's call; `name`: the feature that it belongs to."""
+    """The exception for a use of a missing feature, noted. `what`: the body's call; `name`: the feature that it belongs to."""
     verb = "come" if name.endswith("s") else "comes"
     message = f"{what}: {name} {verb} with a later version of Repertoire"
-    return NotAvailable(message, hint=instead or _INSTEAD.get(name))
+    refusal = NotAvailable(message, hint=instead or _INSTEAD.get(name))
+    ambient.note_refusal(refusal)
+    return refusal
 
 
 deps: Any = Later("deps")

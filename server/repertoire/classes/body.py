@@ -10,14 +10,13 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
-from contextvars import copy_context
 from functools import partial
-from threading import get_ident
 from typing import Any, Final, Literal
 
 from .class_run import ClassRun, caller, locks_above
+from .own_loop import OwnLoop
 from .run_doors import SessionBusy
-from .session_locks import LockKey, acting_for, blocked_thread, owner
+from .session_locks import LockKey, acting_for, owner
 from .stored_sessions import Storage
 
 Body = Callable[[], Any]
@@ -278,56 +277,16 @@ async def _call_in_thread(run: ClassRun, call: Callable[[], Any]) -> Any:
 
 def run_on_loop(make: Callable[[], Awaitable[Any]]) -> Any:
     """The value of the awaitable that `make()` gives."""
-    with _Loop() as loop:
+    with OwnLoop() as loop:
         return loop.run(make)
 
 
 def stream_on_loop(make: Callable[[], AsyncGenerator[Any, None]]) -> Generator[Any, None, None]:
     """The items of `make()`, one at a time."""
-    with _Loop() as loop:
+    with OwnLoop() as loop:
         items = make()
         try:
             while (item := loop.run(lambda: anext(items, _END))) is not _END:
                 yield item
         finally:
             loop.run(items.aclose)
-
-
-class _Loop:
-    """An event loop for one run. It gets its own thread if this thread already runs a loop."""
-
-    def __enter__(self) -> _Loop:
-        import asyncio
-        from concurrent.futures import ThreadPoolExecutor
-
-        self._runner = asyncio.Runner()
-        self._thread = ThreadPoolExecutor(1) if _loop_is_running() else None
-        self._context = copy_context()
-        self._context.run(acting_for.set, owner())
-        if self._thread is not None:
-            self._context.run(blocked_thread.set, get_ident())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._do(self._runner.close)
-        if self._thread is not None:
-            self._thread.shutdown()
-
-    def run(self, make: Callable[[], Awaitable[Any]]) -> Any:
-        async def main() -> Any:
-            return await make()
-
-        return self._do(lambda: self._runner.run(main(), context=self._context))
-
-    def _do(self, call: Callable[[], Any]) -> Any:
-        return call() if self._thread is None else self._thread.submit(call).result()
-
-
-def _loop_is_running() -> bool:
-    import asyncio
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -61,6 +61,8 @@ class ClassRun:
         self.defaults: frozenset[str] = frozenset()
         self.response = RunResponse()
         self.live = False
+        self.refusal: BaseException | None = None
+        """A refusal of the platform in this run. In a script the run fails with it, even if the body has caught it."""
         self._content = StreamContent()
         self._views: dict[int, tuple[Any, Any]] = {}
 
@@ -134,7 +136,7 @@ class ClassRun:
             return
         self.stamp(item)
         event, content = event_name(item), getattr(item, "content", None)
-        if not self._content.take(event, content):
+        if not self._content.take(event, content) or getattr(item, "is_told", False):
             return
         if isinstance(content, str):
             self.doors.emit("text", {"text": content, "event": event})
@@ -163,6 +165,7 @@ class ClassRun:
 
     def complete(self, value: Any) -> Any:
         """End the run of a body that returned. Gives the caller's response, or None if the value is no response."""
+        self._check_refusal()
         if not is_response(value):
             if value is not None and self.hosted is None:  # a host gives its caller the value itself
                 logging.logger.warning(
@@ -183,7 +186,13 @@ class ClassRun:
         return value
 
     def complete_stream(self) -> None:
+        self._check_refusal()
         self._end("completed")
+
+    def _check_refusal(self) -> None:
+        if self.refusal is not None and self.hosted is None:  # a host checks it itself
+            self.fail(self.refusal)
+            raise self.refusal
 
     def fail(self, error: BaseException) -> None:
         """End the run of a body that raised or was cancelled."""

@@ -55,5 +55,30 @@ def log_error(message: object) -> None:
     logger.error("%s", message)
 
 
+def log_exception(message: object) -> None:
+    """The message and the exception that is being handled."""
+    logger.exception("%s", message)
+
+
+def set_log_level_to_warning() -> None:
+    logger.setLevel(logging.WARNING)
+
+
+def set_log_level_to_error() -> None:
+    logger.setLevel(logging.ERROR)
+
+
+def get_logger(*_: object, **__: object) -> logging.Logger:
+    """The one logger, whatever its name should be."""
+    return logger
+
+
+def configure_agno_logging(**_: object) -> None:
+    """Nothing: there is one logger."""
+
+
 set_log_level_to_debug = debug_on
 set_log_level_to_info = debug_off
+build_logger = get_logger
+agent_logger = team_logger = workflow_logger = logger
+use_agent_logger = use_team_logger = use_workflow_logger = configure_agno_logging

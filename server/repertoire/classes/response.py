@@ -56,6 +56,9 @@ def _now() -> int:
 class _Serializable:
     """`to_dict` and `to_json` of a dataclass, without fields that are None."""
 
+    is_told = False
+    """True for a piece of an agent's text that the host has sent to the watchers already. No field: it is not stored."""
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; fields that are None are left out. A value that JSON lacks becomes its text."""
         values = ((one.name, getattr(self, one.name)) for one in fields(self))  # type: ignore[arg-type]  # subclasses are dataclasses
@@ -109,6 +112,13 @@ class RunResponse(_Serializable):
         if isinstance(self.content, str):
             return self.content
         return json.dumps(plain_value(self.content), **options)
+
+
+@dataclass
+class TeamRunResponse(RunResponse):
+    """The answer of a team, with those of its members."""
+
+    member_responses: list[RunResponse] = field(default_factory=list)
 
 
 @dataclass

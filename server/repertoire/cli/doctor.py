@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 from .. import home as homes
 from ..encoder.models import MULTILINGUAL, Candidate, NoModel, candidates, is_minilm, languages, problem
 from ..errors import RepertoireError
+from ..providers.keys import access_in, default_model, missing_key
+from ..providers.model_ids import CLIENT, PROVIDERS
+from ..providers.requests import INSTALL
 from ..registry.review import ruff_path
 from ..settings import Settings
 from .control_client import ControlError
@@ -20,7 +24,7 @@ Check = dict[str, Any]
 
 def examine(settings: Settings) -> list[Check]:
     """All checks, those of workflow files last. Never raises."""
-    checks = [_python(), _sqlite(), _home(settings), _encoder(settings), _ruff()]
+    checks = [_python(), _sqlite(), _home(settings), _encoder(settings), _ruff(), *_models(settings)]
     return checks + _workflows(settings)
 
 
@@ -92,6 +96,26 @@ def _ruff() -> Check:
     if found is None:
         return _row("ruff", True, "not found: sources get no remarks of ruff's", "Beside Repertoire: pip install ruff")
     return _row("ruff", True, found)
+
+
+def _models(settings: Settings) -> list[Check]:
+    """The providers that have a key in this command's own environment, and the model of agents that name none. No key is shown."""
+    if find_spec("pydantic_ai") is None:
+        return [
+            _row("models", True, "no agent can ask a model: pydantic-ai is not installed", f"For agents: {INSTALL}")
+        ]
+    found = {name: access for name in PROVIDERS if (access := access_in(name, os.environ)) is not None}
+    rows = [
+        _row("provider", True, f"{name}: {f'key in {access.variable}' if access.key else 'no key'}, {access.base_url}")
+        for name, access in found.items()
+    ]
+    default = default_model((os.environ,), settings.default_model)
+    if default.provider == CLIENT:
+        why = "" if settings.default_model else "no provider has a key here: "
+        return [*rows, _row("models", True, f"{why}agents that name no model ask the model of the client")]
+    ok = default.provider in found
+    hint = None if ok else missing_key(default.provider)
+    return [*rows, _row("models", ok, f"agents that name no model ask {default}", hint)]
 
 
 def _workflows(settings: Settings) -> list[Check]:

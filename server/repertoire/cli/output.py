@@ -165,6 +165,8 @@ def event_line(event: dict[str, Any]) -> str:
             text = f"{data.get('done', 0):g}{total} {data.get('message') or ''}"
         case "text":
             text = str(data.get("text", ""))
+        case "stream_reset":
+            text = f"the text of call {data['call']} is written anew"
         case "call_start":
             text = _call(data)
         case "call_end":

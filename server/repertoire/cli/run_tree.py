@@ -61,6 +61,10 @@ def _facts(run: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "client", run["client"] or "unknown"
     yield "version", run["version"]
     yield "begun", f"{output.clock(run['created_at'])} ({output.when(run['created_at'])})"
+    if usage := run.get("usage"):
+        cost = f", ${usage['cost_usd']:.4f}" if "cost_usd" in usage else ""
+        tokens = f"{usage['input_tokens']} tokens read, {usage['output_tokens']} written"
+        yield "models", f"{usage['model_requests']} requests, {tokens}{cost}"
     if run.get("parent"):
         yield "called by", run["parent"]
     if run.get("rerun_of"):

@@ -20,6 +20,7 @@ import msgspec
 
 from ..limits import Limits
 from ..model.workflow_version import WorkflowVersion
+from ..providers.exchange import library
 from ..store import Store
 from ..store.journal import ResumePoint
 from ..store.runs import NewEvent, StateTurn
@@ -50,6 +51,14 @@ class Death(msgspec.Struct, frozen=True):
 def fingerprint() -> str:
     """Everything that a journal depends on, besides the workflow's own text."""
     return f"journal {_JOURNAL_FORMAT}, Python {sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def fingerprints(point: ResumePoint) -> tuple[str, str]:
+    """What a run's journal was written by, and what would read it now. The library of models counts where the run has used one."""
+    recorded, ours = point.fingerprint or fingerprint(), fingerprint()
+    if point.library is None:
+        return recorded, ours
+    return f"{recorded}, {point.library}", f"{ours}, {library()}"
 
 
 class Attempt:
@@ -153,6 +162,8 @@ class Attempt:
                 return Outcome(status="failed", error=calls.failed)
             elif calls.parking is not None:
                 return calls.parking
+            elif calls.restart is not None:
+                return Death(Fault("worker_lost", "BegunAgain", calls.restart), may_go_on=True, progressed=True)
             elif frame is not None or worker.channel.closed:
                 fault, explained = worker_death(await worker.exit_code())
                 may_go_on = live.unrecorded is None and (worker.lost_zygote or not explained)

@@ -6,32 +6,55 @@ Each run has a budget of its own. A call counts in it and in the budgets of all 
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
 
 from ..errors import OverBudget
 from ..limits import Limits
+from ..model.usage import Usage
 from ..model.workflow_options import BudgetOptions
+from ..model.workflow_version import WorkflowVersion
+
+_NOTHING: Final = Usage()
 
 
 class Budget:
-    """Limits: `calls` to doors, model `tokens`, `fan_out` calls at once, `depth` of runs. `above` is the parent's budget."""
+    """Limits: `calls` to doors, `requests` to models and their `tokens`, `fan_out` calls at once, `depth` of runs. `above` is the parent's
+    budget."""
 
-    def __init__(self, limits: BudgetOptions, above: Budget | None = None, *, calls: int = 0) -> None:
+    def __init__(
+        self, limits: BudgetOptions, above: Budget | None = None, *, calls: int = 0, used: Usage = _NOTHING
+    ) -> None:
         self._limits = limits
         self._above = above
         self.calls = calls
-        self.tokens = 0
+        self.requests = used.requests
+        self.tokens = used.tokens
         self._open = 0
         self._used: Counter[str] = Counter()
 
     @classmethod
     def of(
-        cls, declared: BudgetOptions | None, limits: Limits, above: Budget | None = None, *, calls: int = 0
+        cls,
+        version: WorkflowVersion | None,
+        limits: Limits,
+        above: Budget | None = None,
+        *,
+        calls: int = 0,
+        used: Usage = _NOTHING,
     ) -> Budget:
-        """A budget with the limits that the workflow declares, capped by the settings."""
+        """A budget with the limits that the workflow declares, capped by the settings. `calls` and `used` were spent before."""
         caps = BudgetOptions(
-            calls=limits.max_calls, tokens=limits.max_tokens, fan_out=limits.max_fan_out, depth=limits.max_depth
+            calls=limits.max_calls,
+            requests=limits.max_model_requests,
+            tokens=limits.max_tokens,
+            fan_out=limits.max_fan_out,
+            depth=limits.max_depth,
         )
-        return cls(_lower_of(declared, caps), above, calls=calls)
+        if version is not None and version.origin == "tool":
+            own = BudgetOptions(requests=limits.untrusted_model_requests, tokens=limits.untrusted_tokens)
+            caps = _lower_of(own, caps)
+        declared = None if version is None else version.options.budget
+        return cls(_lower_of(declared, caps), above, calls=calls, used=used)
 
     def begin_call(self, name: str) -> None:
         """Count a call. Raises OverBudget, and then nothing is counted."""
@@ -50,6 +73,21 @@ class Budget:
         budget: Budget | None = self
         while budget is not None:
             budget._open -= 1
+            budget = budget._above
+
+    def begin_request(self) -> None:
+        """Count a request to a model. Raises OverBudget where no request or no token is left, and then nothing is counted."""
+        budget: Budget | None = self
+        while budget is not None:
+            requests, tokens = budget._limits.requests, budget._limits.tokens
+            if requests is not None and budget.requests >= requests:
+                raise budget._over_budget("requests", f"it would be model request {budget.requests + 1}", requests)
+            if tokens is not None and budget.tokens >= tokens:
+                raise budget._over_budget("tokens", f"{budget.tokens} model tokens", tokens)
+            budget = budget._above
+        budget = self
+        while budget is not None:
+            budget.requests += 1
             budget = budget._above
 
     def spend_tokens(self, tokens: int) -> None:
@@ -92,4 +130,4 @@ def _lower_of(declared: BudgetOptions | None, caps: BudgetOptions) -> BudgetOpti
         ]
         return min(given, default=None)
 
-    return BudgetOptions(calls=lower("calls"), tokens=lower("tokens"), fan_out=lower("fan_out"), depth=lower("depth"))
+    return BudgetOptions(**{name: lower(name) for name in BudgetOptions.__struct_fields__})

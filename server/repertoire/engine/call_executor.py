@@ -24,7 +24,7 @@ from ..errors import LostClaim, NoModel, OverBudget, RepertoireError
 from ..limits import Limits
 from ..store import Store
 from ..store.journal import ResumePoint
-from ..wire import Answer, Call, Drop, Fault, Idle, Late, More, Page, Record, Recorded, Tick
+from ..wire import Answer, Call, Drop, Fault, Idle, Late, More, Page, Piece, Record, Recorded, Tick
 from .doors import CallFailed, Diverged, Door, DoorCall, DoorResult
 from .journal_writer import JournalWriter
 from .live_run import Live, Parking
@@ -79,6 +79,9 @@ class CallExecutor:
         """Set when the run needs no worker for now."""
         self.failed: Fault | None = None
         """Set when the run cannot go on: its budget is used up, or a record could not be stored."""
+
+        self.restart: str | None = None
+        """Set when the body has to be begun again, and why."""
 
     @property
     def last_n(self) -> int:
@@ -188,11 +191,15 @@ class CallExecutor:
         door = self._doors.get(frame.op)
         wait_for = partial(self._set_wait, call)
         announce_start = partial(self._journal.add_start_event, frame)
+        send_piece = partial(self._send_piece, frame.id)
         try:
             if door is None:
                 raise RepertoireError(f"There is no {frame.op!r} to call.")
             args: dict[str, Any] = json.loads(frame.args)
-            return await door(DoorCall(self._live, frame.op, frame.path, args, wait_for, announce_start)), None
+            made = DoorCall(
+                self._live, frame.op, frame.path, args, wait_for, announce_start, send_piece, self._begin_again
+            )
+            return await door(made), None
         except CallFailed as error:
             return DoorResult(child=error.child), error.fault
         except (NoModel, OverBudget) as error:  # a body's `except Exception` must not make a result of it
@@ -208,6 +215,14 @@ class CallExecutor:
             logger.exception("%s %s", self._live.run.id, frame.op)
             fault = Fault("internal", "InternalError", "Repertoire failed to do this; its log has the details.")
             return DoorResult(), fault
+
+    def _send_piece(self, number: int, data: Any) -> None:
+        if number in self._open:
+            self._worker.channel.send(Piece(number, json.dumps(data)))
+
+    def _begin_again(self, why: str) -> None:
+        self.restart = why
+        self._worker.channel.interrupt()
 
     def _set_wait(self, call: _OpenCall, parking: Parking | None) -> None:
         call.waits_for = parking

@@ -26,6 +26,10 @@ class DoorCall(NamedTuple):
     """Say that the call waits for something that may take days. None: it no longer does."""
     announce_start: Callable[[dict[str, Any]], None]
     """Add the call's `call_start` event, with more data. For a door that knows only later which run it has begun."""
+    send_piece: Callable[[Any], None] = lambda data: None
+    """Give the body a part of the answer, a JSON value, while the call is open."""
+    begin_again: Callable[[str], None] = lambda why: None
+    """Give up the body, and begin it again from its journal: it has heard pieces that are no part of the answer. This call is made anew."""
 
     @property
     def key(self) -> str:

@@ -34,7 +34,7 @@ from ..store import Store
 from ..store.journal import ResumePoint
 from ..store.runs import IdempotencyKey, StateTurn
 from ..wire import Fault
-from .attempt import fingerprint
+from .attempt import fingerprint, fingerprints
 from .attempts import A_WORKER, Attempts
 from .budget import Budget
 from .cancellation import Cancellation
@@ -193,8 +193,9 @@ class Runner:
                 run, point, Fault("version_gone", "VersionGone", "The text of this run's version is gone.")
             )
             return None
-        if point.fingerprint not in (None, fingerprint()) and not forced:
-            why = foreign_journal(point.fingerprint or "", fingerprint())
+        recorded, ours = fingerprints(point)
+        if recorded != ours and not forced:
+            why = foreign_journal(recorded, ours)
             await self._store.park(run, why, wake_at=None, state=None, held_s=point.held_s)
             return None
         parent = parent or self._live.get(run.parent)
@@ -217,7 +218,8 @@ class Runner:
         rehearsal: Mapping[str, Door] | None = None,
         provider_env: Mapping[str, str] = _NO_ENV,
     ) -> Live:
-        budget = Budget.of(version.options.budget, self._limits, parent.budget if parent else None, calls=point.calls)
+        above = parent.budget if parent else None
+        budget = Budget.of(version, self._limits, above, calls=point.calls, used=point.used)
         budget.check_depth(run.depth, _chain(run, parent))
         stopwatch = Stopwatch(timeout_of(version, self._limits), point.held_s)
         live = Live(run, version, env, self.watch, budget, stopwatch, parent, lane, rehearsal, provider_env)

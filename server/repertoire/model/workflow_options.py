@@ -8,9 +8,11 @@ import msgspec
 
 
 class BudgetOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The budget of a run and all runs below it: calls through doors, model tokens, calls at once, depth of the tree."""
+    """The budget of a run and all runs below it: calls through doors, requests to models and their tokens, calls at once, depth of the
+    tree."""
 
     calls: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    requests: Annotated[int, msgspec.Meta(ge=0)] | None = None
     tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
     fan_out: Annotated[int, msgspec.Meta(ge=1)] | None = None
     depth: Annotated[int, msgspec.Meta(ge=0)] | None = None

@@ -106,9 +106,12 @@ def read_reply(reply: dict[str, Any]) -> tuple[ModelResponse, list[tuple[int, in
 
 def library() -> str:
     """The name and version of the library that makes the requests."""
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    return f"pydantic-ai {version('pydantic-ai-slim')}"
+    try:
+        return f"pydantic-ai {version('pydantic-ai-slim')}"
+    except PackageNotFoundError:
+        return "no pydantic-ai"
 
 
 def _normal_message(message: dict[str, Any], ids: dict[str, str]) -> dict[str, Any]:

@@ -39,6 +39,10 @@ OnRepeat = Callable[[str, float], None]
 """Called before the request is made again: why, and after how many seconds."""
 
 
+class StopStream(Exception):
+    """Raised by `OnText` to give up the request: it reaches the caller of `make`."""
+
+
 class MissingPackage(Exception):
     """Raised when the provider's package is not installed; the message says what to install."""
 
@@ -79,6 +83,8 @@ class ModelRequests:
                     return await _ask(model, given, on_text)
             except TimeoutError:
                 raise ProviderError(f"{model_id} did not answer within {limit_s:g} s.", may_pass=True) from None
+            except StopStream:
+                raise
             except Exception as error:
                 failure, wait_s = _failure(model_id, error)
                 pause_s = _pause(attempt) if wait_s is None else wait_s

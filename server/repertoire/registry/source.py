@@ -29,7 +29,9 @@ _MOST_WRAPPING = 10_000
 """Characters of what may stand around a source."""
 TOOL = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*|\.\*)?")
 """An entry of the option `tools`."""
-_STATE_NAMES = frozenset({"session_state", "commit_state", "cached"})
+_STATE_NAMES = frozenset(
+    {"session_state", "commit_state", "cached", "add_history_to_messages", "add_chat_history_to_messages"}
+)
 
 
 class Analysis(msgspec.Struct, frozen=True):

@@ -102,6 +102,8 @@ class History:
         begun = {**run.origin(), "session": session and session.name, "file": version and version.path}
         if version is not None and version.is_unnamed:
             begun["source"] = version.sent or version.source
+        if (usage := await self._store.model_usage(run_id)).requests:
+            begun["usage"] = usage.public()
         return begun | await self.tree(caller, run_id)
 
     async def tree(self, caller: Caller, run_id: str) -> dict[str, Any]:

@@ -7,26 +7,43 @@ first (`Live.provider_env`), then those of this server. CallExecutor records the
 from __future__ import annotations
 
 import os
+import time
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
 
 from ..engine.doors import Door, DoorCall, DoorResult
 from ..engine.live_run import Live
 from ..errors import BadArguments, ModelFailed, NoModel
-from ..providers.exchange import reply_json
+from ..model.usage import ModelUse
+from ..providers.exchange import library, reply_json
 from ..providers.keys import Access, default_model, find_access, missing_key
 from ..providers.model_ids import CLIENT, PROVIDERS, ModelId, UnknownModel, with_alias
+from ..providers.prices import cost_of
 from ..providers.requests import MissingPackage, ModelRequests, ProviderError
 from ..settings import Settings
+from ..store import Store
 from ..upstream.masks import Masks
 from .client_model import ClientModel
+from .model_stream import ModelStream, OtherText, next_attempt
+
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelResponse
+
+
+_MOST_RESTARTS: Final = 3
+"""So often a body is begun again because a stream that was made anew has another text."""
 
 
 class ModelDoors:
-    def __init__(self, settings: Settings, masks: Masks, client: ClientModel) -> None:
+    def __init__(self, settings: Settings, store: Store, masks: Masks, client: ClientModel) -> None:
         self._settings = settings
+        self._store = store
         self._masks = masks
         self._client = client
+        self._restarts: Counter[str] = Counter()
         self._requests = ModelRequests()
 
     @property
@@ -38,6 +55,7 @@ class ModelDoors:
 
     async def _ask(self, call: DoorCall) -> DoorResult:
         model = self._model(call.live, call.args.get("model"))
+        call.live.budget.begin_request()
         request: dict[str, Any] = {
             name: call.args[name] for name in ("messages", "settings", "parameters") if name in call.args
         }
@@ -47,8 +65,58 @@ class ModelDoors:
 
     async def _ask_provider(self, call: DoorCall, model: ModelId, request: dict[str, Any]) -> dict[str, Any]:
         access = self._access(call.live, model)
+        if not call.args.get("stream"):
+            response = await self._make(model, access, request)
+            await self._note_use(call, model, response)
+            return reply_json(response)
+        stream = ModelStream(call, self._store, await next_attempt(call, self._store))
         try:
-            response = await self._requests.make(model, access, request, self._settings.limits.model_timeout_s)
+            response = await self._make(model, access, request, stream)
+            await self._note_use(call, model, response)
+            stream.check_whole()
+        except OtherText:
+            return await self._begin_again(call, model)
+        finally:
+            stream.close()
+        self._restarts.pop(call.key, None)
+        return reply_json(response, stream.pieces)
+
+    async def _note_use(self, call: DoorCall, model: ModelId, response: ModelResponse) -> None:
+        """Raises OverBudget: the run has no token left for the reply that it has just paid."""
+        used = response.usage
+        await self._store.add_model_request(
+            call.live.run,
+            ModelUse(
+                path=call.path,
+                at=time.time(),
+                model=str(model),
+                library=library(),
+                input_tokens=used.input_tokens,
+                output_tokens=used.output_tokens,
+                cost=cost_of(response),
+            ),
+        )
+        call.live.budget.spend_tokens(used.input_tokens + used.output_tokens)
+
+    async def _begin_again(self, call: DoorCall, model: ModelId) -> dict[str, Any]:
+        self._restarts[call.key] += 1
+        if self._restarts[call.key] > _MOST_RESTARTS:
+            del self._restarts[call.key]
+            raise ModelFailed(f"{model} broke off its text again and again.", "Run it again later.")
+        call.begin_again("a stream of text was cut, and the model wrote another text")
+        await anyio.sleep_forever()
+        raise AssertionError("unreachable")
+
+    async def _make(
+        self, model: ModelId, access: Access, request: dict[str, Any], stream: ModelStream | None = None
+    ) -> ModelResponse:
+        limit_s = self._settings.limits.model_timeout_s
+        try:
+            if stream is None:
+                return await self._requests.make(model, access, request, limit_s)
+            return await self._requests.make(
+                model, access, request, limit_s, stream.write, lambda why, pause_s: stream.begin_anew()
+            )
         except MissingPackage as error:
             raise NoModel(str(error), "The operator installs it where the server runs, and restarts it.") from None
         except ProviderError as error:
@@ -59,7 +127,6 @@ class ModelDoors:
             raise ModelFailed(said, hint) from None
         except ValueError as error:
             raise BadArguments(f"This is no request to a model: {error}") from None
-        return reply_json(response)
 
     def _model(self, live: Live, named: object) -> ModelId:
         try:

@@ -34,7 +34,6 @@ from ..store.runs import IdempotencyKey, KeyTaken
 from ..text import cut
 from .answers import fitting_answer
 from .argument_limits import checked_arguments
-from .client_model import read_model_answer
 from .library import Library
 from .references import KEY, References, has_references
 from .sessions import Sessions
@@ -218,11 +217,7 @@ class Runs:
         for question_id, answer in answers.items():
             if question_id not in open_ones:
                 raise BadArguments(f"{run_id} has no open question {question_id[:100]!r}.")
-            question = open_ones[question_id]
-            if question.request is None:
-                fitting[question_id] = await fitting_answer(question, answer)
-            else:
-                fitting[question_id] = read_model_answer(question, answer)
+            fitting[question_id] = await fitting_answer(open_ones[question_id], answer)
         for question_id, answer in fitting.items():
             await self._waits.answer(open_ones[question_id], answer)
         return self.envelope(await self.find(caller, run_id))
@@ -258,6 +253,8 @@ class Runs:
             answer["example"] = True
         if run.workflow == RUN_CODE and after_event <= 0:
             answer |= await self._source_of(run)
+        if (usage := await self._store.model_usage(run_id)).requests:
+            answer["usage"] = usage.public()
         return answer
 
     async def _source_of(self, run: Run) -> dict[str, Any]:

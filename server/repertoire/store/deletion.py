@@ -140,6 +140,7 @@ class RetentionFacts(Facts):
                 db.execute("DELETE FROM wait WHERE run_id = ?", (run_id,))
                 db.execute("DELETE FROM effect WHERE run_id = ?", (run_id,))
                 db.execute("DELETE FROM content_use WHERE run_id = ?", (run_id,))
+                db.execute("DELETE FROM model_request WHERE run_id = ?", (run_id,))
                 db.execute("DELETE FROM idempotency WHERE run_id = ?", (run_id,))
                 db.execute("DELETE FROM run WHERE id = ?", (run_id,))
                 gone += Gone(runs=1)

@@ -17,10 +17,12 @@ import msgspec
 
 from ..errors import LostClaim
 from ..model.run import Run
+from ..model.usage import Usage
 from ..wire import Fault, Recorded
 from .facts import Facts
 from .journal_rows import decode_record, first_page, with_text
 from .kept_states import RESULT, loaded_state, record_state
+from .model_requests import library_of, usage_of
 from .open_questions import close_side_questions, close_wait
 from .record_files import RecordFiles
 from .runs import NewEvent, StateTurn, check_owner, claim_turn, insert_events, last_event, release_turn, run_of
@@ -90,6 +92,10 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str | None = None
     calls: int = 0
     """Calls of the run and of all runs below it."""
+    used: Usage = Usage()
+    """Requests to models of the run and of all runs below it."""
+    library: str | None = None
+    """The library that has made this run's requests to models. None: it has made none."""
     begun: frozenset[str] = frozenset()
     """Paths of calls that were open: their `call_start` events are stored."""
     was_interrupted: bool = False
@@ -110,7 +116,7 @@ class JournalFacts(Facts):
             _insert_record(db, self._files, run.id, record)
             if record.call.cancelled and record.call.op == "ask":
                 close_wait(db, run, record.call.path)
-            if record.call.op == "tool":
+            if record.call.op in ("tool", "model"):
                 close_side_questions(db, run, record.call.path)
             insert_events(db, run.id, first_event, events)
 
@@ -348,6 +354,8 @@ def _resume_point(db: sqlite3.Connection, run_id: str) -> ResumePoint:
         held_s=max(held_s, held_then),
         fingerprint=fingerprint,
         calls=calls,
+        used=usage_of(db, run_id),
+        library=library_of(db, run_id),
         begun=frozenset(path for (path,) in begun),
         was_interrupted=bool(was_interrupted),
     )

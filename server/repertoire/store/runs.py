@@ -287,16 +287,33 @@ class RunFacts(Facts):
 
         return await self.read(query)
 
+    async def stream_attempts(self, run_id: str, path: str) -> int:
+        """How often a streamed call of this run has told text to the run's watchers. It reads behind all events that wait to be stored."""
+        statement = (
+            "SELECT coalesce(max(data ->> 'attempt'), 0) FROM event "
+            "WHERE run_id = ? AND type IN ('text', 'stream_reset') AND data ->> 'call' = ?"
+        )
+        (attempts,) = await self.read_behind(lambda db: db.execute(statement, (run_id, path)).fetchone())
+        return int(attempts)
+
 
 def _output_so_far(db: sqlite3.Connection, run_id: str) -> str | None:
     """The output of a run before it was cancelled, as JSON: its text, or its items if there is no text."""
-    rows = db.execute(
-        "SELECT type, data FROM event WHERE run_id = ? AND type IN ('text', 'item') ORDER BY n", (run_id,)
+    found = db.execute(
+        "SELECT type, data FROM event WHERE run_id = ? AND type IN ('text', 'item', 'stream_reset') ORDER BY n",
+        (run_id,),
     ).fetchall()
+    rows: list[tuple[str, dict[str, Any]]] = []
+    for kind, text in found:
+        data = json.loads(text)
+        if kind == "stream_reset":  # the text of that call is void: it is written anew
+            rows = [one for one in rows if one[1].get("call") != data["call"]]
+        else:
+            rows.append((kind, data))
     if not rows:
         return None
-    texts = [json.loads(data).get("text", "") for kind, data in rows if kind == "text"]
-    return json.dumps("".join(texts) if texts else [json.loads(data).get("value") for _, data in rows])
+    texts = [data.get("text", "") for kind, data in rows if kind == "text"]
+    return json.dumps("".join(texts) if texts else [data.get("value") for _, data in rows])
 
 
 def check_owner(db: sqlite3.Connection, run: Run, epoch: int) -> None:

@@ -23,6 +23,7 @@ from .deletion import RetentionFacts
 from .file_identity import FileIdentity
 from .journal import JournalFacts
 from .migrate import examine, prepare
+from .model_requests import ModelFacts
 from .publications import PublishingFacts
 from .record_files import RecordFiles
 from .runs import RunFacts
@@ -42,6 +43,7 @@ class Store(
     WaitFacts,
     SessionFacts,
     ArtifactFacts,
+    ModelFacts,
     RetentionFacts,
     VectorFacts,
 ):

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 _MOVED: Final = {
-    "repertoire.authoring.agents": "repertoire.classes.agents",
+    "repertoire.authoring.agents": "repertoire.agents.agent",
+    "repertoire.classes.agents": "repertoire.agents.agent",
     "repertoire.authoring.complaints": "repertoire.signature.validation_messages",
     "repertoire.authoring.later": "repertoire.authoring.unavailable",
     "repertoire.authoring.memory": "repertoire.classes.memory_storage",
@@ -19,9 +20,10 @@ _MOVED: Final = {
     "repertoire.authoring.run_info": "repertoire.worker.source.run_info",
     "repertoire.authoring.sessions": "repertoire.classes.stored_sessions",
     "repertoire.authoring.storage": "repertoire.classes.sqlite_storage",
-    "repertoire.authoring.toolkits": "repertoire.classes.toolkits",
+    "repertoire.authoring.toolkits": "repertoire.agents.toolkits",
     "repertoire.authoring.views": "repertoire.classes.agent_views",
     "repertoire.authoring.workflow": "repertoire.classes.workflow",
+    "repertoire.classes.toolkits": "repertoire.agents.toolkits",
 }
 
 

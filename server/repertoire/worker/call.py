@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
+from ..authoring import ambient
 from ..authoring.doors import EventType
 from ..signature.result import check_room
 from .replay.event_loop import Loop
@@ -22,7 +23,7 @@ Emit = Callable[[EventType, dict[str, Any]], None]
 
 
 class Invocation:
-    """One call. Calls `emit` with each item when it is yielded.
+    """One call. Calls `emit` with each item when it is yielded. Raises what the platform has refused, even if the body has caught it.
 
     With `wants_return`, only the return value is the result; otherwise it is the list of the yielded items, `max_items` at most.
     A RunResponse or an event of the class style means the same in every style: its text is streamed and added up.
@@ -36,7 +37,11 @@ class Invocation:
         self._gathered: StreamContent | None = None
 
     def __call__(self, run: Callable[..., Any], positional: list[Any], keyword: dict[str, Any]) -> Any:
-        value = run(*positional, **keyword)
+        result = self._result_of(run(*positional, **keyword))
+        ambient.check_refusal()
+        return result
+
+    def _result_of(self, value: Any) -> Any:
         if inspect.isgenerator(value):
             return self._drain(value)
         if inspect.isasyncgen(value) or inspect.isawaitable(value):
@@ -77,7 +82,7 @@ class Invocation:
         if (response := _response_style(item)) is not None:
             self._gathered = self._gathered or response.StreamContent()
             event, content = response.event_name(item), item.content
-            if self._gathered.take(event, content):
+            if self._gathered.take(event, content) and not item.is_told:
                 kind: EventType = "text" if isinstance(content, str) else "item"
                 self._emit(kind, {"text" if kind == "text" else "value": content, "event": event})
             return

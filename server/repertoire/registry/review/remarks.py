@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ...model.workflow_version import Finding
+from .agent_options import options_without_effect
 from .ambient_calls import ambient_calls
 from .documentation import documentation
 from .entry_points import entries, shape
@@ -40,6 +41,7 @@ def _all_remarks(tree: ast.Module) -> Iterator[Finding]:
     yield from lost_changes(seen, inside)
     yield from outside_effects(inside, functions)
     yield from ambient_calls(seen)
+    yield from options_without_effect(tree)
     for node, *_ in seen:
         yield from find_secrets(node)
         if isinstance(node, Function) and node not in functions:

@@ -70,6 +70,9 @@ class Progress:
             self._message = event.data.get("message") or self._message
         elif event.type == "text":  # pieces of one text: show the end of it
             self._message = self._text = (self._text + str(event.data.get("text", "")))[-_MESSAGE_CHARS:]
+        elif event.type == "stream_reset":
+            self._text = ""
+            return
         elif event.type in ("log", "item"):
             self._message = _text(event)
         else:

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, Protocol
 
-from ...authoring.doors import Content, EventType
+from ...authoring.doors import Content, EventType, Listener
 from ...authoring.step_identity import StepIdentity
 from ..link.channel import NotInAChild
 from ..replay import call_paths
@@ -52,6 +52,9 @@ class ChildDoors:
         import asyncio
 
         return asyncio.sleep(args["seconds"])
+
+    def astream(self, op: str, args: dict[str, Any], listener: Listener, /, label: str = "") -> NoReturn:
+        raise NotInAChild(_describe(op, label))
 
     def read_content(self, hash: str, /) -> NoReturn:
         raise NotInAChild("artifacts.load()")

@@ -55,6 +55,10 @@ Theory of operation
 10. **Sources of chance** (`run_clock`, `seeded_random`). Time comes from the records. `random` and `uuid` draw from generators that the
     run's id seeds, one for each node: the draws of one task do not depend on the progress of another.
 
+11. **Streams.** The answer of a streamed call arrives in pieces, which are not recorded. The body may make calls between two pieces, and
+    these may be recorded before the streamed call is. So a replay gives the pieces when the call is made, from its record, and the
+    answer when its turn comes. A streamed call without a record is made at once, also while records are left.
+
 `body_calls` implements `authoring.doors.Doors` on top of all this, with `body_events`, `body_steps` and `call_sender`. `exchange` has the
 rules of the socket, `pending_call` is one call that waits, `outcomes` turns outcomes into values and steps into records.
 """

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ...authoring import ambient
-from ...authoring.doors import Content
+from ...authoring.doors import Content, Listener
 from ...values.argument_hashes import hash_of
 from ...values.records import CallError
 from ...wire import Call, Task
@@ -78,6 +78,20 @@ class BodyCalls:
             self._contents.hand_over(pending.frame.path, content)
             outcome = await self._sender.send_and_await(pending)
         return value_of(outcome)
+
+    def astream(self, op: str, args: dict[str, Any], listener: Listener, /, label: str = "") -> Awaitable[Any]:
+        pending = self._make_call(op, args, label)
+        pending.hear = lambda data: listener.hear(json.loads(data))
+        return self._astream(pending, listener)
+
+    async def _astream(self, pending: PendingCall, listener: Listener) -> Any:
+        known = self.replay.peek(pending.frame.path)
+        if known is None:
+            return value_of(await self._sender.send_and_await(pending))
+        if known.result is not None and not known.cancelled:
+            listener.hear_all(value_of(known))
+        outcome = await self._sender.find_outcome_async(pending)
+        return value_of(outcome or await self._sender.send_and_await(pending))
 
     def read_content(self, hash: str, /) -> bytes:
         return self._contents.read(hash)

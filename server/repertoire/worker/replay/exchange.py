@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 
 from ...authoring import ambient
-from ...wire import Answer, Drop, HostFrame, Idle, More, Page, Recorded, WorkerFrame
+from ...wire import Answer, Drop, HostFrame, Idle, More, Page, Piece, Recorded, WorkerFrame
 from ..link.channel import Channel
 from ..link.outbox import Outbox
 from ..link.threads import foreign
@@ -41,6 +41,8 @@ class Exchange:
         self.readings = ClockReadings()
         self.answers: deque[tuple[PendingCall, Answer]] = deque()
         """Answers for coroutines of the main thread's loop, in the order in which they arrived."""
+        self.pieces: deque[tuple[PendingCall, Piece]] = deque()
+        """Pieces for coroutines of the main thread's loop."""
         self.open = True
         self.has_waiters = False
         """Set at the end: True if threads of the body still waited for calls."""
@@ -83,6 +85,20 @@ class Exchange:
                 del self._pending[number]
                 self.readings.give_back(clock)
                 raise
+
+    @property
+    def has_streams(self) -> bool:
+        """True if a call is open whose answer arrives in pieces."""
+        return any(pending.hear is not None for pending in list(self._pending.values()))
+
+    def take_pieces(self) -> bool:
+        """Let the pieces that have arrived be heard. False: there are none."""
+        had_some = bool(self.pieces)
+        while self.pieces:
+            pending, piece = self.pieces.popleft()
+            if pending.hear is not None and not pending.done:
+                pending.hear(piece.data)
+        return had_some
 
     def forget(self, pending: PendingCall) -> None:
         """Ignore the call's answer, if one arrives."""
@@ -185,6 +201,14 @@ class Exchange:
     def _take(self, frame: HostFrame) -> None:
         if isinstance(frame, Page):
             self._page = frame.records
+        elif isinstance(frame, Piece):
+            if (known := self._pending.get(frame.id)) is None:
+                return
+            if known.is_conducted:
+                self.pieces.append((known, frame))
+                known.wake_loop()
+            else:
+                known.hear_piece(frame.data)
         elif isinstance(frame, Answer):
             pending = self._pending.pop(frame.id, None)
             if pending is None:  # the body has cancelled the call

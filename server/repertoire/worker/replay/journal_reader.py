@@ -85,6 +85,17 @@ class JournalReader:
                 return None
             at = 0  # another thread may have taken records while the page was fetched
 
+    def peek(self, path: str) -> Recorded | None:
+        """The record of this path, which stays where it is. None: the call had not ended. It reads the journal up to that record."""
+        at = 0
+        while True:
+            ahead = list(self._ahead)
+            if (known := next((one for one in ahead[at:] if one.path == path), None)) is not None:
+                return known
+            at = len(ahead)
+            if not self._read_page():
+                return None
+
     def clock(self, prefix: str) -> float | None:
         """The next recorded clock value of this prefix. None: no more are recorded."""
         while not (known := self._clock.get(prefix)):

@@ -34,6 +34,8 @@ class EventOrder:
 
     def on_idle(self, timer: float | None, *, elsewhere: bool) -> float | None:
         self._replay.count_look()
+        if self._exchange.take_pieces():
+            return 0
         if self._replay.is_replaying:
             return self._replay.step_on(timer, elsewhere=elsewhere)
         if self._replay.go_live():

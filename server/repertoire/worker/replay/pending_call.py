@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from ...call_operations import operation
@@ -29,6 +31,8 @@ class PendingCall:
         self.node = node
         self.frame = frame
         self.is_sent = False
+        self.hear: Callable[[str], None] | None = None
+        """Called with the data of each piece of the answer, in the loop that awaits the call."""
         self.outcome: Outcome | BaseException | None = None
         self.future: asyncio.Future[None] | None = None
         self.is_conducted = False
@@ -38,6 +42,7 @@ class PendingCall:
     def for_this_task(self) -> PendingCall:
         """The same call, to be awaited by the coroutine that runs in this thread."""
         pending = PendingCall(self.node, self.frame)
+        pending.hear = self.hear
         loop = _running_loop(self.frame)
         pending.future = loop.create_future()
         pending.is_conducted = loop.conductor is not None
@@ -80,6 +85,15 @@ class PendingCall:
             assert isinstance(loop, Loop)
             with contextlib.suppress(RuntimeError):  # its loop is closed, so no coroutine waits
                 loop.call_from_reader(self._wake)
+
+    def hear_piece(self, data: str) -> None:
+        """A piece has arrived for a call that no conductor orders. From any thread."""
+        if self.hear is None or self.future is None:
+            return
+        loop = self.future.get_loop()
+        assert isinstance(loop, Loop)
+        with contextlib.suppress(RuntimeError):  # its loop is closed
+            loop.call_from_reader(partial(self.hear, data))
 
     def _wake(self) -> None:
         if self.future is not None and not self.future.done():

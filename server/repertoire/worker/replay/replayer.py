@@ -115,6 +115,11 @@ class Replay:
                     return False
             return True
 
+    def peek(self, path: str) -> Recorded | None:
+        """The record of a call that is made now, before its turn has come."""
+        with self._exchange.changed:
+            return self._journal.peek(path) if self.is_replaying else None
+
     def expect(self, pending: PendingCall) -> None:
         """From now on the call waits for its record, or for LIVE."""
         self._expected[pending.frame.path] = pending
@@ -166,6 +171,8 @@ class Replay:
             if (step := self._pop_step_around(record.path)) is not None:
                 self._give(step, LIVE)
                 return 0
+            if self._exchange.has_streams:  # rule 11
+                return _LOOK_AGAIN_S
             return self._look_again(record) if elsewhere or foreign() else self._stuck(record)
         self._timeline.move(record.at)
         self._patience = None
