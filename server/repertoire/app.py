@@ -267,8 +267,8 @@ async def open_app(
     pool: WorkerPool | None = None
     tool_catalog = ToolCatalog(sources or ())
     masks = Masks()
+    model_doors: ModelDoors | None = None
     async with open_store(homes.database_path(home), pid=os.getpid()) as store:
-        model_doors = ModelDoors(settings, store, masks, ClientModel())
         try:
             async with anyio.create_task_group() as tasks:
                 pool = WorkerPool(settings, tasks, scratch)
@@ -316,6 +316,7 @@ async def open_app(
                     tools, tool_calls, store, settings, artifacts, waits.doors["ask"], runner.forget_question
                 )
                 runner.doors |= waits.doors | workflow_doors.doors | tool_doors.doors
+                model_doors = ModelDoors(settings, store, masks, ClientModel(waits.doors["ask"], masks.mask))
                 own = (ArtifactDoors(artifacts, files, store), model_doors, WorkspaceDoors(workspaces, settings.limits))
                 for one in own:
                     runner.doors |= one.doors
@@ -334,7 +335,8 @@ async def open_app(
             with anyio.CancelScope(shield=True):
                 if pool is not None:
                     await pool.close()
-                await model_doors.aclose()
+                if model_doors is not None:
+                    await model_doors.aclose()
                 await tool_catalog.aclose()
 
 

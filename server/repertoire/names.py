@@ -28,6 +28,6 @@ def new_session_id() -> str:
     return "s_" + base64.urlsafe_b64encode(os.urandom(18)).decode()
 
 
-def new_question_id() -> str:
+def new_question_id(kind: str = "q_") -> str:
     """The id by which an answer names its question. Knowing an id gives no right to answer."""
-    return "q_" + base64.urlsafe_b64encode(os.urandom(12)).decode()
+    return kind + base64.urlsafe_b64encode(os.urandom(12)).decode()

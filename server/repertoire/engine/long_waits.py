@@ -16,6 +16,7 @@ from ..model.run import Question, iso
 from ..names import new_question_id
 from ..store import Store
 from ..store.runs import NewEvent
+from ..text import cut
 from .doors import Diverged, Door, DoorCall, DoorResult
 from .live_run import Parking
 from .runner import Runner
@@ -25,6 +26,11 @@ _PARK_S: Final = 5.0
 """A sleep with less than this left keeps its worker: resuming costs some ten milliseconds and the replay."""
 _BRIEF_S: Final = 1.0
 """The start of a shorter sleep is not stored."""
+_SHOWN_CHARS: Final = 1_000
+"""Of a request to a model, in its event."""
+_EVENT_KEYS: Final[tuple[str, ...]] = ("id", "kind", "question", "schema")
+_NAMED_CHARS: Final = 300
+"""Of a question, in an error."""
 
 
 class Waits:
@@ -66,7 +72,7 @@ class Waits:
     async def _ask(self, call: DoorCall) -> DoorResult:
         known = await self._store.find_question(call.live.run.id, call.path) if call.live.begun_again else None
         if known is not None and known[0].question != str(call.args["question"]):
-            raise Diverged(call.path, f"ask {known[0].question!r}", f"ask {call.args['question']!r}")
+            raise Diverged(call.path, _named(known[0].question), _named(str(call.args["question"])))
         question, answer = known or (self._new_question(call), None)
         if answer is None:
             answer = await self._wait_for_answer(call, question, is_new=known is None)
@@ -75,13 +81,17 @@ class Waits:
 
     def _new_question(self, call: DoorCall) -> Question:
         now, ttl = self._clock.wall(), call.args.get("expires_s") or self._limits.question_ttl_s
-        return Question(
-            new_question_id(), call.live.run.id, str(call.args["question"]), call.args["schema"], now, now + ttl
-        )
+        run_id, text, schema = call.live.run.id, str(call.args["question"]), call.args["schema"]
+        if call.op == "model":  # its door asks; the arguments of an `ask` are the body's own
+            return Question.to_model(run_id, text, schema, call.args["request"], now, now + ttl)
+        return Question(new_question_id(), run_id, text, schema, now, now + ttl)
 
     async def _store_question(self, call: DoorCall, question: Question) -> None:
         """Store it and show it. Both happen although the body's worker dies meanwhile: a person sees the question in the record."""
-        data = {"id": question.id, "question": question.question, "schema": question.schema}
+        shown = question.public()
+        if question.request is not None:  # a prompt may be long, and the question itself has it whole
+            shown |= {"question": cut(question.question, _SHOWN_CHARS, "…")}
+        data: dict[str, Any] = {key: shown[key] for key in _EVENT_KEYS if key in shown}
         event: NewEvent = ("ask", question.asked_at, data)
 
         async def store_and_show() -> None:
@@ -111,12 +121,17 @@ class Waits:
                 return answer
             self._runner.forget_question(question)
             self._clock.forget(question.expires_at)
-            raise Expired(f"Nobody answered in time: {question.question}", "Ask again, or go on without an answer.")
+            asked_for = question.question if question.request is None else "a completion by the caller's own model"
+            raise Expired(f"Nobody answered in time: {asked_for}", "Ask again, or go on without an answer.")
         finally:
             self._asked.pop(question.id, None)
 
     async def _commit_state(self, call: DoorCall) -> DoorResult:
         return DoorResult(state=str(call.args["state"]))
+
+
+def _named(question: str) -> str:
+    return f"ask {question if len(question) <= _NAMED_CHARS else question[:_NAMED_CHARS] + '...'!r}"
 
 
 def check_answer(question: Question, answer: Any) -> Any:

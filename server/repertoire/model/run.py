@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from ..names import new_question_id
 from ..text import cut, well_formed
 from ..values.big_integers import is_readable
 from ..wire import Fault
@@ -17,6 +18,11 @@ LISTED_CHARS: Final = 120
 """Characters of a run's arguments in a list of runs."""
 SHOWN_CHARS: Final = 4_000
 """Longer arguments, as JSON text, are cut in the answer for one run."""
+
+_MODEL_REQUEST: Final = "x-model-request"
+"""Keyword beside the schema of a model's question: the request itself."""
+_MODEL_QUESTION: Final = "m_"
+"""The ids of models' questions begin so. The server makes the ids, so no body can ask such a question by `ask`."""
 
 _MANY_PARTS: Final = (
     "The result has {chars:,} characters, in {parts} parts. To count or filter it, call "
@@ -52,7 +58,8 @@ class RunEvent(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A question of a run to people. `schema` is the JSON Schema of the answer; times are seconds since the epoch."""
+    """A question of a run to people, or to the caller's own model. `schema` is the JSON Schema of the answer; times are seconds since the
+    epoch."""
 
     id: str
     run_id: str
@@ -61,11 +68,27 @@ class Question(msgspec.Struct, frozen=True):
     asked_at: float
     expires_at: float | None = None
 
+    @classmethod
+    def to_model(
+        cls, run_id: str, question: str, schema: dict[str, Any], request: dict[str, Any], *times: float
+    ) -> Question:
+        """A question to the caller's own model. It carries the request that the text `question` shows."""
+        return cls(new_question_id(_MODEL_QUESTION), run_id, question, {**schema, _MODEL_REQUEST: request}, *times)
+
+    @property
+    def request(self) -> dict[str, Any] | None:
+        """The request to the caller's own model; None: the question is for people."""
+        return self.schema[_MODEL_REQUEST] if self.id.startswith(_MODEL_QUESTION) else None
+
     def public(self) -> dict[str, Any]:
+        kind, schema = {}, self.schema
+        if self.request is not None:
+            kind, schema = {"kind": "model"}, {key: value for key, value in schema.items() if key != _MODEL_REQUEST}
         return {
             "id": self.id,
+            **kind,
             "question": self.question,
-            "schema": self.schema,
+            "schema": schema,
             "asked_at": iso(self.asked_at),
             "expires_at": iso(self.expires_at),
         }

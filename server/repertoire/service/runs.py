@@ -34,6 +34,7 @@ from ..store.runs import IdempotencyKey, KeyTaken
 from ..text import cut
 from .answers import fitting_answer
 from .argument_limits import checked_arguments
+from .client_model import read_model_answer
 from .library import Library
 from .references import KEY, References, has_references
 from .sessions import Sessions
@@ -217,7 +218,11 @@ class Runs:
         for question_id, answer in answers.items():
             if question_id not in open_ones:
                 raise BadArguments(f"{run_id} has no open question {question_id[:100]!r}.")
-            fitting[question_id] = await fitting_answer(open_ones[question_id], answer)
+            question = open_ones[question_id]
+            if question.request is None:
+                fitting[question_id] = await fitting_answer(question, answer)
+            else:
+                fitting[question_id] = read_model_answer(question, answer)
         for question_id, answer in fitting.items():
             await self._waits.answer(open_ones[question_id], answer)
         return self.envelope(await self.find(caller, run_id))

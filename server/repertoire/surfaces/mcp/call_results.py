@@ -24,6 +24,15 @@ _NOT_AS_LISTED: Final = (
     "The run is completed, but result{place} does not fit the output schema that this tool lists, so the result is left out here. "
     "get_run(run_id) gives it. Do not run it again."
 )
+_ANSWERED_BY: Final = {
+    (False, True): "Ask a person",
+    (True, False): "Its agent asks your own model: write the reply yourself, as text or {content, tool_calls}",
+    (
+        True,
+        True,
+    ): "For a question of kind model write the reply yourself, as text or {content, tool_calls}, and ask a person the others",
+}
+"""How the questions are answered, by whether some are for the caller's model and some for people."""
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -85,12 +94,15 @@ def with_next(envelope: dict[str, Any], call: str | None = None) -> dict[str, An
     """Add the next call, and how to answer when a run waits for an answer: this client has no form for it."""
     envelope = adding_next(envelope, after_answer(envelope) or call)
     if envelope.get("status") == "input_required":
-        how = "an answer. Ask a person, then call answer_run(run_id, answer)"
-        if len(envelope.get("questions", ())) > 1:
-            how = "answers. Ask a person, then call answer_run(run_id, answer, question_id) for each question"
+        questions = envelope.get("questions", ())
+        how, call = "an answer", "answer_run(run_id, answer)"
+        if len(questions) > 1:
+            how, call = "answers", "answer_run(run_id, answer, question_id) for each question"
+        to_model = sum(question.get("kind") == "model" for question in questions)
+        first = _ANSWERED_BY[bool(to_model), to_model < len(questions) or not to_model]
         return {
             **envelope,
-            "message": f"The run waits for {how}; that call also waits for the run and gives its result.",
+            "message": f"The run waits for {how}. {first}, then call {call}; that call also waits for the run and gives its result.",
         }
     if envelope.get("status") == "working" and "message" not in envelope:
         return {**envelope, "message": "The run goes on by itself."}

@@ -45,7 +45,7 @@ from .call_results import (
 from .guide import page as guide_page
 from .next_calls import after_events, after_list, after_version, written
 from .progress import Progress
-from .questions import Questions
+from .questions import Questions, Round
 from .sdk_adapter import Cancellations, Context, client_name, is_modern, wants_progress
 from .tasks import GRACE_S, Tasks, declares_tasks
 from .tool_arguments import read_arguments, without_host_arguments
@@ -86,6 +86,8 @@ class Stake(NamedTuple):
     """Whether the run's questions are put to the person behind the client."""
     listing: Listing | None = None
     """The listing of the called tool, when it is the workflow's own."""
+    rounds: int = 0
+    """How often the client has answered questions in this call, on 2026-07-28."""
 
 
 class FrontNote:
@@ -285,17 +287,18 @@ class ToolCalls:
 
     async def _resume(self, ctx: Context, caller: Caller, params: types.CallToolRequestParams) -> ToolResult:
         """Resume the run of an earlier request with the client's answers."""
-        run_id, responses = params.request_state or "", params.input_responses or {}
+        run_id, rounds = Round.read(params.request_state or "")
         listing = None if params.name in FIXED_TOOLS else self._listings.under(caller, params.name)
         run = await self._service.runs.find(caller, run_id)
-        waits, complaint = await self._questions.store_answers(caller, run, responses)
+        waits, complaints = await self._questions.store_answers(caller, run, params.input_responses or {})
         run = await self._service.runs.find(caller, run_id)
-        if complaint is not None and (asked := self._questions.input_required(ctx, run, complaint)):
+        if complaints and (asked := self._questions.input_required(ctx, run, rounds, complaints)):
             return asked
         if not waits:
             return await answer_of_run(self._service, run, listing)
         is_stopped = await self._service.runs.is_stopped_with_caller(run)
-        stake = Stake(run_id, self._wait_for(caller, run_id), is_stopped, run.last_event, listing=listing)
+        wait = self._wait_for(caller, run_id)
+        stake = Stake(run_id, wait, is_stopped, run.last_event, listing=listing, rounds=rounds)
         return await self._attend(ctx, caller, stake)
 
     async def _attend(self, ctx: Context, caller: Caller, stake: Stake) -> ToolResult:
@@ -369,8 +372,8 @@ class ToolCalls:
             if not stake.asks:
                 return run, None
             if is_modern(ctx):
-                return run, self._questions.input_required(ctx, run)
-            if not await self._questions.elicit(ctx, caller, run):
+                return run, self._questions.input_required(ctx, run, stake.rounds)
+            if not await self._questions.put(ctx, caller, run):
                 return await self._service.runs.find(caller, stake.run_id), None
             wait = self._wait_for(caller, stake.run_id)
 

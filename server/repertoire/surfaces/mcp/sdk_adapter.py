@@ -30,6 +30,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
+from mcp.shared.message import ServerMessageMetadata
 from mcp_types.jsonrpc import HEADER_MISMATCH
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
@@ -127,6 +128,22 @@ def can_fill_forms(ctx: Context) -> bool:
     can = ctx.session.client_capabilities
     asking = None if can is None else can.elicitation
     return asking is not None and (asking.form is not None or asking.url is None)
+
+
+def can_sample(ctx: Context) -> bool:
+    """Whether the client lets its own model write a message for a server."""
+    can = ctx.session.client_capabilities
+    return can is not None and can.sampling is not None
+
+
+async def sample(ctx: Context, params: types.CreateMessageRequestParams) -> types.CreateMessageResultWithTools:
+    """Ask a 2025-11-25 client for a message, on the stream of the request that is open. Raises MCPError and ValidationError.
+
+    The session's own `create_message` warns that sampling is deprecated. The result's type also takes one block of content.
+    """
+    request = types.CreateMessageRequest(params=params)
+    metadata = ServerMessageMetadata(related_request_id=ctx.request_id)
+    return await ctx.session.send_request(request, types.CreateMessageResultWithTools, metadata=metadata)
 
 
 def check_name_header(ctx: Context, name: str) -> None:

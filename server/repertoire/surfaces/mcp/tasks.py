@@ -7,6 +7,7 @@ Nothing is stored here. A caller who may see the run may see the task.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -22,7 +23,7 @@ from ...model.session import Caller
 from ...service import Service
 from .call_results import ToolResult, answer_of_run
 from .questions import given_answers, input_requests
-from .sdk_adapter import Context, can_fill_forms, check_name_header, declares, is_modern
+from .sdk_adapter import Context, check_name_header, declares, is_modern
 from .tool_listings import Listings
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
@@ -70,7 +71,7 @@ class Tasks:
         run, events = await self._look(caller, run_id)
         task = _task(run, events)
         if run.status == "input_required":
-            return {**task, "inputRequests": input_requests(run) if can_fill_forms(ctx) else {}}
+            return {**task, "inputRequests": input_requests(ctx, run)}
         if task["status"] == "completed":
             return {
                 **task,
@@ -181,11 +182,11 @@ def _bare(answer: ToolResult) -> dict[str, Any]:
     return {key: value for key, value in answer.items() if key != "resultType"}
 
 
-def _response(value: Any) -> types.ElicitResult | None:
-    try:
-        return types.ElicitResult.model_validate(value, by_name=False)
-    except ValueError:
-        return None
+def _response(value: Any) -> types.ElicitResult | types.CreateMessageResultWithTools | None:
+    for kind in (types.ElicitResult, types.CreateMessageResultWithTools):
+        with contextlib.suppress(ValueError):
+            return kind.model_validate(value, by_name=False)
+    return None
 
 
 def _unknown(error: RepertoireError) -> MCPError:
