@@ -2,61 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from repertoire.app import App
-from repertoire.model.session import Caller
-from support.model_server import Asked, ModelServer, Reply, call, model_server, structured
-from support.services import opened
-from support.survivals import body, effects, events
+from support import agent_house
+from support.agent_house import House
+from support.model_server import Asked, Reply, call, structured
+from support.survivals import effects
 
+house, anyio_backend = agent_house.house, agent_house.anyio_backend
 pytestmark = pytest.mark.anyio
-
-HEAD = """
-import asyncio, json
-from concurrent.futures import ThreadPoolExecutor
-from pydantic import BaseModel
-from repertoire import Agent, RunResponse, Team, Workflow, tools
-MODEL = "openai:gpt-4o-mini"
-"""
-
-
-class House:
-    """An app with a folder for workflows, and a model whose replies a test sets."""
-
-    def __init__(self, app: App, model: ModelServer, folder: Path) -> None:
-        self.app, self.model, self.folder = app, model, folder
-
-    async def run(self, source: str, script: Any, session_id: str | None = None, **arguments: Any) -> dict[str, Any]:
-        """Publish `flow` and run it to its end. `model.asked` then has the requests of this run only."""
-        caller = Caller(provider_env=self.model.environ())
-        await self.app.service.publishing.create(caller, "flow", body(self.folder, HEAD + source), replace=True)
-        return await self.again(script, session_id, **arguments)
-
-    async def again(self, script: Any, session_id: str | None = None, **arguments: Any) -> dict[str, Any]:
-        self.model.script = script
-        self.model.asked.clear()
-        caller = Caller(provider_env=self.model.environ())
-        live = await self.app.service.runs.start(caller, "flow", arguments, session_id)
-        ended = await self.app.service.runs.wait_for_end(live)
-        return {**self.app.service.runs.envelope(ended), "events": await events(self.app, ended.id)}
-
-
-@pytest.fixture(scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    folder = tmp_path_factory.mktemp("agents")
-    with model_server(["?"]) as model:
-        async with opened(folder / "home", workers="2", ready_workflows="false") as app:
-            yield House(app, model, folder)
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,6 @@ from pydantic_ai.models.function import FunctionModel
 
 from repertoire import Agent, RunResponse, Workflow
 from repertoire.agents.failures import EndlessLoop, ReplyMismatch
-from repertoire.classes.response import RunEvent
 from repertoire.values.refusals import NotAvailable
 from support.function_models import Reply, Scripted, calling, echo, results_of
 
@@ -424,7 +423,3 @@ def test_print_response_shows_the_answer(capsys: pytest.CaptureFixture[str]) -> 
     assert "re: tea" in shown and "re: milk" in shown and "re: water" in shown
     with pytest.raises(NotAvailable, match="terminal"):
         agent.cli_app()
-
-
-def test_events_have_the_names_of_the_style() -> None:
-    assert RunEvent.run_response_content == "RunResponseContent"

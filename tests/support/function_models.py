@@ -24,9 +24,8 @@ class Scripted(FunctionModel):
             self.asked.append(prompt_of(messages))
             self.told.append(info.instructions)
             self.tools.append([tool.name for tool in info.function_tools])
-            self.turns.append(
-                [part.content for one in messages for part in one.parts if isinstance(part, UserPromptPart | TextPart)]
-            )  # type: ignore[misc]
+            said = (part for one in messages for part in one.parts if isinstance(part, UserPromptPart | TextPart))
+            self.turns.append([str(part.content) for part in said])
             return reply(messages)
 
         def whole(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:

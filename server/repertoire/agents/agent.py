@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextvars import ContextVar
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from weakref import WeakKeyDictionary
 
 from ..classes.pprint import apprint_run_response, pprint_run_response
@@ -42,6 +42,10 @@ class Agent:
 
     def __set_name__(self, owner: type, name: str) -> None:
         vars(self).setdefault("_attribute", name)
+
+    if TYPE_CHECKING:  # its options may be set too
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     def __getattr__(self, name: str) -> Any:
         if name in type(self)._fields:  # a subclass did not call this __init__

@@ -62,7 +62,7 @@ class AgentRun:
         self._retries = agent.retries if retries is None else retries
         self._tool_calls = 0
         self._text: list[str] = []
-        self._is_told = False
+        self._model: Any = None
         self.member_responses: list[RunResponse] = []
 
     async def perform(self) -> RunResponse:
@@ -102,7 +102,7 @@ class AgentRun:
 
         agent, model = self.agent, model_of(self.agent.chosen_model)
         asked = prompts.user_text(agent, self._message)
-        self._is_told = bool(getattr(model, "tells_watchers", False))
+        self._model = model
         if self._with_steps:
             self.outlet.put(responses.event(RunEvent.run_started))
         with capture_run_messages() as messages:
@@ -173,7 +173,7 @@ class AgentRun:
     def _put_text(self, text: str) -> None:
         if text and not self.agent.is_structured:
             self._text.append(text)
-            self.outlet.put(responses.piece(text, is_told=self._is_told))
+            self.outlet.put(responses.piece(text, is_told=bool(getattr(self._model, "tells_watchers", False))))
 
     # The end.
 

@@ -16,6 +16,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import RunContext
 
 from ..authoring import ambient
+from ..authoring.local_doors import LocalDoors
 from ..providers import local
 from ..providers.exchange import request_json
 from .door_stream import DoorStream
@@ -31,6 +32,18 @@ class DoorModel(Model[None]):
     def __init__(self, named: str | None = None, *, settings: ModelSettings | None = None) -> None:
         super().__init__(settings=settings)
         self._named = named
+        self._stream: DoorStream | None = None
+
+    @property
+    def tells_watchers(self) -> bool:
+        """True if the host has told the text of the last stream to the run's watchers."""
+        doors = ambient.doors()
+        return (
+            doors is not None
+            and not isinstance(doors, LocalDoors)
+            and self._stream is not None
+            and self._stream.is_told
+        )
 
     @property
     def model_name(self) -> str:
@@ -66,7 +79,7 @@ class DoorModel(Model[None]):
         run_context: RunContext[Any] | None = None,
     ) -> AsyncGenerator[StreamedResponse]:
         args = {**self._args(messages, model_settings, model_request_parameters), "stream": True}
-        stream = DoorStream(model_request_parameters, self.model_name)
+        self._stream = stream = DoorStream(model_request_parameters, self.model_name)
         doors = ambient.doors()
         if doors is None:
             answer: Awaitable[Any] = local.make(args, lambda part, text: stream.hear([[part, text]]))

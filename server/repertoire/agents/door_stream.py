@@ -31,6 +31,11 @@ class DoorStream(StreamedResponse):
         self._answer: asyncio.Future[Any] | None = None
         self._response: ModelResponse | None = None
 
+    @property
+    def is_told(self) -> bool:
+        """True if its text has come in pieces: then the host has told them as events."""
+        return bool(self._told)
+
     def hear(self, piece: Any, /) -> None:
         self._pieces.extend((int(part), str(text)) for part, text in piece)
         self._news.set()
