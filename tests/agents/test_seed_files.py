@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from support.agent_house import House
 
 from support import agent_house, class_style
+from support.agent_house import House
 from support.model_server import KEY, Asked, Reply, call, model_server
 
 house, anyio_backend = agent_house.house, agent_house.anyio_backend
