@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
-from anyio.abc import TaskGroup
 
 from . import home as homes
 from .daemon.greeting import Hello
@@ -46,27 +45,17 @@ from .registry.search import Finder
 from .service import Service
 from .service.artifact_doors import ArtifactDoors
 from .service.artifacts import Artifacts
-from .service.call_graph import CallGraph
+from .service.build import build_service, tool_files_of
 from .service.client_model import ClientModel
-from .service.code_runs import CodeRuns
-from .service.examples import Examples
-from .service.history import History
-from .service.inbox import Inbox
 from .service.library import Library
 from .service.model_doors import ModelDoors
-from .service.own_files import OwnFiles
-from .service.pre_publish_checks import PrePublishChecks
-from .service.publishing import Publishing
 from .service.references import References
-from .service.runs import Runs
-from .service.sessions import Sessions
 from .service.tool_calls import ToolCalls
 from .service.tool_doors import ToolDoors
+from .service.tool_files import ToolFiles
 from .service.tool_search import ToolFinder
-from .service.tool_sources import ToolSources, tool_sources
 from .service.tools import Tools
 from .service.trash import Trash
-from .service.versions import Versions
 from .service.workflow_doors import WorkflowDoors
 from .service.workspace_doors import WorkspaceDoors
 from .service.workspaces import Workspaces
@@ -300,11 +289,14 @@ async def open_app(
                 tasks.start_soon(embedding_index.keep, name="encoder")
                 references = References(store, settings.limits, {"artifact:///": artifacts.value})
                 library = Library(store, catalog, Finder(store, embedding_index), settings.limits)
+                tool_files: ToolFiles | None = None
                 if sources is None:
-                    found = _tool_sources(settings, home, masks, tasks, runner, FunctionCalls(pool, settings.limits))
-                    tool_catalog.fill(found.sources, found.troubles)
+                    calls = FunctionCalls(pool, settings.limits)
+                    tool_files = tool_files_of(settings, masks, tasks, runner, calls, tool_catalog)
+                    tool_files.load()
                 tool_calls = ToolCalls(masks.mask, settings.limits)
-                tools = Tools(tool_catalog, tool_calls, ToolFinder(store, embedding_index))
+                refresh = None if tool_files is None else tool_files.refresh
+                tools = Tools(tool_catalog, tool_calls, ToolFinder(store, embedding_index), refresh)
                 service = build_service(
                     settings, store, catalog, library, runner, waits, retention, trash, artifacts, references, tools
                 )
@@ -323,6 +315,8 @@ async def open_app(
                 if watch:
                     tasks.start_soon(artifacts.sweep, name="artifacts")
                     tasks.start_soon(retention.every_hour, name="retention")
+                    if tool_files is not None:
+                        tasks.start_soon(tool_files.keep, name="tool files")
                 limit = settings.limits.max_server_deaths
                 recovery = Recovery(runner, store, tasks, settings.own_env(), max(1, pool.size - 1), limit, clock)
                 await recovery.begin()
@@ -338,46 +332,6 @@ async def open_app(
                 if model_doors is not None:
                     await model_doors.aclose()
                 await tool_catalog.aclose()
-
-
-def _tool_sources(
-    settings: Settings, home: str, masks: Masks, tasks: TaskGroup, runner: Runner, calls: FunctionCalls
-) -> ToolSources:
-    """The sources of tools that the settings and the home's folders name."""
-    folders = [os.path.join(home, "tools"), *(os.path.abspath(os.path.expanduser(one)) for one in settings.tools)]
-    mcp_file = os.path.expanduser(settings.mcp) or os.path.join(home, "mcp.json")
-    hosts = settings.fetch_private_hosts
-    return tool_sources(folders, mcp_file, hosts, masks, tasks, runner.inspect, calls, settings.limits)
-
-
-def build_service(
-    settings: Settings,
-    store: Store,
-    catalog: Catalog,
-    library: Library,
-    runner: Runner,
-    waits: Waits,
-    retention: Retention,
-    trash: Trash,
-    artifacts: Artifacts,
-    references: References,
-    tools: Tools,
-) -> Service:
-    """The parts of the service, each with its collaborators."""
-    limits = settings.limits
-    call_graph = CallGraph(catalog, limits)
-    versions = Versions(store, library, call_graph)
-    checks = PrePublishChecks(library, runner, limits)
-    examples = Examples(store, runner, library, limits)
-    publishing = Publishing(settings, store, catalog, library, versions, checks, examples, call_graph)
-    own_files = OwnFiles(settings.home, trash, store, catalog, library, checks, examples, call_graph, publishing)
-    sessions = Sessions(store, limits)
-    runs = Runs(store, library, sessions, runner, waits, references, limits)
-    code_runs = CodeRuns(settings, checks, runs)
-    inbox = Inbox(store, library, runs)
-    history = History(store, runs, checks, runner, retention)
-    parts = (library, versions, publishing, own_files, sessions, runs, code_runs, history, artifacts, tools, inbox)
-    return Service(settings, *parts)
 
 
 def caller_of(hello: Hello, settings: Settings) -> Caller:

@@ -158,7 +158,7 @@ def test_a_broken_file_is_reported_and_the_others_work(tmp_path: Path) -> None:
     assert "unknown field `hots`" in found.troubles["typo.yaml"] and "is not YAML" in found.troubles["syntax.yaml"]
     broken = {"syntax", "other", "typo", "kind", "name", "recipe", "nothing", "pattern", "fill", "verb"}
     assert {name.removesuffix(".yaml") for name in found.troubles} == broken
-    assert read_definitions(tmp_path / "none") == ((), (), {}, {})
+    assert read_definitions(tmp_path / "none") == ((), (), {}, {}, {})
 
 
 # Values that a program must not get.

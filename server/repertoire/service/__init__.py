@@ -1,6 +1,6 @@
 """Service: holds what a home can do, a part for each subject; used by the surfaces, the command line and the doors of bodies.
 
-A caller's name and session become a version and a session id here, and rights are checked here. `app.build_service` makes the parts.
+A caller's name and session become a version and a session id here, and rights are checked here. `build` makes the parts.
 Not a protocol: the surfaces translate MCP, HTTP and the command line into calls of these parts.
 """
 

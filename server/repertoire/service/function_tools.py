@@ -63,6 +63,11 @@ class FunctionSource:
         return identifier(os.path.basename(self._path).removesuffix(".py"), RESERVED_SOURCES)
 
     @property
+    def definition(self) -> str:
+        """The path of its file, which it reads again by itself."""
+        return self._path
+
+    @property
     def trouble(self) -> str | None:
         return self._problem or (self._read.trouble if self._read is not None else None)
 
@@ -91,15 +96,17 @@ class FunctionSource:
         """The pool ends its workers."""
 
     async def _current(self) -> _Read:
-        """The file as it is now, read again if it has changed. Raises ToolUnavailable."""
+        """The file as it is now, read again if it has changed; or as it was before it became unusable. Raises ToolUnavailable."""
         async with self._lock:
             if self._read is None or self._read.stamps != _stamps(self._read.file.files):
                 try:
                     self._read = await self._load()
                 except Refused as error:
                     self._problem = f"{os.path.basename(self._path)}: {error.message}"
-                    raise ToolUnavailable(self._problem, error.hint) from None
-                self._problem = None
+                    if self._read is None:
+                        raise ToolUnavailable(self._problem, error.hint) from None
+                else:
+                    self._problem = None
             return self._read
 
     async def _load(self) -> _Read:

@@ -25,10 +25,12 @@ from .function_tools import FunctionSource, Inspect
 
 
 class ToolSources(NamedTuple):
-    """`troubles` are sentences for the operator, by the path of a file or the name of a setting."""
+    """`troubles` are sentences for the operator, by the path of a file or the name of a setting. `files`: the file of each source that has
+    one."""
 
     sources: tuple[Source, ...]
     troubles: dict[str, str]
+    files: dict[str, str]
 
 
 def tool_sources(
@@ -53,7 +55,8 @@ def tool_sources(
     taken = [*(server.name for server in configured), *(source.name for source in functions)]
     own = own_sources(folders, private_hosts, masks, taken=taken)
     servers = _mcp_servers((*own.servers, *configured), tasks, masks)
-    return ToolSources((*own.sources, *functions, *servers), troubles | own.troubles)
+    origins = {server.name: mcp_file for server in configured} | own.files
+    return ToolSources((*own.sources, *functions, *servers), troubles | own.troubles, origins)
 
 
 def _mcp_servers(configs: tuple[ServerConfig, ...], tasks: TaskGroup, masks: Masks) -> tuple[Source, ...]:

@@ -5,7 +5,7 @@ A source that cannot be reached hides its own tools only, and is named with its 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from ..errors import BadArguments
@@ -21,10 +21,23 @@ _MOST: Final = 100
 
 
 class Tools:
-    def __init__(self, catalog: Catalog, calls: ToolCalls, finder: ToolFinder) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        calls: ToolCalls,
+        finder: ToolFinder,
+        refresh: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """`refresh` reads changed definitions now."""
         self.catalog = catalog
         self._calls = calls
         self._finder = finder
+        self._refresh = refresh
+
+    async def refresh(self) -> None:
+        """Read changed definitions now. A command may follow right after its file was written, and must see it."""
+        if self._refresh is not None:
+            await self._refresh()
 
     async def list_tools(self) -> dict[str, Any]:
         """All tools by path, and the sources that do not work with the reason."""

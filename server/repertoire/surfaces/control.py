@@ -344,6 +344,7 @@ async def control(service: Service, caller: Caller, verb: str, args: dict[str, A
             f"Unknown command {verb!r}.", "The daemon may be older than this command line: `repertoire stop` ends it."
         )
     await service.library.refresh(caller)
+    await service.tools.refresh()
     caller = msgspec.structs.replace(caller, client="repertoire command line")
     if "run_id" in args:
         args = {**args, "run_id": await service.runs.find_id(caller, args["run_id"])}

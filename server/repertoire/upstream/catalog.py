@@ -20,6 +20,7 @@ class Catalog:
         self._sources: dict[str, Source] = {}
         self._refused: dict[str, str] = {}
         self._broken: dict[str, str] = {}
+        self._retired: set[Source] = set()
         for source in sources:
             self.add(source)
 
@@ -35,6 +36,21 @@ class Catalog:
         for source in sources:
             self.add(source)
         self._refused |= troubles
+
+    def replace(self, sources: Iterable[Source], troubles: Mapping[str, str]) -> tuple[Source, ...]:
+        """Have these sources and troubles instead. Returns the sources that are no longer used; `retire` closes them."""
+        before = set(self._sources.values())
+        self._sources, self._refused, self._broken = {}, {}, {}
+        self.fill(sources, troubles)
+        left = before - set(self._sources.values())
+        self._retired |= left
+        return tuple(left)
+
+    async def retire(self, source: Source, seconds: float) -> None:
+        """Close a source that is no longer used, when its calls have had so much time."""
+        await anyio.sleep(seconds)
+        self._retired.discard(source)
+        await _close(source)
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -89,16 +105,16 @@ class Catalog:
 
     async def aclose(self) -> None:
         """End all sources at the same time. A fault of one does not keep the others."""
-
-        async def close(source: Source) -> None:
-            try:
-                await source.aclose()
-            except Exception:  # one source that cannot be closed keeps no other open
-                _log.exception("the source of tools %s could not be closed", source.name)
-
         async with anyio.create_task_group() as tasks:
-            for source in self._sources.values():
-                tasks.start_soon(close, source)
+            for source in (*self._sources.values(), *self._retired):
+                tasks.start_soon(_close, source)
+
+
+async def _close(source: Source) -> None:
+    try:
+        await source.aclose()
+    except Exception:  # one source that cannot be closed keeps no other open
+        _log.exception("the source of tools %s could not be closed", source.name)
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str | None:

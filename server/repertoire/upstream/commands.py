@@ -49,6 +49,11 @@ class CommandSource:
         return self._definition.name
 
     @property
+    def definition(self) -> tuple[Any, ...]:
+        """Two sources with the same definition do the same."""
+        return self._definition, self._folder
+
+    @property
     def trouble(self) -> str | None:
         missing = [
             name for text in self._definition.env.values() for name in names_in(text) if name not in self._environ

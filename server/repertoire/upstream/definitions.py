@@ -28,12 +28,13 @@ class Api(NamedTuple):
 
 
 class Definitions(NamedTuple):
-    """`servers` are entries as `mcpServers` has them, by name. `troubles` are sentences by file name."""
+    """`servers` are entries as `mcpServers` has them, by name. `troubles` are sentences by file name, `files` file names by source."""
 
     commands: tuple[Command, ...]
     apis: tuple[Api, ...]
     servers: dict[str, dict[str, Any]]
     troubles: dict[str, str]
+    files: dict[str, str]
 
 
 def read_definitions(folder: Path) -> Definitions:
@@ -42,11 +43,13 @@ def read_definitions(folder: Path) -> Definitions:
     apis: list[Api] = []
     servers: dict[str, dict[str, Any]] = {}
     troubles: dict[str, str] = {}
+    files: dict[str, str] = {}
     for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"))):
         if path.name.startswith(("_", ".")):
             continue
         try:
             data = _read(path)
+            files[str(data.get("name", path.stem))] = path.name
             kind = data.get("type", "cli")
             if kind == "mcp":
                 servers[str(data.get("name", path.stem))] = _server(data)
@@ -56,7 +59,7 @@ def read_definitions(folder: Path) -> Definitions:
                 commands.append(Command(parse_command({"name": path.stem} | data), str(folder)))
         except BadSettings as error:
             troubles[path.name] = " ".join(filter(None, (f"{path.name}: {error.message}.", error.hint)))
-    return Definitions(tuple(commands), tuple(apis), servers, troubles)
+    return Definitions(tuple(commands), tuple(apis), servers, troubles, files)
 
 
 def python_files(folder: Path) -> tuple[Path, ...]:

@@ -57,6 +57,11 @@ class McpServer:
         return self._config.name
 
     @property
+    def definition(self) -> ServerConfig:
+        """Two servers with the same definition are used in the same way."""
+        return self._config
+
+    @property
     def trouble(self) -> str | None:
         return self._trouble and self._masks.mask(self._trouble)
 

@@ -84,6 +84,15 @@ def parse_api(data: dict[str, Any]) -> ApiDefinition:
     return definition
 
 
+def _stamp_of(path: str) -> tuple[int, int] | None:
+    """When a document was written. None: it is at a URL, or not there."""
+    try:
+        about = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return about.st_mtime_ns, about.st_size
+
+
 class ApiSource:
     """`folder` is that of the definition's file."""
 
@@ -105,10 +114,16 @@ class ApiSource:
         self._loaded: _Loaded | None = None
         self._loading = anyio.Lock()
         self._problem: str | None = None
+        self._stamp = _stamp_of(os.path.join(folder, definition.document))
 
     @property
     def name(self) -> str:
         return self._definition.name
+
+    @property
+    def definition(self) -> tuple[Any, ...]:
+        """Two sources with the same definition do the same."""
+        return self._definition, self._folder, self._stamp
 
     @property
     def trouble(self) -> str | None:

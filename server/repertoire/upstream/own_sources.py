@@ -19,11 +19,13 @@ from .tool import Source, Tool, ToolContext
 
 
 class OwnSources(NamedTuple):
-    """`servers` are MCP servers of definitions (`type: mcp`). `troubles` are sentences, by the path of a file or the name of a setting."""
+    """`servers` are MCP servers of definitions (`type: mcp`). `troubles` are sentences, by the path of a file or the name of a setting.
+    `files` are the paths of definitions, by source."""
 
     sources: tuple[Source, ...]
     servers: tuple[ServerConfig, ...]
     troubles: dict[str, str]
+    files: dict[str, str]
 
 
 def own_sources(
@@ -67,7 +69,12 @@ def own_sources(
         for folder, definitions in found.items()
         for name, sentence in definitions.troubles.items()
     }
-    return OwnSources(tuple(sources), tuple(servers), troubles)
+    files = {
+        name: os.path.join(folder, file)
+        for folder, definitions in found.items()
+        for name, file in definitions.files.items()
+    }
+    return OwnSources(tuple(sources), tuple(servers), troubles, files)
 
 
 class _Shipped:
