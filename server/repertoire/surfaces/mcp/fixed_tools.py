@@ -262,8 +262,8 @@ _FIXED: Final[dict[str, tuple[str, str, dict[str, Any], types.ToolAnnotations, d
     ),
     "answer_run": (
         "Answer a run's question",
-        ("Answer a run with status `input_required`. Ask a person unless you were told the answer, or the question's kind is `model`: then "
-        "write that reply yourself. `questions` have its JSON Schema."),
+        ("Answer a run with status `input_required`. Ask a person unless you were told the answer; one of kind `model` you write. "
+        "`questions` have its JSON Schema."),
         _object(
             ["run_id", "answer"],
             run_id=_RUN_ID,
