@@ -5,6 +5,7 @@ SURVIVE_SEED repeats the choices of a run of this test. AGENT_RUNS is the number
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -92,7 +93,11 @@ def test_agents_survive_kills_at_random_times(tmp_path: Path, model: ModelServer
         _check(home)
     finally:
         host.close()
-        _kill_server(home)
+        until(lambda: _kill_server(home) or not homes.is_owned(str(home)))
+        while _started:
+            process = _started.pop()
+            process.kill()
+            process.wait()
 
 
 def _kill_until_all_have_ended(home: Path, folder: Path, model: ModelServer, chance: random.Random) -> None:
@@ -125,18 +130,21 @@ def _kill(home: Path, folder: Path, chance: random.Random) -> None:
         return
 
 
+_started: list[subprocess.Popen[bytes]] = []
+
+
 def _start(home: Path) -> None:
     """Start the home's daemon. Hosts connect to it by themselves."""
     command = [sys.executable, "-P", "-m", "repertoire.daemon_process", "--home", str(home)]
     with open(home.parent / "log", "ab") as log:
-        subprocess.Popen(command, stderr=log, start_new_session=True)
+        _started.append(subprocess.Popen(command, stderr=log, start_new_session=True))
     until(lambda: homes.is_owned(str(home)))
 
 
 def _kill_server(home: Path) -> None:
-    if homes.is_owned(str(home)):
+    """The host's front may start another one at once."""
+    with contextlib.suppress(ProcessLookupError):
         os.kill(until(lambda: read_info(str(home)))["pid"], signal.SIGKILL)
-        until(lambda: not homes.is_owned(str(home)))
 
 
 def _recorded(home: Path) -> dict[str, int]:

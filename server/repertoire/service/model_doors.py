@@ -18,7 +18,7 @@ from ..engine.doors import Door, DoorCall, DoorResult
 from ..engine.live_run import Live
 from ..errors import BadArguments, ModelFailed, NoModel
 from ..model.usage import ModelUse
-from ..providers.exchange import library, reply_json
+from ..providers.exchange import library, reply_json, texts_of
 from ..providers.keys import Access, default_model, find_access, missing_key
 from ..providers.model_ids import CLIENT, PROVIDERS, ModelId, UnknownModel, with_alias
 from ..providers.prices import cost_of
@@ -60,7 +60,10 @@ class ModelDoors:
             name: call.args[name] for name in ("messages", "settings", "parameters") if name in call.args
         }
         if model.provider == CLIENT:
-            return DoorResult(await self._client.request(call, request))
+            reply = await self._client.request(call, request)
+            if call.args.get("stream"):
+                await self._show(call, reply)
+            return DoorResult(reply)
         return DoorResult(await self._ask_provider(call, model, request))
 
     async def _ask_provider(self, call: DoorCall, model: ModelId, request: dict[str, Any]) -> dict[str, Any]:
@@ -97,6 +100,13 @@ class ModelDoors:
             ),
         )
         call.live.budget.spend_tokens(used.input_tokens + used.output_tokens)
+
+    async def _show(self, call: DoorCall, reply: Any) -> None:
+        """Tell watchers the text of a reply that came whole."""
+        stream = ModelStream(call, self._store, await next_attempt(call, self._store))
+        for text in texts_of(reply):
+            stream.show(text)
+        stream.close()
 
     async def _begin_again(self, call: DoorCall, model: ModelId) -> dict[str, Any]:
         self._restarts[call.key] += 1
