@@ -6,6 +6,7 @@ run of its own. `ask` asks here. The home's artifacts can be loaded; what the bo
 
 from __future__ import annotations
 
+import asyncio
 import bdb
 import json
 import os
@@ -27,6 +28,7 @@ from ..authoring.local_workspace import LocalWorkspace
 from ..engine.long_waits import check_answer
 from ..errors import BadArguments, RepertoireError, UnknownArtifact
 from ..model.run import Question
+from ..providers import local
 from ..settings import Settings
 from ..values.records import CallError
 from ..values.refusals import NotAvailable
@@ -101,6 +103,10 @@ def _perform(settings: Settings, workspace: LocalWorkspace, op: str, args: dict[
                 settings, lambda calls: calls.call("tool_call", {"name": args["tool"], "arguments": args["arguments"]})
             )
         )
+    if op == "model":
+        asking = local.make(args, aliases=settings.model_aliases, default=settings.default_model)
+        with ThreadPoolExecutor(1) as thread:  # the body's own thread may have a loop
+            return thread.submit(asyncio.run, asking).result()
     if op == "shell":
         return workspace.perform(op, args)
     if op not in _VERBS:

@@ -56,6 +56,12 @@ def provider_variables(environ: Environ) -> dict[str, str]:
     return {name: environ[name] for name in VARIABLES if environ.get(name)}
 
 
+def no_key(model: ModelId) -> str:
+    """Why a model cannot be asked."""
+    known = PROVIDERS[model.provider]
+    return f"{model} cannot be asked: there is no key of {known.title} ({' or '.join(known.keys)})."
+
+
 def missing_key(provider: str) -> str:
     """How a key is given, for a message."""
     known = PROVIDERS[provider]

@@ -19,8 +19,8 @@ from ..engine.live_run import Live
 from ..errors import BadArguments, ModelFailed, NoModel
 from ..model.usage import ModelUse
 from ..providers.exchange import library, reply_json, texts_of
-from ..providers.keys import Access, default_model, find_access, missing_key
-from ..providers.model_ids import CLIENT, PROVIDERS, ModelId, UnknownModel, with_alias
+from ..providers.keys import Access, default_model, find_access, missing_key, no_key
+from ..providers.model_ids import CLIENT, ModelId, UnknownModel, with_alias
 from ..providers.prices import cost_of
 from ..providers.requests import MissingPackage, ModelRequests, ProviderError
 from ..settings import Settings
@@ -149,8 +149,7 @@ class ModelDoors:
     def _access(self, live: Live, model: ModelId) -> Access:
         access = find_access(model.provider, self._environs(live))
         if access is None:
-            title, hint = PROVIDERS[model.provider].title, missing_key(model.provider)
-            raise NoModel(f"{model} cannot be asked: there is no key of {title}.", hint)
+            raise NoModel(no_key(model), missing_key(model.provider))
         self._masks.add(access.key, access.variable)
         return access
 
