@@ -24,7 +24,7 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.usage import RequestUsage
 
-from repertoire.providers.exchange import library, read_reply, read_request, reply_json, request_json, texts_of
+from repertoire.providers.exchange import library, read_reply, read_request, reply_json, request_json
 
 
 def conversation() -> list[ModelMessage]:
@@ -88,8 +88,6 @@ def test_a_reply_is_read_as_it_was() -> None:
     read, pieces = read_reply(reply)
     assert (list(read.parts), read.usage, read.finish_reason) == (list(response.parts), response.usage, "stop")
     assert pieces == [(0, 4), (0, 3)]
-    assert texts_of(reply) == ["One two"]
-    assert texts_of("plain") == ["plain"]
 
 
 def test_the_library_is_named_with_its_version() -> None:

@@ -53,11 +53,6 @@ class DoorModel(Model[None]):
     def system(self) -> str:
         return "repertoire"
 
-    @property
-    def tells_watchers(self) -> bool:
-        """True in a run: its host tells streamed text to the watchers, so the body need not."""
-        return bool(getattr(ambient.doors(), "tells_streams", False))
-
     def prepare_messages(
         self, messages: list[ModelMessage], model_request_parameters: ModelRequestParameters | None = None
     ) -> list[ModelMessage]:

@@ -104,14 +104,6 @@ def read_reply(reply: dict[str, Any]) -> tuple[ModelResponse, list[tuple[int, in
     return TypeAdapter(ModelResponse).validate_python(reply["response"]), pieces
 
 
-def texts_of(reply: Any) -> list[str]:
-    """The texts of a recorded reply."""
-    if isinstance(reply, str):
-        return [reply]
-    response = reply.get("response", {}) if isinstance(reply, dict) else {}
-    return [part["content"] for part in response.get("parts", ()) if part.get("part_kind") == "text"]
-
-
 def library() -> str:
     """The name and version of the library that makes the requests."""
     from importlib.metadata import PackageNotFoundError, version

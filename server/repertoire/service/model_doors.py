@@ -18,7 +18,7 @@ from ..engine.doors import Door, DoorCall, DoorResult
 from ..engine.live_run import Live
 from ..errors import BadArguments, ModelFailed, NoModel
 from ..model.usage import ModelUse
-from ..providers.exchange import library, reply_json, texts_of
+from ..providers.exchange import library, reply_json
 from ..providers.keys import Access, default_model, find_access, missing_key, no_key
 from ..providers.model_ids import CLIENT, ModelId, UnknownModel, with_alias
 from ..providers.prices import cost_of
@@ -61,8 +61,8 @@ class ModelDoors:
         }
         if model.provider == CLIENT:
             reply = await self._client.request(call, request)
-            if call.args.get("stream"):
-                await self._show(call, reply)
+            used = reply["response"].get("usage") or {}
+            await self._note_use(call, model, used.get("input_tokens", 0), used.get("output_tokens", 0))
             return DoorResult(reply)
         return DoorResult(await self._ask_provider(call, model, request))
 
@@ -70,12 +70,12 @@ class ModelDoors:
         access = self._access(call.live, model)
         if not call.args.get("stream"):
             response = await self._make(model, access, request)
-            await self._note_use(call, model, response)
+            await self._note_response(call, model, response)
             return reply_json(response)
         stream = ModelStream(call, self._store, await next_attempt(call, self._store))
         try:
             response = await self._make(model, access, request, stream)
-            await self._note_use(call, model, response)
+            await self._note_response(call, model, response)
             stream.check_whole()
         except OtherText:
             return await self._begin_again(call, model)
@@ -84,29 +84,25 @@ class ModelDoors:
         self._restarts.pop(call.key, None)
         return reply_json(response, stream.pieces)
 
-    async def _note_use(self, call: DoorCall, model: ModelId, response: ModelResponse) -> None:
-        """Raises OverBudget: the run has no token left for the reply that it has just paid."""
+    async def _note_response(self, call: DoorCall, model: ModelId, response: ModelResponse) -> None:
         used = response.usage
-        await self._store.add_model_request(
-            call.live.run,
-            ModelUse(
-                path=call.path,
-                at=time.time(),
-                model=str(model),
-                library=library(),
-                input_tokens=used.input_tokens,
-                output_tokens=used.output_tokens,
-                cost=cost_of(response),
-            ),
-        )
-        call.live.budget.spend_tokens(used.input_tokens + used.output_tokens)
+        await self._note_use(call, model, used.input_tokens, used.output_tokens, cost_of(response))
 
-    async def _show(self, call: DoorCall, reply: Any) -> None:
-        """Tell watchers the text of a reply that came whole."""
-        stream = ModelStream(call, self._store, await next_attempt(call, self._store))
-        for text in texts_of(reply):
-            stream.show(text)
-        stream.close()
+    async def _note_use(
+        self, call: DoorCall, model: ModelId, input_tokens: int, output_tokens: int, cost: float | None = None
+    ) -> None:
+        """Raises OverBudget: the run has no token left for the reply that it has just paid."""
+        use = ModelUse(
+            path=call.path,
+            at=time.time(),
+            model=str(model),
+            library=library(),
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cost=cost,
+        )
+        await self._store.add_model_request(call.live.run, use)
+        call.live.budget.spend_tokens(input_tokens + output_tokens)
 
     async def _begin_again(self, call: DoorCall, model: ModelId) -> dict[str, Any]:
         self._restarts[call.key] += 1

@@ -53,7 +53,7 @@ class ModelStream:
             return
         written = self._written[part] = self._written.get(part, "") + text
         self.pieces.append((part, len(text)))
-        self.show(text)
+        self._show(text)
         heard = self._heard.get(part, "")
         if not (written.startswith(heard) or heard.startswith(written)):
             raise OtherText
@@ -81,8 +81,7 @@ class ModelStream:
             self._timer = None
         self._flush()
 
-    def show(self, text: str) -> None:
-        """Tell the watchers only."""
+    def _show(self, text: str) -> None:
         self._waiting += text
         if self._timer is None:
             self._flush()

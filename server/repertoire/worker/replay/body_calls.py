@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from ...authoring import ambient
 from ...authoring.doors import Content, Listener
@@ -35,9 +35,6 @@ from .timeline import Timeline
 
 class BodyCalls:
     """Implements `authoring.doors.Doors`. Process uses its parts `exchange`, `timeline`, `replay`, `readings` and `event_order`."""
-
-    tells_streams: ClassVar[bool] = True
-    """The host tells watchers the pieces of a streamed answer."""
 
     def __init__(self, outbox: Outbox, channel: Channel, task: Task, drain: Callable[[], None]) -> None:
         """`drain` passes to `hear` the events of the body's children that are not read yet."""
