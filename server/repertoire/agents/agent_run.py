@@ -77,7 +77,7 @@ class AgentRun:
                 raise refuse(refusal) from None
             except Exception as error:
                 if isinstance(error, CallError) and error.code == "no_model":  # of a script: a run is ended by its host
-                    raise refuse(NotAvailable(error.message, hint=error.hint)) from None
+                    raise refuse(NotAvailable(f"{error.message} {error.hint or ''}".strip())) from None
                 if attempt >= (self._retries or 0):
                     raise
                 logging.log_warning(f"{self.agent.member_id}: attempt {attempt + 1} failed: {error}")

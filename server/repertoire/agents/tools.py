@@ -97,6 +97,8 @@ def _entrypoint(given: Any) -> Any:
 
 
 def _name_of(given: Any) -> str:
+    while isinstance(given, functools.partial):
+        given = given.func
     name = getattr(given, "name", None) or getattr(given, "__name__", None) or type(given).__name__
     return str(name)
 
