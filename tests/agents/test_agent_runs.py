@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 
+from repertoire.model.session import Caller
 from support import agent_house
 from support.agent_house import House
 from support.model_server import Asked, Reply, call, structured
@@ -274,3 +276,47 @@ def run(mode: str) -> dict:
     assert ended["result"] == {"content": "member on Which tea?", "members": ["member on Which tea?"]}, ended["error"]
     ended = await house.again(reply, mode="collaborate")
     assert ended["result"]["content"] == "team: tea_expert: member on T\n\nmilk_expert: member on T", ended["error"]
+
+
+async def test_a_stream_that_is_not_read_on_is_dropped_and_the_body_goes_on(house: House) -> None:
+    source = """
+agent = Agent(model=MODEL)
+
+def run() -> list:
+    first = []
+    for piece in agent.run("long", stream=True):
+        first.append(piece.content)
+        if len(first) == 2:
+            break
+    return ["".join(first), agent.run("short").content, agent.run("end").content]
+"""
+    ended = await house.run(source, [Reply("one two three four ", pieces=4, pause_s=0.3), "short", "end"])
+    assert ended["result"] is not None and ended["result"][1:] == ["short", "end"], ended["error"]
+    assert ended["result"][0] and "one two three four ".startswith(ended["result"][0])
+    assert len(house.model.asked) == 3
+
+
+async def test_a_run_that_is_cancelled_in_the_middle_of_a_stream_ends_its_request(house: House) -> None:
+    source = """
+class Tells(Workflow):
+    agent = Agent(model=MODEL)
+
+    def run(self) -> RunResponse:
+        yield from self.agent.run("go", stream=True)
+"""
+    await house.run(source, ["x"])
+    house.model.script = [Reply("word " * 400, pieces=400, pause_s=0.05)]
+    house.model.asked.clear()
+    house.model.broken.clear()
+    runs, caller = house.app.service.runs, Caller(provider_env=house.model.environ())
+    live = await runs.start(caller, "flow", {})
+    with anyio.fail_after(30):
+        async for event in runs.follow(live.run.id):
+            if event.public()["type"] == "text":
+                break
+        await runs.cancel(caller, live.run.id)
+        ended = await runs.wait_for_end(live)
+        assert runs.envelope(ended)["status"] == "cancelled"
+        while not house.model.broken:
+            await anyio.sleep(0.02)
+    assert len(house.model.asked) == 1
