@@ -16,7 +16,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from . import calls, journal, listing, load, memory, session, start, styles, survive
+from . import calls, children, code, codemode, journal, listing, load, memory, session, start, styles, survive, tools
 from .figures import Figure, Plan, Target
 
 BENCHMARKS: Final[dict[str, Callable[[Plan], list[Figure]]]] = {
@@ -28,6 +28,10 @@ BENCHMARKS: Final[dict[str, Callable[[Plan], list[Figure]]]] = {
     "session": session.measure,
     "styles": styles.measure,
     "journal": journal.measure,
+    "tools": tools.measure,
+    "code": code.measure,
+    "children": children.measure,
+    "codemode": codemode.measure,
 }
 
 

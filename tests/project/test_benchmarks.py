@@ -1,4 +1,4 @@
-"""The benchmarks that show what survives run to their end; what they measure on a busy machine is nobody's to assert."""
+"""Benchmarks that count run to their end and say what the pages say; times on a busy machine are nobody's to assert."""
 
 from __future__ import annotations
 
@@ -36,3 +36,16 @@ def test_survive_runs_as_a_file_and_finds_every_effect_once() -> None:
     assert {outcome["killed"] for outcome in outcomes} == {"server", "worker"}
     assert {outcome["system"] for outcome in outcomes} == {"Repertoire, a file", "Repertoire, created by a tool"}
     assert [outcome["verdict"] for outcome in outcomes] == ["exact"] * 4, outcomes
+
+
+def test_code_mode_needs_fewer_requests_and_tokens_than_one_tool_at_a_time() -> None:
+    figures = {figure["what"]: figure for figure in _ran("-m", "benchmarks", "codemode")["figures"]}
+    requests = figures["requests to the model: code over one at a time"]
+    assert (requests["value"], requests["bare"]) == (3, 11)
+    assert figures["tokens read, all requests together: code over one at a time"]["ratio"] < 0.6
+    assert figures["tokens read, without the tool list: code over one at a time"]["ratio"] < 0.05
+
+
+def test_the_benchmarks_of_tools_run_to_their_end() -> None:
+    for name in ("tools", "code", "children"):
+        assert _ran("-m", "benchmarks", name, "--pairs", "1")["figures"], name

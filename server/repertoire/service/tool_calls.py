@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any, Final
 
 import anyio
@@ -51,13 +52,14 @@ class ToolCalls:
         """The arguments with the idempotency key, if the tool takes one. Raises BadToolArguments where they do not fit the schema."""
         if tool.key_parameter is not None and tool.key_parameter not in arguments:
             arguments = {**arguments, tool.key_parameter: key}
+        text = json.dumps(tool.input_schema)
         if may_be_slow(tool.input_schema):
             try:
-                problem = await run_in_subprocess(_argument_problem, tool.input_schema, arguments)
+                problem = await run_in_subprocess(_argument_problem, text, arguments)
             except TooLong:
                 problem = "they take too long to be checked against its schema"
         else:
-            problem = _argument_problem(tool.input_schema, arguments)
+            problem = _argument_problem(text, arguments)
         if problem is not None:
             error = BadToolArguments(f"tools.{tool.path}: {problem}.", f"It is called as {signature(tool)}.")
             raise self._masked(error)
@@ -144,26 +146,38 @@ def _cut(text: str) -> str:
     )
 
 
-def _argument_problem(schema: dict[str, Any], arguments: dict[str, Any]) -> str | None:
+def _argument_problem(schema: str, arguments: dict[str, Any]) -> str | None:
     """Why the arguments do not fit, as a part of a sentence. A schema that cannot be used lets all through: the tool itself will say."""
-    from jsonschema import Draft202012Validator, SchemaError
-    from jsonschema.validators import validator_for
-    from referencing import Registry
     from referencing.exceptions import Unresolvable
 
+    if (validator := _validator(schema)) is None:
+        return None
     try:
-        kind = validator_for(schema, default=Draft202012Validator)
-        kind.check_schema(schema)
-        # Without a registry that fetches: a reference must not make this machine open an address or a file.
-        found = sorted(
-            kind(schema, registry=Registry()).iter_errors(arguments), key=lambda one: list(map(str, one.absolute_path))
-        )
-    except (SchemaError, Unresolvable, RecursionError, ValueError, TypeError):
+        found = sorted(validator.iter_errors(arguments), key=lambda one: list(map(str, one.absolute_path)))
+    except (Unresolvable, RecursionError, ValueError, TypeError):
         return None
     if not found:
         return None
     said = [f"{_place(one.absolute_path)}{one.message[:300].rstrip('.')}" for one in found[:_MOST_PROBLEMS]]
     return "; ".join(said)
+
+
+@lru_cache(maxsize=256)
+def _validator(schema: str) -> Any:
+    """The validator of a schema, given as JSON. To check the schema itself takes ten times as long as a call. None: it cannot be used."""
+    from jsonschema import Draft202012Validator, SchemaError
+    from jsonschema.validators import validator_for
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
+    read = json.loads(schema)
+    try:
+        kind = validator_for(read, default=Draft202012Validator)
+        kind.check_schema(read)
+        # Without a registry that fetches: a reference must not make this machine open an address or a file.
+        return kind(read, registry=Registry())
+    except (SchemaError, Unresolvable, RecursionError, ValueError, TypeError):
+        return None
 
 
 def _place(path: Any) -> str:

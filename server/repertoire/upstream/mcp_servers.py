@@ -66,6 +66,8 @@ class McpServer:
         return self._trouble and self._masks.mask(self._trouble)
 
     async def list_tools(self) -> tuple[Tool, ...]:
+        if self._tools is not None and self._listed_at == self._changes:
+            return self._tools  # each call asks: it need not wait for a turn of the loop
         async with self._listing:
             if self._tools is None or self._listed_at != self._changes:
                 connection = await self._connected()
@@ -144,7 +146,8 @@ class McpServer:
                 if connection is None or connection.is_ending:
                     await self._wait_for_attempt()
                     connection = self._connection = self._open()
-        await connection.ready.wait()
+        if not connection.ready.is_set():
+            await connection.ready.wait()
         self._check_usable(connection)
         return connection
 
