@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Generator, Mapping
-from typing import Any, Final, NoReturn
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from ..authoring.ambient import log
 from ..authoring.awaited_values import in_a_loop
-from ..authoring.unavailable import not_yet
 from ..values.refusals import NotAvailable
 from .definition import (
     FIELDS,
@@ -26,7 +26,12 @@ from .definition import (
 )
 from .workspace import Files, shell_door
 
-_OWN: Final = ("id", "env", "payload")
+if TYPE_CHECKING:
+    from .session import Session
+
+_MOST_ID_CHARS: Final = 255
+
+_OWN: Final = ("id", "env", "payload", "allow_shell", "allowed_commands", "allow_compound_commands")
 _NO_EFFECT: Final = {
     "harness": "the loop of every agent is pydantic-ai's",
     "config_path": "the settings are those of Repertoire",
@@ -39,9 +44,16 @@ _REFUSED: Final = {
     "mcp_servers": "Name the servers in mcp.json, and give the agent tools=[tools.NAME].",
     "python_backend": "Write the Python into the workflow, or use harness.shell.",
     "commands": "Give the agent functions as tools=[...].",
-    "allow_shell": "Call harness.shell in the workflow, or give the agent a function of yours as a tool.",
-    "allowed_commands": "Call harness.shell in the workflow, or give the agent a function of yours as a tool.",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class HarnessOptions:
+    cwd: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    persist: bool = False
+    allow_shell: bool = False
+    allowed_commands: tuple[str, ...] | None = None
 
 
 class Harness:
@@ -50,16 +62,23 @@ class Harness:
     The files are kept as long as the run's record, and all sessions of a run have the same ones.
     """
 
-    def __init__(self, profile: AgentProfile, cwd: str | None = None, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, profile: AgentProfile, options: HarnessOptions) -> None:
         self.profile = profile
         self.name = profile.name
-        self.cwd = _folder(cwd)
+        self.cwd = _folder(options.cwd)
         self.fs = Files(self.cwd)
-        self.shell = shell_door(self.fs, env)
+        self.shell = shell_door(self.fs, options.env, options.allowed_commands)
+        self.allows_shell = options.allow_shell
+        """The agent's model may run commands too."""
+        self.persists = options.persist
+        self.sessions = Sessions(self)
 
-    def session(self, id: str | None = None, **options: Any) -> NoReturn:
-        """A conversation with the agent's model. Raises NotAvailable: models come with a later version."""
-        raise not_yet("harness.session()", "agents")
+    def session(self, id: str | None = None, *, role: str | None = None) -> Session:
+        """The conversation of this name, always the same object. `role`: a subagent whose instructions it has."""
+        return self.sessions.open(id, role)
+
+    def destroy(self) -> None:
+        """Nothing is open in a harness."""
 
     def __await__(self) -> Generator[Any, None, Harness]:
         return self
@@ -67,6 +86,47 @@ class Harness:
 
     def __repr__(self) -> str:
         return f"<harness of {self.name or 'an agent'}>"
+
+
+class Sessions:
+    """`get(id)` gives a session that there is, `create(id)` a new one, `delete(id)` forgets one."""
+
+    def __init__(self, harness: Harness) -> None:
+        self._harness = harness
+        self._known: dict[str, Session] = {}
+
+    def open(self, id: str | None, role: str | None = None) -> Session:
+        from .session import Session
+
+        name = "default" if id is None else id
+        if not isinstance(name, str) or not 0 < len(name) <= _MOST_ID_CHARS:
+            raise ValueError(f"session(id): the id is a text of 1 to {_MOST_ID_CHARS} characters")
+        if name not in self._known:
+            profile = self._harness.profile
+            self._known[name] = made = Session(self._harness, name, profile)
+            if role is not None:
+                made.profile = made.with_role(role)
+        return self._known[name]
+
+    def get(self, id: str | None = None, *, role: str | None = None) -> Session:
+        if not self._is_known(id or "default"):
+            raise KeyError(f"there is no session {id or 'default'!r}")
+        return self.open(id, role)
+
+    def create(self, id: str | None = None, *, role: str | None = None) -> Session:
+        if self._is_known(id or "default"):
+            raise FileExistsError(f"there is a session {id or 'default'!r} already")
+        return self.open(id, role)
+
+    def delete(self, id: str | None = None) -> Any:
+        session = self.open(id)
+        self._known.pop(session.id)
+        return session.delete.aio() if in_a_loop() else session.delete()
+
+    def _is_known(self, id: str) -> bool:
+        from .session import stored_histories
+
+        return id in self._known or id in stored_histories(self._harness)
 
 
 def start(context: Any, agent: Any, options: Mapping[str, Any]) -> Harness | Awaitable[Harness]:
@@ -81,23 +141,33 @@ def start(context: Any, agent: Any, options: Mapping[str, Any]) -> Harness | Awa
         definition = agent
     else:
         raise ValueError(f"ctx.init(agent): wants what create_agent(...) gives, got {type(agent).__name__}")
-    value = call_definition(definition, context)
+    value, persist = call_definition(definition, context), bool(getattr(context, "continues", False))
     if not inspect.isawaitable(value):
-        return _harness(value, options)
+        return _harness(value, options, persist)
     if in_a_loop():
-        return _later(value, options)
-    return asyncio.run(_later(value, options))
+        return _later(value, options, persist)
+    return asyncio.run(_later(value, options, persist))
 
 
-async def _later(value: Awaitable[Any], options: Mapping[str, Any]) -> Harness:
-    return _harness(await value, options)
+async def _later(value: Awaitable[Any], options: Mapping[str, Any], persist: bool) -> Harness:
+    return _harness(await value, options, persist)
 
 
-def _harness(value: Any, options: Mapping[str, Any]) -> Harness:
+def _harness(value: Any, options: Mapping[str, Any], persist: bool) -> Harness:
     config = config_of(value)
     profile = merged_profile(config)
     profile = extend_agent_profile(profile, **{name: options[name] for name in MERGED if options.get(name)})
-    return Harness(profile, config.cwd, options.get("env"))
+    commands = options.get("allowed_commands")
+    return Harness(
+        profile,
+        HarnessOptions(
+            cwd=config.cwd,
+            env=options.get("env") or {},
+            persist=persist if config.persist is None else bool(config.persist),
+            allow_shell=bool(options.get("allow_shell")),
+            allowed_commands=None if commands is None else tuple(commands),
+        ),
+    )
 
 
 def _check_options(options: Mapping[str, Any], *, has_agent: bool) -> None:

@@ -7,7 +7,8 @@ Used by `harness` and `session`. Not the execution of the calls: `repertoire.wor
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable, Mapping
+import shlex
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ..authoring import ambient
@@ -87,23 +88,43 @@ class Files:
         return f"<files of the workspace, in {self.cwd}>"
 
 
-def shell_door(files: Files, own_env: Mapping[str, str] | None = None) -> Door[..., dict[str, Any]]:
-    """`shell(command, timeout=120, cwd=None, env=None)` → {stdout, stderr, exit_code}. Raises TimeoutError and PermissionError."""
+def shell_door(
+    files: Files, own_env: Mapping[str, str] | None = None, allowed: Sequence[str] | None = None
+) -> Door[..., dict[str, Any]]:
+    """`shell(command, timeout=120, cwd=None, env=None)` → {stdout, stderr, exit_code}. Raises TimeoutError and PermissionError.
+
+    `allowed`: the only programs that a command may begin with; then it is a single program, without `;`, `|` and the like.
+    """
 
     def request(
         command: str, *, timeout: float | None = DEFAULT_TIMEOUT_S, cwd: str | None = None, env: Any = None
     ) -> _Request:
+        if allowed is not None:
+            _check_program(_text(command), allowed)
         where = files.path(cwd) if cwd else files.cwd
-        args = {
-            "command": _text(command),
-            "timeout": timeout,
-            "cwd": where,
-            "env": {**(own_env or {}), **(env or {})},
-            "make": not cwd,
-        }
+        variables = {**(own_env or {}), **(env or {})}
+        args = {"command": _text(command), "timeout": timeout, "cwd": where, "env": variables, "make": not cwd}
         return _Request("shell", args, command)
 
     return _door("shell", request, dict)
+
+
+def _check_program(command: str, allowed: Sequence[str]) -> None:
+    """Raises PermissionError for anything but one allowed program with its arguments."""
+    try:
+        words = shlex.shlex(command, posix=True, punctuation_chars=True)
+        words.whitespace_split = True
+        parts = list(words)
+    except ValueError as error:
+        raise PermissionError(f"the command cannot be read: {error}") from None
+    if "`" in command or "$(" in command or "\n" in command or any(set(part) <= set("();<>|&") for part in parts):
+        raise PermissionError(
+            "with allowed_commands a command is one program with its arguments, without ; | & < > and the like"
+        )
+    if not parts or parts[0] not in allowed:
+        raise PermissionError(
+            f"{parts[0] if parts else command!r} is not one of allowed_commands: {', '.join(allowed)}"
+        )
 
 
 def _door(name: str, request: Callable[..., _Request], read: Callable[[Any], Any]) -> Door[..., Any]:

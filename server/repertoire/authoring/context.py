@@ -54,6 +54,10 @@ class Context(Generic[Payload]):
         self.workflow_name = workflow_name
         self.env = Env(env or {})
         self.req: Any = None
+        self.agent_id = run_id
+        """In a file with `default(context)`, the id of the session."""
+        self.continues = False
+        """The sessions of its agents go on in later runs of the session."""
 
     @property
     def id(self) -> str:

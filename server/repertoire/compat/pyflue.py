@@ -17,13 +17,21 @@ from ..agents.definition import (
     define_tool,
     extend_agent_profile,
 )
-from ..agents.harness import Harness, start
+from ..agents.handles import CallHandle
+from ..agents.harness import Harness, Sessions, start
+from ..agents.prompt_response import PromptCost, PromptImage, PromptModel, PromptResponse, PromptUsage, SessionEvent
+from ..agents.skills import load_skill, load_skills
+from ..agents.workspace import Files
 from ..authoring.context import Context as FlueContext
 from ..values.refusals import NotAvailable
 
 PyFlueContext = FlueContext
 CreatedAgent = AgentDefinition
+PromptResultResponse = PromptResponse
 PyFlueAgent = Harness
+PyFlueEvent = SessionEvent
+PyFlueFs = Files
+PyFlueSessions = Sessions
 ToolDef = ToolDefinition
 createAgent = create_agent
 defineAgentProfile = define_agent_profile
@@ -32,12 +40,21 @@ __all__ = [
     "AgentDefinition",
     "AgentProfile",
     "AgentRuntimeConfig",
+    "CallHandle",
     "CompactionConfig",
     "CreatedAgent",
     "FlueContext",
+    "PromptCost",
+    "PromptImage",
+    "PromptModel",
+    "PromptResultResponse",
+    "PromptUsage",
     "PyFlueAgent",
     "PyFlueClient",
     "PyFlueContext",
+    "PyFlueEvent",
+    "PyFlueFs",
+    "PyFlueSessions",
     "Skill",
     "ToolDef",
     "ToolDefinition",
@@ -50,6 +67,8 @@ __all__ = [
     "init",
     "init_agent",
     "is_created_agent",
+    "load_skill",
+    "load_skills",
     "local",
 ]
 

@@ -18,6 +18,7 @@ from ..errors import Refused
 from ..model.workflow_options import Options
 from ..text import well_formed, well_formed_json
 from .class_finder import ClassWorkflow, class_workflows, unfinished_class
+from .pyflue_files import handler_of, missing_run
 from .source_imports import Uses, uses_of
 
 _PARSING = threading.Lock()
@@ -30,7 +31,7 @@ _MOST_WRAPPING = 10_000
 TOOL = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*|\.\*)?")
 """An entry of the option `tools`."""
 _STATE_NAMES = frozenset(
-    {"session_state", "commit_state", "cached", "add_history_to_messages", "add_chat_history_to_messages"}
+    {"session_state", "commit_state", "cached", "persist", "add_history_to_messages", "add_chat_history_to_messages"}
 )
 
 
@@ -115,7 +116,10 @@ def analyse_tree(tree: ast.Module, description: str | None = None) -> Analysis:
     """The same for a source that is parsed already. Raises Refused: no `run`, bad `__workflow__`."""
     run, bound = _find_run(tree)
     classes = () if bound else class_workflows(tree)
-    if not bound and not classes:
+    handler = None if bound or classes else handler_of(tree)
+    if not bound and not classes and handler is None:
+        if (foreign := missing_run(tree)) is not None:
+            raise Refused(foreign[0], foreign[1], code="no_run", line=foreign[2])
         message, line = unfinished_class(tree) or ("There is no run(...) in the source.", None)
         raise Refused(
             message,
@@ -125,19 +129,19 @@ def analyse_tree(tree: ast.Module, description: str | None = None) -> Analysis:
             line=line,
         )
     return Analysis(
-        description=well_formed(
-            (description or "").strip() or first_paragraph(tree) or (first_paragraph(run) if run else "")
-        ),
+        description=well_formed((description or "").strip() or first_paragraph(tree) or _paragraph_of(run or handler)),
         options=_options(tree),
-        uses_state=uses_state(tree),
+        uses_state=handler is not None or uses_state(tree),
         uses=uses_of(tree),
         classes=classes,
     )
 
 
 def uses_state(tree: ast.Module) -> bool:
-    """Whether the source mentions `session_state`, `commit_state` or `cached`. Code that hides the names still has its state, but its runs
-    do not take turns."""
+    """Whether the source mentions `session_state`, `commit_state`, `cached`, or the `persist` of an agent.
+
+    Code that hides the names still has its state, but its runs do not take turns.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id in _STATE_NAMES:
             return True
@@ -147,7 +151,15 @@ def uses_state(tree: ast.Module) -> bool:
             return True
         if isinstance(node, ast.keyword) and node.arg in _STATE_NAMES:  # an argument of a class's constructor
             return True
+        if isinstance(node, ast.Dict) and any(
+            _is_text(key, "persist") for key in node.keys
+        ):  # of an agent's definition
+            return True
     return False
+
+
+def _is_text(node: ast.expr | None, text: str) -> bool:
+    return isinstance(node, ast.Constant) and node.value == text
 
 
 def _find_run(tree: ast.Module) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef | None, bool]:
@@ -159,6 +171,10 @@ def _find_run(tree: ast.Module) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef 
         bound = bound or (isinstance(node, ast.Name) and node.id == "run" and isinstance(node.ctx, ast.Store))
         bound = bound or (isinstance(node, ast.alias) and (node.asname or node.name) == "run")
     return None, bound
+
+
+def _paragraph_of(function: ast.FunctionDef | ast.AsyncFunctionDef | None) -> str:
+    return "" if function is None else first_paragraph(function)
 
 
 def first_paragraph(node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef) -> str:

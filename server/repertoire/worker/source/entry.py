@@ -21,7 +21,8 @@ from .run_info import DEFAULTS_KEY, RunInfo
 Style = Literal["function", "context", "class"]
 
 _CONTEXT_NAMES: Final = frozenset({CONTEXT_NAME, "context"})
-_CONTEXT_TYPES: Final = frozenset({"Context", "FlueContext"})
+_CONTEXT_TYPES: Final = frozenset({"Context", "FlueContext", "PyFlueContext"})
+_HANDLERS: Final = ("default", "agent")
 
 
 class NoRun(Exception):
@@ -105,12 +106,32 @@ def find_entry(module: ModuleType, named: str | None = None) -> Entry:
     if named is not None and (function is None or isinstance(function, type)):
         return _class_entry(module, named)
     run = function or getattr(module, "run", None)
+    if run is None and (handler := _handler(module)) is not None:
+        return handler
     if run is None:
         raise NoRun("the module has no run(...)")
     if not callable(run):
         raise NoRun(f"`{named or 'run'}` is {type(run).__name__}, not a function")
     first = _context_parameter(run, module.__dict__)
     return FunctionEntry(run) if first is None else ContextEntry(run, first)
+
+
+class HandlerEntry(ContextEntry):
+    """`def default(context)`, PyFlue's older form: an agent whose conversation goes on in later runs of the session."""
+
+    def bind(self, signature: Signature, info: RunInfo, arguments: Mapping[str, Any]) -> Bound:
+        run, positional, keyword = super().bind(signature, info, arguments)
+        positional[0].agent_id = info.session_id
+        positional[0].continues = True
+        return run, positional, keyword
+
+
+def _handler(module: ModuleType) -> Entry | None:
+    for name in _HANDLERS:
+        handler = getattr(module, name, None)
+        if isinstance(handler, FunctionType) and (first := _context_parameter(handler, module.__dict__)) is not None:
+            return HandlerEntry(handler, first)
+    return None
 
 
 def _class_entry(module: ModuleType, name: str) -> Entry:
