@@ -212,7 +212,7 @@ async def test_a_prompt_of_a_file_of_pyflue(house: House) -> None:
 
 
 async def test_the_model_works_on_the_files_of_the_run(house: House) -> None:
-    script = [
+    script: Script = [
         call("read", path="document.md"),
         call("read", path="none.md"),
         call("write", path="review.md", content="Good."),
@@ -309,7 +309,7 @@ async def test_a_long_history_becomes_a_summary(house: House) -> None:
 
 
 async def test_skills_the_shell_tool_and_thinking(house: House) -> None:
-    script = [
+    script: Script = [
         call("skill", name="greet"),
         "Hello Ada",
         call("bash", command="echo hi"),

@@ -420,9 +420,9 @@ CASES: Final = (
         "test_bad_input::test_a_result_that_is_not_json_fails_the_run",
     ),
     _context(
-        34, "A returned model is a JSON object with its schema; a prompt for a model's answer repairs it or fails.", "agents", "open",
+        34, "A returned model is a JSON object with its schema; a prompt for a model's answer repairs it or fails.", "agents", "passes",
         "test_schema::test_an_unannotated_result_takes_models_dataclasses_and_dates",
-        decision="Returned models are; prompts come with agents.",
+        "test_sessions::test_b34_a_prompt_for_a_model_is_repaired_or_fails",
     ),
     _context(
         35, "Artifacts of data, text and bytes come back, over restarts too; an unknown one is a clear error.", "artifacts", "passes",

@@ -67,7 +67,7 @@ class AgentRun:
 
     async def perform(self) -> RunResponse:
         """Run the agent. Raises AgentError, and Refusal for what the platform refuses."""
-        _check_installed()
+        check_installed()
         self._warn()
         attempt = 0
         while True:
@@ -207,7 +207,7 @@ class AgentRun:
         return made
 
     def _mismatch(self, error: Exception, messages: list[ModelMessage]) -> AgentError:
-        reply = _last_reply(messages)
+        reply = last_reply(messages)
         cause = f": {str(error.__cause__).partition(_PLEASE)[0].strip()}" if error.__cause__ is not None else ""
         shown = reply if len(reply) <= _SHOWN_CHARS else reply[:_SHOWN_CHARS] + "..."
         if not self.agent.is_structured:
@@ -311,7 +311,7 @@ def _settings(agent: Any) -> Any:
     return settings or None
 
 
-def _last_reply(messages: list[ModelMessage]) -> str:
+def last_reply(messages: list[ModelMessage]) -> str:
     from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 
     for message in reversed(messages):
@@ -330,7 +330,7 @@ def _shown(call: responses.ToolExecution) -> str:
     return f"{call.tool_name}({arguments})"
 
 
-def _check_installed() -> None:
+def check_installed() -> None:
     try:
         import pydantic_ai  # noqa: F401
     except ImportError as error:

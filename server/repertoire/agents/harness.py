@@ -141,7 +141,7 @@ def start(context: Any, agent: Any, options: Mapping[str, Any]) -> Harness | Awa
         definition = agent
     else:
         raise ValueError(f"ctx.init(agent): wants what create_agent(...) gives, got {type(agent).__name__}")
-    value, persist = call_definition(definition, context), bool(getattr(context, "continues", False))
+    value, persist = call_definition(definition, context), bool(getattr(context, "_continues", False))
     if not inspect.isawaitable(value):
         return _harness(value, options, persist)
     if in_a_loop():

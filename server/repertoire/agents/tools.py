@@ -75,6 +75,8 @@ def _made(given: Any) -> Iterator[Tool[AgentRun]]:
     elif (functions := _functions_of(given)) is not None:
         for name, function in functions.items():
             yield _of_function(_entrypoint(function), name)
+    elif callable(execute := getattr(given, "execute", None)):
+        yield _of_definition(given, execute)
     elif callable(_entrypoint(given)):
         yield _of_function(_entrypoint(given), _name_of(given), getattr(given, "description", None))
     else:
@@ -131,6 +133,18 @@ def _of_function(function: Callable[..., Any], name: str, description: str | Non
         description=description if isinstance(description, str) else read.description,
         function_schema=schema,
     )
+
+
+def _of_definition(given: Any, execute: Callable[..., Any]) -> Tool[AgentRun]:
+    """A tool that is described by a JSON Schema: its function gets the arguments as one dict."""
+    from pydantic_ai import Tool
+
+    async def call(ctx: RunContext[AgentRun], /, **arguments: Any) -> str:
+        run, recorded = ctx.deps, _recorded(execute, {})
+        return await run.call_tool(lambda: _perform(run, recorded, (arguments,), {}))
+
+    schema = dict(given.parameters or {"type": "object", "properties": {}})
+    return Tool.from_schema(call, _safe(given.name), given.description or None, schema, takes_ctx=True)
 
 
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

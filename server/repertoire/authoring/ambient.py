@@ -24,7 +24,7 @@ session_state: dict[str, Any] = {}
 aside: dict[str, Any] = {}
 """Data that is stored with the state but that the body does not see."""
 
-HIDDEN: Final = frozenset({"__history__"})
+HIDDEN: Final = frozenset({"__history__", "__sessions__"})
 """Keys of the stored state that go to `aside` when it is restored."""
 
 _replacement: dict[str, Any] | None = None

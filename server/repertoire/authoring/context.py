@@ -56,7 +56,7 @@ class Context(Generic[Payload]):
         self.req: Any = None
         self.agent_id = run_id
         """In a file with `default(context)`, the id of the session."""
-        self.continues = False
+        self._continues = False
         """The sessions of its agents go on in later runs of the session."""
 
     @property

@@ -122,7 +122,7 @@ class HandlerEntry(ContextEntry):
     def bind(self, signature: Signature, info: RunInfo, arguments: Mapping[str, Any]) -> Bound:
         run, positional, keyword = super().bind(signature, info, arguments)
         positional[0].agent_id = info.session_id
-        positional[0].continues = True
+        positional[0]._continues = True
         return run, positional, keyword
 
 
