@@ -20,7 +20,7 @@ from .control_client import ControlError
 from .home_client import HomeClient
 from .program import Code
 from .prompt import EndOfInput, Keyboard, someone_is_there
-from .run_tree import questions
+from .run_tree import MODEL_NOTE, questions
 
 _WITHDRAWAL_S: Final = 5.0
 """How long Ctrl-C waits until the run is cancelled."""
@@ -101,6 +101,8 @@ class RunFollower:
         return None if gave_up else answer
 
     async def _ask_one(self, run_id: str, question: dict[str, Any]) -> None:
+        if question.get("kind") == "model":
+            output.err.print(MODEL_NOTE, markup=False)
         while True:
             value = await self._keyboard.answer(question["question"], question["schema"])
             try:

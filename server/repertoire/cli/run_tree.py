@@ -134,11 +134,18 @@ def _waits(run: dict[str, Any]) -> Iterator[str]:
         yield in_commands(run["message"])
 
 
+MODEL_NOTE: Final = (
+    "  (With a provider's key in the environment, such as OPENAI_API_KEY, its model replies to agents instead.)"
+)
+
+
 def questions(run: dict[str, Any]) -> Iterator[str]:
     """Lines with a run's questions, and the commands that answer them."""
     several = len(run["questions"]) > 1
     for question in run["questions"]:
         yield f"asks: {question['question']}"
+        if question.get("kind") == "model":
+            yield MODEL_NOTE
         until = f", until {output.clock(question['expires_at'])}" if question["expires_at"] else ""
         yield f"  an answer that fits {json.dumps(question['schema'], ensure_ascii=False)}{until}"
         chosen = f" --question {question['id']}" if several else ""

@@ -96,7 +96,7 @@ class CompletionRequest(msgspec.Struct, frozen=True):
 
     def as_text(self) -> str:
         """The whole request for a reader without the protocol's messages: the question of a run that is parked."""
-        parts = ["An agent of this run asks a model. Write the model's next reply."]
+        parts = ["An agent of this run asks its caller's own model. Write the model's next reply."]
         if self.instructions:
             parts.append(f"# System\n{self.instructions}")
         parts += [f"# {message.role.capitalize()}\n{message.text}" for message in self.messages]

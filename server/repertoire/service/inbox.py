@@ -23,6 +23,9 @@ _LOOK_BACK_S: Final = 8 * _DAY_S
 _DRAFTS_S: Final = 30 * _DAY_S
 """An older draft may be deleted at any time."""
 _MOST: Final = 200
+_MODEL: Final = "An agent asks its caller's own model"
+_SHOWN_CHARS: Final = 200
+"""Of a request to a model: its end is what it is about, and `repertoire show` has it whole."""
 
 
 class Inbox:
@@ -52,7 +55,8 @@ class Inbox:
                 command = f"repertoire answer {run.id} {_sample(one.schema)}" + (
                     f" --question {one.id}" if which else ""
                 )
-                rows.append(_row(run.id, one.question, one.asked_at, command))
+                text = one.question if one.request is None else f"{_MODEL}: {one.question[-_SHOWN_CHARS:]}"
+                rows.append(_row(run.id, text, one.asked_at, command))
         return rows
 
     async def _decisions(self, caller: Caller) -> list[dict[str, Any]]:
