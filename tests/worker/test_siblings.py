@@ -233,6 +233,34 @@ async def test_a_module_that_appears_later_is_found(files: Files) -> None:
     assert await files.result("flow") == "slow"
 
 
+async def test_a_project_in_a_folder_of_its_own_finds_its_packages(files: Files) -> None:
+    """`my-app` is no package, and `db` lies beside the package of the workflow."""
+    project = files.folder / "my-app"
+    for name, text in {
+        "db/__init__.py": "",
+        "db/session.py": "from .url import URL\n",
+        "db/url.py": "URL = 'x://'\n",
+        "workflows/__init__.py": "",
+        "workflows/settings.py": "N = 1\n",
+        "workflows/report.py": "from db.session import URL\nfrom workflows.settings import N\nfrom .settings import N as M\n\n\n"
+        'def run() -> str:\n    """R."""\n    return f"{URL}{N}{M}"\n',
+    }.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(text)
+    assert await files.result("my_app_workflows_report") == "x://11"
+
+
+async def test_a_file_of_the_workflow_folder_imports_what_lies_beside_it_relatively(files: Files) -> None:
+    files.write(
+        words="from .more import LENGTH\n\n\ndef count(text):\n    return len(text.split()) + LENGTH\n",
+        more="LENGTH = 10\n",
+        flow='from . import more\nfrom .words import count\n\n\ndef run() -> int:\n    """R."""\n    return count("a b") + more.LENGTH\n',
+        other='def run() -> bool:\n    """R."""\n    import sys\n    return hasattr(sys.modules["repertoire_workflow"], "more")\n',
+    )
+    assert await files.result("flow") == 22
+    assert await files.result("other") is False
+
+
 async def test_the_same_text_in_two_folders_finds_what_is_beside_it(tmp_path: Path) -> None:
     source = 'import os\ndef run() -> str:\n    """R."""\n    return open(os.path.join(os.path.dirname(__file__), "words.txt")).read()\n'
     async with opened(tmp_path / "home", workers="1") as app:

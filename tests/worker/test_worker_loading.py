@@ -215,3 +215,44 @@ def test_a_refused_commit_raises_in_the_body(worker: Worker) -> None:
 def test_replacing_the_dict_is_answered_with_a_warning(worker: Worker) -> None:
     assert worker.run("def run():\n    global session_state\n    session_state = {'n': 1}", state="{}").state is None
     assert "replaced" in worker.messages[0]
+
+
+AT_THE_END = """
+from agno.agent import Agent
+from agno.workflow import RunResponse, Workflow
+
+class Greeting(Workflow):
+    agent = Agent(model="openai:none")
+
+    def run(self, name: str) -> RunResponse:
+        return RunResponse(content=self.agent.run(name).content)
+
+    async def arun(self, name: str):
+        yield RunResponse(content=name)
+
+def run() -> str:
+    return "loaded"
+
+print(Greeting().run(name="Ada").content)
+print([one for one in Agent(model="openai:none").run("x", stream=True)])
+"""
+
+
+def test_runs_at_the_top_level_are_skipped_and_told(worker: Worker) -> None:
+    inspected = worker.inspect(AT_THE_END)
+    assert isinstance(inspected, wire.Inspected)
+    notes = [one for one in inspected.notes if one.rule == "top_level_run"]
+    assert [("Greeting.run()" in one.message, "Agent.run()" in one.message) for one in notes] == [
+        (True, False),
+        (False, True),
+    ]
+    assert all("__main__" in one.message and one.line for one in notes)
+
+
+def test_all_missing_modules_are_told_at_once(worker: Worker) -> None:
+    fault = worker.fault(
+        "import nowhere_one\nimport dotenv_no, json\nimport faiss\nfrom nowhere_two.x import y\ndef run(): ..."
+    )
+    assert "no modules 'nowhere_one', 'dotenv_no', 'faiss', 'nowhere_two'" in fault.message
+    assert fault.hint is not None and "-m pip install faiss-cpu." in fault.hint
+    assert "pip install nowhere" not in fault.hint and "workflows.nowhere_two(...)" in fault.hint

@@ -15,8 +15,9 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from weakref import WeakKeyDictionary
 
+from ..authoring import loading
 from ..classes.pprint import apprint_run_response, pprint_run_response
-from ..classes.response import RunResponse
+from ..classes.response import RunResponse, empty_answer
 from ..names import snake_case
 from ..values.refusals import NotAvailable
 from . import agent_run, drive, options, tools
@@ -68,6 +69,8 @@ class Agent:
 
         Raises AgentError if it has no answer.
         """
+        if loading.is_skipped(f"{type(self).__name__}.run"):
+            return empty_answer(is_stream=bool(self.stream if stream is None else stream), is_async=False)
         is_streamed, produce = self._prepare(message, stream, stream_intermediate_steps, session_id, retries, more)
         if is_streamed:
             return self._stream(produce)
@@ -85,6 +88,8 @@ class Agent:
         **more: Any,
     ) -> Any:
         """Like `run`: an awaitable of the RunResponse; with `stream` an async iterator, which may be awaited too."""
+        if loading.is_skipped(f"{type(self).__name__}.arun"):
+            return empty_answer(is_stream=bool(self.stream if stream is None else stream), is_async=True)
         is_streamed, produce = self._prepare(message, stream, stream_intermediate_steps, session_id, retries, more)
         return _Stream(self._astream(produce)) if is_streamed else self._arun(produce)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from typing import Any, Final, Union
@@ -189,6 +189,23 @@ class StreamContent:
         if isinstance(content, str):
             return content in ("".join(self._pieces), "".join(self._pieces[self._segment :]))
         return any(content is one for one in self._structured)
+
+
+def empty_answer(*, is_stream: bool, is_async: bool) -> Any:
+    """The answer of a run that a host skips, because it belongs to a file's top level."""
+    if is_stream:
+        return _no_items() if is_async else iter(())
+    return _no_content() if is_async else RunResponse(content="")
+
+
+async def _no_items() -> AsyncIterator[Any]:
+    nothing: tuple[Any, ...] = ()
+    for item in nothing:
+        yield item
+
+
+async def _no_content() -> RunResponse:
+    return RunResponse(content="")
 
 
 def is_response(value: object) -> bool:

@@ -6,9 +6,11 @@ import functools
 import inspect
 from typing import Any
 
+from ..authoring import loading
 from .body import call as call_body
 from .body import kind_of
 from .class_run import ClassRun
+from .response import empty_answer
 
 
 def entry(workflow: Any, which: str, body: Any, base: type) -> Any:
@@ -26,6 +28,10 @@ def entry(workflow: Any, which: str, body: Any, base: type) -> Any:
     @functools.wraps(body)
     def call(*args: Any, **kwargs: Any) -> Any:
         arguments = _arguments(workflow, body, args, kwargs)
+        if loading.is_skipped(f"{type(workflow).__name__}.{which}"):
+            kind = kind_of(body)
+            is_async = which == "arun" or (not of_async and kind in ("coroutine", "async generator"))
+            return empty_answer(is_stream="generator" in kind, is_async=is_async)
 
         def act() -> Any:
             return body(*args, **kwargs)

@@ -12,14 +12,16 @@ from importlib import import_module
 from typing import Any, Final, NoReturn
 
 from ..classes.stored_sessions import Storage
+from ..distributions import distribution_of
 from ..values.refusals import NotAvailable
 from .class_style import AREAS
 
 _NEVER: Final = frozenset({"session_id", "run", "arun", "run_id", "content", "event", "model_dump"})
 """Attributes by which agents, responses and models are recognised. A stand-in is none of these."""
 
-DISTRIBUTIONS: Final = {"agno": "agno<2", "buddy": "buddy-ai", "phi": "phidata"}
-"""The distribution of each package on PyPI. `phi` there is a library of strangers."""
+
+_USUAL: Final = {"host": "localhost", "port": 5432}
+"""What a part of a deployment says that was not told it."""
 
 
 def refusal(path: str) -> NotAvailable:
@@ -31,7 +33,7 @@ def refusal(path: str) -> NotAvailable:
 
 def prefer(package: str) -> str:
     """The way to the real package."""
-    return f"Or install '{DISTRIBUTIONS.get(package, package)}' and set prefer_installed."
+    return f"Or install '{distribution_of(package) or package}' and set prefer_installed."
 
 
 class Unusable:
@@ -81,6 +83,17 @@ class StandIn(metaclass=_Kind):
         return StandIn()
 
 
+class Deployment(StandIn):
+    """A part of a deployment: a container, a cloud resource. A method `get_db_user` gives the argument that ends with `user`."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name in _NEVER:
+            raise AttributeError(name)
+        word = name.rpartition("_")[2]
+        given = [value for option, value in vars(self).items() if option.endswith(word)]
+        return lambda *_, **__: given[0] if given else _USUAL.get(word, "")
+
+
 class ForeignStorage(Storage):
     """A storage of a database that we do not use. On a server it is left alone; in a script the first run raises."""
 
@@ -110,6 +123,10 @@ def _plain_class(path: str, name: str, below: str) -> Any:
     return _Kind(name, (StandIn,), {"__module__": path.rpartition(".")[0], "_path": path})
 
 
+def _deployment_class(path: str, name: str, below: str) -> Any:
+    return _Kind(name, (Deployment,), {"__module__": path.rpartition(".")[0], "_path": path})
+
+
 def _storage_class(path: str, name: str, below: str) -> Any:
     return type(name, (ForeignStorage,), {"__module__": path.rpartition(".")[0], "_path": path})
 
@@ -125,8 +142,13 @@ def _model_class(path: str, name: str, below: str) -> Any:
 
 
 _MAKERS: Final[dict[str, Callable[[str, str, str], Any]]] = {
+    "aws": _deployment_class,
     "db": _storage_class,
+    "docker": _deployment_class,
+    "infra": _deployment_class,
     "models": _model_class,
     "storage": _storage_class,
+    "resource": _deployment_class,
     "tools": _toolkit_class,
+    "workspace": _deployment_class,
 }

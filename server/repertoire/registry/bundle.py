@@ -58,9 +58,13 @@ class Bundle:
 
     @property
     def package(self) -> str:
-        """The dotted package of the workflow file, from its place below the workflow folder."""
-        parts = os.path.relpath(self._folder, self._root).split(os.sep)
-        return ".".join(parts) if all(part.isidentifier() for part in parts) else ""
+        """The dotted package of the workflow file: its folders below the workflow folder, from the last one whose name is no identifier."""
+        parts: list[str] = []
+        for part in reversed(os.path.relpath(self._folder, self._root).split(os.sep)):
+            if not part.isidentifier():
+                break
+            parts.insert(0, part)
+        return ".".join(parts)
 
     def gather(self, uses: Uses) -> None:
         """Add every file that the source may import, the imports of those files, and their data. Raises Refused beyond the limits."""
@@ -90,22 +94,25 @@ class Bundle:
         base, package = os.path.dirname(path), self.package if module is None else _package_of(module)
         for _ in range(up):
             base, package = os.path.dirname(base), package.rpartition(".")[0]
-        if package and _is_within(base, self._root):
+        if not package and not up and rest:
+            self._add(base, rest)
+        elif package and _is_within(base, self._root):
             top = base
             for _ in package.split("."):
                 top = os.path.dirname(top)
             self._add(top, f"{package}.{rest}" if rest else package)
 
     def _add_absolute(self, name: str) -> None:
-        places = [self._folder]
-        if self.package:
-            places.append(self._root)
+        above = list(_folders_above(self._folder, self._root))
+        if name == "*":  # any module of the file's own folder and of the workflow folder, not of every folder between
+            above = above[-1:] if self.package.count(".") + 1 == len(above) else []
+        places = [self._folder, *above]
         if self._any_path and name != "*":
             places += [place for place in self._folders() if place not in places]
-        found = [self._add(place, name, strict=n < 2) for n, place in enumerate(places)]
+        found = [self._add(place, name, strict=n <= len(above)) for n, place in enumerate(places)]
         first = name.partition(".")[0]
         if not any(found) and "*" not in name:
-            for place in places[: 1 + bool(self.package)]:
+            for place in places[: 1 + len(above)]:
                 base = os.path.join(place, first)
                 self._absent.update({base + ".py": None, os.path.join(base, "__init__.py"): None})
 
@@ -201,6 +208,13 @@ def _package_of(module: Module) -> str:
 
 def _is_within(path: str, root: str) -> bool:
     return path == root or path.startswith(os.path.join(root, ""))
+
+
+def _folders_above(folder: str, root: str) -> Iterator[str]:
+    """The folders above this one, up to the workflow folder. A project's own root, where its packages lie, is one of them."""
+    while folder != root and _is_within(folder, root):
+        folder = os.path.dirname(folder)
+        yield folder
 
 
 def _walk(top: str) -> Iterator[str]:

@@ -16,14 +16,10 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Final
 
+from ..distributions import distribution_of
+
 _OURS: Final = frozenset({"repertoire", "repertoire_client"})
 _MOST_NEAR: Final = 3
-_PACKAGES: Final = {
-    "bs4": "beautifulsoup4", "cv2": "opencv-python", "pil": "pillow", "yaml": "pyyaml", "sklearn": "scikit-learn",
-    "dateutil": "python-dateutil", "dotenv": "python-dotenv", "docx": "python-docx", "pptx": "python-pptx", "fitz": "pymupdf",
-    "magic": "python-magic", "serial": "pyserial", "jwt": "pyjwt", "git": "gitpython", "openssl": "pyopenssl", "skimage": "scikit-image",
-}  # fmt: skip
-"""Packages whose module has another name, by that name in lower case."""
 _OFTEN: Final = (
     "httpx", "requests", "numpy", "pandas", "polars", "bs4", "lxml", "yaml", "PIL", "matplotlib", "openpyxl", "pydantic", "rich", "jinja2",
     "sklearn", "scipy", "torch", "transformers", "sqlalchemy", "aiohttp", "dateutil", "anyio", "jsonschema",
@@ -86,9 +82,9 @@ def _plain(package: str) -> str:
 
 
 def package_of(module: str) -> str:
-    """The package that has a module, as far as that is known: mostly the same name."""
+    """The package that has a module, as far as that is known; else the module's own name."""
     first = module.partition(".")[0]
-    return _PACKAGES.get(first.lower(), first.lower())
+    return distribution_of(module) or first.lower()
 
 
 def is_distribution(package: str) -> bool:

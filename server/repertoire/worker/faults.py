@@ -6,7 +6,6 @@ A Fault has a message and a hint for the caller, and a traceback without our own
 from __future__ import annotations
 
 import os
-import sys
 import traceback
 from collections.abc import Collection
 from types import TracebackType
@@ -24,6 +23,7 @@ from . import resource_limits
 from .link.sanitize import clean
 from .source.entry import NoRun
 from .source.loader import PACKAGE, BadSyntax, Version
+from .source.missing_imports import advice, missing_modules
 from .source.suspects import suspects
 
 _MAX_MESSAGE: Final = 4_000
@@ -85,14 +85,20 @@ def _of_load(error: BaseException, version: Version) -> Fault:
         return Fault(
             "import_failed",
             "ModuleNotFoundError",
-            clean(_missing_module(error), _MAX_MESSAGE),
+            clean(_missing_message(error, version), _MAX_MESSAGE),
             line=line,
             hint=_missing_hint(error, version),
             traceback=_traceback(error, version.filenames),
         )
     if isinstance(error, ImportError) and (error.name or "").startswith(PACKAGE):
-        message, hint = "a workflow file cannot import relatively", "Write `import name` for a file beside it."
-        return Fault("import_failed", "ImportError", message, line=line, hint=hint)
+        wanted = (error.name or "").removeprefix(PACKAGE).lstrip(".")
+        message = (
+            f"the file imports {f'.{wanted}' if wanted else 'a module'} relatively, and no such file lies beside it"
+        )
+        hint = (
+            f"Write {wanted.replace('.', os.sep) or 'the module'}.py in {version.tree.folder}, or correct the import."
+        )
+        return Fault("import_failed", type(error).__name__, clean(message, _MAX_MESSAGE), line=line, hint=hint)
     name = type(error).__name__
     message = f"the module's top level raised {name}: {_message(error)}"
     return Fault(
@@ -179,23 +185,32 @@ def _message(error: BaseException, depth: int = 0) -> str:
     return text
 
 
-def _missing_module(error: ModuleNotFoundError) -> str:
-    return f"the Python that runs workflows has no module {error.name!r}" if error.name else _message(error)
+def _missing_message(error: ModuleNotFoundError, version: Version) -> str:
+    if not error.name:
+        return _message(error)
+    first, *others = missing_modules(version, error.name.partition(".")[0])
+    if _is_own(error.name, version) or not others:
+        return f"the Python that runs workflows has no module {error.name!r}"
+    return f"the Python that runs workflows has no modules {', '.join(map(repr, [first, *others]))}"
 
 
 def _missing_hint(error: ModuleNotFoundError, version: Version) -> str | None:
     if not error.name:
         return None
     package, *rest = error.name.split(".")
-    if any(name == package or name.startswith(f"{package}.") for name in version.own_modules):
+    if _is_own(error.name, version):
         folder = os.path.join(version.tree.folder, package, *rest[:-1])
         return f"{package} is the workflow's own: write {rest[-1] if rest else package}.py in {folder}, or correct the import."
-    if package in _AMBIENT:
-        return f"Take the import away: `{package}` is there without one."
-    return (
-        f"If {package} is a workflow, call workflows.{package}(...) instead of importing it. If it is a package, the person who runs this "
-        f"server can install it: {sys.executable} -m pip install PACKAGE."
-    )
+    missing = missing_modules(version, package)
+    told = [f"Take the import away: `{name}` is there without one." for name in missing if name in _AMBIENT]
+    if others := [name for name in missing if name not in _AMBIENT]:
+        told.append(advice(others, version.tree.folder))
+    return " ".join(told)
+
+
+def _is_own(name: str, version: Version) -> bool:
+    package = name.partition(".")[0]
+    return any(one == package or one.startswith(f"{package}.") for one in version.own_modules)
 
 
 def _line(tb: TracebackType | None, version: Version) -> int | None:

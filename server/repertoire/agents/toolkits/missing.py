@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from ...distributions import distribution_of
 from ...names import snake_case
 from ...values.refusals import NotAvailable
 from .toolkit import Toolkit
@@ -52,10 +53,10 @@ def _common(options: dict[str, Any]) -> dict[str, Any]:
 def _refusing(path: str, name: str) -> Callable[..., Any]:
     def refuse(*_: object, **__: object) -> NoReturn:
         package = path.partition(".")[0]
-        real = {"agno": "'agno<2'", "phi": "phidata", "buddy": "buddy-ai"}.get(package, package)
+        real = distribution_of(package) or package
         raise NotAvailable(
             f"Repertoire has no {path}",
-            hint=f"Write a function of your own and give it to the agent, or install {real} with what the toolkit needs and set "
+            hint=f"Write a function of your own and give it to the agent, or install '{real}' with what the toolkit needs and set "
             f"prefer_installed.",
         )
 

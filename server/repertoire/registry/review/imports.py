@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from ...compat.hook import CLASS_STYLE, PYFLUE
+from ...distributions import distribution_of
 from ...model.workflow_version import Finding
 from ..packages import imported_as, installed_names, is_distribution, is_installed, near_names, package_of
 from .findings import finding, name_list, select_findings
@@ -124,18 +125,19 @@ def _instead(name: str) -> str:
     return f"Is it `{first}`? It has, the nearest first: {', '.join([first, *others])}."
 
 
-def missing_hint(name: str) -> str:
-    """Ways to do without a module that is not installed, or to get it."""
+def missing_hint(name: str, distribution: str | None = None) -> str:
+    """Ways to do without a module that is not installed, or to get it. `distribution`: the package itself, if its name is known."""
     if (written := imported_as(name)) is not None:
         return f"That package is installed, and is imported as `{written}`."
     installed = installed_names()
     near = near_names(name, [*installed, *sys.stdlib_module_names])
     meant = f"Is it {' or '.join(f'`{one}`' for one in near)}? " if near else ""
     shown, more = installed[:_MOST_INSTALLED], len(installed) - _MOST_INSTALLED
+    known = distribution or distribution_of(name)
+    how = f"{sys.executable} -m pip install " + (known or f"PACKAGE, the distribution that has {name[:100]}")
     return (
         f"{meant}Write it without, or tell the person who runs this server, who can install it: "
-        f"{sys.executable} -m pip install {package_of(name)[:100]}. Installed are {', '.join(shown)}"
-        + (f" and {more} more: guide('packages')." if more > 0 else ".")
+        f"{how}. Installed are {', '.join(shown)}" + (f" and {more} more: guide('packages')." if more > 0 else ".")
     )
 
 
@@ -156,4 +158,4 @@ def _header(source: str, missing: set[str]) -> Iterator[Finding]:
     lacking = [one[1] for one in names if one and not is_distribution(one[1]) and one[1].lower() not in missing]
     if lacking:
         message = f"The header asks for {name_list(lacking)}, not installed for the Python that runs workflows."
-        yield Finding("missing_package", "warning", message, line, hint=missing_hint(lacking[0]))
+        yield Finding("missing_package", "warning", message, line, hint=missing_hint(lacking[0], lacking[0][:100]))

@@ -11,13 +11,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, Final
 
-from ...authoring import ambient, artifacts, durable, steps
+from ...authoring import ambient, artifacts, durable, loading, steps
 from ...authoring.cache import cached
 from ...authoring.tools import tools
 from ...compat.hook import CompatFinder
-from ...signature.schema import Signature
+from ...signature.schema import Remark, Signature
 from ...wire import Code
 from ..link.threads import foreign
 from ..replay.run_clock import RunClock
@@ -28,11 +28,13 @@ from .siblings import Siblings, Tree
 from .transform import compile_source
 
 PACKAGE = "repertoire_workflow"
-"""The package in the names of workflow modules. It exists because pickle, for one, imports the parent of a module."""
+"""The package in the names of workflow modules. It exists because pickle, for one, imports the parent of a module.
 
+While a version without a package of its own runs, this package stands for its folder: `from .words import count` finds `words.py` there."""
 
 sys.modules[PACKAGE] = ModuleType(PACKAGE)
 sys.modules[PACKAGE].__path__ = []
+_BARE: Final = dict(vars(sys.modules[PACKAGE]))
 
 
 class BadSyntax(Exception):
@@ -111,7 +113,8 @@ class LoadedVersions:
         threads = len(foreign())
         module = self._register(version, builtins_for(clock))
         try:
-            exec(code, module.__dict__)
+            with loading.of_top_level():
+                exec(code, module.__dict__)
         except BaseException:
             self._forget(version)
             raise
@@ -128,6 +131,7 @@ class LoadedVersions:
         furnish(module, version, builtins)
         self._place_finder()
         self._finder.begin(version.tree, builtins, version.own_modules)
+        sys.modules[PACKAGE].__path__ = [] if version.code.package else [version.tree.folder]
         self.loaded_version = version
         version.show_lines()
         sys.modules[version.name] = module
@@ -149,13 +153,16 @@ class LoadedVersions:
         """Take the version's modules out of sys.modules. Gives the modules beside the main one."""
         self.loaded_version = None
         sys.modules.pop(version.name, None)
+        package = vars(sys.modules[PACKAGE])
+        package.clear()  # modules that were imported relatively are its attributes
+        package.update(_BARE)
         return self._finder.end()
 
 
 def furnish(module: ModuleType, version: Version, builtins: dict[str, Any]) -> None:
     """Put the names into a workflow's module that it has before its code is executed."""
     module.__file__ = version.code.filename
-    module.__package__ = version.code.package or None
+    module.__package__ = version.code.package or PACKAGE
     module.__dict__.update(
         __builtins__=builtins,
         session_state=ambient.session_state,
@@ -178,6 +185,9 @@ def signature_of(version: Version, module: ModuleType, entry: Entry) -> Signatur
     if version.signature is not None:
         return version.signature
     found = entry.read(module.__dict__, version.own_modules)
+    for what, line in loading.skipped():
+        message = f'the file runs {what}() while it is loaded: that run is skipped here, put it under `if __name__ == "__main__":`'
+        found.notes += (Remark("top_level_run", message, line),)
     if found.lasting:
         version.signature = found
     return found

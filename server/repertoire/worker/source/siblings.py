@@ -48,7 +48,18 @@ class Tree:
             while folder not in self.folders and len(folder) > 1:
                 self.folders.add(folder)
                 folder = os.path.dirname(folder)
+        self.places = list(self._folders_to_search())
+        """Where absolute imports are looked up, the nearest first."""
         self._compiled: dict[str, CodeType] = {}
+
+    def _folders_to_search(self) -> Iterator[str]:
+        """The file's own folder and those above it, up to the one that holds every module of the version."""
+        top = os.path.commonpath([self.folder, self.base, *map(os.path.dirname, self.modules)])
+        folder = self.folder
+        yield folder
+        while folder != top:
+            folder = os.path.dirname(folder)
+            yield folder
 
     def of(self, entry: str) -> str | None:
         """The folder for an entry of `sys.path` or `__path__`, if it is one of the tree or below the workflow file's own folder."""
@@ -117,10 +128,10 @@ class Siblings(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Search the file's own folder and its package's. The path hook finds submodules."""
+        """Search the file's own folder and those above it. The path hook finds submodules."""
         if (tree := self.tree) is None or path is not None:
             return None
-        found = [self.find_in(tree, folder, fullname) for folder in dict.fromkeys((tree.folder, tree.base))]
+        found = [self.find_in(tree, folder, fullname) for folder in tree.places]
         regular = [spec for spec in found if spec is not None and spec.loader is not None]
         return next(iter([*regular, *(spec for spec in found if spec is not None)]), None)
 
