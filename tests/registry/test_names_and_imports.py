@@ -129,7 +129,8 @@ def test_g17_a_package_that_is_missing_is_found_wherever_its_import_stands(sourc
     (one,) = imported(source)
     assert one.rule == "missing_package" and one.message.startswith("`no_such_package` is not installed")
     hint = str(one.hint)
-    assert f"who can install it: {sys.executable} -m pip install PACKAGE, the distribution that has no_such_package" in hint
+    assert f"who can install it: {sys.executable} -m pip install PACKAGE" in hint
+    assert "the distribution that has no_such_package" in hint
     assert "Installed are" in hint and "pydantic" in hint
 
 
