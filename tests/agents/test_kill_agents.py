@@ -1,6 +1,6 @@
 """kill -9 at any time while agents run: no recorded request is made again, and the streamed text is whole and in order at its watchers.
 
-SURVIVE_SEED repeats the choices of a run of this test. AGENT_RUNS is the number of runs.
+SURVIVE_SEED repeats the choices of a run of this test. AGENT_RUNS and AGENT_KILLS are the numbers of runs and kills.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from support.faults import Host, query
 from support.model_server import Asked, ModelServer, Reply, call, model_server
 from support.survivals import whole
 
-RUNS = int(os.environ.get("AGENT_RUNS") or 6)
+RUNS = int(os.environ.get("AGENT_RUNS") or 20)
+KILLS = int(os.environ.get("AGENT_KILLS") or 6)
+"""A new worker imports pydantic-ai, which takes seconds. So there are fewer kills than runs."""
 TOOLS = 4
 """Calls of a tool by each agent. Each takes a request to the model; the last request streams the closing text."""
 AGENT = """
@@ -75,6 +77,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelServer]:
         yield server
 
 
+@pytest.mark.timeout(400 + KILLS * 20)
 def test_agents_survive_kills_at_random_times(tmp_path: Path, model: ModelServer) -> None:
     seed = int(os.environ.get("SURVIVE_SEED") or random.SystemRandom().randrange(10**6))
     print(f"SURVIVE_SEED={seed}")
@@ -82,7 +85,7 @@ def test_agents_survive_kills_at_random_times(tmp_path: Path, model: ModelServer
     (home / "workflows").mkdir(parents=True)
     home.chmod(0o700)
     (home / "workflows" / "talker.py").write_text(AGENT)
-    (home / "repertoire.toml").write_text("ready_workflows = false\nworkers = 3\n")
+    (home / "repertoire.toml").write_text("ready_workflows = false\nworkers = 2\n")
     _start(home)
     host = Host(home).begin()
     try:
@@ -93,21 +96,17 @@ def test_agents_survive_kills_at_random_times(tmp_path: Path, model: ModelServer
         _check(home)
     finally:
         host.close()
-        until(lambda: _kill_server(home) or not homes.is_owned(str(home)))
-        while _started:
-            process = _started.pop()
-            process.kill()
-            process.wait()
+        _end(home)
 
 
 def _kill_until_all_have_ended(home: Path, folder: Path, model: ModelServer, chance: random.Random) -> None:
     frozen: dict[tuple[str, int], int] = {}
-    give_up, kills = time.monotonic() + 120, 0
+    give_up, kills = time.monotonic() + 150 + KILLS * 10, 0
     until((folder / "pids").exists)
     while query(home, "SELECT 1 FROM run WHERE ended_at IS NULL"):
         assert time.monotonic() < give_up, query(home, "SELECT id, status, parked FROM run")
         time.sleep(chance.uniform(0.3, 1.2))
-        if kills < RUNS:
+        if kills < KILLS:
             kills += 1
             _kill(home, folder, chance)
         for name, recorded in _recorded(home).items():
@@ -145,6 +144,16 @@ def _kill_server(home: Path) -> None:
     """The host's front may start another one at once."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(until(lambda: read_info(str(home)))["pid"], signal.SIGKILL)
+
+
+def _end(home: Path) -> None:
+    while homes.is_owned(str(home)):
+        _kill_server(home)
+        time.sleep(0.1)
+    while _started:
+        process = _started.pop()
+        process.kill()
+        process.wait()
 
 
 def _recorded(home: Path) -> dict[str, int]:
