@@ -26,8 +26,8 @@ from support.faults import Host, query
 from support.model_server import Asked, ModelServer, Reply, call, model_server
 from support.survivals import whole
 
-RUNS = int(os.environ.get("AGENT_RUNS") or 20)
-KILLS = int(os.environ.get("AGENT_KILLS") or 6)
+RUNS = int(os.environ.get("AGENT_RUNS") or 10)
+KILLS = int(os.environ.get("AGENT_KILLS") or 4)
 """A new worker imports pydantic-ai, which takes seconds. So there are fewer kills than runs."""
 TOOLS = 4
 """Calls of a tool by each agent. Each takes a request to the model; the last request streams the closing text."""
@@ -77,7 +77,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelServer]:
         yield server
 
 
-@pytest.mark.timeout(400 + KILLS * 20)
+@pytest.mark.timeout(400 + RUNS * 10)
 def test_agents_survive_kills_at_random_times(tmp_path: Path, model: ModelServer) -> None:
     seed = int(os.environ.get("SURVIVE_SEED") or random.SystemRandom().randrange(10**6))
     print(f"SURVIVE_SEED={seed}")
@@ -101,7 +101,7 @@ def test_agents_survive_kills_at_random_times(tmp_path: Path, model: ModelServer
 
 def _kill_until_all_have_ended(home: Path, folder: Path, model: ModelServer, chance: random.Random) -> None:
     frozen: dict[tuple[str, int], int] = {}
-    give_up, kills = time.monotonic() + 150 + KILLS * 10, 0
+    give_up, kills = time.monotonic() + 200 + RUNS * 10, 0
     until((folder / "pids").exists)
     while query(home, "SELECT 1 FROM run WHERE ended_at IS NULL"):
         assert time.monotonic() < give_up, query(home, "SELECT id, status, parked FROM run")
