@@ -220,6 +220,8 @@ class Drop(msgspec.Struct, frozen=True, tag="drop"):
     hash: str
     label: str = ""
     clock: list[list[Any]] = []
+    heard: str | None = None
+    """JSON text: a list of the pieces of its answer that the body has got."""
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):

@@ -84,7 +84,7 @@ class JournalWriter:
 
     def record_cancelled(self, frame: Drop, began: float, replaces: int | None) -> None:
         """`replaces`: the number of the record that the call has already."""
-        call = self._make_record(frame, None, None, cancelled=True)
+        call = self._make_record(frame, frame.heard, None, cancelled=True)
         record = NewRecord(call=call, began_at=began, ended_at=time.time(), replaces=replaces)
         self._store_record(record, [_end_event(frame, began, None, None, cancelled=True)])
 

@@ -57,7 +57,8 @@ Theory of operation
 
 11. **Streams.** The answer of a streamed call arrives in pieces, which are not recorded. The body may make calls between two pieces, and
     these may be recorded before the streamed call is. So a replay gives the pieces when the call is made, from its record, and the
-    answer when its turn comes. A streamed call without a record is made at once, also while records are left.
+    answer when its turn comes. A streamed call without a record is made at once, also while records are left. The record of a streamed
+    call that the body has cancelled holds the pieces that it had got.
 
 `body_calls` implements `authoring.doors.Doors` on top of all this, with `body_events`, `body_steps` and `call_sender`. `exchange` has the
 rules of the socket, `pending_call` is one call that waits, `outcomes` turns outcomes into values and steps into records.

@@ -81,14 +81,22 @@ class BodyCalls:
 
     def astream(self, op: str, args: dict[str, Any], listener: Listener, /, label: str = "") -> Awaitable[Any]:
         pending = self._make_call(op, args, label)
-        pending.hear = lambda data: listener.hear(json.loads(data))
+
+        def hear(data: str) -> None:
+            pending.heard.append(data)
+            listener.hear(json.loads(data))
+
+        pending.hear = hear
         return self._astream(pending, listener)
 
     async def _astream(self, pending: PendingCall, listener: Listener) -> Any:
         known = self.replay.peek(pending.frame.path)
         if known is None:
             return value_of(await self._sender.send_and_await(pending))
-        if known.result is not None and not known.cancelled:
+        if known.cancelled:
+            for piece in json.loads(known.result or "[]"):
+                listener.hear(piece)
+        elif known.result is not None:
             listener.hear_all(value_of(known))
         outcome = await self._sender.find_outcome_async(pending)
         return value_of(outcome or await self._sender.send_and_await(pending))

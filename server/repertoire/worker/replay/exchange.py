@@ -108,8 +108,9 @@ class Exchange:
         """Tell the host that the body has cancelled this call."""
         if self.open:
             frame = pending.frame
+            heard = f"[{','.join(pending.heard)}]" if pending.heard else None
             with self._sends:
-                self.tell(Drop(frame.id, frame.path, frame.op, frame.hash, frame.label, self.readings.take()))
+                self.tell(Drop(frame.id, frame.path, frame.op, frame.hash, frame.label, self.readings.take(), heard))
 
     def fetch(self, after: int) -> list[Recorded]:
         """The journal's page after this number. Several threads may ask for the same page; an old page is recognized by its numbers."""

@@ -33,6 +33,8 @@ class PendingCall:
         self.is_sent = False
         self.hear: Callable[[str], None] | None = None
         """Called with the data of each piece of the answer, in the loop that awaits the call."""
+        self.heard: list[str] = []
+        """The data of the pieces so far. If the body cancels the call, they are recorded, so that a replay comes to that point again."""
         self.outcome: Outcome | BaseException | None = None
         self.future: asyncio.Future[None] | None = None
         self.is_conducted = False
@@ -42,7 +44,7 @@ class PendingCall:
     def for_this_task(self) -> PendingCall:
         """The same call, to be awaited by the coroutine that runs in this thread."""
         pending = PendingCall(self.node, self.frame)
-        pending.hear = self.hear
+        pending.hear, pending.heard = self.hear, self.heard
         loop = _running_loop(self.frame)
         pending.future = loop.create_future()
         pending.is_conducted = loop.conductor is not None
