@@ -316,6 +316,34 @@ def run() -> str:
         assert end["result"] == "me"
 
 
+async def test_a_run_below_asks_the_model_of_the_first_caller(memory: Way) -> None:
+    source = '''"""Ask through another workflow, beside a question to a person."""
+import asyncio
+
+async def run() -> list:
+    return await asyncio.gather(workflows.chat(chats=[["Hello!"]]), ask("Who?"))
+'''
+
+    async def person(context: object, params: Any) -> types.ElicitResult:
+        return types.ElicitResult(action="accept", content={"answer": "me"})
+
+    async with memory.client(sampling_callback=Model(), elicitation_callback=person) as client:
+        await create(client, "chat", CHAT)
+        await create(client, "above", source)
+        assert (await call(client, "above"))["result"] == [[["echo Hello!"]], "me"]
+    async with memory.client(
+        elicitation_callback=person
+    ) as client:  # the person is asked, the model's question is left
+        answer = await call(client, "above")
+        for _ in range(MOST_ROUNDS):
+            if {one.get("kind") for one in answer["questions"]} == {"model"}:
+                break
+            answer = await call(client, "get_run", {"run_id": answer["run_id"], "wait_s": 1})
+        (question,) = answer["questions"]
+        given = {"run_id": answer["run_id"], "answer": "Hi.", "question_id": question["id"]}
+        assert (await call(client, "answer_run", given))["result"] == [[["Hi."]], "me"]
+
+
 async def test_a_task_asks_for_a_reply(modern: Way) -> None:
     source = CHAT.replace("    named =", "    await asyncio.sleep(1)\n    named =")
     async with modern.client(extensions=[Tasks()], sampling_callback=Model()) as client:
