@@ -139,6 +139,17 @@ def test_sessions_in_a_script_with_a_model_of_its_own() -> None:
         Context().init(create_agent({"model": False})).session().prompt("x")
 
 
+def test_skills_of_a_folder_and_those_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".agents" / "skills").mkdir(parents=True)
+    (tmp_path / ".agents" / "skills" / "greet.md").write_text("Say hello.")
+    monkeypatch.chdir(tmp_path)
+    assert "Say hello." in Context().init(create_agent({"model": MODEL})).session().skill("greet").text
+    given = Context().init(None, model=MODEL, skills_dir=tmp_path / ".agents" / "skills")
+    assert [one.name for one in given.profile.skills] == ["greet"]
+    with pytest.raises(KeyError, match="greet"):
+        given.session().skill("none")
+
+
 def test_a_skill_is_read_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "triage").mkdir()
     (tmp_path / "triage" / "SKILL.md").write_text("---\ndescription: Sorts.\n---\nSort it.\n")

@@ -46,7 +46,12 @@ def test_other_functions_of_that_name_are_none(source: str) -> None:
         (
             "import pyflue\nasync def main():\n    a = await pyflue.init(model='x')\n",
             "main() starts its agent",
-            "Rename main() to run(ctx)",
+            "Rename main() to run, and return the value",
+        ),
+        (
+            "from pyflue import init\nasync def ask(text: str):\n    return await init()\n",
+            "ask() starts",
+            "to run, its parameters",
         ),
         ("from pyflue import PyFlueClient\n", "no run(ctx)", "async def run(ctx)"),
     ],

@@ -24,6 +24,7 @@ from .definition import (
     extend_agent_profile,
     merged_profile,
 )
+from .skills import load_skills
 from .workspace import Files, shell_door
 
 if TYPE_CHECKING:
@@ -31,13 +32,12 @@ if TYPE_CHECKING:
 
 _MOST_ID_CHARS: Final = 255
 
-_OWN: Final = ("id", "env", "payload", "allow_shell", "allowed_commands", "allow_compound_commands")
+_OWN: Final = ("id", "env", "payload", "skills_dir", "allow_shell", "allowed_commands", "allow_compound_commands")
 _NO_EFFECT: Final = {
     "harness": "the loop of every agent is pydantic-ai's",
     "config_path": "the settings are those of Repertoire",
     "allow_write": "the agent's files are those of its run, and it may write them",
     "providers": "keys and addresses come from the environment of the server",
-    "skills_dir": "give skills=[load_skill(path)]",
     "on_event": "watchers see the events of the run",
 }
 _REFUSED: Final = {
@@ -157,6 +157,8 @@ def _harness(value: Any, options: Mapping[str, Any], persist: bool) -> Harness:
     config = config_of(value)
     profile = merged_profile(config)
     profile = extend_agent_profile(profile, **{name: options[name] for name in MERGED if options.get(name)})
+    if options.get("skills_dir"):
+        profile = extend_agent_profile(profile, skills=tuple(load_skills(options["skills_dir"]).values()))
     commands = options.get("allowed_commands")
     return Harness(
         profile,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..authoring import ambient
@@ -21,6 +22,7 @@ from .drive import AsyncOutlet, Outlet, adrive, drive, drive_to_end
 from .file_tools import file_tools, recorded_tools
 from .handles import CallHandle
 from .prompt_response import PromptResponse, SessionEvent
+from .skills import load_skills
 from .turn import Asked, Turn, skill_prompt
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 KEY: Final = "__sessions__"
 """Key in the stored state: agent → session → its messages."""
+_SKILLS: Final = Path(".agents/skills")
+"""Beside the workflow's file, as in projects of PyFlue: skills that a session finds by name."""
 _MOST_DEPTH: Final = 8
 """Of tasks within tasks."""
 _REFUSED: Final = {
@@ -186,7 +190,10 @@ class Session:
         return found
 
     def _skill(self, name: str) -> Skill:
-        found: Skill = _named(self.profile.skills, name, "skill")
+        known = list(self.profile.skills or ())
+        if all(one.name != name for one in known) and _SKILLS.is_dir():
+            known += load_skills(_SKILLS).values()
+        found: Skill = _named(known, name, "skill")
         return found
 
     # History.

@@ -36,7 +36,9 @@ def missing_run(tree: ast.Module) -> tuple[str, str, int] | None:
         if isinstance(node, _Function) and any(
             _calls(one, "init") or _calls(one, "init_agent") for one in ast.walk(node)
         ):
-            hint = f"Rename {node.name}() to run(ctx), or call it from `async def run(ctx)`. Values for a caller go to `return`."
+            takes = bool(node.args.args or node.args.kwonlyargs)
+            more = "its parameters become the tool's" if takes else "and return the value that it prints"
+            hint = f"Rename {node.name}() to run, {more}. Or add `async def run(ctx)` that calls it."
             return f"The file of PyFlue has no run(ctx); {node.name}() starts its agent.", hint, node.lineno
     return (
         "The file of PyFlue has no run(ctx) and no default(context).",
