@@ -46,6 +46,7 @@ from .service import Service
 from .service.artifact_doors import ArtifactDoors
 from .service.artifacts import Artifacts
 from .service.build import build_service, tool_files_of
+from .service.cache_doors import CacheDoors
 from .service.client_model import ClientModel
 from .service.library import Library
 from .service.model_doors import ModelDoors
@@ -309,7 +310,12 @@ async def open_app(
                 )
                 runner.doors |= waits.doors | workflow_doors.doors | tool_doors.doors
                 model_doors = ModelDoors(settings, store, masks, ClientModel(waits.doors["ask"], masks.mask))
-                own = (ArtifactDoors(artifacts, files, store), model_doors, WorkspaceDoors(workspaces, settings.limits))
+                own = (
+                    ArtifactDoors(artifacts, files, store),
+                    CacheDoors(store),
+                    model_doors,
+                    WorkspaceDoors(workspaces, settings.limits),
+                )
                 for one in own:
                     runner.doors |= one.doors
                 if watch:

@@ -26,6 +26,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "sleep": Operation(takes_long=True, is_own=True),
     "workflow": Operation(takes_long=True),
     "commit_state": Operation(keeps_place=True, is_quiet=True, only_reads=True, is_own=True),
+    "cache.find": Operation(keeps_place=True, is_quiet=True, is_own=True),
+    "cache.keep": Operation(keeps_place=True, is_quiet=True, is_own=True),
     "workflows.search": Operation(keeps_place=True, only_reads=True),
     "workflows.list": Operation(keeps_place=True, only_reads=True),
     "workflows.get": Operation(keeps_place=True, only_reads=True),

@@ -111,9 +111,16 @@ class Decorator(Protocol):
 
 class Cached(Protocol):
     @overload
-    def __call__(self, *, expires_s: float | None = None) -> Cacher: ...
+    def __call__(
+        self,
+        *,
+        ttl: float | None = None,
+        key: Callable[..., Any] | None = None,
+        shared: bool = False,
+        expires_s: float | None = None,
+    ) -> Cacher: ...
     @overload
-    def __call__(self, function: Callable[P, T], /, *, expires_s: float | None = None) -> Callable[P, T]: ...
+    def __call__(self, function: Callable[P, T], /) -> Callable[P, T]: ...
 
 class Cacher(Protocol):
     # `@cached(expires_s=60)`

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ..values import records
 from .doors import Content, EventType, Listener
 from .local_artifacts import Find, LocalArtifacts
+from .local_cache import LocalCache
 from .local_workspace import LocalWorkspace
 from .step_identity import StepIdentity
 
@@ -45,6 +46,7 @@ class LocalDoors:
         self._on_event = on_event
         self._slept_s = 0.0
         self._artifacts = LocalArtifacts(find_artifact)
+        self._cache = LocalCache()
         self._workspace = workspace or LocalWorkspace()
         self._step_keys: list[str] = []
         self.calls: list[LocalCall] = []
@@ -66,6 +68,8 @@ class LocalDoors:
         try:
             if op.startswith("artifacts."):
                 value = self._artifacts.perform(op, given, content)
+            elif op.startswith("cache."):
+                value = self._cache.perform(op, given)
             else:
                 value = (self._workspace.perform if op.startswith("fs.") else self._perform)(op, given)
         except Exception as error:

@@ -111,4 +111,6 @@ class Retention:
         await self._sweep_workspaces()
         while await self._store.drop_record_files(_FILES):
             await anyio.sleep(pause_s)
+        if self._keep.seconds:
+            await self._store.drop_cached(time.time() - self._keep.seconds)
         return gone

@@ -29,6 +29,7 @@ from .record_files import RecordFiles
 from .runs import RunFacts
 from .search_facts import VectorFacts
 from .sessions import SessionFacts
+from .shared_cache import CacheFacts
 from .storage_errors import BUSY_S, Trouble
 from .waits import WaitFacts
 from .workflow_versions import VersionFacts
@@ -46,6 +47,7 @@ class Store(
     ModelFacts,
     RetentionFacts,
     VectorFacts,
+    CacheFacts,
 ):
     """Everything that outlives the process."""
 

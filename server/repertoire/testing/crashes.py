@@ -202,7 +202,7 @@ class _House:
         from ..values.records import CallError
         from ..wire import Fault
 
-        is_real = call.op == "commit_state" or call.op.startswith("artifacts.")
+        is_real = call.op == "commit_state" or call.op.startswith(("artifacts.", "cache."))
         if is_real or (call.op == "workflow" and self._is_beside(str(call.args["name"]))):
             return await self._real[call.op](call)
         try:
