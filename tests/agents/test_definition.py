@@ -139,6 +139,36 @@ def test_sessions_in_a_script_with_a_model_of_its_own() -> None:
         Context().init(create_agent({"model": False})).session().prompt("x")
 
 
+def test_a_response_that_a_body_returns_is_its_result() -> None:
+    from repertoire.signature.schema import read
+
+    response = Context().init(create_agent({"model": MODEL})).session().prompt("one")
+    assert read(lambda: None, {}).dump({"said": response}, 1000) == '{"said":"1: one (None)"}'
+
+
+def test_the_model_gives_a_task_to_a_subagent_with_the_same_files() -> None:
+    def lead(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        if "You help." in (info.instructions or ""):
+            done = any(part.part_kind == "tool-return" for message in messages for part in message.parts)
+            return ModelResponse(
+                [TextPart("helped")] if done else [ToolCallPart("write", {"path": "a.md", "content": "by helper"})]
+            )
+        last = messages[-1].parts[-1]
+        if last.part_kind == "tool-return":
+            return ModelResponse([TextPart(f"lead heard: {last.content}")])
+        return ModelResponse([ToolCallPart("task", {"prompt": "Do it.", "agent": "helper"})])
+
+    helper = {"name": "helper", "description": "Helps.", "instructions": "You help."}
+
+    async def work() -> list[Any]:
+        harness = await Context().init(
+            create_agent({"model": FunctionModel(lead), "cwd": "tasks", "subagents": [helper]})
+        )
+        return [(await harness.session().prompt("Go.")).text, await harness.fs.read_file("a.md")]
+
+    assert asyncio.run(work()) == ["lead heard: helped", "by helper"]
+
+
 def test_skills_of_a_folder_and_those_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".agents" / "skills").mkdir(parents=True)
     (tmp_path / ".agents" / "skills" / "greet.md").write_text("Say hello.")

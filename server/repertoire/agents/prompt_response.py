@@ -69,6 +69,14 @@ class PromptResponse:
     def value(self) -> Any:
         return self.result
 
+    @property
+    def __pydantic_serializer__(self) -> Any:
+        """A response that a body returns is its result in JSON. pydantic looks this name up."""
+        from pydantic_core import SchemaSerializer, core_schema
+
+        written = core_schema.plain_serializer_function_ser_schema(lambda response: response.result)
+        return SchemaSerializer(core_schema.any_schema(serialization=written))
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "result" not in vars(self):
             raise AttributeError(name)
