@@ -83,8 +83,10 @@ def a_way(names: list[str]) -> Any:
     return found
 
 
-modern, every = a_way(MODERN), a_way(LEGACY + MODERN)
-memory = a_way(["memory-legacy", "memory-modern"])
+every = a_way(LEGACY + MODERN)
+memory, modern = a_way(["memory-legacy", "memory-modern"]), a_way(["memory-modern"])
+agents = a_way(["memory-legacy", "http-modern"])
+"""A worker of an agent imports pydantic-ai, which takes seconds."""
 
 
 class Model:
@@ -118,11 +120,11 @@ def shown(params: types.CreateMessageRequestParams) -> str:
     return content.text
 
 
-async def test_an_agent_works_with_the_clients_model(every: Way) -> None:
+async def test_an_agent_works_with_the_clients_model(agents: Way) -> None:
     """Three rounds: a tool call, a reply in the wrong form, and one that fits. No model is named and no provider has a key."""
     call_ = json.dumps({"tool_calls": [{"name": "history", "arguments": {"customer": "Ann"}}]})
     model = Model(f"```json\n{call_}\n```", '{"queue": "sales"}', 'It is: {"queue": "billing", "urgent": false}')
-    async with every.client(sampling_callback=model) as client:
+    async with agents.client(sampling_callback=model) as client:
         await create(client, "sort_ticket", AGENT)
         answer = await call(client, "sort_ticket", {"ticket": "Ann cannot pay."})
         assert answer["result"] == {"queue": "billing", "urgent": False}, answer
