@@ -116,6 +116,18 @@ def test_other_names_of_pyflue_say_what_there_is(worker: Worker) -> None:
     )
 
 
+def test_a_refusal_of_the_harness_is_no_result_for_a_body_that_catches_everything(worker: Worker) -> None:
+    source = """
+    def run(ctx):
+        try:
+            ctx.init(model="openai:gpt-4o", sandbox="daytona")
+        except Exception:
+            return "all is well"
+    """
+    fault = worker.fault(source)
+    assert fault.code == "not_available" and "workspace" in fault.message
+
+
 # Over MCP.
 
 SUMMARY = '''"""Give the first words of a text."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal, get_args
 
+from ..authoring.ambient import note_refusal
 from ..values.refusals import NotAvailable
 
 ThinkingLevel = Literal["off", "minimal", "low", "medium", "high", "xhigh"]
@@ -247,10 +248,11 @@ def _check_sandbox(sandbox: Any) -> None:
     if sandbox in (None, "virtual", "local"):  # PyFlue's string "local" is another name of its virtual one
         return
     what = sandbox if isinstance(sandbox, str) else getattr(sandbox, "__name__", type(sandbox).__name__)
-    raise NotAvailable(
+    refusal = NotAvailable(
         f"sandbox={what!r}: an agent works in the workspace of its run, a folder of its own",
         hint="Leave sandbox out. harness.fs and harness.shell work there; bring files in with fs.write_file.",
     )
+    raise note_refusal(refusal)
 
 
 def _text(value: Any, label: str) -> str:

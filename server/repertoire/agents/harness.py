@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from ..authoring.ambient import log
+from ..authoring.ambient import log, note_refusal
 from ..authoring.awaited_values import in_a_loop
 from ..values.refusals import NotAvailable
 from .definition import (
@@ -180,7 +180,7 @@ def _check_options(options: Mapping[str, Any], *, has_agent: bool) -> None:
         raise ValueError(f"ctx.init(): unknown {shown}. The options are {', '.join(known)}.")
     for name, value in options.items():
         if name in _REFUSED and value:
-            raise NotAvailable(f"ctx.init({name}=...) is not there in Repertoire", hint=_REFUSED[name])
+            raise note_refusal(NotAvailable(f"ctx.init({name}=...) is not there in Repertoire", hint=_REFUSED[name]))
         if name in _NO_EFFECT and value is not None:
             log.warning(f"ctx.init({name}=...) has no effect: {_NO_EFFECT[name]}")
 

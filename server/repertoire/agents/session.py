@@ -155,7 +155,8 @@ class Session:
     def _asked(self, text: str, options: Mapping[str, Any], what: str) -> tuple[Asked, AgentProfile]:
         for name in options.keys() & _REFUSED.keys():
             if options[name]:
-                raise NotAvailable(f"session.{what}({name}=...) is not there in Repertoire", hint=_REFUSED[name])
+                refusal = NotAvailable(f"session.{what}({name}=...) is not there in Repertoire", hint=_REFUSED[name])
+                raise ambient.note_refusal(refusal)
         given = {name: value for name, value in options.items() if name not in _REFUSED and value is not None}
         if unknown := given.keys() - set(_OPTIONS):
             raise TypeError(
