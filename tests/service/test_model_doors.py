@@ -129,7 +129,7 @@ async def test_a_plain_request_is_answered(house: House, model: str | None) -> N
 
 
 async def test_tools_and_structured_output(house: House) -> None:
-    script = [call("add", a=1, b=2), structured(total=3)]
+    script: Script = [call("add", a=1, b=2), structured(total=3)]
     ended = await house.run(script, "sums", prompt="1 + 2?", model="openai:gpt-4o-mini", shape=True)
     assert ended["result"] == {"output": 3, "requests": 2, "tokens": 30}, ended
     assert house.server.asked[1].results == ("3",)
