@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..authoring import ambient
 from ..classes import class_run, logging
-from ..classes.response import RunEvent, RunResponse, TeamRunResponse
+from ..classes.events import TeamRunResponse
+from ..classes.response import RunEvent, RunResponse
 from ..names import new_run_id
 from ..values.records import CallError
 from ..values.refusals import NotAvailable, Refusal

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from ..classes.response import RunResponse, TeamRunResponse
+from ..classes.events import TeamRunResponse
+from ..classes.response import RunResponse
 from . import agent_run, options, responses, tools
 from .agent import Agent
 

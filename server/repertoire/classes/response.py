@@ -115,13 +115,6 @@ class RunResponse(_Serializable):
 
 
 @dataclass
-class TeamRunResponse(RunResponse):
-    """The answer of a team, with those of its members."""
-
-    member_responses: list[RunResponse] = field(default_factory=list)
-
-
-@dataclass
 class WorkflowRunResponseStartedEvent(_Serializable):
     """A workflow has begun. Only bodies yield it; the run itself does not emit it."""
 

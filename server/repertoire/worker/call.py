@@ -105,8 +105,9 @@ class Invocation:
 def _response_style(value: Any) -> Any:
     """The module of RunResponse, if the value is a RunResponse or an event. None also when the body has not imported that module."""
     module = sys.modules.get("repertoire.classes.response")
-    ours = module is not None and type(value).__module__ == module.__name__ and module.is_event(value)
-    return module if ours else None
+    if module is None or all(kind.__module__ != module.__name__ for kind in type(value).__mro__):
+        return None
+    return module if module.is_event(value) else None
 
 
 def _content_of(value: Any) -> Any:
