@@ -16,7 +16,22 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from . import calls, children, code, codemode, journal, listing, load, memory, session, start, styles, survive, tools
+from . import (
+    agents,
+    calls,
+    children,
+    code,
+    codemode,
+    journal,
+    listing,
+    load,
+    memory,
+    session,
+    start,
+    styles,
+    survive,
+    tools,
+)
 from .figures import Figure, Plan, Target
 
 BENCHMARKS: Final[dict[str, Callable[[Plan], list[Figure]]]] = {
@@ -32,6 +47,7 @@ BENCHMARKS: Final[dict[str, Callable[[Plan], list[Figure]]]] = {
     "code": code.measure,
     "children": children.measure,
     "codemode": codemode.measure,
+    "agents": agents.measure,
 }
 
 

@@ -40,6 +40,9 @@ BUILT_FROM = (
 )
 
 
+_BULKY = shutil.ignore_patterns("__pycache__", "node_modules", "weights")
+
+
 def call(*command: str | Path, cwd: Path) -> str:
     """Runs a command, without the variables that would lead it back to the checkout; gives its output."""
     environ = {
@@ -63,7 +66,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source")
     for name in BUILT_FROM:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+            shutil.copytree(ROOT / name, source / name, ignore=_BULKY)
         elif (ROOT / name).exists():
             shutil.copy(ROOT / name, source / name)
     (source / "server" / "repertoire" / "__pycache__").mkdir()
