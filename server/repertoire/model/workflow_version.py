@@ -138,6 +138,8 @@ class BrokenFile(msgspec.Struct, frozen=True):
     root: str
     findings: tuple[Finding, ...]
     name: str | None = None
+    imports: tuple[str, ...] = ()
+    """The files that it imports from its folders, if it has no `run`: those are helpers."""
 
 
 def version_hash(

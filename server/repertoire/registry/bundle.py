@@ -66,6 +66,18 @@ class Bundle:
             parts.insert(0, part)
         return ".".join(parts)
 
+    def files_of(self, uses: Uses) -> list[str]:
+        """The files that the source itself imports, without reading them."""
+        places = [self._folder, *_folders_above(self._folder, self._root)]
+        found = []
+        for name in uses.imports:
+            up = len(name) - len(name.lstrip(".")) - 1
+            parts = [part for part in name.lstrip(".").split(".") if part not in ("", "*")]
+            for place in places if up < 0 else places[up : up + 1]:
+                base = os.path.join(place, *parts)
+                found += [one for one in (base + ".py", os.path.join(base, "__init__.py")) if os.path.isfile(one)]
+        return list(dict.fromkeys(found))
+
     def gather(self, uses: Uses) -> None:
         """Add every file that the source may import, the imports of those files, and their data. Raises Refused beyond the limits."""
         self._note(uses, None, os.path.join(self._folder, "."))

@@ -6,7 +6,9 @@ Used by `source`, and by the review for the bodies of the classes. The worker lo
 from __future__ import annotations
 
 import ast
-from itertools import islice
+import re
+import textwrap
+from itertools import islice, takewhile
 
 import msgspec
 
@@ -16,6 +18,10 @@ from ..text import well_formed
 _BASES = frozenset({"Workflow"})
 """Last names of base classes, imported from anywhere: `Workflow`, `repertoire.Workflow`, `agno.workflow.Workflow`."""
 _ABSTRACT = frozenset({"abstractmethod", "abstractproperty"})
+_SECTION = re.compile(
+    r"[ \t]*(?:args|arguments|param(?:eter)?s|returns?|yields?|raises|examples?|notes?|usage)[ \t]*:[ \t]*", re.I
+)
+"""A line that begins a section of a docstring, also without a blank line before it."""
 _MOST_ABSTRACT = 50
 """Abstract names that are followed from class to class. A file with more would be slow to read; loading finds the rest."""
 
@@ -135,12 +141,26 @@ def _is_abstract(part: ast.stmt) -> bool:
     return any(last_name(mark) in _ABSTRACT for mark in marks)
 
 
+def opening(docstring: str | None) -> str:
+    """The first paragraph of a docstring in one line, without the sections after it."""
+    lines = takewhile(
+        lambda line: line.strip() and not _SECTION.fullmatch(line), (docstring or "").strip().splitlines()
+    )
+    return " ".join(" ".join(lines).split())
+
+
 def _description(node: ast.ClassDef) -> str:
-    """The attribute `description` if it is a string, otherwise the docstring's first paragraph."""
+    """The attribute `description` if it is a string, otherwise the docstring's first paragraph, the class's or that of its body."""
     for part in node.body:
         if _names(part) == {"description"} and (text := _text(part)):
             return well_formed(" ".join(text.split()))
-    return well_formed(" ".join((ast.get_docstring(node) or "").strip().split("\n\n")[0].split()))
+    own = _parts(node)
+    said = [ast.get_docstring(node), *(_docstring_of(own.get(name)) for name in ("run", "arun"))]
+    return well_formed(next((found for one in said if (found := opening(one))), ""))
+
+
+def _docstring_of(part: ast.stmt | None) -> str | None:
+    return ast.get_docstring(part) if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) else None
 
 
 def _names(node: ast.stmt) -> set[str]:
@@ -152,12 +172,22 @@ def _names(node: ast.stmt) -> set[str]:
 
 
 def _text(node: ast.stmt) -> str | None:
+    """The text that is assigned, also as `dedent("...")` and `"...".strip()`."""
     value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+    if (
+        isinstance(value, ast.Call)
+        and isinstance(value.func, ast.Attribute)
+        and value.func.attr == "strip"
+        and not value.args
+    ):
+        value = value.func.value
+    if isinstance(value, ast.Call) and last_name(value) in ("dedent", "cleandoc") and len(value.args) == 1:
+        value = value.args[0]
     try:
         read = ast.literal_eval(value) if value is not None else None
     except (ValueError, TypeError, SyntaxError, RecursionError):
         return None
-    return read if isinstance(read, str) else None
+    return textwrap.dedent(read) if isinstance(read, str) else None
 
 
 def last_name(node: ast.AST | None) -> str:

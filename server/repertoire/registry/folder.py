@@ -24,7 +24,8 @@ from ..text import is_well_formed, well_formed
 from ..wire import Fault, Inspected
 from .bundle import Bundle
 from .portability import unlisted_parts
-from .source import analyse, read_source
+from .source import analyse, parse, read_source
+from .source_imports import uses_of
 from .used_tools import used_tools
 
 logger = logging.getLogger(__name__)
@@ -84,8 +85,10 @@ class Folder:
             return before != self.entries
 
     def items(self) -> list[tuple[str, WorkflowVersion | BrokenFile]]:
-        """All entries with their paths, in a fixed order."""
-        return [(path, entry) for path, entries in sorted(self.entries.items()) for entry in entries]
+        """All entries with their paths, in a fixed order, without the helpers: files without `run` that another file imports."""
+        everything = [(path, entry) for path, entries in sorted(self.entries.items()) for entry in entries]
+        helpers = {imported for path, entry in everything for imported in _imported_by(path, entry)}
+        return [(path, entry) for path, entry in everything if not (path in helpers and _has_no_run(entry))]
 
     async def _recall(self) -> None:
         known = await self._store.scanned(self.root)
@@ -110,7 +113,16 @@ class Folder:
             mark = fingerprint(files)  # before loading: a change during it is then seen at the next scan
             return mark, tuple([await self._load(version, relative) for version in versions])
         except Exception as error:  # one bad file must not stop the others
-            return fingerprint(files), (self._broken(path, name, error),)
+            imports = await anyio.to_thread.run_sync(self._imports_of, path, error)
+            return fingerprint(files), (msgspec.structs.replace(self._broken(path, name, error), imports=imports),)
+
+    def _imports_of(self, path: str, error: Exception) -> tuple[str, ...]:
+        """The files that a file without `run` imports: they are its helpers, and need no `run` either."""
+        if not isinstance(error, Refused) or error.reason != "no_run" or not is_well_formed(path):
+            return ()
+        size = self._limits.max_source_bytes
+        uses = uses_of(parse(read_source(path, size), size))
+        return tuple(Bundle(os.path.dirname(path), size, self.root).files_of(uses))
 
     async def _load(self, version: WorkflowVersion, relative: str) -> WorkflowVersion | BrokenFile:
         """One workflow of a file with its schemas, from the store or from a worker."""
@@ -181,8 +193,30 @@ class Folder:
                 created_at=time.time(),
             )
 
-        found = [version(one.name, one.description or analysis.description, one.entry) for one in analysis.classes]
+        found = [
+            version(one.name, one.description or analysis.description or _words_of(one.name), one.entry)
+            for one in analysis.classes
+        ]
         return found or [version(name, analysis.description, None)]
+
+
+def _imported_by(path: str, entry: WorkflowVersion | BrokenFile) -> list[str]:
+    if isinstance(entry, BrokenFile):
+        return [one for one in entry.imports if one != path]
+    folder = os.path.dirname(path)
+    names = [
+        one.path or one.name.replace(".", "/") + ("/__init__.py" if one.package else ".py") for one in entry.modules
+    ]
+    return [os.path.normpath(os.path.join(folder, name)) for name in names]
+
+
+def _words_of(name: str) -> str:
+    """A class without any description is described by its name."""
+    return name.replace("_", " ").capitalize()
+
+
+def _has_no_run(entry: WorkflowVersion | BrokenFile) -> bool:
+    return isinstance(entry, BrokenFile) and all(finding.rule == "no_run" for finding in entry.findings)
 
 
 def with_schemas(version: WorkflowVersion, read: Inspected) -> WorkflowVersion:

@@ -17,7 +17,8 @@ import msgspec
 from ..errors import Refused
 from ..model.workflow_options import Options
 from ..text import well_formed, well_formed_json
-from .class_finder import ClassWorkflow, class_workflows, unfinished_class
+from .class_finder import ClassWorkflow, class_workflows, opening, unfinished_class
+from .plain_files import hint_of, told_of
 from .pyflue_files import handler_of, missing_run
 from .source_imports import Uses, uses_of
 
@@ -120,14 +121,8 @@ def analyse_tree(tree: ast.Module, description: str | None = None) -> Analysis:
     if not bound and not classes and handler is None:
         if (foreign := missing_run(tree)) is not None:
             raise Refused(foreign[0], foreign[1], code="no_run", line=foreign[2])
-        message, line = unfinished_class(tree) or ("There is no run(...) in the source.", None)
-        raise Refused(
-            message,
-            "Define `def run(...)` or `async def run(...)` at the top level, with type hints and a docstring, or a class that comes "
-            "from Workflow and has a run method.",
-            code="no_run",
-            line=line,
-        )
+        message, line = unfinished_class(tree) or (told_of(tree), None)
+        raise Refused(message, hint_of(tree), code="no_run", line=line)
     return Analysis(
         description=well_formed((description or "").strip() or first_paragraph(tree) or _paragraph_of(run or handler)),
         options=_options(tree),
@@ -179,8 +174,7 @@ def _paragraph_of(function: ast.FunctionDef | ast.AsyncFunctionDef | None) -> st
 
 def first_paragraph(node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     """The first paragraph of its docstring, in one line."""
-    text = ast.get_docstring(node) or ""
-    return " ".join(text.strip().split("\n\n")[0].split())
+    return opening(ast.get_docstring(node))
 
 
 def _options(tree: ast.Module) -> Options:

@@ -6,6 +6,7 @@ A Fault has a message and a hint for the caller, and a traceback without our own
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from collections.abc import Collection
 from types import TracebackType
@@ -36,6 +37,7 @@ _DEEPEST: Final = 5
 _AMBIENT: Final = frozenset(
     {*call_forms.FORMS, "workflows", "tools", "artifacts", "step", "log", "session_state", "cached"}
 )
+_VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]{2,80}")
 _OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
@@ -106,9 +108,17 @@ def _of_load(error: BaseException, version: Version) -> Fault:
         name,
         clean(message, _MAX_MESSAGE),
         line=line,
-        hint=resource_limits.hint_of(error),
+        hint=_missing_variable(error) or resource_limits.hint_of(error),
         traceback=_traceback(error, version.filenames),
     )
+
+
+def _missing_variable(error: BaseException) -> str | None:
+    """A hint for `os.environ["SOME_KEY"]` without that variable."""
+    name = error.args[0] if isinstance(error, KeyError) and error.args else None
+    if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+        return None
+    return f"If {name} is an environment variable, set it for the host and name it in the setting worker_env."
 
 
 def _of_run(error: BaseException, version: Version) -> Fault:

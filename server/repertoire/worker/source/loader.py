@@ -178,6 +178,8 @@ def furnish(module: ModuleType, version: Version, builtins: dict[str, Any]) -> N
         ask=durable.ask,
         cached=cached,
     )
+    if "skills." in version.code.source:  # the former name of `workflows` in py-code-mode
+        module.__dict__["skills"] = durable.workflows
 
 
 def signature_of(version: Version, module: ModuleType, entry: Entry) -> Signature:
