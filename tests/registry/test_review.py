@@ -71,8 +71,8 @@ WARNINGS_AND_NEAR_MISSES = {
     "no_docstring": [
         ("def run(url: str) -> str:\n    return get(url).text\n", '"""Fetch."""\ndef run(url: str) -> str: ...\n'),
         (
-            'class Fetch(Workflow):\n    def run(self):\n        """Only the method has one."""\n',
-            'class Fetch(Workflow):\n    description = "Fetch."\n    def run(self): ...\n',
+            "class Fetch(Workflow):\n    def run(self): ...\n",
+            'class Fetch(Workflow):\n    def run(self):\n        """The method has one: it is the description."""\n',
         ),
     ],
     "fuller_docstring": [
