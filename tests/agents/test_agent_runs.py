@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import anyio
@@ -322,3 +323,24 @@ class Tells(Workflow):
         while not house.model.broken:
             await anyio.sleep(0.02)
     assert len(house.model.asked) == 1
+
+
+async def test_halves_of_characters_in_a_stream_are_joined_and_a_replay_hears_the_same(house: House) -> None:
+    source = """
+agent = Agent(model=MODEL)
+
+def run() -> list:
+    heard = [piece.content for piece in agent.run("go", stream=True)]
+    die()
+    return [heard, agent.run_response.content]
+"""
+    deltas = [{"content": text} for text in ("a\ud83d", "\ude42b", "\udc00", "z\ud83d")]
+    chunks = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    whole = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    said = "".join(f"data: {json.dumps({**whole, **chunk})}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+    ended = await house.run(source, [Reply(body=said, headers={"Content-Type": "text/event-stream"})])
+    assert ended["result"] == [["a", "🙂b", "\ufffd", "z", "\ufffd"], "a🙂b\ufffdz\ufffd"], ended["error"]
+    assert (house.folder / "died").exists() and len(house.model.asked) == 1
+    shown = "".join(one["data"]["text"] for one in ended["events"] if one["type"] == "text")
+    assert shown == "a🙂b\ufffdz\ufffd"

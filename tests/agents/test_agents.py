@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -87,7 +88,7 @@ def test_names_of_the_state_are_put_into_instructions() -> None:
 @pytest.mark.parametrize(
     ("message", "text"),
     [({"role": "user", "content": "hi"}, "hi"), ({"a": 1}, '{\n  "a": 1\n}'), (Article(title="é 🙂", words=2), MODEL_TEXT),
-     (["a", "b"], "a\nb"), ("\ud83d half", "? half"), ("x" * 200_000, "x" * 200_000)],
+     (["a", "b"], "a\nb"), ("\ud83d half, \ud83d\ude42 whole", "\ufffd half, 🙂 whole"), ("x" * 200_000, "x" * 200_000)],
     ids=["message", "dict", "model", "list", "surrogate", "long"],
 )  # fmt: skip
 def test_any_message_becomes_text(message: Any, text: str) -> None:
@@ -278,6 +279,28 @@ def test_a_tool_gets_its_agent_and_runs_where_the_caller_is() -> None:
     )
     assert seen == [("ada", True)]
     assert Agent(model=calling("alook", {"what": "up"}), tools=[alook]).run("go").content == "got ['up']"
+
+    async def pieces(what: str):  # type: ignore[no-untyped-def]
+        for letter in what:
+            yield letter
+
+    assert Agent(model=calling("pieces", {"what": "up"}), tools=[pieces]).run("go").content == "got ['up']"
+
+
+def test_calls_that_were_refused_to_the_model_are_errors_in_the_response() -> None:
+    for tool, arguments in (("nothere", {"x": 1}), ("add", {"y": "no number"})):
+        told = Agent(model=calling(tool, arguments), tools=[add]).run("go").tools or []
+        assert [(one.tool_name, one.tool_call_error) for one in told] == [(tool, True)], told
+
+
+def test_an_agent_that_has_run_can_be_copied() -> None:
+    agent = Agent(model="gpt-4o", name="Ada", tools=[add])
+    agent.model = echo()
+    agent.run("a")
+    agent.model = None
+    for copied in (copy.copy(agent), copy.deepcopy(agent)):
+        copied.model = echo()
+        assert (copied.name, copied.run("b").content, agent.run_response.content) == ("Ada", "re: b", "re: a")
 
 
 def test_a_tool_that_raises_tells_the_model_and_a_missing_package_ends_the_run() -> None:

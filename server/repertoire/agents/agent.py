@@ -218,6 +218,10 @@ class Agent:
         """A value that changes with `own_tools`."""
         return None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For `copy` and `pickle`: without pydantic-ai's agent, which is made again."""
+        return {name: value for name, value in vars(self).items() if name != "_made"}
+
     def deep_copy(self, *, update: dict[str, Any] | None = None) -> Any:
         """A copy with other options."""
         given = {name: getattr(self, name) for name in self.given_options}

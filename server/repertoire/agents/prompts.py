@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from ..authoring import durable
 from ..classes.response import plain_value
+from ..text import well_formed
 
 
 def system_text(agent: Any, state: Mapping[str, Any], more: Sequence[str] = ()) -> str | None:
@@ -61,7 +62,7 @@ def message_text(message: Any) -> str:
         text = "\n".join(message)
     else:
         text = _json(message)
-    return text.encode("utf-8", "replace").decode()  # half of a surrogate pair cannot be sent
+    return well_formed(text)  # half of a surrogate pair cannot be sent
 
 
 def _information(agent: Any) -> list[str]:

@@ -61,10 +61,10 @@ def tool_calls(messages: list[ModelMessage]) -> list[ToolExecution]:
                 arguments = part.args_as_dict()
                 found[part.tool_call_id] = ToolExecution(part.tool_call_id, part.tool_name, arguments)
             elif isinstance(part, ToolReturnPart | RetryPromptPart) and part.tool_call_id in found:
-                is_retry = isinstance(part, RetryPromptPart)
+                failed = isinstance(part, RetryPromptPart) or part.outcome != "success"
                 call = found[part.tool_call_id]
                 call.result = part.model_response() if isinstance(part, RetryPromptPart) else text_of(part.content)
-                call.tool_call_error = is_retry or call.result.startswith("Error: ")
+                call.tool_call_error = failed or call.result.startswith("Error: ")
     return list(found.values())
 
 

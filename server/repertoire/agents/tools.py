@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ..authoring import ambient
@@ -188,6 +188,13 @@ def _recorded(function: Callable[..., Any], more: dict[str, Any]) -> Callable[..
             return _result(await getattr(function, "aio", function)(*args, **kwargs, **more))
 
         return acall
+    if inspect.isasyncgenfunction(function):
+
+        @functools.wraps(function)
+        async def join(*args: Any, **kwargs: Any) -> str:
+            return _joined([item async for item in function(*args, **kwargs, **more)])
+
+        return join
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> str:
@@ -199,11 +206,15 @@ def _recorded(function: Callable[..., Any], more: dict[str, Any]) -> Callable[..
 def _result(value: Any) -> str:
     """The value as the model gets it: text, or JSON. The items of a generator are joined."""
     if inspect.isgenerator(value):
-        value = "".join(value_text(getattr(item, "content", item)) for item in value)
+        return _joined(value)
     text = value_text(getattr(value, "content", value) if hasattr(value, "run_id") else value)
     if len(text) > _MOST_CHARS:
         text = f"{text[:_MOST_CHARS]}\n... {len(text) - _MOST_CHARS} characters more are left out"
     return text
+
+
+def _joined(items: Iterable[Any]) -> str:
+    return _result("".join(value_text(getattr(item, "content", item)) for item in items))
 
 
 async def _perform(run: AgentRun, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

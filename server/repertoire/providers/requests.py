@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 import anyio.to_thread
 
+from ..text import well_formed
 from .exchange import ModelRequest, read_request
 from .keys import Access
 from .model_ids import PROVIDERS, ModelId
@@ -164,13 +165,34 @@ async def _ask(model: Model, request: ModelRequest, on_text: OnText | None) -> M
         messages = list(repair_messages(messages, repair_last_response=True))
     if on_text is None:
         return await model.request(messages, request.settings, request.parameters)
+    text = _WellFormed(on_text)
     async with model.request_stream(messages, request.settings, request.parameters) as stream:
         async for event in stream:
             if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart) and event.part.content:
-                on_text(event.index, event.part.content)
+                text.write(event.index, event.part.content)
             elif isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
-                on_text(event.index, event.delta.content_delta)
+                text.write(event.index, event.delta.content_delta)
+        text.end()
         return stream.get()
+
+
+class _WellFormed:
+    """Passes on the pieces of a stream as the recorded reply has them. A half of a character waits for the next piece of its part."""
+
+    def __init__(self, on_text: OnText) -> None:
+        self._on_text = on_text
+        self._halves: dict[int, str] = {}
+
+    def write(self, part: int, text: str) -> None:
+        text = self._halves.pop(part, "") + text
+        if "\ud800" <= text[-1:] <= "\udbff":
+            self._halves[part], text = text[-1], text[:-1]
+        if text:
+            self._on_text(part, well_formed(text))
+
+    def end(self) -> None:
+        for part, half in self._halves.items():
+            self._on_text(part, well_formed(half))
 
 
 def _pause(attempt: int) -> float:
