@@ -101,3 +101,15 @@ def test_nothing_imports_pydantic_ai_at_its_start(module: str) -> None:
     code = f"import sys, {module}; print([name for name in sys.modules if name.split('.')[0] in ('pydantic_ai', 'openai')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_request_cannot_make_the_server_fetch_local_addresses() -> None:
+    given = {"kind": "document-url", "url": "http://127.0.0.1/x", "media_type": "text/plain"}
+    for content, kind in (([given], "user-prompt"), ({"found": [given]}, "tool-return")):
+        part = {"part_kind": kind, "content": content, "tool_name": "x", "tool_call_id": "1"}
+        message = {"kind": "request", "parts": [part]}
+        assert read_request({"messages": [message]}).messages
+        given["force_download"] = "allow-local"
+        with pytest.raises(ValueError, match="allow-local"):
+            read_request({"messages": [message]})
+        del given["force_download"]

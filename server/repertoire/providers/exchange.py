@@ -68,18 +68,31 @@ def request_json(
 
 
 def read_request(request: dict[str, Any]) -> ModelRequest:
-    """The request in pydantic-ai's own types. Raises ValueError where it has another form."""
+    """The request in pydantic-ai's own types. Raises ValueError where it has another form, or wants files of this machine's network."""
     from typing import cast
 
     from pydantic import TypeAdapter
     from pydantic_ai.messages import ModelMessagesTypeAdapter
     from pydantic_ai.models import ModelRequestParameters
 
+    _check_addresses(request.get("messages"))
     return ModelRequest(
         ModelMessagesTypeAdapter.validate_python(request.get("messages")),
         cast("ModelSettings | None", TypeAdapter(dict[str, Any] | None).validate_python(request.get("settings"))),
         TypeAdapter(ModelRequestParameters).validate_python(request.get("parameters") or {}),
     )
+
+
+def _check_addresses(value: Any) -> None:
+    """The maker of the request may fetch the files that it names. Local addresses are for the code that runs there, not for the server."""
+    if isinstance(value, dict):
+        if value.get("force_download") == "allow-local" and str(value.get("kind")).endswith("-url"):
+            raise ValueError("force_download='allow-local' is not possible: give the file's content instead")
+        for item in value.values():
+            _check_addresses(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_addresses(item)
 
 
 def reply_json(response: ModelResponse, pieces: Sequence[tuple[int, int]] = ()) -> dict[str, Any]:
