@@ -23,7 +23,8 @@ from ..model.workflow_version import WorkflowVersion
 from ..providers.exchange import library
 from ..store import Store
 from ..store.journal import ResumePoint
-from ..store.runs import NewEvent, StateTurn
+from ..store.runs import NewEvent
+from ..store.state_turns import StateTurn
 from ..wire import Begin, Call, Done, Drop, Events, Failed, Fault, Idle, Late, More, Record, Task, Tick, WorkerFrame
 from .call_executor import CallExecutor
 from .doors import Door

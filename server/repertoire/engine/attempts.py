@@ -20,7 +20,7 @@ import anyio.abc
 from ..limits import Limits
 from ..store import Store
 from ..store.journal import ResumePoint
-from ..store.runs import StateTurn
+from ..store.state_turns import StateTurn
 from .attempt import Attempt, Death
 from .doors import Door
 from .live_run import Live, Outcome, Parking

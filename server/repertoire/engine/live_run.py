@@ -25,7 +25,8 @@ import msgspec
 from ..model.lifecycle import Status
 from ..model.run import Question, Run
 from ..model.workflow_version import WorkflowVersion
-from ..store.runs import NewEvent, StateTurn
+from ..store.runs import NewEvent
+from ..store.state_turns import StateTurn
 from ..wire import Fault
 from .budget import Budget
 from .stopwatch import Stopwatch

@@ -32,7 +32,8 @@ from ..model.workflow_version import WorkflowVersion
 from ..names import new_run_id
 from ..store import Store
 from ..store.journal import ResumePoint
-from ..store.runs import IdempotencyKey, StateTurn
+from ..store.runs import IdempotencyKey
+from ..store.state_turns import StateTurn
 from ..wire import Fault
 from .attempt import fingerprint, fingerprints
 from .attempts import A_WORKER, Attempts

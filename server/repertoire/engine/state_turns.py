@@ -20,7 +20,7 @@ import anyio
 from ..errors import RepertoireError
 from ..model.run import Run
 from ..store import Store
-from ..store.runs import StateTurn
+from ..store.state_turns import StateTurn
 from .live_run import Live
 
 _LOOK_AGAIN_S: Final = 1.0

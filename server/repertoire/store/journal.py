@@ -25,8 +25,9 @@ from .kept_states import RESULT, loaded_state, record_state
 from .model_requests import library_of, usage_of
 from .open_questions import close_side_questions, close_wait
 from .record_files import RecordFiles
-from .runs import NewEvent, StateTurn, check_owner, claim_turn, insert_events, last_event, release_turn, run_of
+from .runs import NewEvent, check_owner, insert_events, last_event, run_of
 from .sessions import load_state, save_state
+from .state_turns import StateTurn, claim_turn, release_turn
 from .unfinished import IS_UNFINISHED, NEWS
 from .writer import OnCommitted
 

@@ -26,7 +26,7 @@ from .facts import Facts
 from .kept_states import drop_states
 from .open_questions import close_waits
 from .record_files import RecordFiles
-from .sessions import load_state, save_state, touch_session
+from .sessions import save_state, touch_session
 from .workflow_versions import add_version
 
 NewEvent = tuple[EventType, float, dict[str, Any]] | tuple[EventType, float, dict[str, Any], str, int]
@@ -52,13 +52,6 @@ class KeyTaken(Exception):
         super().__init__(run_id)
         self.run_id = run_id
         self.same_arguments = same_arguments
-
-
-class StateTurn(msgspec.Struct, frozen=True):
-    """The answer to a claim: the session's state now, or the run that holds the turn."""
-
-    state: str | None = None
-    held_by: str | None = None
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -353,20 +346,6 @@ def insert_events(db: sqlite3.Connection, run_id: str, first: int, events: Seque
 
 def last_event(db: sqlite3.Connection, run_id: str) -> int:
     return int(db.execute("SELECT max(n) FROM event WHERE run_id = ?", (run_id,)).fetchone()[0] or 0)
-
-
-def claim_turn(db: sqlite3.Connection, run: Run, ancestors: Sequence[str]) -> StateTurn:
-    """Take the turn of the run's state, if neither another run nor a run above holds it."""
-    key = (run.session_id, run.workflow)
-    db.execute("INSERT OR IGNORE INTO place (session_id, workflow, run_id) VALUES (?, ?, ?)", (*key, run.id))
-    (holder,) = db.execute("SELECT run_id FROM place WHERE session_id = ? AND workflow = ?", key).fetchone()
-    if holder != run.id and holder not in ancestors:
-        return StateTurn(held_by=holder)
-    return StateTurn(state=load_state(db, *key))
-
-
-def release_turn(db: sqlite3.Connection, run_id: str, session_id: str, workflow: str) -> None:
-    db.execute("DELETE FROM place WHERE session_id = ? AND workflow = ? AND run_id = ?", (session_id, workflow, run_id))
 
 
 def _end_data(status: Status, error: Fault | None) -> dict[str, Any]:
