@@ -27,6 +27,7 @@ from .kept_states import drop_states
 from .open_questions import close_waits
 from .record_files import RecordFiles
 from .sessions import save_state, touch_session
+from .state_turns import StateTurn, claim_turn, release_turn
 from .workflow_versions import add_version
 
 NewEvent = tuple[EventType, float, dict[str, Any]] | tuple[EventType, float, dict[str, Any], str, int]
