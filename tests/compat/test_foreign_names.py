@@ -115,6 +115,14 @@ class Own(PDFKnowledgeBase):
 
 
 @pytest.mark.usefixtures("hooked")
+def test_a_part_of_a_deployment_answers_from_its_own_arguments() -> None:
+    """The settings of Agno's app template build the address of a database from it, at their top level."""
+    found = do("from agno.docker.app.postgres import PgVectorDb\ndb = PgVectorDb(pg_user='api', host_port=6000)")["db"]
+    assert (found.get_db_user(), found.get_db_port(), found.get_db_host()) == ("api", 6000, "localhost")
+    assert found.get_db_connection_local().startswith("postgresql") and found.get_db_driver() == ""
+
+
+@pytest.mark.usefixtures("hooked")
 def test_a_foreign_storage_is_refused_by_the_first_run_of_a_script_and_not_before() -> None:
     found = do("from agno.storage.postgres import PostgresStorage")
 

@@ -20,7 +20,7 @@ _NEVER: Final = frozenset({"session_id", "run", "arun", "run_id", "content", "ev
 """Attributes by which agents, responses and models are recognised. A stand-in is none of these."""
 
 
-_USUAL: Final = {"host": "localhost", "port": 5432}
+_USUAL: Final = {"host": "localhost", "port": 5432, "connection": "postgresql+psycopg://localhost:5432/db"}
 """What a part of a deployment says that was not told it."""
 
 
@@ -89,7 +89,7 @@ class Deployment(StandIn):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name in _NEVER:
             raise AttributeError(name)
-        word = name.rpartition("_")[2]
+        word = name.removesuffix("_local").rpartition("_")[2]
         given = [value for option, value in vars(self).items() if option.endswith(word)]
         return lambda *_, **__: given[0] if given else _USUAL.get(word, "")
 
