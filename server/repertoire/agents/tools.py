@@ -75,6 +75,8 @@ def _made(given: Any) -> Iterator[Tool[AgentRun]]:
     elif (functions := _functions_of(given)) is not None:
         for name, function in functions.items():
             yield _of_function(_entrypoint(function), name)
+        for source in getattr(given, "host_tools", ()):  # of MCPTools
+            yield from _of_host(source)
     elif callable(execute := getattr(given, "execute", None)):
         yield _of_definition(given, execute)
     elif callable(_entrypoint(given)):
