@@ -147,3 +147,8 @@ def test_no_path_of_parts_reaches_the_outside(tmp_path_factory: pytest.TempPathF
     except WorkspaceFault:
         pass
     assert [one.name for one in above.iterdir()] == ["files"]
+
+
+def test_halves_of_characters_are_joined_in_a_file(folder: Folder) -> None:
+    operations.perform(folder, "fs.write", {"path": "a", "content": "\ud83d\ude42 and \ud83d"})
+    assert folder.read("a").decode() == "🙂 and \ufffd"

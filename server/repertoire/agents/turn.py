@@ -11,6 +11,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from ..text import well_formed
 from ..values.records import CallError
 from ..values.refusals import NotAvailable, Refusal
 from . import tools
@@ -192,7 +193,7 @@ def _content(asked: Asked) -> Any:
     """The prompt as pydantic-ai takes it: a text, or the text with its images."""
     if not isinstance(asked.text, str):
         raise TypeError(f"session.prompt(text): the text is a str, got {type(asked.text).__name__}")
-    text = asked.text.encode("utf-8", "replace").decode()  # half of a surrogate pair cannot be sent
+    text = well_formed(asked.text)  # half of a surrogate pair cannot be sent
     return text if not asked.images else [text, *map(_image, asked.images)]
 
 

@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..text import well_formed
 from .faults import WorkspaceFault
 from .folder import Folder
 
@@ -22,7 +23,7 @@ def _write(folder: Folder, args: dict[str, Any]) -> None:
     if not isinstance(data, str):
         raise WorkspaceFault("not_a_file", f"The content of a file is a text or bytes, got {type(data).__name__}.")
     try:
-        content = base64.b64decode(data, validate=True) if args.get("bytes") else data.encode("utf-8", "surrogatepass")
+        content = base64.b64decode(data, validate=True) if args.get("bytes") else well_formed(data).encode()
     except binascii.Error:
         raise WorkspaceFault("not_a_file", "The content is not base64.") from None
     folder.write(args["path"], content)
