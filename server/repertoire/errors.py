@@ -108,16 +108,26 @@ class Expired(RepertoireError):
     code = "expired"
 
 
-class OverBudget(RepertoireError):
+class RunRefused(RepertoireError):
+    """The platform refuses what a body wants. It ends the run: a body that caught it would go on with a false result."""
+
+
+class OverBudget(RunRefused):
     """The run has used up its budget."""
 
     code = "over_budget"
 
 
-class NoModel(RepertoireError):
-    """No model can be asked here: there is no key, the provider refuses it, or the name is unknown. A body cannot catch it."""
+class NoModel(RunRefused):
+    """No model can be asked here: there is no key, the provider refuses it, or the name is unknown."""
 
     code = "no_model"
+
+
+class NoShell(RunRefused):
+    """The run may not use a shell."""
+
+    code = "shell_refused"
 
 
 class ModelFailed(RepertoireError):

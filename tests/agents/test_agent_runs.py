@@ -335,7 +335,9 @@ def run() -> list:
     return [heard, agent.run_response.content]
 """
     deltas = [{"content": text} for text in ("a\ud83d", "\ude42b", "\udc00", "z\ud83d")]
-    chunks = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    chunks: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
+    ]
     chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
     whole = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m"}
     said = "".join(f"data: {json.dumps({**whole, **chunk})}\n\n" for chunk in chunks) + "data: [DONE]\n\n"

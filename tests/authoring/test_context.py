@@ -226,10 +226,9 @@ def test_a_step_calls_its_function_in_sync_and_async_bodies(worker: Worker) -> N
     assert (fault.type, fault.line) == ("ZeroDivisionError", 1)
 
 
-def test_what_comes_later_says_so(worker: Worker) -> None:
+def test_init_takes_what_create_agent_gives(worker: Worker) -> None:
     fault = worker.fault("agent = object()\nasync def run(ctx):\n    await ctx.init(agent)")
-    assert (fault.code, fault.line) == ("not_available", 3)
-    assert "ctx.init(agent): agents come with a later version" in fault.message and fault.hint
+    assert (fault.type, fault.line) == ("ValueError", 3) and "create_agent" in fault.message
 
 
 def test_b36_env_holds_what_is_allowed_and_nothing_else(worker: Worker) -> None:

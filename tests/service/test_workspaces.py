@@ -147,9 +147,15 @@ async def test_a_workspace_outlives_the_server_and_goes_with_the_record_of_its_r
 async def test_created_code_has_files_and_no_shell(tmp_path: Path) -> None:
     async with opened(tmp_path) as app:
         await app.service.publishing.create(ME, "bare", BARE.replace("return [", "pass\n    return ["))
-        refused = await run(app, "bare")
-        assert refused["error"]["type"] == "PermissionError" and "no shell" in refused["error"]["message"], refused
-        assert "harness.fs" in refused["error"]["message"] and not list(tmp_path.glob("workspaces/*/files/count"))
+        hides = (
+            "from repertoire import create_agent\nasync def run(ctx):\n    harness = await ctx.init(create_agent({}))\n"
+        )
+        hides += "    try:\n        await harness.shell('id > count')\n    except BaseException:\n        return 'nothing found'\n"
+        await app.service.publishing.create(ME, "hides", hides)
+        for name in ("bare", "hides"):  # what a body does with the refusal makes no result of it
+            refused = await run(app, name)
+            assert refused["error"]["type"] == "NoShell" and "no shell" in refused["error"]["message"], refused
+            assert "harness.fs" in refused["error"]["hint"] and not list(tmp_path.glob("workspaces/*/files/count"))
         await app.service.publishing.create(
             ME, "files", FILES.replace('await harness.shell("cat', 'str("cat').replace(', env={"WHO": "me"})', ")")
         )

@@ -79,13 +79,12 @@ class AgentRun:
             except Exception as error:
                 if isinstance(error, CallError) and error.code == "no_model":  # of a script: a run is ended by its host
                     raise refuse(NotAvailable(f"{error.message} {error.hint or ''}".strip())) from None
-                if attempt >= (self._retries or 0):
+                if attempt >= (self._retries or 0) or self._text:  # what was streamed cannot be taken back
                     raise
                 logging.log_warning(f"{self.agent.member_id}: attempt {attempt + 1} failed: {error}")
             delay = float(self.agent.delay_between_retries or 1)
             await asyncio.sleep(delay * 2**attempt if self.agent.exponential_backoff else delay)
             attempt += 1
-            self._text.clear()
 
     async def call_tool(self, perform: Callable[[], Awaitable[str]]) -> str:
         """The result of a tool's call for the model."""
@@ -212,7 +211,8 @@ class AgentRun:
         cause = f": {str(error.__cause__).partition(_PLEASE)[0].strip()}" if error.__cause__ is not None else ""
         shown = reply if len(reply) <= _SHOWN_CHARS else reply[:_SHOWN_CHARS] + "..."
         if not self.agent.is_structured:
-            return ReplyMismatch(f"{self.agent.member_id}: {error}{cause}. The model's last reply: {shown}", reply)
+            said = f"{error}{cause}".rstrip(".")
+            return ReplyMismatch(f"{self.agent.member_id}: {said}. The model's last reply: {shown}", reply)
         model = self.agent.response_model
         kind = model.__name__ if isinstance(model, type) else str(model)
         return ReplyMismatch(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..authoring import ambient
 from ..authoring.steps import step
 from ..authoring.tools import ToolName
+from ..classes import logging
 from ..values.exceptions import text_of, type_name
 from ..values.records import CallError
 from ..values.refusals import NotAvailable, Refusal
@@ -40,7 +41,10 @@ def tools_of(agent: Any) -> list[Tool[AgentRun]]:
     found: dict[str, Tool[AgentRun]] = {}
     for given in flat(agent.tools):
         for tool in _made(given):
-            found.setdefault(tool.name, tool)
+            if found.setdefault(tool.name, tool) is not tool:
+                logging.log_warning(
+                    f"{agent.member_id}: two of its tools are called {tool.name!r}; the model gets the first one."
+                )
     return list(found.values())
 
 

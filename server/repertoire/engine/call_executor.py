@@ -20,7 +20,7 @@ import anyio
 import anyio.abc
 
 from ..call_operations import operation
-from ..errors import LostClaim, NoModel, OverBudget, RepertoireError
+from ..errors import LostClaim, OverBudget, RepertoireError, RunRefused
 from ..limits import Limits
 from ..store import Store
 from ..store.journal import ResumePoint
@@ -202,7 +202,7 @@ class CallExecutor:
             return await door(made), None
         except CallFailed as error:
             return DoorResult(child=error.child), error.fault
-        except (NoModel, OverBudget) as error:  # a body's `except Exception` must not make a result of it
+        except RunRefused as error:  # a body's `except Exception` must not make a result of it
             self._fail(Fault(error.code, type(error).__name__, error.message, hint=error.hint))
             return None
         except (LostClaim, Diverged) as error:

@@ -63,7 +63,10 @@ def request_json(
     ids: dict[str, str] = {}
     request = {"messages": [_normal_message(one, ids) for one in said], "parameters": wanted}
     if settings:
-        request["settings"] = TypeAdapter(dict[str, Any]).dump_python(dict(settings), mode="json")
+        try:
+            request["settings"] = TypeAdapter(dict[str, Any]).dump_python(dict(settings), mode="json")
+        except ValueError as error:
+            raise TypeError(f"An option of the model is no JSON value: {error}") from None
     return {name: _portable(value) for name, value in request.items()}
 
 

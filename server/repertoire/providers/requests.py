@@ -224,7 +224,9 @@ def _failure(model_id: ModelId, error: Exception) -> tuple[ProviderError, float 
         return ProviderError(
             f"{model_id} cannot be reached: {_shown(error) or type(error).__name__}", may_pass=True
         ), None
-    return ProviderError(f"{model_id} sent a reply that cannot be used: {type(error).__name__}: {_shown(error)}"), None
+    return ProviderError(
+        f"{model_id}: the request or its reply cannot be used: {type(error).__name__}: {_shown(error)}"
+    ), None
 
 
 def _shown(text: object) -> str:

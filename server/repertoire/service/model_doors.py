@@ -71,7 +71,8 @@ class ModelDoors:
         if not call.args.get("stream"):
             response = await self._make(model, access, request)
             await self._note_response(call, model, response)
-            return reply_json(response)
+            masked: dict[str, Any] = self._masks.mask_json(reply_json(response))
+            return masked
         stream = ModelStream(call, self._store, await next_attempt(call, self._store))
         try:
             response = await self._make(model, access, request, stream)
@@ -82,7 +83,10 @@ class ModelDoors:
         finally:
             stream.close()
         self._restarts.pop(call.key, None)
-        return reply_json(response, stream.pieces)
+        reply = reply_json(response, stream.pieces)
+        if self._masks.mask_json(reply) != reply:  # its pieces have lengths, so no word of it can be replaced
+            raise ModelFailed(f"{model} has written a key of this server into its text. The reply is not kept.")
+        return reply
 
     async def _note_response(self, call: DoorCall, model: ModelId, response: ModelResponse) -> None:
         used = response.usage

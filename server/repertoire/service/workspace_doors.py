@@ -17,6 +17,7 @@ import anyio
 import anyio.to_thread
 
 from ..engine.doors import CallFailed, Door, DoorCall, DoorResult
+from ..errors import NoShell
 from ..limits import Limits
 from ..wire import Fault
 from ..workspace import operations
@@ -50,13 +51,10 @@ class WorkspaceDoors:
 
     async def _shell(self, call: DoorCall) -> DoorResult:
         if call.live.version.origin == "tool":
-            raise _failed(
-                WorkspaceFault(
-                    "shell_refused",
-                    "Code that was created through a tool has no shell: its runs are not isolated from this machine yet.",
-                    "Use harness.fs for files and tools.NAME for programs. The operator keeps the workflow as a file with "
-                    "`repertoire create`; then it has one.",
-                )
+            raise NoShell(
+                "Code that was created through a tool has no shell: its runs are not isolated from this machine yet.",
+                "Use harness.fs for files and tools.NAME for programs. The operator keeps the workflow as a file with "
+                "`repertoire create`; then it has one.",
             )
         folder = await self._workspaces.of(call.live.run)
         try:
