@@ -182,3 +182,12 @@ def test_a_function_becomes_a_tool_with_a_name_of_its_own() -> None:
     assert (find.__name__, find.__doc__, find.tool_options["show_result"]) == ("look_up", "Looks it up.", True)
     assert plain(3) == 3 and plain.__name__ == "plain_one"
     assert toolkits.Function(name="f", entrypoint=plain)(4) == 4
+
+
+def test_an_agent_without_a_message_does_what_its_instructions_say() -> None:
+    from repertoire import Agent
+    from repertoire.agents.prompts import user_text
+
+    assert user_text(Agent(instructions="Summarise the day."), None) == "Do what your instructions say."
+    with pytest.raises(TypeError, match="there is no message"):
+        user_text(Agent(), None)

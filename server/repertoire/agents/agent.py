@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from weakref import WeakKeyDictionary
 
 from ..authoring import loading
+from ..classes import logging
 from ..classes.pprint import apprint_run_response, pprint_run_response
 from ..classes.response import RunResponse, empty_answer
 from ..names import snake_case
@@ -252,7 +253,7 @@ class _Stream:
 
 
 def _only(message: Any, more: dict[str, Any]) -> Any:
-    """The message. Raises for arguments of `run` that would be lost."""
+    """The message. Raises for images and the like, which would be lost. Other unknown arguments are ignored with a warning, as in Agno."""
     if message is None:
         message = more.pop("messages", None)
     for name in _MEDIA:
@@ -265,7 +266,7 @@ def _only(message: Any, more: dict[str, Any]) -> Any:
             )
     asked = {name for name, value in more.items() if options.is_asked_for(value)} - {*_MEDIA, "user_id", "debug_mode"}
     if asked:
-        raise TypeError(f"agent.run() has no parameter {', '.join(map(repr, sorted(asked)))}")
+        logging.log_warning(f"agent.run() has no parameter {', '.join(map(repr, sorted(asked)))}: ignored")
     return message
 
 

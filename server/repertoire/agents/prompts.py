@@ -6,7 +6,7 @@ import inspect
 import json
 import string
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from ..authoring import durable
@@ -37,10 +37,16 @@ def system_text(agent: Any, state: Mapping[str, Any], more: Sequence[str] = ()) 
     return text or None
 
 
+_NO_MESSAGE: Final = "Do what your instructions say."
+"""The message of `agent.run()` without one, for an agent whose instructions are the whole task."""
+
+
 def user_text(agent: Any, message: Any) -> str:
     """The message as text. With `add_context`, the context follows it."""
     if message is None:
         message = agent.user_message() if callable(agent.user_message) else agent.user_message
+    if message is None and (agent.instructions or agent.description or agent.system_message):
+        message = _NO_MESSAGE
     text = message_text(message)
     if agent.add_context and agent.context:
         context = {name: value() if callable(value) else value for name, value in agent.context.items()}
