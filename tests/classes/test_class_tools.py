@@ -368,7 +368,7 @@ async def test_a_module_beside_a_file_wins_over_our_stand_in_and_so_do_installed
         '"""A helper."""\nWORD = "mine"\n\ndef run() -> str:\n    return WORD\n'
     )
     (tmp_path / "asks" / "asks.py").write_text(
-        '"""Ask."""\nfrom agno.knowledge import Library\n\ndef run() -> int:\n    return 1\n'
+        '"""Ask."""\nfrom agno.nowhere import Library\n\ndef run() -> int:\n    return 1\n'
     )
     roots = {"REPERTOIRE_READY_WORKFLOWS": "false"}
     from repertoire.app import open_app
@@ -382,7 +382,7 @@ async def test_a_module_beside_a_file_wins_over_our_stand_in_and_so_do_installed
         run = await app.service.runs.wait_for_end(await app.service.runs.start(caller, "says", {}))
         assert run.result == '"mine"'
         (broken,) = app.service.library.list_broken(caller)
-        assert "agno.knowledge" in broken["findings"][0]["message"]
+        assert "agno.nowhere" in broken["findings"][0]["message"]
 
 
 async def test_a_class_is_created_through_a_tool(tmp_path: Path) -> None:

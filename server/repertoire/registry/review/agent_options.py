@@ -9,21 +9,24 @@ from typing import Final
 from ...agents import options
 from ...model.workflow_version import Finding
 from .findings import finding
+from .tree import Node
 
 _PACKAGES: Final = frozenset({"agno", "buddy", "phi", "repertoire"})
 _KINDS: Final = frozenset({"Agent", "Team"})
 
 
-def options_without_effect(tree: ast.Module) -> Iterator[Finding]:
+def options_without_effect(nodes: list[Node]) -> Iterator[Finding]:
     """Agents that are made in the source, whatever name its imports give the class."""
     kinds = {
         alias.asname or alias.name: alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").partition(".")[0] in _PACKAGES
+        for node, *_ in nodes
+        if type(node) is ast.ImportFrom and not node.level and (node.module or "").partition(".")[0] in _PACKAGES
         for alias in node.names
         if alias.name in _KINDS
     }
-    for node in ast.walk(tree):
+    if not kinds:
+        return
+    for node, *_ in nodes:
         match node:
             case ast.Call(func=ast.Name(id=name), keywords=keywords) if name in kinds:
                 yield from _of_call(kinds[name], keywords)

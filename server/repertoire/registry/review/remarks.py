@@ -41,7 +41,7 @@ def _all_remarks(tree: ast.Module) -> Iterator[Finding]:
     yield from lost_changes(seen, inside)
     yield from outside_effects(inside, functions)
     yield from ambient_calls(seen)
-    yield from options_without_effect(tree)
+    yield from options_without_effect(seen)
     for node, *_ in seen:
         yield from find_secrets(node)
         if isinstance(node, Function) and node not in functions:
