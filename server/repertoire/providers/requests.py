@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pydantic_ai.messages import ModelResponse
     from pydantic_ai.models import Model
 
-INSTALL: Final = "pip install 'repertoire-mcp[agents]'"
+INSTALL: Final = "pip install 'pydantic-ai-slim[anthropic,google,groq,openai]'"
 _KEPT: Final = 16
 """Models that keep their connections."""
 _FIRST_PAUSE_S: Final = 0.5
