@@ -17,7 +17,7 @@ from repertoire import RunResponse, Workflow, WorkflowCompletedEvent, pprint_run
 from repertoire.agents.agent import Agent
 from repertoire.classes.pprint import apprint_run_response
 from repertoire.compat import hook
-from repertoire.compat.class_style import PAGES
+from repertoire.compat.import_tables import PAGES
 from support import class_style
 
 

@@ -27,7 +27,7 @@ from repertoire.names import new_run_id
 from repertoire.registry.caller_view import View
 from repertoire.registry.embedding_index import pause_after
 from repertoire.registry.encoder_client import _environment as child_environment
-from repertoire.registry.ranking import Ranked, outcome_score
+from repertoire.registry.outcome_score import Ranked, outcome_score
 from repertoire.registry.search import Finder
 from repertoire.registry.search_texts import texts_of
 from repertoire.settings import load

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repertoire.values import codec
-from repertoire.values.merge import update_in_place
+from repertoire.values.update_in_place import update_in_place
 from support.codec_values import Fixed, Plain, price, scalars
 from support.sameness import same
 

@@ -34,7 +34,10 @@ CORRECTIONS: Final = 3
 _SHOWN_CHARS: Final = 2_000
 """Of a last reply, in an error."""
 _PLEASE: Final = "Answer with JSON of this schema and nothing else:"
-_INSTALL: Final = "Agents need the package pydantic-ai: pip install 'pydantic-ai-slim[anthropic,google,groq,openai]', into the Python that runs workflows."
+_INSTALL: Final = (
+    "Agents need the package pydantic-ai, in the Python that runs workflows: "
+    "pip install 'pydantic-ai-slim[anthropic,google,groq,openai]'"
+)
 
 
 class AgentRun:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from .workspace import Files
+from .harness_files import Files
 
 if TYPE_CHECKING:
     from pydantic_ai import Tool

@@ -24,8 +24,8 @@ from .definition import (
     extend_agent_profile,
     merged_profile,
 )
+from .harness_files import Files, shell_door
 from .skills import load_skills
-from .workspace import Files, shell_door
 
 if TYPE_CHECKING:
     from .session import Session

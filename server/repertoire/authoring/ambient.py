@@ -13,8 +13,9 @@ import sys
 from collections.abc import Awaitable, Generator
 from typing import Any, Final
 
-from ..values import codec, merge
+from ..values import codec
 from ..values.refusals import Refusal, StateError
+from ..values.update_in_place import merge, update_in_place
 from . import awaited_values
 from .doors import Doors, EventType
 
@@ -197,7 +198,7 @@ def reload(text: str) -> None:
     stored = codec.decode(text)
     for key in aside.keys() & stored.keys():
         aside[key] = stored.pop(key)
-    merge.update_in_place(current_state(), stored)
+    update_in_place(current_state(), stored)
 
 
 def restore(stored: dict[str, Any]) -> None:
@@ -207,7 +208,7 @@ def restore(stored: dict[str, Any]) -> None:
     """
     for key in HIDDEN & stored.keys():
         aside[key] = stored.pop(key)
-    merge.merge(session_state, stored)
+    merge(session_state, stored)
 
 
 def _log(level: str, message: object, fields: dict[str, Any]) -> Awaitable[None]:

@@ -1,6 +1,6 @@
 """Import hook: `CompatFinder` answers imports of `agno`, `phi`, `buddy` and `pyflue`, if these are not installed, with names of ours.
 
-1. A page of `class_style` has names of ours. A closed page refuses other names with a sentence that names the replacement.
+1. A page of `import_tables` has names of ours. A closed page refuses other names with a sentence that names the replacement.
 2. Every other path below a known area is answered too. `stand_ins` makes its names: they can be imported, and only their use is refused.
 3. Each module that the hook makes is empty and looks names up at their first use, so its import costs nothing.
 4. With `prefer_real` an installed package wins. Of Agno v1 only `agno.workflow` is still ours, because a tool is a Workflow of ours.
@@ -19,7 +19,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, Final
 
-from .class_style import AREAS, CLOSED, INSTEAD, KNOWN, OLDER_PATHS, PAGES
+from .import_tables import AREAS, CLOSED, INSTEAD, KNOWN, OLDER_PATHS, PAGES
 
 CLASS_STYLE: Final = ("agno", "buddy", "phi")
 PYFLUE: Final = "pyflue"

@@ -19,9 +19,9 @@ from ..agents.definition import (
 )
 from ..agents.handles import CallHandle
 from ..agents.harness import Harness, Sessions, start
+from ..agents.harness_files import Files
 from ..agents.prompt_response import PromptCost, PromptImage, PromptModel, PromptResponse, PromptUsage, SessionEvent
 from ..agents.skills import load_skill, load_skills
-from ..agents.workspace import Files
 from ..authoring.context import Context as FlueContext
 from ..values.refusals import NotAvailable
 

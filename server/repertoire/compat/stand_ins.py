@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 from ..classes.stored_sessions import Storage
 from ..distributions import distribution_of
 from ..values.refusals import NotAvailable
-from .class_style import AREAS
+from .import_tables import AREAS
 
 _NEVER: Final = frozenset({"session_id", "run", "arun", "run_id", "content", "event", "model_dump"})
 """Attributes by which agents, responses and models are recognised. A stand-in is none of these."""

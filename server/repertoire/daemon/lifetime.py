@@ -5,7 +5,7 @@ Rules, in this order:
 1. A caller, a signal, `stop` or a lost home ends it at once (`finish`). The first reason stays.
 2. A newer version that connects gets the home (`hand_over_to`). The daemon ends when no run is live and no verb is open, or after 30 s.
    Then the runs go on in the newer version, replayed from their journals.
-3. Without a visitor, a live run and a run that sleeps, it ends after `idle_exit_s` (`settings.Limits`). The next front starts it again.
+3. Without a visitor, a live run and a run that sleeps, it ends after `idle_exit_s` (`limits.Limits`). The next front starts it again.
 
 Live runs end without telling the daemon. So `until_end` looks again at intervals.
 """

@@ -1,4 +1,4 @@
-"""Recipe: every weight and threshold of semantic search, in one frozen value; used by `scoring`, and sent by the host.
+"""Search weights: every weight and threshold of semantic search, in one frozen value; used by `scoring`, and sent by the host.
 
 The values were tuned on public tool-retrieval queries, and then checked on queries in a user's own words (benchmarks/own_words). The two
 kinds pull in opposite directions, and these values hold on both. The public tools have no source, so the weight of the source was chosen

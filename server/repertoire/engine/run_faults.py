@@ -1,4 +1,7 @@
-"""Faults and reasons of runs that end, or cannot begin, for a cause outside their body; used by Runner and its parts, and by the service."""
+"""Faults and reasons of runs that end, or cannot begin, for a cause outside their body; used by Runner and its parts, and by the service.
+
+Not the errors of a body, such as `out_of_memory`: worker/body_errors.py.
+"""
 
 from __future__ import annotations
 

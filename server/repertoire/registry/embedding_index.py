@@ -45,7 +45,7 @@ from ..encoder.search_weights import Recipe
 from ..errors import RepertoireError
 from ..store import Store
 from .encoder_client import EncoderGone, EncoderProcess, EncoderRefused, encoder_process
-from .ranking import Ranked, Ranking
+from .outcome_score import Ranked, Ranking
 from .search_texts import Names, Searched, Texts, sendable, texts_of
 
 logger = logging.getLogger(__name__)

@@ -23,8 +23,8 @@ from ..model.workflow_version import WorkflowVersion
 from ..store import Store
 from ..store.search_facts import Standing
 from .embedding_index import EmbeddingIndex
+from .outcome_score import Ranked, Ranking, outcome_score
 from .query_language import foreign_language
-from .ranking import Ranked, Ranking, outcome_score
 from .search_texts import Names, Searched, texts_of
 
 _MAX_WORDS: Final = 64

@@ -18,7 +18,7 @@ _MAX_CHARS = 1_500
 
 
 class Texts(msgspec.Struct, frozen=True):
-    """`views` in the order of `recipe.VIEWS`; `words` is the text in which the words of a query are looked up."""
+    """`views` in the order of `search_weights.VIEWS`; `words` is the text in which the words of a query are looked up."""
 
     views: tuple[str, ...]
     words: str

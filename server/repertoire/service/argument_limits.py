@@ -1,6 +1,6 @@
 """Argument limits: refuses arguments that are no object or too long, before there is a run; used by Runs.
 
-Their types are checked later, in the worker (signature/arguments.py). The number is `settings.Limits.max_arguments_bytes`.
+Their types are checked later, in the worker (signature/arguments.py). The number is `limits.Limits.max_arguments_bytes`.
 """
 
 from __future__ import annotations

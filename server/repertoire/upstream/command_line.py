@@ -9,8 +9,8 @@ import msgspec
 
 from ..text import well_formed
 from .addresses import AddressRules
+from .checked_url import http_url, port_of
 from .command_definition import CommandDefinition, Parameter, Recipe, filled, placeholders, python_name
-from .http_url import http_url, port_of
 from .tool import BadToolArguments, Tool
 
 

@@ -16,8 +16,8 @@ import anyio
 
 from ..text import well_formed
 from .addresses import AddressRules
+from .checked_url import http_url, port_of, shown
 from .http_body import Body, body_of
-from .http_url import http_url, port_of, shown
 from .tool import BadToolArguments, Tool, ToolContext, ToolFailed, ToolTimeout, ToolUnavailable
 from .variables import Mask
 

@@ -17,8 +17,8 @@ import anyio
 import msgspec
 
 from ..errors import BadSettings
+from .checked_url import port_of
 from .http_body import Body, body_of
-from .http_url import port_of
 from .identifiers import RESERVED_SOURCES
 from .openapi_document import Document, Operation, parse_document, read_document
 from .openapi_requests import ApiRequest, api_request

@@ -17,9 +17,9 @@ from collections import Counter
 from typing import Any, Final
 
 from . import codec
-from .merge import update_in_place
 from .refusals import NonDeterminism, StateError
 from .trees import TAG, TreeEncoder, read_tree
+from .update_in_place import update_in_place
 
 _PLAIN_MARSHAL: Final = 2
 _SCALARS: Final = str | int | float | None

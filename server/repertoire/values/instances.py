@@ -1,7 +1,7 @@
 """Instances: takes objects of an author's classes apart and restores them: dataclasses, pydantic models, enums, named tuples.
 
 Restoring runs no constructor, validator or property, because the author's code might do more than restore. `reference` names a class,
-and `resolve_reference` finds it again. Used by `trees`, `exceptions`, `merge` and `former_hashes`.
+and `resolve_reference` finds it again. Used by `trees`, `exceptions`, `update_in_place` and `former_hashes`.
 """
 
 from __future__ import annotations

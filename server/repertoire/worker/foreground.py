@@ -16,7 +16,7 @@ from ..authoring.doors import Doors
 from ..compat import hook
 from ..values import codec
 from ..wire import Code, Fault
-from . import faults
+from . import body_errors
 from .call import Invocation
 from .replay.run_clock import RunClock
 from .source.entry import find_entry
@@ -72,7 +72,7 @@ class Foreground:
 
     def explain(self, error: BaseException) -> Fault:
         """The error as a run reports it, with a traceback without our own frames."""
-        return faults.of_run(error, self._version)
+        return body_errors.of_run(error, self._version)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from ..signature.annotations import UNSAID
 from ..values import big_integers, codec
 from ..values.lost_numbers import lost_numbers
 from ..wire import Begin, Done, Failed, Fault, Inspect, Inspected, Note, Settled, Task, WorkerFrame
-from . import faults, terminal
+from . import body_errors, terminal
 from .call import Invocation
 from .children import forks
 from .children.spawned import ChildPath, ChildSetup
@@ -114,7 +114,7 @@ class Process:
                 return self._perform(task, version, calls, stack)
             except BaseException as error:  # also sys.exit: the worker lives on, however a body ends
                 self._leave_if_child(error, version)
-                return Failed(faults.of_run(calls.replay.comparison.lost or error, version))
+                return Failed(body_errors.of_run(calls.replay.comparison.lost or error, version))
 
     def _begin(
         self, calls: BodyCalls | None, max_message: int, folder: str | None, environment: dict[str, str]
@@ -159,7 +159,7 @@ class Process:
             read = signature_of(version, module, entry)
         except BaseException as error:  # also sys.exit at the module's top level
             self._leave_if_child(error, version)
-            return Failed(faults.of_load(error, version))
+            return Failed(body_errors.of_load(error, version))
         if task.cwd is not None and task.cwd != task.home:
             os.chdir(task.cwd)
         info = RunInfo(
@@ -213,7 +213,7 @@ class Process:
 
     def _leave_if_child(self, error: BaseException | None, version: Version) -> None:
         if self._is_child:
-            forks.end_as_script(error, lambda error: faults.traceback_of(error, version))
+            forks.end_as_script(error, lambda error: body_errors.traceback_of(error, version))
 
     def _inspect(self, frame: Inspect) -> WorkerFrame:
         version = self._versions.version(frame.code.key, frame.code)
@@ -226,7 +226,7 @@ class Process:
                 return Inspected(*read.schema_texts(), tuple(Note(*note) for note in read.notes))
         except BaseException as error:  # also sys.exit at the module's top level
             self._leave_if_child(error, version)
-            return Failed(faults.of_load(error, version))
+            return Failed(body_errors.of_load(error, version))
         finally:
             self._end(None)
 

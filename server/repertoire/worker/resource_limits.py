@@ -1,4 +1,4 @@
-"""Resource limits: limits of the operating system for a worker that runs code created through a tool; used by Zygote and `faults`.
+"""Resource limits: limits of the operating system for a worker that runs code created through a tool; used by Zygote and `body_errors`.
 
 `enforce` sets them. `hint_of` names the setting that an error comes from.
 """

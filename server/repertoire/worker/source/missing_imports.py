@@ -1,4 +1,4 @@
-"""Missing imports: all modules that a version imports and that this Python lacks, so that one report names them all; used by `faults`.
+"""Missing imports: all modules that a version imports and that this Python lacks, so that one report names them all; used by `body_errors`.
 
 The first of them has already failed. The others are read from the syntax trees of the version; nothing is imported here.
 """

@@ -1,4 +1,4 @@
-"""Suspects: finds the parts of a source that most likely gave another value when its body was run again; used by `faults`.
+"""Suspects: finds the parts of a source that most likely gave another value when its body was run again; used by `body_errors`.
 
 The run's own `time`, `random` and `uuid`, and the global generators of numpy and torch, give the same values again.
 The things in this table do not.
