@@ -5,6 +5,7 @@ It pauses while the run waits without a place, and stops while the run is parked
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import anyio
@@ -43,7 +44,8 @@ class Stopwatch:
     def _go_on(self) -> None:
         if self._scope is not None and not self._pauses:
             self._since = time.monotonic()
-            self._scope.deadline = anyio.current_time() + self.limit_s - self._used_s
+            # Not anyio's clock: a callback of the loop calls this, and there anyio may not see its loop.
+            self._scope.deadline = asyncio.get_running_loop().time() + self.limit_s - self._used_s
 
     def _halt(self) -> None:
         self._used_s, self._since = self.used_s, None

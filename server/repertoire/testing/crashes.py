@@ -6,7 +6,6 @@ calls are answered from the journal, as after any crash. Questions, other workfl
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -60,10 +59,12 @@ def survive(
     path: Path, name: str | None, arguments: dict[str, Any], state: dict[str, Any], answers: Answers, at: int | None
 ) -> Survival:
     """`_survive` with a loop of its own. Raises its error as itself, without the groups around it."""
+    import anyio
+
     from ..errors import cause_of
 
     try:
-        return asyncio.run(_survive(path, name, arguments, state, answers, at))
+        return anyio.run(_survive, path, name, arguments, state, answers, at)
     except BaseExceptionGroup as group:
         raise cause_of(group) from None
 
