@@ -7,22 +7,21 @@ again, and must not ask a model each time. So such a run gives an empty answer, 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 _is_loading = False
 _skipped: dict[tuple[str, int | None], None] = {}
 
 
-@contextmanager
-def of_top_level() -> Iterator[None]:
-    """The top level of a file is executed here by a host."""
-    global _is_loading
-    _skipped.clear()
-    _is_loading = True
-    try:
-        yield
-    finally:
+class TopLevel:
+    """The top level of a file is executed here by a host. Not a generator: that would set attributes of the file's exceptions."""
+
+    def __enter__(self) -> None:
+        global _is_loading
+        _skipped.clear()
+        _is_loading = True
+
+    def __exit__(self, *_: object) -> None:
+        global _is_loading
         _is_loading = False
 
 

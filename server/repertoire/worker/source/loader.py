@@ -113,7 +113,7 @@ class LoadedVersions:
         threads = len(foreign())
         module = self._register(version, builtins_for(clock))
         try:
-            with loading.of_top_level():
+            with loading.TopLevel():
                 exec(code, module.__dict__)
         except BaseException:
             self._forget(version)

@@ -74,6 +74,8 @@ _CONTAINERS: Final = (dict, list, set, deque)
 _OF_CACHED_CLASSES: Final = frozenset(
     {"__annotations__", "__annotations_cache__", "__annotate_cache__", "__abstractmethods__"}
 )
+_NOT_COMPARED: Final = ("repertoire.worker", "repertoire_workflow")
+"""Our own modules of this process, and the package of the present version, which the loader puts back after each run."""
 _MISSING: Final = object()
 
 _INSIDES: Final = re.compile(r"__(?:code|defaults|kwdefaults)__|setattr|\bctypes\b")
@@ -121,7 +123,7 @@ class Heap:
         for name in names:
             if name not in self._known and (module := sys.modules.get(name)) is not None:
                 self._known[name] = module
-                if isinstance(module, ModuleType) and not name.startswith("repertoire.worker"):
+                if isinstance(module, ModuleType) and not name.startswith(_NOT_COMPARED):
                     self._learn_module(name, module)
 
     def change(self, allows: Allows | None = None, *, with_functions: bool = True) -> str | None:
