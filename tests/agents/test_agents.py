@@ -432,7 +432,7 @@ def test_without_pydantic_ai_an_agent_says_what_to_install(monkeypatch: pytest.M
     import sys
 
     monkeypatch.setitem(sys.modules, "pydantic_ai", None)
-    with pytest.raises(NotAvailable, match=r"pip install 'repertoire-mcp\[agents\]'"):
+    with pytest.raises(NotAvailable, match=r"pip install 'pydantic-ai-slim\["):
         Agent(model="openai:gpt-4o-mini").run("x")
 
 

@@ -77,7 +77,7 @@ class AgentRun:
                 return await self._attempt()
             except Refusal as refusal:
                 raise refuse(refusal) from None
-            except Exception as error:
+            except Exception as error:  # whatever it is, `retries` decides
                 if isinstance(error, CallError) and error.code == "no_model":  # of a script: a run is ended by its host
                     raise refuse(NotAvailable(f"{error.message} {error.hint or ''}".strip())) from None
                 if attempt >= (self._retries or 0) or self._text:  # what was streamed cannot be taken back
@@ -149,20 +149,11 @@ class AgentRun:
 
     async def _hear(self, ctx: RunContext[AgentRun], events: AsyncIterable[Any]) -> None:
         """Hand over the pieces of the model's text, and the tool calls."""
-        from pydantic_ai.messages import (
-            FunctionToolCallEvent,
-            FunctionToolResultEvent,
-            PartDeltaEvent,
-            PartStartEvent,
-            TextPart,
-            TextPartDelta,
-        )
+        from pydantic_ai.messages import FunctionToolCallEvent, FunctionToolResultEvent
 
         async for event in events:
-            if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
-                self._put_text(event.part.content)
-            elif isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
-                self._put_text(event.delta.content_delta)
+            if text := responses.streamed_text(event):
+                self._put_text(text)
             elif self._with_steps and isinstance(event, FunctionToolCallEvent):
                 call = responses.ToolExecution(event.part.tool_call_id, event.part.tool_name, event.part.args_as_dict())
                 self.outlet.put(responses.event(RunEvent.tool_call_started, tools=[call]))
@@ -334,6 +325,6 @@ def _shown(call: responses.ToolExecution) -> str:
 
 def check_installed() -> None:
     try:
-        import pydantic_ai  # noqa: F401
+        import pydantic_ai  # noqa: F401 - only whether it is there
     except ImportError as error:
         raise refuse(NotAvailable(_INSTALL)) from error

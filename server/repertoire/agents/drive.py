@@ -55,7 +55,7 @@ class _Work:
             value = self._work()
         except StopIteration as error:  # a future cannot hold it
             self._end(RuntimeError(f"the tool raised StopIteration: {error}"))
-        except Exception as error:
+        except Exception as error:  # the tool's own: its waiter gets it
             self._end(error)
         else:
             if not self._future.done():

@@ -46,6 +46,17 @@ def piece(text: str, *, is_told: bool) -> RunResponse:
     return made
 
 
+def streamed_text(event: Any) -> str:
+    """The text that an event of pydantic-ai's stream adds to the reply; "" for any other event."""
+    from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
+
+    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+        return event.part.content
+    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+        return event.delta.content_delta
+    return ""
+
+
 def event(kind: RunEvent, content: Any = None, tools: list[Any] | None = None) -> RunResponse:
     return RunResponse(content=content, event=kind.value, tools=tools)
 

@@ -274,5 +274,5 @@ async def told_to_model(perform: Callable[[], Awaitable[str]]) -> str:
         if error.code in ("over_budget", "not_available", "no_model"):
             raise
         return f"Error: {error.message}" + (f" {error.hint}" if error.hint else "")
-    except Exception as error:
+    except Exception as error:  # the function's own: the model corrects it
         return f"Error: {type_name(error)}: {text_of(error)}"

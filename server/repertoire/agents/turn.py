@@ -20,6 +20,7 @@ from .definition import AgentProfile, Skill
 from .failures import EndlessLoop, ReplyMismatch
 from .models import model_of, name_of, settings_of
 from .prompt_response import PromptCost, PromptImage, PromptModel, PromptResponse, PromptUsage, SessionEvent
+from .responses import streamed_text
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
@@ -124,21 +125,12 @@ class Turn:
         return tools.tools_of(_Tools(given))
 
     async def _hear(self, ctx: Any, events: AsyncIterable[Any]) -> None:
-        from pydantic_ai.messages import (
-            FunctionToolCallEvent,
-            FunctionToolResultEvent,
-            PartDeltaEvent,
-            PartStartEvent,
-            TextPart,
-            TextPartDelta,
-        )
+        from pydantic_ai.messages import FunctionToolCallEvent, FunctionToolResultEvent
 
         async for event in events:
-            text = ""
-            if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
-                text = event.part.content
-            elif isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
-                text = event.delta.content_delta
+            if text := streamed_text(event):
+                self._streamed.append(text)
+                self.outlet.put(SessionEvent("delta", {"text": text}))
             elif isinstance(event, FunctionToolCallEvent):
                 call = {
                     "toolName": event.part.tool_name,
@@ -155,9 +147,6 @@ class Turn:
                     "result": str(part.content),
                 }
                 self.outlet.put(SessionEvent("tool_end", done))
-            if text:
-                self._streamed.append(text)
-                self.outlet.put(SessionEvent("delta", {"text": text}))
 
 
 @dataclass

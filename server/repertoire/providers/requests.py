@@ -86,7 +86,7 @@ class ModelRequests:
                 raise ProviderError(f"{model_id} did not answer within {limit_s:g} s.", may_pass=True) from None
             except StopStream:
                 raise
-            except Exception as error:
+            except Exception as error:  # SDKs raise many kinds: `_failure` tells them apart
                 failure, wait_s = _failure(model_id, error)
                 pause_s = _pause(attempt) if wait_s is None else wait_s
                 if not failure.may_pass or attempt >= _MOST_ATTEMPTS or time.monotonic() + pause_s >= until:

@@ -171,7 +171,7 @@ class PythonTools(Toolkit):
         try:
             with contextlib.redirect_stdout(said):
                 exec(code, names)
-        except Exception as error:
+        except Exception as error:  # the code's own: the model corrects it
             return f"Error running python code: {type(error).__name__}: {error}"
         return _value_of(names, variable_to_return, said.getvalue() or "successfully ran python code")
 
@@ -187,7 +187,7 @@ class PythonTools(Toolkit):
         """Run a Python file; the value of the variable, or a note that it ran."""
         try:
             names = runpy.run_path(str(self._files._path(file_name)), run_name="__main__")
-        except Exception as error:
+        except Exception as error:  # the code's own: the model corrects it
             return f"Error running {file_name}: {type(error).__name__}: {error}"
         return _value_of(names, variable_to_return, f"successfully ran {file_name}")
 
