@@ -219,7 +219,8 @@ class App:
             for kind in ("working", "input_required")
             for run in await self.service.runs.list_runs(me, status=kind, top=True)
         ]
-        return {"runs": runs, "encoder": self.service.library.encoder_status, **self._doors.public()}
+        told = {"encoder": self.service.library.encoder_status, "isolation": self.service.sandbox.label}
+        return {"runs": runs, **told, **self._doors.public()}
 
     async def control(
         self, verb: str, args: dict[str, Any], hello: Hello, emit: Callable[[dict[str, Any]], Awaitable[None]]
@@ -367,6 +368,7 @@ def run_daemon(home: str, *, config: str | None = None) -> None:
             log = logging.getLogger("repertoire.daemon")
             log.info("version %s starts, pid %d, home %s", VERSION, os.getpid(), settings.home)
             async with open_app(settings) as app:
+                log.info("isolation of created code: %s", app.service.sandbox.label)
                 end = await app.serve(owner, idle_exit_s=settings.limits.idle_exit_s)
             log.info("pid %d ends: %s", os.getpid(), END_REASONS.get(end, end))
         check_home(end, settings)

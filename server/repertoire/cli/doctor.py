@@ -17,7 +17,8 @@ from ..providers.requests import INSTALL
 from ..registry.review import ruff_path
 from ..settings import Settings
 from .control_client import ControlError
-from .home_client import carry_out
+from .doctor_sandbox import sandbox_rows
+from .home_client import HomeClient, carry_out
 
 Check = dict[str, Any]
 
@@ -25,7 +26,7 @@ Check = dict[str, Any]
 def examine(settings: Settings) -> list[Check]:
     """All checks, those of workflow files last. Never raises."""
     checks = [_python(), _sqlite(), _home(settings), _encoder(settings), _ruff(), *_models(settings)]
-    return checks + _workflows(settings)
+    return checks + _of_open_home(settings)
 
 
 def _row(check: str, ok: bool, message: str, hint: str | None = None) -> Check:
@@ -118,15 +119,29 @@ def _models(settings: Settings) -> list[Check]:
     return [*rows, _row("models", ok, f"agents that name no model ask {default}", hint)]
 
 
-def _workflows(settings: Settings) -> list[Check]:
+def _of_open_home(settings: Settings) -> list[Check]:
+    """What only the owner of the home can say: the sandbox in which it runs code, and the workflow files."""
+
+    async def ask(calls: HomeClient) -> tuple[list[Check], dict[str, Any]]:
+        listing = await calls.call("list", {"limit": 1})
+        return await _sandbox(calls, settings), listing
+
     try:
-        listing = carry_out(settings, lambda calls: calls.call("list", {"limit": 1}))
+        sandbox, listing = carry_out(settings, ask)
     except (RepertoireError, ControlError) as error:
         return [_row("store", False, error.message, error.hint)]
     except OSError as error:
         return [_row("store", False, str(error))]
-    rows = [_row("workflows", True, "read")]
+    rows = [*sandbox, _row("workflows", True, "read")]
     return rows + [_file(file["file"], finding) for file in listing["broken"] for finding in file["findings"]]
+
+
+async def _sandbox(calls: HomeClient, settings: Settings) -> list[Check]:
+    try:
+        answer = await calls.call("isolation", {})
+    except (RepertoireError, ControlError) as error:  # an older daemon
+        return [_row("sandbox", False, error.message, error.hint)]
+    return [_row(*row) for row in sandbox_rows(answer, str(settings.authoring))]
 
 
 def _file(path: str, finding: dict[str, Any]) -> Check:

@@ -33,6 +33,7 @@ def _print_running(answer: dict[str, Any]) -> None:
     for url in answer.get("http", ()):
         output.out.print(f"door: {url}/mcp")
     output.out.print(f"search: {answer.get('encoder', 'unknown')}")
+    output.out.print(f"created code: {answer.get('isolation', 'unknown')}", markup=False)
     clients = [one for one in answer["connections"] if one["mode"] == "mcp"] + answer.get("http_clients", [])
     output.out.print(f"clients: {len(clients)}")
     for one in clients:

@@ -7,6 +7,7 @@ Each run is a task of the group given to the Runner: `_carry` takes it from its 
     RunObserver     waits for a run, follows its events
     StorageTrouble  tells callers why nothing can be stored
     Inspector       loads a module and reads its schemas
+    SandboxTrials   tries to leave the sandbox
     LiveTable       the runs that go on in this process
 
 When the group is cancelled, unfinished runs stay as they are stored. The next owner of the home resumes them.
@@ -48,6 +49,7 @@ from .pool import WorkerPool
 from .run_faults import cancellation, failure, foreign_journal, internal_failure
 from .run_log import log_start
 from .run_observer import RunObserver
+from .sandbox_trials import SandboxTrials
 from .server_tasks import in_server
 from .state_turns import Turns
 from .stopwatch import Stopwatch
@@ -85,6 +87,7 @@ class Runner:
         self._cancellation = Cancellation(store, self._live, self._ends, tasks, self.handle)
         self._observer = RunObserver(store, pool, self._live, self.watch)
         self.inspect = Inspector(pool, limits).inspect
+        self.try_sandbox = SandboxTrials(pool, limits).try_all
         store.on_trouble(StorageTrouble(self._live).on_trouble)
 
     @property

@@ -17,6 +17,7 @@ from .library import Library
 from .own_files import OwnFiles
 from .publishing import Publishing
 from .runs import Runs
+from .sandbox import Sandbox
 from .sessions import Sessions
 from .tools import Tools
 from .versions import Versions
@@ -51,3 +52,5 @@ class Service:
     """List, find, describe and call the tools of all sources."""
     inbox: Inbox
     """List what waits for a person."""
+    sandbox: Sandbox
+    """Say how unapproved code is isolated, and try it."""

@@ -12,6 +12,7 @@ from ..engine.long_waits import Waits
 from ..engine.retention import Retention
 from ..engine.runner import Runner
 from ..registry.catalog import Catalog
+from ..sandbox.elsewhere import isolation_here
 from ..settings import Settings
 from ..store import Store
 from ..upstream.catalog import Catalog as ToolCatalog
@@ -29,6 +30,7 @@ from .pre_publish_checks import PrePublishChecks
 from .publishing import Publishing
 from .references import References
 from .runs import Runs
+from .sandbox import Sandbox
 from .sessions import Sessions
 from .tool_files import ToolFiles
 from .tool_sources import tool_sources
@@ -74,5 +76,19 @@ def build_service(
     code_runs = CodeRuns(settings, checks, runs)
     inbox = Inbox(store, library, runs)
     history = History(store, runs, checks, runner, retention)
-    parts = (library, versions, publishing, own_files, sessions, runs, code_runs, history, artifacts, tools, inbox)
+    sandbox = Sandbox(isolation_here(), partial(runner.try_sandbox, settings.home))
+    parts = (
+        library,
+        versions,
+        publishing,
+        own_files,
+        sessions,
+        runs,
+        code_runs,
+        history,
+        artifacts,
+        tools,
+        inbox,
+        sandbox,
+    )
     return Service(settings, *parts)

@@ -316,6 +316,10 @@ async def _tools_doctor(service: Service, caller: Caller, args: dict[str, Any], 
     return await service.tools.examine()
 
 
+async def _isolation(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    return await service.sandbox.examine()
+
+
 async def _broken(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
     return service.library.list_broken(caller)
 
@@ -330,7 +334,7 @@ _VERBS: dict[str, Verb] = {
     "publish": _publish, "pin": _pin, "unpin": _unpin, "delete": _delete, "runs": _runs, "get": _get, "answer": _answer,
     "resume": _resume, "cancel": _cancel, "withdraw": _withdraw, "sessions": _sessions, "broken": _broken, "gc": _gc,
     "tools": _tools, "tool": _tool, "tool_call": _tool_call, "tools_doctor": _tools_doctor,
-    "config": _config, "inbox": _inbox, "code": _code,
+    "config": _config, "inbox": _inbox, "code": _code, "isolation": _isolation,
     "session_show": _session_show, "session_reset": _session_reset, "session_rename": _session_rename, "session_delete": _session_delete,
     "artifacts": _artifacts, "artifact_show": _artifact_show, "artifact_save": _artifact_save, "artifact_delete": _artifact_delete,
 }  # fmt: skip
