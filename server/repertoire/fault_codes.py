@@ -42,6 +42,10 @@ _RUNS: Final[dict[str, FaultCode]] = {
         "The process of the run was killed or died of a signal, or the server died under the run too often.", "author",
         "Use less memory. If the server died, read its log; `repertoire rerun RUN` begins the run anew.",
     ),
+    "bad_frame": FaultCode(
+        "The process of the run wrote to its own connection to the server, or sent more than `max_frame_bytes`.", "author",
+        "Do not write to sockets that the workflow has not opened itself.",
+    ),
     "out_of_memory": FaultCode("The body used more memory than `worker_memory_mb`.", "author", "Stream the input instead of holding it."),
     "timeout": FaultCode("The run took longer than `timeout_s` or `run_timeout_s`.", "author", "Do less in one run, or declare `timeout_s`."),
     "cancelled": FaultCode("The run was cancelled.", "caller", "Run it again if it is still needed."),
@@ -71,6 +75,7 @@ _RUNS: Final[dict[str, FaultCode]] = {
     ),
     "damaged_artifact": FaultCode("The file of an artifact is gone, or was changed.", "operator", "Save it again."),
     "state_not_serialisable": FaultCode("State, a step's result or an error cannot be stored.", "author", "Convert what the message names."),
+    "state_too_large": FaultCode("A session's state is longer than `max_state_bytes`.", "author", "Store less, or an artifact's name."),
     "session_busy": FaultCode("Another run holds the class's session and did not give it up in time.", "caller", "Make the call again."),
     "session_conflict": FaultCode("Somebody else changed the class's stored state during the run.", "caller", "Make the call again."),
     "no_model": FaultCode(

@@ -34,6 +34,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Loading a module to read its schema: longer than any usual import, shorter than a caller waits."""
     examples_timeout_s: float = 30.0
     """All examples of one version together: the caller who publishes waits for them."""
+    max_frame_bytes: int = 32 * 1024 * 1024
+    """One message from a worker with created code to the server: the longest result, and a session's state of the same length."""
+    untrusted_frames_per_s: int = 1_000
+    """Messages that such a worker may send in a second, one more for each KiB of them: a flood takes a tenth of a core. 0: no limit."""
     max_source_bytes: int = 256 * 1024
     """A workflow's source. For more code, a package to import is the better form."""
     max_bundle_bytes: int = 1024 * 1024
@@ -42,12 +46,16 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Arguments of one run, as JSON."""
     max_result_bytes: int = 16 * 1024 * 1024
     """Result of one run, as JSON."""
+    max_state_bytes: int = 16 * 1024 * 1024
+    """A session's state of one workflow, as JSON: each run with state reads all of it and writes all of it."""
     inline_result_chars: int = 40_000
     """A longer result is paged: Claude Code moves results of 25,000 tokens or 50,000 characters into a file."""
     max_event_bytes: int = 64 * 1024
     """One event's message."""
     max_events: int = 10_000
     """Events that are recorded of one run: nobody reads more, and more would fill the disk. The run goes on without recording them."""
+    max_log_bytes: int = 32 * 1024 * 1024
+    """Everything together that one run logs, yields and reports: `max_events` of the longest would be a gigabyte."""
     max_items: int = 10_000
     """Values that a run yields as its result: more belong in a file, or in pages."""
     session_ttl_s: float = 90 * 24 * 3600.0
@@ -60,6 +68,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """A step's recorded result, as JSON. Larger data belongs in a file, and its path in the result."""
     max_journal_bytes: int = 256 * 1024 * 1024
     """Everything that is recorded of one run between two restarts."""
+    max_journal_rows: int = 300_000
+    """Rows of one run's journal: a call takes up to three, with the marks of its clock."""
     max_fan_out: int = 1_000
     """Calls through doors that are open at once in one tree of runs."""
     max_depth: int = 16

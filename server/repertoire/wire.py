@@ -1,17 +1,19 @@
 """Wire frames: the typed messages between host, worker and zygote; used by `engine` and `worker`, which share nothing else.
 
 `encode` writes a frame as msgpack with four bytes of length in front; `frames` takes complete frames out of a buffer.
-The host does not trust a worker: a frame that does not decode into one of these types gets the worker killed.
-Not the protocol of MCP clients and not the daemon's socket: those are JSON lines.
+The host does not trust a worker. So a worker's frames have no field of any type (`Any`): what decodes is bounded in its cost and shape. The
+rest is checked by `engine/frame_check.py`. Not the protocol of MCP clients and not the daemon's socket: those are JSON lines.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
 from .text import well_formed
+from .wire_types import Number, Readings, Seconds
 
 MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
 """A longer frame ends the worker. The limit bounds the memory that one body can make the host use."""
@@ -71,6 +73,7 @@ class Task(msgspec.Struct, frozen=True, tag="task"):
     home: str | None = None
     max_result_bytes: int = 16 * 1024 * 1024
     max_message_bytes: int = 64 * 1024
+    max_frame_bytes: int = MAX_FRAME_BYTES
     max_record_bytes: int = 4 * 1024 * 1024
     max_events: int = 10_000
     max_items: int = 10_000
@@ -162,93 +165,94 @@ class Piece(msgspec.Struct, frozen=True, tag="piece"):
 HostFrame = Task | Begin | Inspect | Page | Answer | Piece
 
 
-class RawEvent(msgspec.Struct, frozen=True, array_like=True):
+class RawEvent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """An event as the body made it, before the store numbers it. `at` is in seconds since the epoch."""
 
     type: Literal["log", "progress", "item", "text", "state"]
-    at: float
-    data: dict[str, Any]
+    at: Seconds
+    data: str
+    """A JSON object, as text."""
     path: str = ""
-    k: int = 0
+    k: Number = 0
     """Its number among the events of its path, from 1. With it a replay knows which events were sent already."""
 
 
-class Events(msgspec.Struct, frozen=True, tag="events"):
+class Events(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="events"):
     """Worker to host: one or more events, in order."""
 
-    events: list[RawEvent]
+    events: Annotated[list[RawEvent], Meta(max_length=100_000)]
 
 
-class Call(msgspec.Struct, frozen=True, tag="call"):
+class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="call"):
     """Worker to host: perform this call, record it, and answer. `args` is JSON text; `label` describes the call to people."""
 
-    id: int
+    id: Number
     path: str
     op: str
     args: str
     hash: str
     label: str = ""
-    clock: list[list[Any]] = []
+    clock: Readings = []
 
 
-class Record(msgspec.Struct, frozen=True, tag="record"):
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="record"):
     """Worker to host: record this step, which the worker has performed itself, and answer.
 
     The records below its path are part of the step.
     """
 
-    id: int
+    id: Number
     path: str
     op: str
     hash: str
     label: str = ""
     result: str | None = None
     error: Fault | None = None
-    began: float = 0.0
-    clock: list[list[Any]] = []
+    began: Seconds = 0.0
+    clock: Readings = []
 
 
-class Drop(msgspec.Struct, frozen=True, tag="drop"):
+class Drop(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="drop"):
     """Worker to host: the body has cancelled this call. The host records the cancellation even if the answer is already on its way.
 
     Not answered.
     """
 
-    id: int
+    id: Number
     path: str
     op: str
     hash: str
     label: str = ""
-    clock: list[list[Any]] = []
+    clock: Readings = []
     heard: str | None = None
     """JSON text: a list of the pieces of its answer that the body has got."""
 
 
-class Tick(msgspec.Struct, frozen=True, tag="tick"):
+class Tick(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tick"):
     """Worker to host: the body has slept until now. A replay does not wait for that time again. Not answered."""
 
 
-class Late(msgspec.Struct, frozen=True, tag="late"):
+class Late(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="late"):
     """Worker to host: a timer fired before the body got answer `n`, which was still on its way. Its time becomes `at`. Not answered."""
 
-    n: int
-    at: float
+    n: Number
+    at: Seconds
 
 
-class Idle(msgspec.Struct, frozen=True, tag="idle"):
+class Idle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="idle"):
     """Worker to host: the body only waits for these calls, so the host can park the run. `state` is JSON text, if the run has one."""
 
-    ids: list[int]
+    ids: Annotated[list[Number], Meta(max_length=100_000)]
     state: str | None = None
 
 
-class More(msgspec.Struct, frozen=True, tag="more"):
+class More(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="more"):
     """Worker to host: send the journal's next page, after this number."""
 
-    after: int
+    after: Number
 
 
-class Done(msgspec.Struct, frozen=True, tag="done"):
+class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="done"):
     """Worker to host: the body has ended. `result` and `state` are JSON texts; `state` is None when unchanged or unused."""
 
     result: str
@@ -259,14 +263,14 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     """True when threads of the body still wait for calls. The process cannot be used again."""
 
 
-class Failed(msgspec.Struct, frozen=True, tag="failed"):
+class Failed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="failed"):
     """Worker to host: the body or the load failed. Its state is not stored."""
 
     fault: Fault
     pending: bool = False
 
 
-class Note(msgspec.Struct, frozen=True):
+class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A remark on a source that can still run: an untyped parameter, an ignored *args."""
 
     rule: str
@@ -276,15 +280,15 @@ class Note(msgspec.Struct, frozen=True):
     hint: str | None = None
 
 
-class Inspected(msgspec.Struct, frozen=True, tag="inspected"):
+class Inspected(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="inspected"):
     """Worker to host: the schemas of `run`, JSON Schema 2020-12 as JSON texts."""
 
     input_schema: str
     output_schema: str
-    notes: tuple[Note, ...] = ()
+    notes: Annotated[tuple[Note, ...], Meta(max_length=10_000)] = ()
 
 
-class Settled(msgspec.Struct, frozen=True, tag="settled"):
+class Settled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="settled"):
     """Worker to host, after each answer of a worker that is used again: its process has been reset for the next run.
 
     `changed` names a change of the process that could not be undone. None: the next run finds the process as the first one did.
@@ -341,17 +345,14 @@ ZygoteReport = Forked | Ended
 _encoder = msgspec.msgpack.Encoder()
 
 
-def encode(frame: HostFrame | WorkerFrame | ZygoteCommand | ZygoteReport) -> bytes:
-    """The frame as bytes, with its length in front. Texts with invalid Unicode are repaired.
-
-    Raises ValueError beyond MAX_FRAME_BYTES.
-    """
+def encode(frame: HostFrame | WorkerFrame | ZygoteCommand | ZygoteReport, most: int = MAX_FRAME_BYTES) -> bytes:
+    """The frame as bytes, with its length in front. Texts with invalid Unicode are repaired. Raises ValueError beyond `most` bytes."""
     try:
         body = _encoder.encode(frame)
     except UnicodeEncodeError:
         body = _encoder.encode(_with_valid_texts(frame))
-    if len(body) > MAX_FRAME_BYTES:
-        raise ValueError(f"a frame of {len(body)} bytes; at most {MAX_FRAME_BYTES} pass between host and worker")
+    if len(body) > most:
+        raise ValueError(f"a frame of {len(body)} bytes; at most {most} pass between host and worker")
     return len(body).to_bytes(4, "little") + body
 
 
@@ -375,7 +376,7 @@ def frames(buffer: bytearray) -> list[bytes]:
     while len(buffer) - start >= 4:
         size = int.from_bytes(buffer[start : start + 4], "little")
         if size > MAX_FRAME_BYTES:
-            raise ValueError(f"a frame of {size} bytes; at most {MAX_FRAME_BYTES} pass between host and worker")
+            raise ValueError(f"a frame of {size} bytes; at most {MAX_FRAME_BYTES} are allowed")
         if len(buffer) - start - 4 < size:
             break
         taken.append(bytes(buffer[start + 4 : start + 4 + size]))

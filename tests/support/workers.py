@@ -15,7 +15,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -53,12 +53,26 @@ class Line:
         return self._frames.pop(0)
 
 
+class Event(NamedTuple):
+    """An event with its data read."""
+
+    type: str
+    at: float
+    data: dict[str, Any]
+    path: str
+    k: int
+
+
+def _event_of(event: wire.RawEvent) -> Event:
+    return Event(event.type, event.at, json.loads(event.data), event.path, event.k)
+
+
 class Worker:
     """The server's end of a worker, for tests. `events` and `commits` are those of the last run."""
 
     def __init__(self, line: Line) -> None:
         self.line = line
-        self.events: list[wire.RawEvent] = []
+        self.events: list[Event] = []
         self.commits: list[str] = []
         self.refuse_commits: str | None = None
         self._known: set[str] = set()
@@ -75,7 +89,7 @@ class Worker:
         while True:
             frame = self.line.receive()
             if isinstance(frame, wire.Events):
-                self.events += frame.events
+                self.events += map(_event_of, frame.events)
             elif isinstance(frame, wire.Call) and frame.op == "commit_state":
                 self.commits.append(json.loads(frame.args)["state"])
                 refusal = self.refuse_commits and wire.Fault("storage", "StorageError", self.refuse_commits)
@@ -104,13 +118,13 @@ class Worker:
         self.line.send(wire.Inspect(code_of(source, {}, "w")))
         return self.end()
 
-    def first_event(self) -> wire.RawEvent:
+    def first_event(self) -> Event:
         """Wait for the first event of the body: then it runs."""
         frame = self.line.receive()
         if isinstance(frame, wire.Settled):  # of the frame before
             frame = self.line.receive()
         assert isinstance(frame, wire.Events), frame
-        return frame.events[0]
+        return _event_of(frame.events[0])
 
     def settled(self) -> str | None:
         """The change that the process reported after its last run; waits for the report."""

@@ -15,9 +15,10 @@ from typing import Any
 import anyio
 import pytest
 
-from repertoire.engine.attempt import receive_frame
+from repertoire.engine.frame_check import Rules
 from repertoire.engine.pool import WorkerPool
 from repertoire.engine.scratch_folders import Scratch
+from repertoire.limits import Limits
 from repertoire.settings import load
 from repertoire.wire import Answer, Code, Done, Failed, Inspect, Inspected, Record, Task
 from support.surroundings_table import CHANGES, CLEAN, Change
@@ -35,8 +36,9 @@ class OneAfterTheOther:
     async def answer(self, source: str, *, cwd: str | None = None, **arguments: Any) -> Any:
         async with self._pool.lease(trusted=True) as worker:
             self.pids.append(worker.pid)
+            worker.channel.begin(Rules.of(Limits(), trusted=True, is_reused=True))
             worker.channel.send(Task("run", source, json.dumps(arguments), code=_code(source), cwd=cwd))
-            while not isinstance(frame := await receive_frame(worker), Done | Failed | None):
+            while not isinstance(frame := await worker.channel.receive(), Done | Failed | None):
                 if isinstance(frame, Record):
                     worker.channel.send(Answer(frame.id, 1, 0.0, frame.result, frame.error))
             worker.reusable = frame is not None and not frame.pending
@@ -50,8 +52,9 @@ class OneAfterTheOther:
 
     async def inspect(self, source: str) -> None:
         async with self._pool.lease(trusted=True, once=True) as worker:
+            worker.channel.begin(Rules.of(Limits(), trusted=True, is_reused=False))
             worker.channel.send(Inspect(_code(source)))
-            assert isinstance(await receive_frame(worker), Inspected)
+            assert isinstance(await worker.channel.receive(), Inspected)
 
     async def _settled(self) -> None:
         idle = self._pool._idle

@@ -28,11 +28,12 @@ from ..store.state_turns import StateTurn
 from ..wire import Begin, Call, Done, Drop, Events, Failed, Fault, Idle, Late, More, Record, Task, Tick, WorkerFrame
 from .call_executor import CallExecutor
 from .doors import Door
+from .final_answer import outcome_of
+from .frame_check import Rules
 from .live_run import Live, Outcome, Parking
 from .pool import Worker
-from .run_faults import timeout, worker_death
+from .run_faults import bad_frame, timeout, worker_death
 from .stopwatch import Stopwatch
-from .worker_channel import ProtocolViolation
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +109,14 @@ class Attempt:
         self, worker: Worker, turn: StateTurn | None, point: ResumePoint, began: float, *, waits: bool
     ) -> None:
         live, version, limits = self._live, self._live.version, self._limits
+        rules = Rules.of(
+            limits,
+            trusted=version.is_trusted,
+            is_reused=worker.is_pooled,
+            events=point.events,
+            event_chars=point.event_chars,
+        )
+        worker.channel.begin(rules)
         code = None if version.key in worker.known else version.code()
         worker.known.add(version.key)
         task = Task(
@@ -120,6 +129,7 @@ class Attempt:
             home=folder_of(version) or worker.scratch,
             max_result_bytes=limits.max_result_bytes,
             max_message_bytes=limits.max_event_bytes,
+            max_frame_bytes=rules.frame_bytes,
             max_record_bytes=limits.max_record_bytes,
             max_events=limits.max_events,
             max_items=limits.max_items,
@@ -137,21 +147,15 @@ class Attempt:
     async def _attend(self, worker: Worker, calls: CallExecutor, point: ResumePoint) -> Outcome | Parking | Death:
         live = self._live
         while True:
-            frame = await receive_frame(worker)
+            frame = await worker.channel.receive()
             events: list[NewEvent] = []
             while isinstance(frame, Events):
                 events.extend((event.type, event.at, event.data, event.path, event.k) for event in frame.events)
-                frame = await receive_frame(worker) if worker.channel.pending else None
+                frame = await worker.channel.receive() if worker.channel.pending else None
             if isinstance(frame, Done | Failed):
                 worker.reusable = not frame.pending and not live.version.options.fresh
                 if isinstance(frame, Done):
-                    return Outcome(
-                        status="completed",
-                        result=frame.result,
-                        remark=frame.remark,
-                        state=frame.state,
-                        events=tuple(events),
-                    )
+                    return await outcome_of(frame, self._limits, events)
                 return Outcome(status="failed", error=_with_line_sent(frame.fault, live.version), events=tuple(events))
             if events:
                 await self._store_events(events)
@@ -165,10 +169,17 @@ class Attempt:
                 return calls.parking
             elif calls.restart is not None:
                 return Death(Fault("worker_lost", "BegunAgain", calls.restart), may_go_on=True, progressed=True)
-            elif frame is not None or worker.channel.closed:
-                fault, explained = worker_death(await worker.exit_code())
-                may_go_on = live.unrecorded is None and (worker.lost_zygote or not explained)
-                return Death(fault, may_go_on, calls.last_n > point.last_n, worker.lost_zygote)
+            elif worker.channel.is_over:
+                return await self._death(worker, progressed=calls.last_n > point.last_n)
+
+    async def _death(self, worker: Worker, *, progressed: bool) -> Death:
+        live = self._live
+        if (why := worker.channel.violation) is not None:
+            logger.warning("%s: worker %s was ended, because it has sent %s", live.run.id, worker.pid, why)
+            return Death(bad_frame(why), live.version.is_trusted and live.unrecorded is None, progressed)
+        fault, explained = worker_death(await worker.exit_code())
+        may_go_on = live.unrecorded is None and (worker.lost_zygote or not explained)
+        return Death(fault, may_go_on, progressed, worker.lost_zygote)
 
     async def _store_events(self, events: list[NewEvent]) -> None:
         """Wait for the group of events before this one, not for this one. So a body that logs faster than the disk writes is slowed."""
@@ -206,15 +217,6 @@ def _count_time(stopwatch: Stopwatch, has_place: bool) -> None:
         stopwatch.resume()
     else:
         stopwatch.pause()
-
-
-async def receive_frame(worker: Worker) -> Any:
-    """The worker's next frame. None: the worker is gone, was interrupted, or has sent something that is no frame."""
-    try:
-        return await worker.channel.receive()
-    except ProtocolViolation:
-        logger.exception("worker %s", worker.pid)
-        return None
 
 
 def _work_folder(live: Live, worker: Worker) -> str | None:

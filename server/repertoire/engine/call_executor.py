@@ -25,6 +25,7 @@ from ..limits import Limits
 from ..store import Store
 from ..store.journal import ResumePoint
 from ..wire import Answer, Call, Drop, Fault, Idle, Late, More, Page, Piece, Record, Recorded, Tick
+from .call_arguments import read_arguments
 from .doors import CallFailed, Diverged, Door, DoorCall, DoorResult
 from .journal_writer import JournalWriter
 from .live_run import Live, Parking
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 _KEPT: Final = 1_000
 """So many answers are remembered, because the body may still cancel a call whose answer is on its way."""
+_LOGGED: Final = 20
+"""Tracebacks of failed calls of one attempt, in the server's log."""
 
 
 class _OpenCall:
@@ -70,10 +73,10 @@ class CallExecutor:
         self._limits = limits
         self._withdraw = withdraw
         self._journal = JournalWriter(live, store, point, self._on_record_failure)
-        self._bytes = 0
         self._open: dict[int, _OpenCall] = {}
         self._answered: dict[int, int] = {}
         """Record numbers of answered calls, by the numbers of their frames."""
+        self._failures = 0
         self._idle: Idle | None = None
         self.parking: Parking | None = None
         """Set when the run needs no worker for now."""
@@ -96,12 +99,18 @@ class CallExecutor:
     def take(self, frame: Call | Record | Drop | Tick | Late | Idle) -> None:
         """Begin to carry out a frame of the body; returns at once."""
         self._idle = None
+        if self._journal.last_n >= self._limits.max_journal_rows:
+            self._fail(_journal_full(self._limits.max_journal_rows))
+            return
         if isinstance(frame, Record):
             self._take_step(frame)
         elif isinstance(frame, Call):
             self._begin_call(frame)
         elif isinstance(frame, Drop):
             self._journal.note_clock(frame.clock)
+            if (fault := self._size_fault(len(frame.heard or ""))) is not None:
+                self._fail(fault)
+                return
             self._cancel_call(frame)
         elif isinstance(frame, Tick):
             self._journal.record_mark("tick")
@@ -128,8 +137,7 @@ class CallExecutor:
         fault = self._count_call(frame.label or frame.op)
         if fault is None:
             self._live.budget.end_call()
-            self._bytes += len(frame.result or "")
-            fault = self._size_fault(frame)
+            fault = self._size_fault(len(frame.result or ""))
         if fault is not None:
             self._fail(fault)
         else:
@@ -137,11 +145,7 @@ class CallExecutor:
 
     def _begin_call(self, frame: Call) -> None:
         self._journal.note_clock(frame.clock)
-        fault = self._count_call(f"{frame.op} {frame.label}".strip())
-        if (
-            "?" in frame.path
-        ):  # the host's own mark of a question by the way: a body that writes frames itself must not forge one
-            fault = Fault("call_failed", "BadPath", "A call has a path that no call of a body can have.")
+        fault = self._size_fault(0) or self._count_call(f"{frame.op} {frame.label}".strip())
         if fault is not None:
             self._fail(fault)
             return
@@ -160,12 +164,12 @@ class CallExecutor:
             return Fault(error.code, "OverBudget", error.message, hint=error.hint)
         return None
 
-    def _size_fault(self, frame: Record) -> Fault | None:
+    def _size_fault(self, size: int) -> Fault | None:
         """The worker checks the first limit too, but the body can write to the worker's socket by itself."""
-        size = len(frame.result or "")
-        if size <= self._limits.max_record_bytes and self._bytes <= self._limits.max_journal_bytes:
+        in_all = self._journal.bytes + size
+        if size <= self._limits.max_record_bytes and in_all <= self._limits.max_journal_bytes:
             return None
-        message = f"What this run records is too large: {size} bytes in one step, {self._bytes} in all."
+        message = f"What this run records is too large: {size} bytes in one step, {in_all} in all."
         return Fault("record_too_large", "OverBudget", message, hint="Write large data to a file, and return its path.")
 
     async def _execute(self, call: _OpenCall) -> None:
@@ -195,7 +199,7 @@ class CallExecutor:
         try:
             if door is None:
                 raise RepertoireError(f"There is no {frame.op!r} to call.")
-            args: dict[str, Any] = json.loads(frame.args)
+            args = read_arguments(frame.op, frame.args, self._limits)
             made = DoorCall(
                 self._live, frame.op, frame.path, args, wait_for, announce_start, send_piece, self._begin_again
             )
@@ -212,9 +216,15 @@ class CallExecutor:
         except RepertoireError as error:
             return DoorResult(), Fault(error.code, type(error).__name__, error.message, hint=error.hint)
         except Exception:  # the edge of a call
-            logger.exception("%s %s", self._live.run.id, frame.op)
+            self._log_failure(frame.op)
             fault = Fault("internal", "InternalError", "Repertoire failed to do this; its log has the details.")
             return DoorResult(), fault
+
+    def _log_failure(self, op: str) -> None:
+        """Not each of a hundred thousand calls that a hostile body makes in a form that no door expects."""
+        self._failures += 1
+        if self._failures <= _LOGGED:
+            logger.exception("%s %s", self._live.run.id, op)
 
     def _send_piece(self, number: int, data: Any) -> None:
         if number in self._open:
@@ -278,6 +288,11 @@ class CallExecutor:
         )
         self._live.begin_parking()
         self._worker.channel.interrupt()
+
+
+def _journal_full(rows: int) -> Fault:
+    message = f"The run's journal is full: it has {rows} rows."
+    return Fault("over_budget", "OverBudget", message, hint="Make fewer calls and long sleeps in one run.")
 
 
 def _is_over(waited_for: Parking) -> bool:

@@ -17,10 +17,13 @@ import anyio
 from ..limits import Limits
 from ..model.workflow_version import WorkflowVersion
 from ..names import new_run_id
+from ..values import big_integers
+from ..values.json_check import check_long_json
 from ..wire import Answer, Call, Done, Events, Failed, Fault, Record, Task
-from .attempt import folder_of, receive_frame
+from .attempt import folder_of
+from .frame_check import Rules
 from .pool import Worker, WorkerPool
-from .run_faults import no_process, worker_death
+from .run_faults import bad_frame, no_process, worker_death
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +59,7 @@ def _send_task(
 ) -> None:
     code = None if version.key in worker.known else version.code()
     worker.known.add(version.key)
+    worker.channel.begin(Rules.of(limits, trusted=version.is_trusted, is_reused=worker.is_pooled))
     worker.channel.send(
         Task(
             new_run_id(version.name),
@@ -79,13 +83,13 @@ async def _attend(worker: Worker, progress: Progress) -> Any:
     """Answer the worker's frames until the function has ended."""
     began, answered = time.monotonic(), 0
     while True:
-        frame = await receive_frame(worker)
+        frame = await worker.channel.receive()
         if isinstance(frame, Done | Failed):
             worker.reusable = not frame.pending
-            return json.loads(frame.result) if isinstance(frame, Done) else frame.fault
+            return _value_of(frame) if isinstance(frame, Done) else frame.fault
         if isinstance(frame, Events):
             for event in frame.events:
-                _tell(event.type, event.data, progress)
+                _tell(event.type, json.loads(event.data), progress)
         elif isinstance(frame, Record | Call):
             answered += 1
             at = time.monotonic() - began
@@ -94,15 +98,32 @@ async def _attend(worker: Worker, progress: Progress) -> Any:
                 if isinstance(frame, Record)
                 else Answer(frame.id, answered, at, error=_refusal(frame))
             )
+        elif frame is None and (why := worker.channel.violation) is not None:
+            logger.warning("a tool's function: worker %s was ended, because it has sent %s", worker.pid, why)
+            return bad_frame(why)
         elif frame is None:
             return worker_death(await worker.exit_code())[0]
 
 
+def _value_of(done: Done) -> Any:
+    """The function's result, or a Fault."""
+    try:
+        check_long_json(done.result)
+        return big_integers.loads(done.result)
+    except ValueError as error:
+        return bad_frame(f"a result that cannot be read: {error}")
+
+
 def _tell(kind: str, data: Mapping[str, Any], progress: Progress) -> None:
     if kind == "progress":
-        progress(float(data.get("done") or 0), data.get("total"), data.get("message"))
+        done, total, message = (data.get(name) for name in ("done", "total", "message"))
+        progress(_number(done) or 0.0, _number(total), message if isinstance(message, str) else None)
     else:
         logger.debug("a tool's function: %s", data)
+
+
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _refusal(frame: Call) -> Fault:

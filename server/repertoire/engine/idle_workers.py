@@ -15,7 +15,7 @@ import anyio
 import anyio.abc
 
 from ..wire import Settled
-from .worker_channel import ProtocolViolation, WorkerChannel
+from .worker_channel import WorkerChannel
 
 if TYPE_CHECKING:
     from .pool import Worker
@@ -101,10 +101,7 @@ class IdleWorkers:
 async def _receive_settled(channel: WorkerChannel) -> Settled | None:
     """None: the worker says nothing in time, or is gone."""
     with anyio.move_on_after(_SETTLE_S):
-        try:
-            while (frame := await channel.receive()) is not None:
-                if isinstance(frame, Settled):  # other frames come from threads that the body has left behind
-                    return frame
-        except ProtocolViolation:
-            logger.exception("a worker after its answer")
+        while (frame := await channel.receive()) is not None:
+            if isinstance(frame, Settled):
+                return frame
     return None

@@ -11,9 +11,10 @@ import anyio
 from ..limits import Limits
 from ..model.workflow_version import WorkflowVersion
 from ..wire import Failed, Fault, Inspect, Inspected
-from .attempt import folder_of, receive_frame
+from .attempt import folder_of
+from .frame_check import Rules
 from .pool import WorkerPool
-from .run_faults import no_process, worker_death
+from .run_faults import bad_frame, no_process, worker_death
 
 logger = logging.getLogger(__name__)
 
@@ -43,14 +44,19 @@ class Inspector:
         return found
 
     async def _inspect_once(self, version: WorkflowVersion, env: Mapping[str, str]) -> Inspected | Fault:
-        async with self._pool.lease(trusted=version.origin == "operator", once=True, caller="looks") as worker:
+        trusted = version.is_trusted
+        async with self._pool.lease(trusted=trusted, once=True, caller="looks") as worker:
+            worker.channel.begin(Rules.of(self._limits, trusted=trusted, is_reused=False))
             worker.channel.send(Inspect(version.code(), cwd=folder_of(version), env=dict(env)))
             with anyio.move_on_after(self._limits.inspect_timeout_s):
-                frame = await receive_frame(worker)
+                frame = await worker.channel.receive()
                 if isinstance(frame, Inspected):
                     return frame
                 if isinstance(frame, Failed):
                     return frame.fault
+                if (why := worker.channel.violation) is not None:
+                    logger.warning("%s: its worker was ended while it was loaded: it has sent %s", version.name, why)
+                    return bad_frame(why)
                 return worker_death(await worker.exit_code())[0]
         message = f"Loading the module took longer than {self._limits.inspect_timeout_s:g} s."
         hint = "Move work from the module's top level into run()."

@@ -39,6 +39,8 @@ class JournalWriter:
         """When the run's own clock was 0, by the host's monotonic clock."""
         self._within_steps: set[str] = set()
         """Paths of calls that were recorded within a step which has not ended yet."""
+        self.bytes = 0
+        """Recorded by this attempt, roughly."""
         self._clock: list[list[Any]] = []
         """Readings of the clock that the body has seen and that no record holds yet."""
 
@@ -49,6 +51,7 @@ class JournalWriter:
 
     def note_clock(self, clock: list[list[Any]]) -> None:
         self._clock.extend(clock)
+        self.bytes += 10 * sum(map(len, clock))
 
     def record_clock(self) -> None:
         """Store the clock readings before a long call: a crash during the call must not lose them."""
@@ -110,6 +113,7 @@ class JournalWriter:
         if ":" in frame.path:
             self._within_steps.add(frame.path)
         n, at, clock = self._next_n(), self._now(), self._take_clock()
+        self.bytes += len(result or "") + len(frame.path) + len(frame.label) + 100
         return Recorded(n, frame.path, frame.op, frame.hash, at, result, error, cancelled, clock, frame.label)
 
     def _store_record(self, record: NewRecord, events: list[NewEvent], on_stored: OnStored | None = None) -> None:

@@ -25,6 +25,13 @@ def worker_death(code: int | None) -> tuple[Fault, bool]:
     return Fault("worker_exit", "WorkerExit", message, hint=hint), True
 
 
+def bad_frame(why: str) -> Fault:
+    """The worker was ended because of a frame that no worker of ours sends."""
+    message = f"The process of this run was ended: it has sent the server {why}."
+    hint = "Do not write to files and sockets that the workflow has not opened itself; use `step`, `ask` and the like."
+    return Fault("bad_frame", "BadFrame", message, hint=hint)
+
+
 def no_process(error: OSError) -> Fault:
     """No process could be started to inspect a module."""
     message = f"No process could be started to load this module: {error}."

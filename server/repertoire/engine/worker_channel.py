@@ -1,39 +1,56 @@
-"""WorkerChannel: the host's end of a worker's socket, with typed frames and back-pressure; used by Attempt, WorkerPool and IdleWorkers."""
+"""WorkerChannel: the host's end of a worker's socket, with checked frames and back-pressure; used by Attempt, WorkerPool and IdleWorkers.
+
+1. Bytes that have arrived wait as bytes. `_HIGH_WATER` frames are decoded ahead, not more than so many in one turn of the loop.
+2. Every frame passes `FrameCheck`, in both directions. The first that may not come ends the worker: `violation` says what it was.
+3. Created code may send only so many frames in a second (`Rules.frames_per_s`). Then the socket is not read for a while.
+4. While the socket is not read, the worker blocks in its send. So a flood costs the worker, and not other runs.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
 
-import msgspec
+from ..wire import HostFrame, WorkerFrame, encode
+from .frame_check import FrameCheck, Rules
+from .frame_reader import BadFrame, FrameReader
+from .pace import Pace
 
-from ..wire import HostFrame, WorkerFrame, encode, frames, worker_decoder
+logger = logging.getLogger(__name__)
 
 _HIGH_WATER: Final = 64
-"""With more waiting frames than this, the socket is not read. The worker then blocks in its send."""
-
-
-class ProtocolViolation(Exception):
-    """Raised when the worker has sent something that is no frame."""
+"""With more waiting frames than this, the socket is not read."""
+_MOST_WAITING: Final = 4 * 1024 * 1024
+"""The same for the bytes of the waiting frames."""
 
 
 class WorkerChannel(asyncio.Protocol):
     """`receive` gives the frames in order, then None when the worker has closed the socket or died."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._frames: deque[WorkerFrame | ProtocolViolation] = deque()
+        self._reader = FrameReader()
+        self._check = FrameCheck()
+        self._pace = Pace(0)
+        self._frames: deque[tuple[WorkerFrame, int]] = deque()
+        self._waiting_bytes = 0
+        self._given = 0
         self._arrived = asyncio.Event()
         self._paused = False
+        self._has_more = False
+        """Frames have arrived that are not decoded."""
+        self._filling: asyncio.Handle | None = None
         self._interrupted = False
         self._is_awaited = False
         self.shortcut: Callable[[WorkerFrame], bool] | None = None
         """Called with each frame that a task waits for in `receive`. True: it has handled the frame, without a turn of that task."""
         self._transport: asyncio.Transport | None = None
         self.closed = False
+        self.violation: str | None = None
+        """Why the worker was ended: it has sent something that no worker of ours sends."""
 
     @classmethod
     async def over(cls, sock: socket.socket) -> WorkerChannel:
@@ -41,28 +58,77 @@ class WorkerChannel(asyncio.Protocol):
         _, channel = await asyncio.get_running_loop().create_connection(cls, sock=sock)
         return channel
 
+    def begin(self, rules: Rules) -> None:
+        """These rules hold for the Task or Inspect that is sent next."""
+        self._check.rules = rules
+        self._reader.max_bytes = rules.frame_bytes
+        self._pace = Pace(rules.frames_per_s)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        try:
-            for frame in frames(self._buffer):
-                self._accept(worker_decoder.decode(frame))
-            if not self._frames:
-                return
-        except (ValueError, msgspec.MsgspecError) as error:
-            self._frames.append(ProtocolViolation(str(error)))
-            self.close()
-        if len(self._frames) > _HIGH_WATER and not self._paused and self._transport is not None:
-            self._paused = True
-            self._transport.pause_reading()
-        self._arrived.set()
+        self._reader.feed(data)
+        if self._filling is None:
+            self._fill()
 
-    def _accept(self, frame: WorkerFrame) -> None:
+    def _fill(self) -> None:
+        """Decode frames that have arrived, until enough of them wait."""
+        self._filling = None
+        self._has_more = True
+        try:
+            for _ in range(_HIGH_WATER):
+                if self._is_full or self._pace.wait_s() > 0:
+                    break
+                if (taken := self._reader.take()) is None:
+                    self._has_more = False
+                    break
+                self._pace.spend(1 + taken[1] // 1024)
+                if (frame := self._check.take(taken[0])) is not None:
+                    self._accept(frame, taken[1])
+        except BadFrame as error:
+            self._refuse(str(error))
+            return
+        except Exception:  # the edge of a worker: whatever it has sent ends this worker and nothing else
+            logger.exception("a frame of a worker")
+            self._refuse("a frame that the server cannot handle")
+            return
+        if self._frames or self.closed:
+            self._arrived.set()
+        self._plan()
+
+    def _plan(self) -> None:
+        """Go on with the rest when there is room and time for it. The socket is read when nothing is left."""
+        if self._has_more and not self._is_full and self._filling is None:
+            loop, seconds = asyncio.get_running_loop(), self._pace.wait_s()
+            self._filling = loop.call_later(seconds, self._fill) if seconds > 0 else loop.call_soon(self._fill)
+        if self._transport is None or self.closed or self._has_more == self._paused:
+            return
+        self._paused = self._has_more
+        if self._paused:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._frames) > _HIGH_WATER or self._waiting_bytes > _MOST_WAITING
+
+    def _accept(self, frame: WorkerFrame, size: int) -> None:
         direct = self.shortcut is not None and self._is_awaited and not self._frames and not self._interrupted
         if not (direct and self.shortcut is not None and self.shortcut(frame)):
-            self._frames.append(frame)
+            self._frames.append((frame, size))
+            self._waiting_bytes += size
+
+    def _refuse(self, why: str) -> None:
+        """End the worker. The frames before this one stay."""
+        logger.debug("a worker has sent %s; it is ended", why)
+        self.violation = why
+        self._reader.clear()
+        self._has_more = False
+        self.close()
+        self.closed = True
+        self._arrived.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
@@ -70,12 +136,16 @@ class WorkerChannel(asyncio.Protocol):
 
     def send(self, frame: HostFrame) -> None:
         if self._transport is not None and not self.closed:
+            self._check.sent(frame)
             self._transport.write(encode(frame))
 
     async def receive(self) -> WorkerFrame | None:
-        """The next frame. None: the worker is gone, or `interrupt` was called. Raises ProtocolViolation."""
+        """The next frame. None: the worker is gone, or `interrupt` was called."""
+        self._given += 1
+        if self._given % _HIGH_WATER == 0:  # many frames in a row must not keep the loop from others
+            await asyncio.sleep(0)
         while not self._frames or self._interrupted:
-            if self.closed or self._interrupted:
+            if self._interrupted or (self.closed and not self._has_more):
                 return None
             self._arrived.clear()
             self._is_awaited = True
@@ -91,20 +161,26 @@ class WorkerChannel(asyncio.Protocol):
         self._arrived.set()
 
     @property
+    def is_over(self) -> bool:
+        """The worker is gone, and no frame of it is left."""
+        return self.closed and not self._frames and not self._has_more
+
+    @property
     def pending(self) -> bool:
         """True: `receive` returns at once."""
         return bool(self._frames) and not self._interrupted
 
     def _take(self) -> WorkerFrame:
-        frame = self._frames.popleft()
-        if self._paused and len(self._frames) <= _HIGH_WATER // 2 and self._transport is not None:
-            self._paused = False
-            if not self.closed:
-                self._transport.resume_reading()
-        if isinstance(frame, ProtocolViolation):
-            raise frame
+        frame, size = self._frames.popleft()
+        self._waiting_bytes -= size
+        if self._has_more and len(self._frames) <= _HIGH_WATER // 2:
+            self._plan()
         return frame
 
     def close(self) -> None:
+        self._has_more = False
+        if self._filling is not None:
+            self._filling.cancel()
+            self._filling = None
         if self._transport is not None:
             self._transport.abort()

@@ -94,6 +94,11 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
     """False: it waits for a person's approval. Nothing of it has run yet, so there are no schemas."""
 
     @property
+    def is_trusted(self) -> bool:
+        """True: a person has put this code here. Other code came through a tool."""
+        return self.origin == "operator"
+
+    @property
     def is_unnamed(self) -> bool:
         """True: no name ever runs it. It lives as long as its runs."""
         return self.name == RUN_CODE

@@ -85,6 +85,9 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
     last_n: int = 0
     clock_s: float = 0.0
     told: dict[str, int] = {}
+    events: int = 0
+    """The body's stored events, and the characters of their data."""
+    event_chars: int = 0
     last_event: int = 1
     loaded_state: str | None = None
     """The state with which the run began. None: the session's state is still the same."""
@@ -329,7 +332,10 @@ def _resume_point(db: sqlite3.Connection, run_id: str) -> ResumePoint:
         "coalesce(max(held_s), 0) FROM call WHERE run_id = ?",
         (run_id,),
     ).fetchone()
-    told = db.execute("SELECT path, max(k) FROM event WHERE run_id = ? AND k IS NOT NULL GROUP BY path", (run_id,))
+    sums = (
+        "SELECT path, max(k), count(*), sum(length(data)) FROM event WHERE run_id = ? AND k IS NOT NULL GROUP BY path"
+    )
+    said = db.execute(sums, (run_id,)).fetchall()
     (last_event,) = db.execute("SELECT max(n) FROM event WHERE run_id = ?", (run_id,)).fetchone()
     deaths, held_s, fingerprint, was_interrupted = db.execute(
         "SELECT CASE WHEN died_at = ? THEN deaths ELSE 0 END, held_s, fingerprint, held_in IS NOT NULL FROM run WHERE id = ?",
@@ -348,7 +354,9 @@ def _resume_point(db: sqlite3.Connection, run_id: str) -> ResumePoint:
         records=total,
         last_n=last,
         clock_s=at,
-        told=dict(told.fetchall()),
+        told={path: k for path, k, _, _ in said},
+        events=sum(count for _, _, count, _ in said),
+        event_chars=sum(chars for _, _, _, chars in said),
         last_event=last_event or 1,
         loaded_state=loaded_state(db, run_id),
         deaths=deaths,

@@ -30,8 +30,8 @@ from .sessions import save_state, touch_session
 from .state_turns import StateTurn, claim_turn, release_turn
 from .workflow_versions import add_version
 
-NewEvent = tuple[EventType, float, dict[str, Any]] | tuple[EventType, float, dict[str, Any], str, int]
-"""Type, time and data. An event of the body also has its path and its number there: a replay recognizes it by these."""
+NewEvent = tuple[EventType, float, dict[str, Any]] | tuple[EventType, float, str, str, int]
+"""Type, time and data. An event of the body has its data as JSON text, its path, and its number there: a replay recognizes it by these."""
 
 _COLUMNS = (
     "id, workflow, version, session_id, principal, status, arguments, result, error, created_at, started_at, ended_at, last_event, "
@@ -339,7 +339,14 @@ def insert_events(db: sqlite3.Connection, run_id: str, first: int, events: Seque
     if first > 1 and events and last_event(db, run_id) != first - 1:
         raise StorageError("An earlier event of the run could not be stored.")
     rows = [
-        (run_id, first + i, kind, at, json.dumps(data), *(path_and_k or (None, None)))
+        (
+            run_id,
+            first + i,
+            kind,
+            at,
+            data if isinstance(data, str) else json.dumps(data),
+            *(path_and_k or (None, None)),
+        )
         for i, (kind, at, data, *path_and_k) in enumerate(events)
     ]
     db.executemany("INSERT INTO event (run_id, n, type, at, data, path, k) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)

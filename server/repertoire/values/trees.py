@@ -265,8 +265,8 @@ def short(value: object) -> str:
 
 
 _NESTED: Final = frozenset({dict, list})
-_CONTAINERS: Final[dict[str, Callable[[Any], Any]]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
-_DICTS: Final[dict[str, Callable[[Any], Any]]] = {
+CONTAINERS: Final[dict[str, Callable[[Any], Any]]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
+DICTS: Final[dict[str, Callable[[Any], Any]]] = {
     "dict": dict,
     "OrderedDict": OrderedDict,
     "Counter": lambda pairs: Counter(dict(pairs)),
@@ -285,10 +285,10 @@ def read_tree(value: Any, models: bool = True) -> Any:
     inner = value[VALUE]
     if tag in scalars.READERS:
         return scalars.READERS[tag](inner)
-    if tag in _CONTAINERS:
-        return _CONTAINERS[tag](read_tree(item, models) for item in inner)
-    if tag in _DICTS:
-        return _DICTS[tag]((read_tree(key, models), read_tree(item, models)) for key, item in inner)
+    if tag in CONTAINERS:
+        return CONTAINERS[tag](read_tree(item, models) for item in inner)
+    if tag in DICTS:
+        return DICTS[tag]((read_tree(key, models), read_tree(item, models)) for key, item in inner)
     if tag in READERS:
         return READERS[tag](value, models)
     raise StateError(f"the stored state holds a {tag!r}, which this version of Repertoire does not know")

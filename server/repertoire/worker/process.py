@@ -99,6 +99,7 @@ class Process:
         version = self._versions.version(task.key, task.code)
         if version is None:
             return Failed(Fault("unknown_key", "LookupError", "this worker does not have the workflow's code"))
+        self._channel.max_bytes = task.max_frame_bytes
         calls = BodyCalls(self._outbox, self._channel, task, self._capture.drain)
         frame = contextvars.Context().run(
             self._run_body, task, version, calls

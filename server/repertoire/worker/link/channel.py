@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from typing import Final, NoReturn
 
-from ...wire import HostFrame, WorkerFrame, encode, frames, host_decoder
+from ...wire import MAX_FRAME_BYTES, HostFrame, WorkerFrame, encode, frames, host_decoder
 from .threads import OUR_PREFIX
 
 _RECEIVE_BYTES = 256 * 1024
@@ -41,6 +41,8 @@ class Channel:
         self._buffer = bytearray()
         self._frames: deque[bytes] = deque()
         self._is_parents = False
+        self.max_bytes = MAX_FRAME_BYTES
+        """Of a frame to the host, in the present run."""
 
     def receive(self) -> HostFrame:
         """The next frame from the host. Ends the process when the host has closed the socket."""
@@ -89,7 +91,7 @@ class Channel:
     def send(self, frame: WorkerFrame) -> None:
         """Raises ValueError, OverflowError or UnicodeEncodeError when the frame cannot be encoded. Nothing is sent then."""
         self._check_is_own()
-        data = encode(frame)
+        data = encode(frame, self.max_bytes)
         try:
             self._socket.sendall(data)
         except OSError:

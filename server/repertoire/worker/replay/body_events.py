@@ -8,9 +8,12 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from ...authoring.doors import EventType
+from ...text import well_formed_json
 from ...wire import RawEvent, Task
 from ..link.outbox import Outbox
 from ..link.sanitize import plain
@@ -18,6 +21,9 @@ from ..link.threads import foreign
 from . import call_paths
 from .exchange import Exchange
 from .replayer import Replay
+
+MESSAGES_IN_EVENT: Final = 5
+"""An event has at most as many bytes as so many messages: the longest one, of characters with four bytes, and some fields."""
 
 
 class BodyEvents:
@@ -70,6 +76,27 @@ class BodyEvents:
         self._send(type, data, node.prefix, node.events)
 
     def _send(self, type: EventType, data: dict[str, Any], path: str, k: int) -> None:
-        fit = {key: plain(value, self._task.max_message_bytes) for key, value in data.items()}
-        size = sum(len(value) if isinstance(value, str) else 100 for value in fit.values())
-        self._outbox.put(RawEvent(type, time.time(), fit, path, k), size)
+        limit = self._task.max_message_bytes
+        fit = _json({key: plain(value, limit) for key, value in data.items()}, MESSAGES_IN_EVENT * limit)
+        self._outbox.put(RawEvent(type, time.time(), fit.decode(), path, k), len(fit))
+
+
+def _json(data: dict[str, Any], most: int) -> bytes:
+    """The event's data as JSON text. Values with which it would be longer than `most` bytes are left out."""
+    text = _encode(data)
+    if len(text) <= most:
+        return text
+    kept: dict[str, Any] = {}
+    size = 0
+    for key, value in data.items():
+        size += len(_encode({key: value}))
+        if size < most:
+            kept[key] = value
+    return _encode({**kept, "left_out": len(data) - len(kept)})
+
+
+def _encode(data: dict[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(data)
+    except UnicodeEncodeError:  # a name of a field
+        return msgspec.json.encode(well_formed_json(data))
