@@ -21,7 +21,6 @@ from repertoire.wire import (
     Events,
     Failed,
     Fault,
-    HostFrame,
     Idle,
     Inspect,
     Inspected,
@@ -45,7 +44,7 @@ CALL = Call(1, "0", "sleep", "{}", "hash")
 LOG = RawEvent("log", 1.0, '{"message": "a"}', "", 1)
 
 
-def begun(*frames: HostFrame | WorkerFrame, **limits: Any) -> FrameCheck:
+def begun(*frames: Any, **limits: Any) -> FrameCheck:
     """A check that has seen these frames."""
     check = FrameCheck()
     check.rules = Rules.of(msgspec.structs.replace(Limits(), **limits), trusted=False, is_reused=False)

@@ -6,7 +6,6 @@ It follows until the run has ended, or asks a question that nobody at this termi
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -147,6 +146,6 @@ def _print_result(answer: dict[str, Any]) -> None:
     if "result_preview" in answer:
         if answer["parts"] > 1:
             output.err.print(f"A long result, in {answer['parts']} parts; this is its beginning.", markup=False)
-        sys.stdout.write(answer["result_preview"] + "\n")
+        output.print_text(answer["result_preview"])
     else:
         output.print_json(answer["result"])

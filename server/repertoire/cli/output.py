@@ -17,9 +17,11 @@ from rich.text import Text
 
 from .commands_for_tools import in_commands
 
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Characters that move a terminal's cursor, colour or reverse text. A source could use them to hide code from the person who approves
-it."""
+_CONTROLS: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+)
+"""Characters that move a terminal's cursor, colour or reverse text, or that nobody sees although a model reads them. A source could use them
+to hide code from the person who approves it."""
 
 
 class _Plain(Console):
@@ -51,13 +53,23 @@ err = _Plain(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=F
 
 
 def print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(_escaped(json.dumps(value, ensure_ascii=False, indent=2)) + "\n")
 
 
 def print_line(value: Any) -> None:
     """One JSON value on a line of its own, at once: for pipes."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.write(_escaped(json.dumps(value, ensure_ascii=False)) + "\n")
     sys.stdout.flush()
+
+
+def print_text(text: str) -> None:
+    """A text as it is, for a pipe or a file. A terminal shows control characters as escapes."""
+    sys.stdout.write((visible(text) if sys.stdout.isatty() else text) + "\n")
+
+
+def _escaped(text: str) -> str:
+    """JSON text with JSON's own escapes for characters that a terminal obeys: the value is the same."""
+    return _CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 class Column(NamedTuple):
@@ -157,12 +169,12 @@ def event_line(event: dict[str, Any]) -> str:
     data = event["data"]
     match event["type"]:
         case "log":
-            text = f"{data.get('level', 'info'):<7} {data.get('message', '')}"
+            text = f"{data.get('level', 'info')!s:<7} {data.get('message', '')}"
             fields = {key: value for key, value in data.items() if key not in ("level", "message", "source")}
             text += "".join(f" {key}={value!r}" for key, value in fields.items())
         case "progress":
-            total = f"/{data['total']:g}" if data.get("total") else ""
-            text = f"{data.get('done', 0):g}{total} {data.get('message') or ''}"
+            total = f"/{_number(data['total'])}" if data.get("total") else ""
+            text = f"{_number(data.get('done', 0))}{total} {data.get('message') or ''}"
         case "text":
             text = str(data.get("text", ""))
         case "stream_reset":
@@ -184,6 +196,10 @@ def event_line(event: dict[str, Any]) -> str:
         case _:
             text = json.dumps(data, ensure_ascii=False)
     return f"{event['n']:>5} {clock(event['at'])} {event['type']:<10} {text}"
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 def _call(data: dict[str, Any]) -> str:
@@ -271,6 +287,8 @@ class RunProgress(Waiting):
         data = event.get("data", {})
         if event.get("type") == "progress":
             label = f"{self._name}: {data['message']}" if data.get("message") else self._name
-            self.update(label, data.get("done", 0), data.get("total"))
+            done, total = data.get("done", 0), data.get("total")
+            if isinstance(done, int | float) and isinstance(total, int | float | None):
+                self.update(label, done, total)
         elif event.get("type") == "log":
             self._bar.console.print(f"{data.get('level', 'info')}: {data.get('message', '')}", markup=False)

@@ -21,8 +21,9 @@ from .. import home as homes
 from ..limits import Limits
 from ..names import new_run_id
 from ..sandbox.trials import TRIALS, Targets, Trial, Tried, outcome_of
+from ..values.json_check import check_json
 from ..wire import Code, Done, Failed, Task
-from .attempt import receive_frame
+from .frame_check import Rules
 from .pool import Worker, WorkerPool
 from .run_faults import worker_death
 
@@ -46,6 +47,7 @@ class SandboxTrials:
         try:
             async with self._pool.lease(trusted=False, once=True, caller="doctor") as worker:
                 with anyio.move_on_after(_TRIAL_S):
+                    worker.channel.begin(Rules.of(self._limits, trusted=False, is_reused=False))
                     worker.channel.send(_task(trial, targets, worker))
                     return Tried(trial, *await _outcome(worker))
         except OSError as error:
@@ -54,11 +56,15 @@ class SandboxTrials:
 
 
 async def _outcome(worker: Worker) -> tuple[str, str]:
-    frame = await receive_frame(worker)
+    frame = await worker.channel.receive()
     while frame is not None and not isinstance(frame, Done | Failed):
-        frame = await receive_frame(worker)
+        frame = await worker.channel.receive()
     if isinstance(frame, Done):
-        return outcome_of(json.loads(frame.result))
+        try:
+            check_json(frame.result)
+            return outcome_of(json.loads(frame.result))
+        except ValueError as error:
+            return "unclear", f"its answer cannot be read: {error}"
     if isinstance(frame, Failed):
         return "unclear", f"{frame.fault.type}: {frame.fault.message}"
     return "refused", worker_death(await worker.exit_code())[0].message
