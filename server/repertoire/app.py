@@ -368,7 +368,6 @@ def run_daemon(home: str, *, config: str | None = None) -> None:
             log = logging.getLogger("repertoire.daemon")
             log.info("version %s starts, pid %d, home %s", VERSION, os.getpid(), settings.home)
             async with open_app(settings) as app:
-                log.info("isolation of created code: %s", app.service.sandbox.label)
                 end = await app.serve(owner, idle_exit_s=settings.limits.idle_exit_s)
             log.info("pid %d ends: %s", os.getpid(), END_REASONS.get(end, end))
         check_home(end, settings)

@@ -21,6 +21,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Files and sockets that a worker with such code may have open at once: the default of most shells. 0: no limit."""
     worker_file_mb: int = 1024
     """The largest file that such code may write: an endless loop must not fill the disk. 0: no limit."""
+    scratch_mb: int = 128
+    """The files of one run of such code together. They lie in memory, and as many runs as there are workers have some at once."""
+    scratch_files: int = 10_000
+    """Their number. An empty file takes a kilobyte of the kernel's memory too."""
     workers: int = 0
     """Runs that may hold a worker at once. 0: one per core, but at least four. Most bodies wait more than they compute, and on two
     cores two long runs must not hold up every other caller."""

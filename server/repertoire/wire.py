@@ -19,6 +19,10 @@ MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
 """A longer frame ends the worker. The limit bounds the memory that one body can make the host use."""
 
 
+CONTENT_PART_BYTES: Final = 1024 * 1024
+"""Size of a part of an artifact's content in one frame."""
+
+
 class Module(msgspec.Struct, frozen=True, array_like=True):
     """A module that a workflow file imports from its own folder. It is stored with the version.
 
@@ -87,7 +91,8 @@ class Task(msgspec.Struct, frozen=True, tag="task"):
     told: dict[str, int] = {}
     """Number of events already stored, by path. The worker does not send those again."""
     artifacts: str = ""
-    """The folder HOME/artifacts: the body's contents go there as files, because a frame is no place for a hundred megabytes."""
+    """The folder HOME/artifacts: the body's contents go there as files, because a frame is no place for a hundred megabytes. Empty for a
+    worker that sees no file of the host: contents then go through the socket, in parts."""
     max_artifact_bytes: int = 0
     waits: bool = False
     """True when the run's start is not stored yet. The worker prepares everything and calls the body when `Begin` arrives."""
@@ -162,7 +167,14 @@ class Piece(msgspec.Struct, frozen=True, tag="piece"):
     data: str
 
 
-HostFrame = Task | Begin | Inspect | Page | Answer | Piece
+class ContentPart(msgspec.Struct, frozen=True, tag="content_part"):
+    """Host to worker: the answer to `ReadContent`. `data` is empty at the end of the content; None: the run may not read it, or it is gone."""
+
+    id: int
+    data: bytes | None
+
+
+HostFrame = Task | Begin | Inspect | Page | Answer | Piece | ContentPart
 
 
 class RawEvent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -252,6 +264,21 @@ class More(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="more"):
     after: Number
 
 
+class SendContent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="send_content"):
+    """Worker to host: the next part of the content of the call with this path, which is sent after all parts. Not answered."""
+
+    path: str
+    data: bytes
+
+
+class ReadContent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="read_content"):
+    """Worker to host: send the part of this content that begins at byte `start`. `hash` is the sha256 of the whole content."""
+
+    id: Number
+    hash: str
+    start: Number
+
+
 class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="done"):
     """Worker to host: the body has ended. `result` and `state` are JSON texts; `state` is None when unchanged or unused."""
 
@@ -297,7 +324,22 @@ class Settled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sett
     changed: str | None = None
 
 
-WorkerFrame = Events | Call | Record | Drop | Tick | Late | Idle | More | Done | Failed | Inspected | Settled
+WorkerFrame = (
+    Events
+    | Call
+    | Record
+    | Drop
+    | Tick
+    | Late
+    | Idle
+    | More
+    | SendContent
+    | ReadContent
+    | Done
+    | Failed
+    | Inspected
+    | Settled
+)
 
 
 class Fork(msgspec.Struct, frozen=True, tag="fork"):
@@ -326,11 +368,18 @@ class Kill(msgspec.Struct, frozen=True, tag="kill"):
 ZygoteCommand = Fork | Kill
 
 
+class Locked(msgspec.Struct, frozen=True, tag="locked"):
+    """Zygote to host, first of all: it has locked itself in. For each wall the reason why it is missing; empty for one that stands."""
+
+    walls: dict[str, str]
+
+
 class Forked(msgspec.Struct, frozen=True, tag="forked"):
-    """Zygote to host: the child is running."""
+    """Zygote to host: the child is running. `scratch` is its folder, as the child sees it."""
 
     id: int
     pid: int
+    scratch: str = ""
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended"):
@@ -340,7 +389,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     code: int
 
 
-ZygoteReport = Forked | Ended
+ZygoteReport = Locked | Forked | Ended
 
 _encoder = msgspec.msgpack.Encoder()
 

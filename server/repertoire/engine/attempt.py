@@ -25,8 +25,26 @@ from ..store import Store
 from ..store.journal import ResumePoint
 from ..store.runs import NewEvent
 from ..store.state_turns import StateTurn
-from ..wire import Begin, Call, Done, Drop, Events, Failed, Fault, Idle, Late, More, Record, Task, Tick, WorkerFrame
+from ..wire import (
+    Begin,
+    Call,
+    Done,
+    Drop,
+    Events,
+    Failed,
+    Fault,
+    Idle,
+    Late,
+    More,
+    ReadContent,
+    Record,
+    SendContent,
+    Task,
+    Tick,
+    WorkerFrame,
+)
 from .call_executor import CallExecutor
+from .content_exchange import ContentExchange
 from .doors import Door
 from .final_answer import outcome_of
 from .frame_check import Rules
@@ -85,6 +103,7 @@ class Attempt:
     async def run(self, worker: Worker, turn: StateTurn | None, point: ResumePoint) -> Outcome | Parking | Death:
         live = self._live
         calls = CallExecutor(live, worker, self._store, self._doors, self._tasks, point, self._limits, self._withdraw)
+        contents = ContentExchange(live.run.id, worker, self._store, self._limits)
         worker.lease.on_change = partial(_count_time, live.stopwatch)
         worker.channel.shortcut = partial(_take_record, calls)
         recorded = live.recorded if live.recorded is not None and not live.recorded.done() else None
@@ -96,7 +115,7 @@ class Attempt:
                 if recorded is not None:
                     live.stopwatch.pause()  # the disk may be full for long
                     recorded.add_done_callback(begin)
-                return await self._attend(worker, calls, point)
+                return await self._attend(worker, calls, contents, point)
             return timeout(live.stopwatch.limit_s)
         finally:
             if recorded is not None and recorded.remove_done_callback(begin):
@@ -104,6 +123,7 @@ class Attempt:
             live.stopwatch.stop()
             worker.channel.shortcut = None
             calls.close()
+            contents.close()
 
     def _send_task(
         self, worker: Worker, turn: StateTurn | None, point: ResumePoint, began: float, *, waits: bool
@@ -138,13 +158,15 @@ class Attempt:
             began=began,
             recorded=point.records,
             told=point.told,
-            artifacts=worker.artifacts,
+            artifacts=worker.artifacts if worker.sees_files else "",
             max_artifact_bytes=limits.max_artifact_bytes,
             waits=waits,
         )
         worker.channel.send(task)
 
-    async def _attend(self, worker: Worker, calls: CallExecutor, point: ResumePoint) -> Outcome | Parking | Death:
+    async def _attend(
+        self, worker: Worker, calls: CallExecutor, contents: ContentExchange, point: ResumePoint
+    ) -> Outcome | Parking | Death:
         live = self._live
         while True:
             frame = await worker.channel.receive()
@@ -160,9 +182,16 @@ class Attempt:
             if events:
                 await self._store_events(events)
             if isinstance(frame, Call | Record | Drop | Tick | Late | Idle):
+                if isinstance(frame, Call):
+                    contents.forget(frame.path)
                 calls.take(frame)
             elif isinstance(frame, More):
                 await calls.send_page(frame)
+            elif isinstance(frame, SendContent):
+                if (fault := await contents.receive(frame)) is not None:
+                    return Outcome(status="failed", error=fault)
+            elif isinstance(frame, ReadContent):
+                await contents.send(frame)
             elif calls.failed is not None:
                 return Outcome(status="failed", error=calls.failed)
             elif calls.parking is not None:

@@ -5,7 +5,8 @@ and sizes are checked by decoding (`wire`, `FrameReader`). The rest is here, in 
 
     phase     began by the host's   the worker may send                                    ended by
     NEW       -                     nothing                                                Task, Inspect
-    RUN       Task                  Events, Call, Record, Drop, Tick, Late, Idle, More     Done, Failed
+    RUN       Task                  Events, Call, Record, Drop, Tick, Late, Idle, More,    Done, Failed
+                                      SendContent, ReadContent
     LOOK      Inspect               nothing                                                Inspected, Failed
     ENDED     -                     Settled, if it is used again                           Task, Inspect
 
@@ -46,7 +47,9 @@ from ..wire import (
     More,
     Page,
     RawEvent,
+    ReadContent,
     Record,
+    SendContent,
     Settled,
     Task,
     Tick,
@@ -78,7 +81,7 @@ class _Phase(Enum):
     ENDED = auto()
 
 
-_OF_BODY: Final = (Events, Call, Record, Drop, Tick, Late, Idle, More)
+_OF_BODY: Final = (Events, Call, Record, Drop, Tick, Late, Idle, More, SendContent, ReadContent)
 _FINAL: Final = {_Phase.RUN: (Done, Failed), _Phase.LOOK: (Inspected, Failed)}
 
 
@@ -219,6 +222,11 @@ class FrameCheck:
             if not all(number in self._seen for number in frame.ids):
                 raise BadFrame("it waits for a call that it has not made")
             self._check_state(frame.state)
+        elif isinstance(frame, SendContent):
+            _check_path(frame.path, _PATH)
+        elif isinstance(frame, ReadContent):
+            if not self._seen.add(frame.id):
+                raise BadFrame("the number of a call for the second time")
         elif isinstance(frame, More) and (not self._recorded or frame.after not in self._pages):
             raise BadFrame("it asks for a page of records out of order")
 

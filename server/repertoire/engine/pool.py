@@ -12,7 +12,6 @@ import contextlib
 import errno
 import logging
 import os
-import shutil
 import signal
 import socket
 import time
@@ -28,9 +27,11 @@ import anyio.to_thread
 
 from ..errors import Busy
 from ..home import artifacts_path
+from ..sandbox.layers import Isolation
 from ..settings import Settings
 from .idle_workers import IdleWorkers
 from .leases import Lease, Places
+from .sandboxed_zygote import Kind, SandboxedZygotes
 from .scratch_folders import Scratch
 from .worker_channel import WorkerChannel
 from .worker_command import start_python, worker_environment
@@ -75,6 +76,8 @@ class Worker:
         self.known: set[str] = set()
         self.artifacts = ""
         """HOME/artifacts."""
+        self.sees_files = True
+        """It sees the host's files. A worker for untrusted code does not."""
         self.reusable = False
         """It has given its final answer and nothing runs on in it. Only pooled workers are used again."""
         self.lease: Lease
@@ -129,6 +132,7 @@ class ForkedWorker(Worker):
     ) -> None:
         super().__init__(channel, pid, scratch=scratch)
         self.is_pooled = is_pooled
+        self.sees_files = scratch is None
         self._number = number
         self._zygote = zygote
 
@@ -148,8 +152,6 @@ class ForkedWorker(Worker):
 
     async def end(self) -> None:
         self.stop()
-        if self.scratch is not None:
-            await anyio.to_thread.run_sync(lambda: shutil.rmtree(self.scratch or "", ignore_errors=True))
 
 
 class WorkerPool:
@@ -161,11 +163,10 @@ class WorkerPool:
 
     def __init__(self, settings: Settings, tasks: anyio.abc.TaskGroup, scratch: Scratch) -> None:
         limits = settings.limits
-        self._scratch = scratch
         self._artifacts = artifacts_path(os.path.realpath(settings.home))
         self._limits = limits
         self._tasks = tasks
-        self._spare: ForkedWorker | None = None
+        self._spare: dict[Kind, ForkedWorker | None] = {"plain": None, "agents": None}
         self.size = limits.workers or max(_FEWEST, os.cpu_count() or 1)
         self._places = Places(self.size)
         self._inspections = count()
@@ -173,13 +174,21 @@ class WorkerPool:
         self._idle = IdleWorkers(tasks, self._refill)
         self._environment = worker_environment()
         self._flags = ("--prefer-installed",) if settings.prefer_installed else ()
-        self._zygote: ZygoteClient | None = None
-        self._zygote_lock = anyio.Lock()
+        self._sandboxed = SandboxedZygotes(limits, self.size, scratch.folder, self._flags)
         self._warming: ZygoteClient | None = None
         self._warm_lock = anyio.Lock()
         self._trusted: ZygoteClient | None = None
         """The zygote of `_warming`, once it has forked its first child."""
         self._has_started = False
+
+    async def isolation(self) -> Isolation:
+        """The walls around untrusted runs on this machine. Raises OSError when no process for them can be started."""
+        return await self._sandboxed.isolation()
+
+    @property
+    def known_isolation(self) -> Isolation | None:
+        """The same. None: no process for untrusted code has been started yet."""
+        return self._sandboxed.known
 
     @property
     def has_room(self) -> bool:
@@ -194,12 +203,14 @@ class WorkerPool:
         self,
         *,
         trusted: bool,
+        kind: Kind = "plain",
         once: bool = False,
         on_wait: OnWait = _do_nothing,
         caller: str = "",
         name: str | None = None,
     ) -> AsyncIterator[Worker]:
-        """A worker for one run or one inspection. Set its `reusable` after its final answer. `once`: it is not used again.
+        """A worker for one run or one inspection. Set its `reusable` after its final answer. `once`: it is not used again. `kind`: the
+        zygote that forks workers for untrusted code.
 
         If all workers are taken, callers take turns. `before(name)` gives the position in the queue.
 
@@ -207,7 +218,7 @@ class WorkerPool:
         waits, and `on_wait` gets the reason. Raises OSError when no worker could be started in several tries.
         """
         take_place = partial(self._places.take, caller, name or f"look {next(self._inspections)}")
-        worker, lease = await self._take_worker(trusted, once, on_wait, take_place)
+        worker, lease = await self._take_worker(partial(self._find_worker, trusted, kind, once), on_wait, take_place)
         try:
             worker.reusable = False
             worker.lease, worker.artifacts = lease, self._artifacts
@@ -230,13 +241,13 @@ class WorkerPool:
         return self._places.before(name)
 
     async def _take_worker(
-        self, trusted: bool, once: bool, on_wait: OnWait, take_place: Callable[[], Awaitable[None]]
+        self, find: Callable[[], Awaitable[Worker]], on_wait: OnWait, take_place: Callable[[], Awaitable[None]]
     ) -> tuple[Worker, Lease]:
         tries, pause = 0, _TRY_AGAIN_S
         while True:
             await take_place()
             try:
-                worker = await self._find_worker(trusted, once)
+                worker = await find()
             except OSError as error:
                 self._places.give_back()
                 if (shortage := _SHORT_OF.get(error.errno or 0)) is not None:
@@ -256,9 +267,9 @@ class WorkerPool:
                 on_wait(None)
                 return worker, Lease(self._places)
 
-    async def _find_worker(self, trusted: bool, once: bool) -> Worker:
+    async def _find_worker(self, trusted: bool, kind: Kind, once: bool) -> Worker:
         if not trusted:
-            return await self._take_spare()
+            return await self._take_spare(kind)
         return await self._fork_for_one_frame() if once else await self._take_pooled()
 
     def _log_shortage(self, shortage: str) -> None:
@@ -268,27 +279,28 @@ class WorkerPool:
 
     async def close(self) -> None:
         await self._idle.end_all()
-        if self._spare is not None:
-            await self._spare.end()
-        self._spare = None
-        for zygote in (self._zygote, self._warming):
-            if zygote is not None:
-                await zygote.close()
+        for spare in self._spare.values():
+            if spare is not None:
+                await spare.end()
+        self._spare = {"plain": None, "agents": None}
+        await self._sandboxed.close()
+        if self._warming is not None:
+            await self._warming.close()
 
     async def _reap(self, dead: ForkedWorker) -> None:
         with anyio.CancelScope(shield=True):
             await dead.end()
 
-    async def _fork_ahead(self) -> None:
+    async def _fork_ahead(self, kind: Kind) -> None:
         try:
-            ahead = await self._fork_untrusted()
+            ahead = await self._fork_untrusted(kind)
         except OSError:
             logger.exception("forking ahead")  # a run that needs a worker tries again and reports the error
             return
-        if self._spare is not None:  # another task has filled the slot
+        if self._spare[kind] is not None:  # another task has filled the slot
             await ahead.end()
         else:
-            self._spare = ahead
+            self._spare[kind] = ahead
 
     async def _take_pooled(self) -> Worker:
         if (worker := await self._idle.take()) is not None:
@@ -333,32 +345,27 @@ class WorkerPool:
                 self._trusted = zygote  # a zygote is warm once it has forked a worker
             return self._trusted
 
-    async def _take_spare(self) -> Worker:
-        spare, self._spare = self._spare, None
-        self._tasks.start_soon(self._fork_ahead)
+    async def _take_spare(self, kind: Kind) -> Worker:
+        spare, self._spare[kind] = self._spare[kind], None
+        self._tasks.start_soon(self._fork_ahead, kind)
         if spare is None:
-            return await self._fork_untrusted()
+            return await self._fork_untrusted(kind)
         if spare.channel.closed:
             await spare.end()
-            return await self._fork_untrusted()
+            return await self._fork_untrusted(kind)
         return spare
 
-    async def _fork_untrusted(self) -> ForkedWorker:
-        async with self._zygote_lock:
-            if self._zygote is None or self._zygote.dead:
-                self._zygote = await ZygoteClient.start(self._environment, *self._flags)
-        return await self._fork_worker(self._zygote, is_trusted=False)
+    async def _fork_untrusted(self, kind: Kind) -> ForkedWorker:
+        return await self._fork_worker(await self._sandboxed.get(kind), is_trusted=False)
 
     async def _fork_worker(self, zygote: ZygoteClient, *, is_trusted: bool, once: bool = False) -> ForkedWorker:
-        scratch = None if is_trusted else self._scratch.new()
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                number, pid = await zygote.fork(theirs, None if is_trusted else self._limits, once=once)
+                number, child = await zygote.fork(theirs, None if is_trusted else self._limits, once=once)
             channel = await WorkerChannel.over(ours)
         except BaseException:
             ours.close()
-            if scratch is not None:
-                shutil.rmtree(scratch, True)
             raise
-        return ForkedWorker(channel, number, pid, zygote, scratch, is_pooled=is_trusted and not once)
+        scratch = child.scratch or None
+        return ForkedWorker(channel, number, child.pid, zygote, scratch, is_pooled=is_trusted and not once)

@@ -31,6 +31,7 @@ from ..limits import Limits
 from ..model.run import Question, Run, RunEvent
 from ..model.workflow_version import WorkflowVersion
 from ..names import new_run_id
+from ..sandbox.layers import Isolation
 from ..store import Store
 from ..store.journal import ResumePoint
 from ..store.runs import IdempotencyKey
@@ -88,7 +89,13 @@ class Runner:
         self._observer = RunObserver(store, pool, self._live, self.watch)
         self.inspect = Inspector(pool, limits).inspect
         self.try_sandbox = SandboxTrials(pool, limits).try_all
+        self.isolation = pool.isolation
         store.on_trouble(StorageTrouble(self._live).on_trouble)
+
+    @property
+    def known_isolation(self) -> Isolation | None:
+        """The walls around untrusted runs. None: no process for them has been started yet; `isolation()` starts it."""
+        return self._pool.known_isolation
 
     @property
     def live_runs(self) -> int:

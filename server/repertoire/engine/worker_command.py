@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Sequence
 
 _KEPT_ENVIRONMENT = (
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV",
@@ -15,11 +16,13 @@ _KEPT_ENVIRONMENT = (
 them: each run has that of its caller."""
 
 
-async def start_python(theirs: socket.socket, environment: dict[str, str], *flags: str) -> asyncio.subprocess.Process:
-    """Start `python -m repertoire.worker` with one end of a socketpair, in a process group of its own."""
+async def start_python(
+    theirs: socket.socket, environment: dict[str, str], *flags: str, prefix: Sequence[str] = ()
+) -> asyncio.subprocess.Process:
+    """Start `python -m repertoire.worker` with one end of a socketpair, in a process group of its own. `prefix`: a program that starts it."""
     fd = theirs.fileno()
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "repertoire.worker", *flags, "--fd", str(fd)),
+        *(*prefix, sys.executable, "-P", "-m", "repertoire.worker", *flags, "--fd", str(fd)),
         pass_fds=(fd,),
         env=environment,
         stdin=asyncio.subprocess.DEVNULL,

@@ -13,10 +13,14 @@ import itertools
 import os
 import signal
 import socket
+from collections.abc import Sequence
+from typing import TypeVar
 
 from ..limits import Limits
-from ..wire import Ended, Fork, Forked, Kill, ZygoteCommand, encode, frames, zygote_report_decoder
+from ..wire import Ended, Fork, Forked, Kill, Locked, ZygoteCommand, encode, frames, zygote_report_decoder
 from .worker_command import start_python
+
+T = TypeVar("T")
 
 
 class ZygoteClient:
@@ -25,16 +29,17 @@ class ZygoteClient:
         self._process = process
         self._buffer = bytearray()
         self._numbers = itertools.count(1)
-        self._forked: dict[int, asyncio.Future[int]] = {}
+        self._forked: dict[int, asyncio.Future[Forked]] = {}
         self._ended: dict[int, asyncio.Future[int]] = {}
+        self._walls: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
         self.dead = False
 
     @classmethod
-    async def start(cls, environment: dict[str, str], *flags: str) -> ZygoteClient:
+    async def start(cls, environment: dict[str, str], *flags: str, prefix: Sequence[str] = ()) -> ZygoteClient:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                process = await start_python(theirs, environment, "--zygote", *flags)
+                process = await start_python(theirs, environment, "--zygote", *flags, prefix=prefix)
         except BaseException:
             ours.close()
             raise
@@ -43,9 +48,14 @@ class ZygoteClient:
         asyncio.get_running_loop().add_reader(ours, zygote._on_readable)
         return zygote
 
-    async def fork(self, theirs: socket.socket, limits: Limits | None, *, once: bool) -> tuple[int, int]:
-        """Fork a child that serves frames on `theirs`. Returns its number and its process id. Raises OSError when the zygote is gone or
-        cannot fork.
+    async def walls(self) -> dict[str, str]:
+        """Wait until a zygote for untrusted code has locked itself in. Gives the reason of each wall that is missing, empty for one that
+        stands. Raises OSError when it has ended before."""
+        return await asyncio.shield(self._walls)
+
+    async def fork(self, theirs: socket.socket, limits: Limits | None, *, once: bool) -> tuple[int, Forked]:
+        """Fork a child that serves frames on `theirs`. Returns its number, its process id and its folder. Raises OSError when the zygote is
+        gone or cannot fork.
 
         `limits` are for code that is not trusted. Without them the child runs the operator's own files. `once`: it gets one frame."""
         number = next(self._numbers)
@@ -54,10 +64,10 @@ class ZygoteClient:
         forked = self._forked[number] = loop.create_future()
         try:
             self._send(_fork_command(number, limits, once=once), theirs.fileno())
-            pid = await forked
-            if pid == 0:
+            child = await forked
+            if child.pid == 0:
                 raise OSError(errno.EAGAIN, "the process for this run could not be started")
-            return number, pid
+            return number, child
         except BaseException:
             self.kill(number)
             raise
@@ -100,8 +110,10 @@ class ZygoteClient:
         self._buffer += data
         for frame in frames(self._buffer):
             report = zygote_report_decoder.decode(frame)
-            if isinstance(report, Forked):
-                _resolve(self._forked.get(report.id), report.pid)
+            if isinstance(report, Locked):
+                _resolve(self._walls, report.walls)
+            elif isinstance(report, Forked):
+                _resolve(self._forked.get(report.id), report)
             elif isinstance(report, Ended):
                 _resolve(self._ended.get(report.id), report.code)
 
@@ -111,14 +123,18 @@ class ZygoteClient:
         self.dead = True
         asyncio.get_running_loop().remove_reader(self._sock)
         self._sock.close()
-        for future in self._forked.values():
-            if not future.done():
-                future.set_exception(ConnectionError("the process that starts workers is gone"))
+        gone = ConnectionError("the process that starts workers is gone")
+        for waiting in self._forked.values():
+            if not waiting.done():
+                waiting.set_exception(gone)
+        if not self._walls.done():
+            self._walls.set_exception(gone)
+            self._walls.exception()  # perhaps nobody asks
         for future in self._ended.values():
             _resolve(future, -signal.SIGKILL)
 
 
-def _resolve(future: asyncio.Future[int] | None, value: int) -> None:
+def _resolve(future: asyncio.Future[T] | None, value: T) -> None:
     if future is not None and not future.done():
         future.set_result(value)
 

@@ -1,11 +1,10 @@
-"""Elsewhere: the layers that systems other than Linux can give, as a table; used by `probe`. Not tried: we run on Linux only.
+"""Elsewhere: the layers that systems other than Linux can give, as a table; used by `engine`. Not tried: we run on Linux only.
 
 Without walls of the kernel a run still has a process of its own, which ends alone and can be killed with its group.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import Final
 
 from .layers import Isolation, Layer
@@ -35,8 +34,3 @@ def isolation_of(platform: str) -> Isolation:
     return Isolation(
         (*missing, user, _LIMITS.get(platform, Layer("limits", "active", "as far as the system enforces them")))
     )
-
-
-def isolation_here() -> Isolation:
-    """Linux builds no walls yet."""
-    return Isolation(()) if sys.platform == "linux" else isolation_of(sys.platform)

@@ -12,7 +12,6 @@ from ..engine.long_waits import Waits
 from ..engine.retention import Retention
 from ..engine.runner import Runner
 from ..registry.catalog import Catalog
-from ..sandbox.elsewhere import isolation_here
 from ..settings import Settings
 from ..store import Store
 from ..upstream.catalog import Catalog as ToolCatalog
@@ -76,7 +75,7 @@ def build_service(
     code_runs = CodeRuns(settings, checks, runs)
     inbox = Inbox(store, library, runs)
     history = History(store, runs, checks, runner, retention)
-    sandbox = Sandbox(isolation_here(), partial(runner.try_sandbox, settings.home))
+    sandbox = Sandbox(runner, settings.home)
     parts = (
         library,
         versions,

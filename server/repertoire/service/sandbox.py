@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ..engine.runner import Runner
 from ..sandbox.layers import Isolation
-from ..sandbox.trials import Tried
 
 
 class Sandbox:
-    def __init__(self, isolation: Isolation, try_all: Callable[[], Awaitable[list[Tried]]]) -> None:
-        self._isolation = isolation
-        self._try_all = try_all
+    def __init__(self, runner: Runner, home: str) -> None:
+        self._runner = runner
+        self._home = home
 
     @property
     def label(self) -> str:
-        return self._isolation.label
+        known = self._runner.known_isolation
+        return "not tried yet" if known is None else known.label
+
+    async def isolation(self) -> Isolation:
+        """The walls around runs of untrusted code. Starts the process that forks them. Raises OSError when it cannot be started."""
+        return await self._runner.isolation()
 
     async def examine(self) -> dict[str, Any]:
         """The layers as they are claimed, and what trials in real sandboxes have found. Takes about a second."""
-        tried = await self._try_all()
+        isolation = await self.isolation()
+        tried = await self._runner.try_sandbox(self._home)
         layers = [
             {"name": one.name, "state": one.state, "detail": one.detail, "remedy": one.remedy}
-            for one in self._isolation.layers
+            for one in isolation.layers
         ]
         return {
-            "isolation": self._isolation.label,
-            "is_real": self._isolation.is_real,
+            "isolation": isolation.label,
+            "is_real": isolation.is_real,
             "layers": layers,
             "trials": [one.public() for one in tried],
         }

@@ -92,6 +92,11 @@ class ArtifactFacts(Facts):
 
         return await (self.write(fact) if run_id is None else self.write_patiently(fact))
 
+    async def uses_content(self, run_id: str, hash: str) -> bool:
+        """True if the run has loaded an artifact with this content."""
+        statement = "SELECT 1 FROM content_use WHERE run_id = ? AND hash = ?"
+        return await self.read(lambda db: db.execute(statement, (run_id, hash)).fetchone() is not None)
+
     async def artifacts(self, principal: str, prefix: str = "", after: str = "", limit: int = -1) -> list[Artifact]:
         """The principal's artifacts whose names begin with `prefix`, by name, from the one after `after`."""
         statement = f"SELECT {_COLUMNS} FROM artifact WHERE principal = ? AND name > ? AND substr(name, 1, ?) = ? ORDER BY name LIMIT ?"

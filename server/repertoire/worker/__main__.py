@@ -18,6 +18,10 @@ def main() -> None:
     parser.add_argument(
         "--prefer-installed", action="store_true", help="let installed packages win over our pages in their place"
     )
+    parser.add_argument("--sandbox", metavar="JSON", help="lock the zygote in: it forks workers for untrusted code")
+    parser.add_argument(
+        "--preload", action="append", default=[], metavar="MODULE", help="a module that most workers will want"
+    )
     options = parser.parse_args()
     prepare_standard_streams()
     accept_typed_dicts()
@@ -27,7 +31,7 @@ def main() -> None:
     if options.zygote:
         from .zygote import Zygote
 
-        Zygote(sock).serve()
+        Zygote(sock, options.sandbox, options.preload).serve()
     gc.freeze()  # the modules loaded now stay, so the collector need not visit them after each run
     serve(sock, watch=True)
 

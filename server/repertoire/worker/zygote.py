@@ -1,6 +1,7 @@
 """Zygote: a process with the common modules loaded, which forks workers in milliseconds; started by `engine` through `__main__`.
 
-It forks one new worker for each run of code that is not trusted, and reused workers for the operator's files. It never starts a thread.
+One zygote forks reused workers for the operator's files. Another one is locked in (`sandbox`) and forks one worker for each run of
+untrusted code, each with a scratch folder of its own (`slots`). A zygote never starts a thread.
 Only the zygote reaps its children, so only the zygote kills them: until a process is reaped, its id cannot belong to another process.
 """
 
@@ -15,14 +16,16 @@ import signal
 import socket
 import sys
 from collections import deque
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final, NoReturn
 
 from ..signature.schema import Signature, read
-from ..wire import Ended, Fork, Forked, Kill, ZygoteReport, encode, frames, zygote_command_decoder
+from ..wire import Ended, Fork, Forked, Kill, Locked, ZygoteReport, encode, frames, zygote_command_decoder
 from . import resource_limits
 from .link.channel import leave
 from .process import prepare, serve
+from .slots import Slots
 from .surroundings.comparison import remember
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -48,8 +51,11 @@ def run(text: str, count: int = 1, names: list[str] | None = None) -> dict[str, 
 class Zygote:
     """Obeys Fork and Kill from the control socket, and reports Forked and Ended."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, sandbox: str | None = None, preload: Sequence[str] = ()) -> None:
+        """`sandbox`: a `Setup` as JSON; its children run untrusted code. `preload`: modules to load beforehand."""
         self._control = control
+        self._slots = None if sandbox is None else Slots(sandbox)
+        self._preload = preload
         self._buffer = bytearray()
         self._descriptors: deque[int] = deque()
         self._pids: dict[int, int] = {}
@@ -59,7 +65,9 @@ class Zygote:
 
     def serve(self) -> NoReturn:
         """Obey commands until the host closes the control socket. Then kill all children and end."""
-        _warm()
+        _warm(self._preload)
+        if self._slots is not None:
+            self._report(Locked(self._slots.lock_in()))
         self._wakeup_reads.setblocking(False)
         self._wakeup_writes.setblocking(False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that the wake-up descriptor is written
@@ -92,20 +100,22 @@ class Zygote:
 
     def _fork(self, command: Fork, descriptor: int) -> None:
         try:
+            scratch = None if self._slots is None else self._slots.take(command.id)
             pid = os.fork()
         except OSError as error:
+            self._free(command.id)
             os.close(descriptor)
             print(f"repertoire zygote: cannot fork: {error}", file=sys.stderr)
             self._report(Forked(command.id, 0))  # the host waits for Forked before Ended
             self._report(Ended(command.id, os.EX_OSERR))
             return
         if pid == 0:
-            self._become_worker(command, descriptor)
+            self._become_worker(command, descriptor, scratch)
         os.close(descriptor)
         self._pids[command.id] = pid
-        self._report(Forked(command.id, pid))
+        self._report(Forked(command.id, pid, scratch or ""))
 
-    def _become_worker(self, command: Fork, descriptor: int) -> NoReturn:
+    def _become_worker(self, command: Fork, descriptor: int, scratch: str | None) -> NoReturn:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -117,6 +127,8 @@ class Zygote:
             self._die_with_zygote()
             if not command.is_trusted:
                 resource_limits.enforce(command)
+            if self._slots is not None and scratch is not None:
+                self._slots.enter(scratch)
             _rehearse()
             once = command.once or not command.is_trusted
             serve(socket.socket(fileno=descriptor), watch=self._libc is None, once=once)
@@ -131,13 +143,20 @@ class Zygote:
                 os._exit(0)
 
     def _reap(self) -> None:
+        if self._slots is not None:
+            self._slots.reap()
         for number, pid in list(self._pids.items()):
             if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 continue
             _kill(pid)  # kills the rest of its group, while the id cannot belong to another process
             _, status = os.waitpid(pid, 0)
             del self._pids[number]
+            self._free(number)
             self._report(Ended(number, os.waitstatus_to_exitcode(status)))
+
+    def _free(self, number: int) -> None:
+        if self._slots is not None:
+            self._slots.give_back(number)
 
     def _report(self, report: ZygoteReport) -> None:
         try:
@@ -159,9 +178,9 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _warm() -> None:
+def _warm(preload: Sequence[str]) -> None:
     """Load, patch and remember everything that all children need."""
-    for name in _COMMON:
+    for name in (*_COMMON, *preload):
         import_module(name)
     sample = _rehearse()
     assert sample.input_schema and sample.output_schema

@@ -48,7 +48,7 @@ class BodyCalls:
         events = BodyEvents(outbox, task, self.exchange, self.replay)
         self.emit, self.hear, self.warn = events.emit, events.hear, events.warn
         self._sender = CallSender(self.exchange, self.replay)
-        self._contents = BodyContents(task.artifacts, task.run_id, task.max_artifact_bytes)
+        self._contents = BodyContents(self.exchange, task.artifacts, task.run_id, task.max_artifact_bytes)
         steps = BodySteps(task, self.exchange, self.replay, self._sender)
         self.step, self.astep = steps.step, steps.astep
         self.overdue, self.step_key = steps.overdue, steps.step_key

@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 
 from ...authoring import ambient
-from ...wire import Answer, Drop, HostFrame, Idle, More, Page, Piece, Recorded, WorkerFrame
+from ...wire import Answer, ContentPart, Drop, HostFrame, Idle, More, Page, Piece, ReadContent, Recorded, WorkerFrame
 from ..link.channel import Channel
 from ..link.outbox import Outbox
 from ..link.threads import foreign
@@ -57,6 +57,7 @@ class Exchange:
         """Calls of blocked threads whose answers have arrived, in that order."""
         self._reading = False
         self._page: list[Recorded] | None = None
+        self._parts: dict[int, bytes | None] = {}
         self._idle_with: list[int] = []
 
     def next_id(self) -> int:
@@ -122,6 +123,13 @@ class Exchange:
         self.tell(More(after))
         self._wait(is_here)
         return self._page or []
+
+    def fetch_content(self, hash: str, start: int) -> bytes | None:
+        """The part of a content from this byte on; empty at its end. None: the run may not read it, or it is gone."""
+        number = self.next_id()
+        self.tell(ReadContent(number, hash, start))
+        self._wait(lambda: number in self._parts)
+        return self._parts.pop(number)
 
     def tell_idle(self) -> None:
         """Let the host park the run, if all its calls may take days and no other thread is alive (replay, rule 9)."""
@@ -202,6 +210,8 @@ class Exchange:
     def _take(self, frame: HostFrame) -> None:
         if isinstance(frame, Page):
             self._page = frame.records
+        elif isinstance(frame, ContentPart):
+            self._parts[frame.id] = frame.data
         elif isinstance(frame, Piece):
             if (known := self._pending.get(frame.id)) is None:
                 return

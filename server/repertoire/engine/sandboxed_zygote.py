@@ -1,0 +1,113 @@
+"""Sandboxed zygotes: start the processes that fork workers for untrusted code, and say which walls they have; used by WorkerPool.
+
+There are two: one with the common modules loaded, and one with pydantic-ai as well, which takes more than a second to load. Each is
+started when it is first wanted, and again when it has died.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from typing import Final, Literal
+
+import anyio
+import anyio.to_thread
+
+from ..limits import Limits
+from ..sandbox.elsewhere import isolation_of
+from ..sandbox.launch import Launch, launches
+from ..sandbox.layers import LAYERS, Isolation, Layer, LayerName
+from .zygote_client import ZygoteClient
+
+logger = logging.getLogger(__name__)
+
+Kind = Literal["plain", "agents"]
+_PRELOADED: Final[dict[Kind, tuple[str, ...]]] = {"plain": (), "agents": ("repertoire.agents.door_model",)}
+_WITHOUT: Final = "REPERTOIRE_SANDBOX_WITHOUT"
+"""Walls that a test switches off, with commas between them."""
+_REMEDIES: Final[dict[LayerName, str]] = {
+    "namespaces": "Install bubblewrap: `apt-get install bubblewrap`. In a container, allow user namespaces.",
+    "user": "Do not start Repertoire as root, or install it in a folder that every user can read.",
+    "landlock": "Use a kernel of 5.13 or newer with `landlock` among its security modules.",
+    "seccomp": "Install libseccomp: `apt-get install libseccomp2`.",
+}
+_SPARE_SLOTS: Final = 4
+"""Scratch folders beyond one for each worker: for the fork that is kept ready, and for those that are being emptied."""
+
+
+class SandboxedZygotes:
+    def __init__(self, limits: Limits, workers: int, scratch: str, flags: tuple[str, ...]) -> None:
+        """`scratch`: a folder of the home, for machines on which nothing can be mounted."""
+        self._limits = limits
+        self._slots = workers + _SPARE_SLOTS
+        self._scratch = scratch
+        self._flags = flags
+        self._running: dict[Kind, ZygoteClient] = {}
+        self._launch: Launch | None = None
+        """The way that has worked."""
+        self.known: Isolation | None = None if sys.platform == "linux" else isolation_of(sys.platform)
+        """The walls around untrusted runs. None: no zygote has been started yet."""
+        self._locks: dict[Kind, anyio.Lock] = {"plain": anyio.Lock(), "agents": anyio.Lock()}
+
+    async def isolation(self) -> Isolation:
+        """The walls around untrusted runs. Raises OSError when no zygote can be started."""
+        if self.known is None:
+            await self.get("plain")
+        assert self.known is not None  # it is known when a zygote has been started
+        return self.known
+
+    async def get(self, kind: Kind) -> ZygoteClient:
+        """The running zygote of this kind. Raises OSError."""
+        async with self._locks[kind]:
+            running = self._running.get(kind)
+            if running is None or running.dead:
+                with anyio.CancelScope(shield=True):  # `close` must find it
+                    self._running[kind] = await self._start(kind)
+            return self._running[kind]
+
+    async def close(self) -> None:
+        for zygote in self._running.values():
+            await zygote.close()
+
+    async def _start(self, kind: Kind) -> ZygoteClient:
+        preload = [word for name in _PRELOADED[kind] for word in ("--preload", name)]
+        without = tuple(name for name in os.environ.get(_WITHOUT, "").split(",") if name)
+        limits = self._limits
+        ways = (
+            [self._launch] if self._launch else launches(self._slots, limits.scratch_mb, limits.scratch_files, without)
+        )
+        failed: Exception | None = None
+        for way in ways:
+            launch = (
+                way if way.way != "plain" else way.with_scratch(tempfile.mkdtemp(prefix="zygote-", dir=self._scratch))
+            )
+            words = ("--sandbox", launch.setup.as_argument(), *preload, *self._flags)
+            zygote = await ZygoteClient.start(launch.environment, *words, prefix=launch.prefix)
+            try:
+                walls = await zygote.walls()
+            except OSError as error:
+                failed = error
+                logger.info("untrusted code cannot be run by way of %s", launch.way)
+                await zygote.close()
+                continue
+            self._launch = way
+            if sys.platform == "linux":
+                self.known = _isolation(launch, walls, without)
+                logger.info("isolation of untrusted code: %s (%s)", self.known.label, launch.way)
+            return zygote
+        raise failed or OSError("no way to start a process for untrusted code")
+
+
+def _isolation(launch: Launch, walls: dict[str, str], without: tuple[str, ...]) -> Isolation:
+    layers = []
+    for name in LAYERS:
+        reason = walls.get(name, "not tried")
+        if name in without:
+            layers.append(Layer(name, "off", "switched off for a test"))
+        elif reason:
+            layers.append(Layer(name, "missing", reason, _REMEDIES.get(name, "")))
+        else:
+            layers.append(Layer(name, "active", launch.way if name == "namespaces" else ""))
+    return Isolation(tuple(layers))

@@ -1,0 +1,86 @@
+"""Slots: the sandbox of the zygote for untrusted code, and the scratch folders of its children; used by Zygote."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections import deque
+from typing import NoReturn
+
+from ..sandbox.inside import Walls, empty
+from ..sandbox.setup import Setup
+
+_NICEST = 19
+"""The lowest priority: a run of untrusted code computes when nobody else wants to."""
+
+
+class Slots:
+    """Each child gets a folder that is empty. A folder whose child has ended is emptied by a process of its own, if there is anything in it."""
+
+    def __init__(self, setup: str) -> None:
+        self._walls = Walls(Setup.of_argument(setup))
+        self._free = deque(self._walls.slots)
+        self._taken: dict[int, str] = {}
+        self._cleaners: dict[int, str] = {}
+
+    def lock_in(self) -> dict[str, str]:
+        """Build the walls. Gives the report of `Locked`."""
+        self._walls.build()
+        return {str(name): reason for name, reason in self._walls.report.items()}
+
+    def take(self, number: int) -> str:
+        """A folder for this child. Raises BlockingIOError when all are taken: the host tries again."""
+        if not self._free:
+            raise BlockingIOError("all scratch folders are taken")
+        slot = self._taken[number] = self._free.popleft()
+        return slot
+
+    def give_back(self, number: int) -> None:
+        """The child has ended and was reaped."""
+        if (slot := self._taken.pop(number, None)) is None:
+            return
+        if _is_empty(slot):
+            self._free.append(slot)
+        elif pid := os.fork():
+            self._cleaners[pid] = slot
+        else:
+            _clean(slot)
+
+    def reap(self) -> None:
+        """Take back the folders that have been emptied."""
+        for pid, slot in list(self._cleaners.items()):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                del self._cleaners[pid]
+                if status == 0:
+                    self._free.append(slot)
+
+    def enter(self, scratch: str) -> None:
+        """Called in a child: from now on it sees its own folder only, and it can start no process."""
+        with contextlib.suppress(OSError):
+            os.nice(_NICEST)
+        os.chdir(scratch)
+        for name in ("PYTHONPATH", "PWD"):
+            os.environ.pop(name, None)
+        os.environ["HOME"] = os.environ["TMPDIR"] = tempfile.tempdir = scratch
+        self._walls.close_behind(scratch)
+
+
+def _is_empty(slot: str) -> bool:
+    try:
+        os.chmod(slot, 0o700)
+        return not os.listdir(slot)
+    except OSError:
+        return False
+
+
+def _clean(slot: str) -> NoReturn:
+    try:
+        os.chmod(slot, 0o700)
+        empty(slot)
+    except OSError as error:
+        print(f"repertoire zygote: {slot} cannot be emptied, and is not used again: {error}", file=sys.stderr)  # noqa: T201
+        os._exit(1)
+    os._exit(0)
