@@ -1,4 +1,5 @@
-"""Inside: the zygote of untrusted code locks itself in, and each of its forks further; used by `worker.slots`. Elsewhere it makes scratch folders only.
+"""Inside: the zygote of untrusted code locks itself in, and each of its forks further; used by `worker.slots`. Elsewhere than on Linux it
+makes scratch folders only.
 
 The order matters: mounting needs rights that are given up next, and each wall is built before the system calls for it are forbidden.
 """
