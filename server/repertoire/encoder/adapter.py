@@ -1,4 +1,4 @@
-"""Adapter: low-rank changes of all-MiniLM-L6-v2 that were learned for search; `minilm` merges them into the model once, after loading.
+"""Adapter: low-rank changes of all-MiniLM-L6-v2 that were learned for search; `Bert` adds them to the weights once, while it loads them.
 
 The file has for each layer and matrix two factors A and B, with `weight += (A @ B).T`. So a query costs what it cost before. It fits one
 model only. `adapter_data/README.md` says what it was trained on; `benchmarks/train_adapter.py` trains another.
@@ -7,9 +7,12 @@ model only. `adapter_data/README.md` says what it was trained on; `benchmarks/tr
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+import numpy as np
 
 from .models import file_sha256
+from .vectors import Floats
 
 PATH: Final = Path(__file__).parent / "adapter_data" / "all-MiniLM-L6-v2.safetensors"
 MATRICES: Final = {
@@ -28,14 +31,14 @@ def adapter_sha256() -> str:
     return file_sha256(PATH)
 
 
-def merge(bert: Any) -> None:
-    """Add the changes to the weights of a loaded BertModel. Raises an error of safetensors or torch if the two do not fit."""
-    import torch
-    from safetensors.torch import load_file
+def merge(weights: dict[str, Floats]) -> None:
+    """Add the changes to the weights of the model's file, by their names in it. Raises an error of numpy if the two do not fit."""
+    from safetensors.numpy import load_file
 
-    changes = load_file(PATH)
-    with torch.inference_mode():
-        for number, layer in enumerate(bert.encoder.layer):
-            for short, name in MATRICES.items():
-                down, up = (changes[f"{number}.{short}.{factor}"].float() for factor in "AB")
-                layer.get_submodule(name).weight += (down @ up).T
+    changes = {name: change.astype(np.float32) for name, change in load_file(PATH).items()}
+    for name, down in changes.items():
+        number, short, factor = name.split(".")
+        if factor == "A":
+            change = (down @ changes[f"{number}.{short}.B"]).T
+            matrix = f"encoder.layer.{number}.{MATRICES[short]}.weight"
+            weights[matrix] = weights[matrix] + change
