@@ -25,6 +25,7 @@ from .attempt import Attempt, Death
 from .doors import Door
 from .live_run import Live, Outcome, Parking
 from .pool import WorkerPool
+from .sandboxed_zygote import Kind
 from .state_turns import Turns
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,9 @@ class Attempts:
         attempt = Attempt(live, self._store, live.rehearsal or self._doors, self._tasks, self._limits, withdraw)
         trusted = live.version.origin == "operator"
         on_wait = partial(_announce_wait, live)
-        async with self._pool.lease(trusted=trusted, on_wait=on_wait, caller=live.lane, name=live.run.id) as worker:
+        kind: Kind = "agents" if live.version.uses_agents else "plain"
+        lease = self._pool.lease(trusted=trusted, kind=kind, on_wait=on_wait, caller=live.lane, name=live.run.id)
+        async with lease as worker:
             if live.run.started_at is None:
                 live.announce(started_at=time.time(), waiting_for=None)
                 await self._store.mark_started(live.run, live.run.started_at or 0.0)

@@ -6,6 +6,7 @@ started when it is first wanted, and again when it has died.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -16,6 +17,7 @@ import anyio
 import anyio.to_thread
 
 from ..limits import Limits
+from ..sandbox.cgroup import Cgroup
 from ..sandbox.elsewhere import isolation_of
 from ..sandbox.launch import Launch, launches
 from ..sandbox.layers import LAYERS, Isolation, Layer, LayerName
@@ -33,6 +35,8 @@ _REMEDIES: Final[dict[LayerName, str]] = {
     "landlock": "Use a kernel of 5.13 or newer with `landlock` among its security modules.",
     "seccomp": "Install libseccomp: `apt-get install libseccomp2`.",
 }
+_PROCESSES: Final = 1024
+"""Threads and processes of all untrusted runs together, where their user is not their own."""
 _SPARE_SLOTS: Final = 4
 """Scratch folders beyond one for each worker: for the fork that is kept ready, and for those that are being emptied."""
 
@@ -49,6 +53,7 @@ class SandboxedZygotes:
         """The way that has worked."""
         self.known: Isolation | None = None if sys.platform == "linux" else isolation_of(sys.platform)
         """The walls around untrusted runs. None: no zygote has been started yet."""
+        self._cgroups: list[Cgroup] = []
         self._locks: dict[Kind, anyio.Lock] = {"plain": anyio.Lock(), "agents": anyio.Lock()}
 
     async def isolation(self) -> Isolation:
@@ -70,34 +75,45 @@ class SandboxedZygotes:
     async def close(self) -> None:
         for zygote in self._running.values():
             await zygote.close()
+        for cgroup in self._cgroups:
+            await anyio.to_thread.run_sync(cgroup.remove)
 
     async def _start(self, kind: Kind) -> ZygoteClient:
-        preload = [word for name in _PRELOADED[kind] for word in ("--preload", name)]
+        """Start a zygote in the best way that works here. Raises OSError when none does."""
         without = tuple(name for name in os.environ.get(_WITHOUT, "").split(",") if name)
         limits = self._limits
-        ways = (
-            [self._launch] if self._launch else launches(self._slots, limits.scratch_mb, limits.scratch_files, without)
-        )
-        failed: Exception | None = None
-        for way in ways:
-            launch = (
-                way if way.way != "plain" else way.with_scratch(tempfile.mkdtemp(prefix="zygote-", dir=self._scratch))
-            )
-            words = ("--sandbox", launch.setup.as_argument(), *preload, *self._flags)
-            zygote = await ZygoteClient.start(launch.environment, *words, prefix=launch.prefix)
+        ways = launches(self._slots, limits.scratch_mb, limits.scratch_files, without)
+        for launch in [self._launch] if self._launch else ways:
+            zygote, cgroup = await self._start_by(launch, kind, without)
             try:
                 walls = await zygote.walls()
-            except OSError as error:
-                failed = error
-                logger.info("untrusted code cannot be run by way of %s", launch.way)
+            except OSError:
+                logger.info("no process for untrusted code can be started by way of %s", launch.way)
                 await zygote.close()
                 continue
-            self._launch = way
+            self._launch = launch
             if sys.platform == "linux":
+                walls["cgroup"] = cgroup.missing or ("" if cgroup.is_joined else "the groups cannot be joined")
                 self.known = _isolation(launch, walls, without)
                 logger.info("isolation of untrusted code: %s (%s)", self.known.label, launch.way)
             return zygote
-        raise failed or OSError("no way to start a process for untrusted code")
+        raise OSError(errno.ENOEXEC, "no process for untrusted code could be started")
+
+    async def _start_by(self, launch: Launch, kind: Kind, without: tuple[str, ...]) -> tuple[ZygoteClient, Cgroup]:
+        if launch.way == "plain":
+            launch = launch.with_scratch(tempfile.mkdtemp(prefix="zygote-", dir=self._scratch))
+        cgroup = Cgroup(self._memory_mb(), launch.setup.processes or _PROCESSES, is_off="cgroup" in without)
+        self._cgroups.append(cgroup)
+        preload = [word for name in _PRELOADED[kind] for word in ("--preload", name)]
+        words = ("--sandbox", launch.setup.as_argument(), *preload, *self._flags)
+        prefix = (*cgroup.words, *launch.prefix)
+        return await ZygoteClient.start(launch.environment, *words, prefix=prefix), cgroup
+
+    def _memory_mb(self) -> int:
+        """For all untrusted runs together: all of their limits, but no more than three quarters of the machine's memory."""
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+        wanted = self._slots * (self._limits.worker_memory_mb + self._limits.scratch_mb)
+        return min(wanted, machine * 3 // 4) if self._limits.worker_memory_mb else machine * 3 // 4
 
 
 def _isolation(launch: Launch, walls: dict[str, str], without: tuple[str, ...]) -> Isolation:

@@ -42,6 +42,7 @@ RESERVED_NAMES: Final = frozenset(
 )
 """Names of fixed tools, of tools in coming releases, and of the `workflows` namespace in bodies."""
 
+_AGENT: Final = re.compile(r"\b(?:Agent|Team|create_agent)\b|\.init\(")
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -102,6 +103,11 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
     def is_unnamed(self) -> bool:
         """True: no name ever runs it. It lives as long as its runs."""
         return self.name == RUN_CODE
+
+    @property
+    def uses_agents(self) -> bool:
+        """Whether its text names an agent, so its worker will most likely want pydantic-ai."""
+        return _AGENT.search(self.source) is not None
 
     @property
     def short(self) -> str:

@@ -180,8 +180,11 @@ def _kill(pid: int) -> None:
 
 def _warm(preload: Sequence[str]) -> None:
     """Load, patch and remember everything that all children need."""
-    for name in (*_COMMON, *preload):
+    for name in _COMMON:
         import_module(name)
+    for name in preload:
+        with contextlib.suppress(ImportError):  # an extra that is not installed: a body that wants it is told so
+            import_module(name)
     sample = _rehearse()
     assert sample.input_schema and sample.output_schema
     prepare()
