@@ -23,7 +23,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", rea
 
 
 @pytest.fixture(params=["", "bubblewrap", "namespaces"])
-async def pool(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerPool]:
+async def pool(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[WorkerPool]:
     """A pool with bubblewrap, with `unshare`, and without namespaces."""
     monkeypatch.setenv("REPERTOIRE_SANDBOX_WITHOUT", request.param)
     environ = {"REPERTOIRE_SCRATCH_MB": "16", "REPERTOIRE_WORKERS": "2"}
@@ -34,7 +36,7 @@ async def pool(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
         tasks.cancel_scope.cancel()
 
 
-_TRIES = '''
+_TRIES = """
 import os, socket, subprocess, threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -65,7 +67,7 @@ def run(secret: str, pid: int) -> dict[str, object]:
         "above": attempt(lambda: os.listdir("..")),
         "processes": attempt(lambda: os.listdir("/proc")),
     }
-'''
+"""
 
 
 async def _result(pool: WorkerPool, source: str, **arguments: Any) -> Any:
