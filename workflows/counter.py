@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from repertoire import session_state
 
-__workflow__ = {"title": "Counter", "tags": ["state", "example"], "timeout_s": 10}
+__workflow__ = {"title": "Counter", "tags": ["state", "example"], "timeout_s": 10, "callable_by_untrusted": True}
 
 KEPT_CHANGES = 10
 LARGEST = 2**53 - 1

@@ -57,6 +57,7 @@ from .service.tool_files import ToolFiles
 from .service.tool_search import ToolFinder
 from .service.tools import Tools
 from .service.trash import Trash
+from .service.trust import TrustRules, is_isolated
 from .service.workflow_doors import WorkflowDoors
 from .service.workspace_doors import WorkspaceDoors
 from .service.workspaces import Workspaces
@@ -264,7 +265,8 @@ async def open_app(
             async with anyio.create_task_group() as tasks:
                 pool = WorkerPool(settings, tasks, scratch)
                 tasks.start_soon(scratch.sweep, name="scratch")
-                runner = Runner(store, pool, settings.limits, tasks)
+                rules = TrustRules(settings, is_isolated)
+                runner = Runner(store, pool, settings.limits, tasks, check_may_run=rules.check_may_run)
                 runner.own_env = settings.own_env()
                 inspect = partial(runner.inspect, env=settings.own_env())
                 catalog = Catalog(store, inspect, settings.limits, tasks, always, watch=watch)
@@ -300,11 +302,22 @@ async def open_app(
                 refresh = None if tool_files is None else tool_files.refresh
                 tools = Tools(tool_catalog, tool_calls, ToolFinder(store, embedding_index), refresh)
                 service = build_service(
-                    settings, store, catalog, library, runner, waits, retention, trash, artifacts, references, tools
+                    settings,
+                    store,
+                    catalog,
+                    library,
+                    runner,
+                    waits,
+                    retention,
+                    trash,
+                    artifacts,
+                    references,
+                    tools,
+                    rules,
                 )
                 children = Children(runner, store)
                 workflow_doors = WorkflowDoors(
-                    library, service.versions, service.publishing, children, store, references
+                    library, service.versions, service.publishing, children, store, references, rules
                 )
                 tool_doors = ToolDoors(
                     tools, tool_calls, store, settings, artifacts, waits.doors["ask"], runner.forget_question
@@ -367,6 +380,8 @@ def run_daemon(home: str, *, config: str | None = None) -> None:
         with Owner(settings.home, kind="daemon", version=VERSION) as owner:
             log = logging.getLogger("repertoire.daemon")
             log.info("version %s starts, pid %d, home %s", VERSION, os.getpid(), settings.home)
+            for remark in settings.remarks:
+                log.warning("%s", remark)
             async with open_app(settings) as app:
                 end = await app.serve(owner, idle_exit_s=settings.limits.idle_exit_s)
             log.info("pid %d ends: %s", os.getpid(), END_REASONS.get(end, end))

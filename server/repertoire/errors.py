@@ -92,6 +92,18 @@ class NotDeletable(RepertoireError):
     code = "from_a_file"
 
 
+class NotApproved(RepertoireError):
+    """A run is refused because no person has approved its version, and this server runs no other."""
+
+    code = "approval_required"
+
+
+class WorkflowNotAllowed(RepertoireError):
+    """A run may not call this workflow: one of the two is trusted, and the other is not."""
+
+    code = "workflow_not_allowed"
+
+
 class Busy(RepertoireError):
     """Too many runs wait already. `retry_after_s` is an estimate of when a worker is free."""
 

@@ -95,6 +95,10 @@ _RUNS: Final[dict[str, FaultCode]] = {
         "The workflow may not use this tool: its source does not name it, or created code may not use it here.", "author",
         'Name it in the source or in `__workflow__ = {"tools": [...]}`; for created code the operator lists it in `untrusted_tools`.',
     ),
+    "workflow_not_allowed": FaultCode(
+        "A run may not call this workflow: one of the two is trusted, and the other is not.", "operator",
+        "Approve it with `repertoire approve`; for created callers mark it `callable_by_untrusted`, or list it in `untrusted_workflows`.",
+    ),
     "tool_refused": FaultCode("A person did not allow the call of a tool. Nothing was sent.", "author", "Go on without it."),
     "bad_tool_arguments": FaultCode("The arguments of a tool call do not fit the tool's schema. Nothing was sent.", "author", "Correct them."),
     "not_available": FaultCode("The body used something that this version does not have.", "author", "Use what the hint names."),
@@ -134,7 +138,9 @@ _PUBLISHING: Final[dict[str, FaultCode]] = {
     "no_examples": FaultCode("The server publishes only workflows with examples.", "author", "Give examples."),
     "no_mock": FaultCode("An example makes a call that is not done in an example.", "author", "Give the example a mock for it."),
     "mocked": FaultCode("A mock of an example gave its error.", "author", "Nothing, if the example expects it."),
-    "approval_required": FaultCode("The server publishes only what a person has approved.", "operator", "Run the command in the hint."),
+    "approval_required": FaultCode(
+        "The server publishes and runs only what a person has approved.", "operator", "Read it, and run the command in the hint.",
+    ),
     "authoring_off": FaultCode("No client may create, publish, delete or run code of its own.", "operator", "Change the setting `authoring`."),
 }  # fmt: skip
 

@@ -38,11 +38,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     roots: tuple[str, ...] = ()
     ready_workflows: bool = True
     """Publish the workflows that come with the product."""
-    authoring: Literal["open", "off"] = "open"
-    """`off`: create_workflow, publish_workflow and delete_workflow are refused."""
-    publish_requires: Literal["nothing", "examples", "approval"] = "nothing"
-    """For workflows that are created through a tool. `examples`: only those with examples are published. `approval`: only those that a
-    person publishes at the command line; until then nothing of them is run."""
+    authoring: Literal["", "off", "sandboxed", "approval"] = ""
+    """For code that comes through a tool. `off`: it is refused, `run_code` too. `sandboxed`: it runs in the sandbox. `approval`: nothing of
+    it is loaded or run until a person has approved that very version. Empty: `sandboxed` where the sandbox is real, else `approval`."""
+    publish_requires: Literal["nothing", "examples"] = "nothing"
+    """For workflows that are created through a tool. `examples`: only those with examples are published."""
     worker_env: tuple[str, ...] = ()
     """Names of environment variables that bodies may see; PATH, HOME, LANG, TZ and the like are always there. Their values are the
     caller's: from the host's own environment, or this server's over HTTP."""
@@ -57,7 +57,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     fetch_private_hosts: tuple[str, ...] = ()
     """Hosts that `fetch` and `curl` may reach although their addresses are not public: `127.0.0.1:8080`, `wiki.internal`, `10.1.0.0/16`."""
     untrusted_tools: tuple[str, ...] = ("fetch",)
-    """The tools that code may use which came through a tool: `github.create_issue`, `github.*`."""
+    """The tools that untrusted code may use: `github.create_issue`, `github.*`."""
+    untrusted_workflows: tuple[str, ...] = ()
+    """The trusted workflows that untrusted code may call, beside those that declare `callable_by_untrusted`: `word_count`, `text_*`, `*`."""
     tool_approval: Literal["destructive", "all", "off"] = "destructive"
     """Calls of tools that a person has to approve. `destructive`: of tools that say so, or are configured so; `all`: of all but those
     that only read."""
@@ -75,13 +77,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     sources: dict[str, str] = {}
     """Where each setting that is not a default was read: a variable, a file or an option."""
+    remarks: tuple[str, ...] = ()
+    """Sentences about settings in an old spelling."""
 
     def rows(self) -> list[dict[str, Any]]:
         """Every setting in force as {setting, value, source}, for `repertoire config`."""
         values = msgspec.json.decode(msgspec.json.encode(self))
-        values = {name: values[name] for name in self.__struct_fields__ if name not in ("limits", "sources")} | values[
-            "limits"
-        ]
+        values = {
+            name: values[name] for name in self.__struct_fields__ if name not in ("limits", "sources", "remarks")
+        } | values["limits"]
         return [
             {"setting": name, "value": value, "source": self.sources.get(name, "default")}
             for name, value in values.items()
@@ -97,7 +101,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return {name: os.environ[name] for name in self.caller_env if name in os.environ}
 
 
-_LISTS: Final = ("worker_env", "dropped_arguments", "untrusted_tools", "tools", "fetch_private_hosts")
+_LISTS: Final = (
+    "worker_env",
+    "dropped_arguments",
+    "untrusted_tools",
+    "untrusted_workflows",
+    "tools",
+    "fetch_private_hosts",
+)
 """Settings whose items are separated by commas in the environment."""
 
 
@@ -115,7 +126,8 @@ def load(
     values = _from_file(named, default)
     sources = dict.fromkeys(values, str(named or default)) | _source_of_home(home, environ)
     limits = {name: values.pop(name) for name in Limits.__struct_fields__ if name in values}
-    unknown = sorted(set(values) - set(Settings.__struct_fields__) | {"home", "limits", "sources"} & set(values))
+    own = {"home", "limits", "sources", "remarks"}
+    unknown = sorted(set(values) - set(Settings.__struct_fields__) | own & set(values))
     if unknown:
         raise BadSettings(
             f"unknown setting {unknown[0]!r} in the configuration file", "docs/configuration.md lists them all."
@@ -142,16 +154,38 @@ def load(
             sources[name] = f"REPERTOIRE_{name.upper()}"
     if roots:
         sources["roots"] = "--workflows"
+    remarks = _translate_former(values, sources)
     values["roots"] = list(roots) or [os.path.expanduser(root) for root in values.get("roots", [])]
     try:
         settings = msgspec.convert(
-            {**values, "home": chosen, "limits": msgspec.convert(limits, Limits, strict=False), "sources": sources},
+            {
+                **values,
+                "home": chosen,
+                "limits": msgspec.convert(limits, Limits, strict=False),
+                "sources": sources,
+                "remarks": remarks,
+            },
             Settings,
             strict=False,
         )
     except msgspec.ValidationError as error:
         raise BadSettings(f"a setting has the wrong type: {error}", "docs/configuration.md lists them all.") from error
     return _check_models(settings)
+
+
+def _translate_former(values: dict[str, Any], sources: dict[str, str]) -> tuple[str, ...]:
+    """Replace values in the spelling of earlier releases. Returns a sentence for each."""
+    remarks = []
+    if values.get("authoring") == "open":
+        values["authoring"] = "sandboxed"
+        remarks.append('authoring = "open" is now called "sandboxed".')
+    if values.get("publish_requires") == "approval":
+        del values["publish_requires"]
+        source = sources.pop("publish_requires")
+        if values.get("authoring") != "off":
+            values["authoring"], sources["authoring"] = "approval", source
+        remarks.append('publish_requires = "approval" is now authoring = "approval".')
+    return tuple(remarks)
 
 
 def _value_of(name: str, text: str) -> Any:

@@ -34,6 +34,18 @@ def readable(text: str) -> str:
     return "".join(one for one in text if one in "\n\t" or unicodedata.category(one) not in ("Cc", "Cf", "Co"))
 
 
+def escaped(text: str) -> str:
+    """The text with characters that nobody sees, or that turn it around or move a cursor, as escapes. A person decides by such a text."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\n\t" else _escape(one) for one in text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
 def is_well_formed(text: str) -> bool:
     return text.isascii() or well_formed(text) == text
 

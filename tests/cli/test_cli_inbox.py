@@ -81,7 +81,7 @@ def test_n20_a_version_that_waits_for_approval_is_there_until_it_is_published(tm
             (row,) = (await service.inbox.contents(me))["approvals"]
             _, _, name, version = shlex.split(row["command"])
             assert row["text"] == "Give two." and row["at"]
-            await service.publishing.publish(me, name, version, approved=True)
+            await service.approvals.approve(me, name, version)
             assert not any((await service.inbox.contents(me)).values())
 
     anyio.run(main)

@@ -113,7 +113,7 @@ async def test_what_the_settings_demand(tmp_path: Path) -> None:
         assert (draft["status"], draft["version"], draft["examples"]) == ("draft", version, {"not_run": 1})
         with pytest.raises(Refused, match="approved"):
             await app.service.publishing.publish(ME, "double", version)
-        answer = await app.service.publishing.publish(ME, "double", version, approved=True)
+        answer = await app.service.approvals.approve(ME, "double", version)
         assert marker.exists() and answer["examples"]["passed"] == 1 and answer["input_schema"]["properties"]["n"]
         await app.service.publishing.delete(ME, "double")
         await app.service.publishing.publish(ME, "double", version)

@@ -79,7 +79,7 @@ async def test_the_examples_of_a_version_are_those_it_was_published_with(tmp_pat
         assert error.details["examples"] == {"not_run": 1}
         for examples in ([], [wrong]):
             await refused(app, "double", DOUBLE, examples=examples)
-        answer = await app.service.publishing.publish(ME, "double", error.details["version"], approved=True)
+        answer = await app.service.approvals.approve(ME, "double", error.details["version"])
         assert answer["examples"] == {"passed": 1, "failed": 0}, "what a person has looked at is what is run"
         await app.service.publishing.delete(ME, "double")
         assert (await app.service.publishing.create(ME, "double", DOUBLE, examples=[right]))["status"] == "published", (

@@ -111,7 +111,7 @@ with SyncRepertoireClient.stdio({str(shell.home)!r}) as repertoire:
     assert shell.json("list", "--deleted")["workflows"] == [] and shell("list", "--drafts", "--deleted").returncode != 0
     assert "examples: 1, not run yet" in shell.ok("show", "triple", "--version", version)
     assert shell("run", "triple", "--payload", '{"n": 1}').returncode == 1
-    assert "is published" in shell.ok("publish", "triple", version)
+    assert "is published" in shell.ok("approve", "triple", version, "--yes")
     assert shell.ok("run", "triple", "--payload", '{"n": 1}') == "3\n"
     shown = shell.ok("show", "triple", "--history")
     assert "published" in shown and "draft" in shown and "repertoire command line" in shown

@@ -145,6 +145,8 @@ class Listed:
     description: str
     version: str
     origin: str
+    trust: str | None = None
+    approved: dict[str, Any] | None = None
     title: str | None = None
     tags: tuple[str, ...] = ()
     status: str = "published"
@@ -159,7 +161,7 @@ class Listed:
 @dataclass(frozen=True)
 class Workflow:
     """Everything about one workflow. `file` is None for one that was created through a tool; `versions` are all that the name ever had,
-    newest first.
+    newest first. `trust` is operator, approved or untrusted; `approved` tells who approved it: {by, way, at}.
     """
 
     name: str
@@ -169,6 +171,8 @@ class Workflow:
     source: str
     input_schema: dict[str, Any]
     output_schema: dict[str, Any] | None = None
+    trust: str | None = None
+    approved: dict[str, Any] | None = None
     title: str | None = None
     tags: tuple[str, ...] = ()
     options: dict[str, Any] | None = None

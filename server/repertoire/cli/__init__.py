@@ -17,6 +17,7 @@ _COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "debug": ("debug",),
     "commands": ("serve", "list", "search", "stop", "doctor", "install", "demo"),
     "workflows": ("show", "create", "publish", "pin", "unpin", "delete"),
+    "approve": ("approve",),
     "tools": ("tools",),
     "sessions": ("sessions",),
     "artifacts": ("artifacts",),

@@ -106,10 +106,10 @@ def list_(
 
 
 def _print_list(answer: dict[str, Any], status: str | None, *, is_filtered: bool) -> None:
-    columns: dict[str, str | output.Column] = {"name": "NAME", "version": "VERSION", "origin": "ORIGIN"}
+    columns: dict[str, str | output.Column] = {"name": "NAME", "version": "VERSION", "trust": "TRUST"}
     empty = "No workflows yet: put a file with a run(...) into HOME/workflows."
     if status is not None:
-        del columns["origin"]
+        del columns["trust"]
         by, at = ("deleted_by", "deleted_at") if status == "deleted" else ("created_by", "created_at")
         columns |= {at: output.Column(at[:7].upper(), output.when), by: "BY"}
         empty = "No drafts." if status == "draft" else "Nothing was deleted."

@@ -41,6 +41,8 @@ def config(
         else f"the daemon (pid {answer['pid']}) has these"
     )
     output.err.print(whose)
+    for remark in own.remarks:
+        output.err.print(f"warning: {remark}", style="yellow")
     rows = [{**row, "value": json.dumps(row["value"], ensure_ascii=False)} for row in answer["settings"]]
     output.table({"setting": "SETTING", "value": "VALUE", "source": "FROM"}, rows, "All settings have their defaults.")
     for sentence in answer["ignored"]:

@@ -161,8 +161,12 @@ def delete(
 
 
 def _print_workflow(answer: dict[str, Any]) -> None:
-    for key in ("name", "description", "version", "status", "origin", "file"):
+    for key in ("name", "description", "version", "status", "origin", "trust", "file"):
         output.out.print(f"{key}: {answer[key] or ''}", markup=False)
+    if approved := answer.get("approved"):
+        output.out.print(
+            f"approved: {output.when(approved['at'])} by {approved['by']} ({approved['way']})", markup=False
+        )
     calls, checked = answer["calls"], answer["checked"]
     lines = {
         "examples": _examples(checked) if answer["examples"] else "",

@@ -250,7 +250,7 @@ def _count_time(stopwatch: Stopwatch, has_place: bool) -> None:
 
 def _work_folder(live: Live, worker: Worker) -> str | None:
     """Trusted code works in its caller's folder, so relative paths in its arguments mean the same to both."""
-    if live.version.origin == "operator":
+    if live.version.is_trusted:
         return live.run.cwd or folder_of(live.version) or worker.scratch
     return worker.scratch
 

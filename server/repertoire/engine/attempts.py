@@ -86,7 +86,7 @@ class Attempts:
     async def _attempt(self, live: Live, turn: StateTurn | None, point: ResumePoint) -> Outcome | Parking | Death:
         withdraw = partial(self._withdraw, live.run.id)
         attempt = Attempt(live, self._store, live.rehearsal or self._doors, self._tasks, self._limits, withdraw)
-        trusted = live.version.origin == "operator"
+        trusted = live.version.is_trusted
         on_wait = partial(_announce_wait, live)
         kind: Kind = "agents" if live.version.uses_agents else "plain"
         lease = self._pool.lease(trusted=trusted, kind=kind, on_wait=on_wait, caller=live.lane, name=live.run.id)

@@ -50,7 +50,7 @@ class Budget:
             fan_out=limits.max_fan_out,
             depth=limits.max_depth,
         )
-        if version is not None and version.origin == "tool":
+        if version is not None and not version.is_trusted:
             own = BudgetOptions(requests=limits.untrusted_model_requests, tokens=limits.untrusted_tokens)
             caps = _lower_of(own, caps)
         declared = None if version is None else version.options.budget

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import anyio
 
+from ..errors import NotApproved
 from ..limits import Limits
 from ..model.workflow_version import WorkflowVersion
 from ..wire import Failed, Fault, Inspect, Inspected
@@ -23,15 +24,21 @@ _TRY_AGAIN_S: Final = 0.1
 
 
 class Inspector:
-    def __init__(self, pool: WorkerPool, limits: Limits) -> None:
+    def __init__(self, pool: WorkerPool, limits: Limits, check_may_run: Callable[[WorkflowVersion], None]) -> None:
+        """`check_may_run` raises NotApproved for a version of which nothing may be loaded."""
         self._pool = pool
         self._limits = limits
+        self._check_may_run = check_may_run
 
     async def inspect(self, version: WorkflowVersion, env: Mapping[str, str]) -> Inspected | Fault:
         """Load the module and read its schemas. The process runs nothing else, because the module's top level may change anything there.
 
         When the process dies, try again a few times: it may have been killed from outside, and then the module is not the cause.
         """
+        try:
+            self._check_may_run(version)
+        except NotApproved as refusal:
+            return Fault(refusal.code, "NotApproved", refusal.message, hint=refusal.hint)
         for attempt in range(1, _TRIES + 1):
             try:
                 found = await self._inspect_once(version, env)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..errors import RepertoireError, StorageError
+from ..errors import NotApproved, RepertoireError, StorageError
 from ..wire import Fault
 from .live_run import Outcome
 
@@ -75,6 +75,11 @@ def start_not_stored(cause: Exception | None) -> StorageError:
 
 NEEDS_DECISION: Final = "somebody to decide"
 """A run that waits for this goes on only when a person resumes it."""
+
+
+def waits_for_approval(refusal: NotApproved) -> str:
+    """Why a run is parked that began before this server demanded approvals."""
+    return f"{NEEDS_DECISION}: {refusal.message} {refusal.hint}. Then `repertoire resume RUN` goes on with it"
 
 
 def foreign_journal(recorded: str, ours: str) -> str:

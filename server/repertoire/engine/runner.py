@@ -26,7 +26,7 @@ from typing import Any, Final, TypeVar
 import anyio
 import anyio.abc
 
-from ..errors import LostClaim, RepertoireError, UnknownRun
+from ..errors import LostClaim, NotApproved, RepertoireError, UnknownRun
 from ..limits import Limits
 from ..model.run import Question, Run, RunEvent
 from ..model.workflow_version import WorkflowVersion
@@ -47,7 +47,7 @@ from .inspection import Inspector
 from .live_run import Live, Outcome, Parking, Watch
 from .live_table import LiveTable
 from .pool import WorkerPool
-from .run_faults import cancellation, failure, foreign_journal, internal_failure
+from .run_faults import cancellation, failure, foreign_journal, internal_failure, waits_for_approval
 from .run_log import log_start
 from .run_observer import RunObserver
 from .sandbox_trials import SandboxTrials
@@ -72,8 +72,11 @@ class Runner:
         limits: Limits,
         tasks: anyio.abc.TaskGroup,
         doors: Mapping[str, Door] | None = None,
+        check_may_run: Callable[[WorkflowVersion], None] = lambda version: None,
     ) -> None:
+        """`check_may_run` raises NotApproved for a version that waits for a person's approval."""
         self._store = store
+        self._check_may_run = check_may_run
         self._pool = pool
         self._limits = limits
         self._tasks = tasks
@@ -87,7 +90,7 @@ class Runner:
         self._ends = EndRecorder(store, self._live, self._turns, tasks, self.resume, self.cancel)
         self._cancellation = Cancellation(store, self._live, self._ends, tasks, self.handle)
         self._observer = RunObserver(store, pool, self._live, self.watch)
-        self.inspect = Inspector(pool, limits).inspect
+        self.inspect = Inspector(pool, limits, check_may_run).inspect
         self.try_sandbox = SandboxTrials(pool, limits).try_all
         self.isolation = pool.isolation
         store.on_trouble(StorageTrouble(self._live).on_trouble)
@@ -125,7 +128,8 @@ class Runner:
         lane: str = "",
         client: str = "",
     ) -> Live:
-        """Record the run and set it going. Raises Busy when too many runs wait, OverBudget when it is too deep below others.
+        """Record the run and set it going. Raises Busy when too many runs wait, OverBudget when it is too deep below others,
+        NotApproved.
 
         `arguments` is a JSON object as text. `env` is the part of the caller's environment that the body sees, `provider_env` the part
         for the server's own requests to models. Names that the body calls are looked up in the folders `roots`. Lanes take turns for workers.
@@ -137,6 +141,7 @@ class Runner:
         A worker gets the body while the start is still being stored, and calls it after that. Three kinds of runs wait for the stored
         start before they take a worker: with state, with a key, and reruns, because each of them reads something of it.
         """
+        self._check_may_run(version)
         if parent is None:
             self._pool.check_room()
         has_room = self._pool.has_room
@@ -204,9 +209,7 @@ class Runner:
                 run, point, Fault("version_gone", "VersionGone", "The text of this run's version is gone.")
             )
             return None
-        recorded, ours = fingerprints(point)
-        if recorded != ours and not forced:
-            why = foreign_journal(recorded, ours)
+        if (why := self._reason_to_wait(version, point, forced)) is not None:
             await self._store.park(run, why, wake_at=None, state=None, held_s=point.held_s)
             return None
         parent = parent or self._live.get(run.parent)
@@ -217,6 +220,15 @@ class Runner:
         live.mark_resumed(point.last_event, was_interrupted=point.was_interrupted)
         self._tasks.start_soon(self._carry, live, None, None, name=run.id)
         return live
+
+    def _reason_to_wait(self, version: WorkflowVersion, point: ResumePoint, forced: bool) -> str | None:
+        """Why a person has to decide before the run goes on. None: it goes on."""
+        try:
+            self._check_may_run(version)
+        except NotApproved as refusal:
+            return waits_for_approval(refusal)
+        recorded, ours = fingerprints(point)
+        return foreign_journal(recorded, ours) if recorded != ours and not forced else None
 
     def _make_live(
         self,
@@ -353,7 +365,7 @@ def timeout_of(version: WorkflowVersion, limits: Limits) -> float:
     declared = version.options.timeout_s
     if declared is None:
         return limits.run_timeout_s
-    return declared if version.origin == "operator" else min(declared, limits.run_timeout_s)
+    return declared if version.is_trusted else min(declared, limits.run_timeout_s)
 
 
 def unknown_run(run_id: str) -> UnknownRun:

@@ -32,3 +32,5 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Tools that it calls by names that are built at run time: `github.create_issue`, or `github.*` for all of a source."""
     fresh: bool = False
     """Its process is not used again: it changes a library in a way that no comparison detects."""
+    callable_by_untrusted: bool = False
+    """Untrusted code may call it. It then runs with the rights of a trusted workflow on arguments that nobody has checked."""

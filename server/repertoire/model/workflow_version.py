@@ -14,10 +14,17 @@ import msgspec
 from ..names import RUN_CODE, snake_case
 from ..text import line_in
 from ..wire import Code, DataFile, Module
+from .run import iso
 from .workflow_options import Options
 
 Origin = Literal["operator", "tool"]
 """The origin of a source: the operator's files and command line, or a client through a tool."""
+
+Trust = Literal["operator", "approved", "untrusted"]
+"""`approved`: a client has made the version, and a person has approved this very text."""
+
+Way = Literal["command line", "form"]
+"""The way in which a person approved: `repertoire approve`, or a form that the person's client showed."""
 
 FIXED_TOOLS: Final = (
     "search_workflows",
@@ -64,6 +71,19 @@ class Finding(msgspec.Struct, frozen=True):
         return shown if self.file else {key: value for key, value in shown.items() if key != "file"}
 
 
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's consent to one version: it is trusted as the operator's own file is. It says nothing of other versions."""
+
+    principal: str
+    client: str = ""
+    """The own name of the program through which it was given."""
+    way: Way
+    at: float
+
+    def public(self) -> dict[str, Any]:
+        return {"by": self.client or self.principal, "way": self.way, "at": iso(self.at)}
+
+
 class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
     """One immutable source, and the facts read from it. `root` is its workflow folder ("" for created ones), `path` the file."""
 
@@ -93,6 +113,19 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float = 0.0
     is_loaded: bool = True
     """False: it waits for a person's approval. Nothing of it has run yet, so there are no schemas."""
+    approval: Approval | None = None
+    """Read from the table of approvals with the version. It is not stored in the version itself."""
+
+    @property
+    def trust(self) -> Trust:
+        if self.origin == "operator":
+            return "operator"
+        return "untrusted" if self.approval is None else "approved"
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether its body runs with the rights of the operator. An untrusted one runs in the sandbox."""
+        return self.trust != "untrusted"
 
     @property
     def is_trusted(self) -> bool:

@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 import anyio.abc
+import msgspec
 
 from ..errors import RepertoireError
 from ..limits import Limits
 from ..model.example import Checked
-from ..model.workflow_version import WorkflowVersion
+from ..model.workflow_version import Approval, WorkflowVersion
 from ..store import Store
 from ..store.publications import By, Making
 from .caller_view import View
@@ -50,6 +51,8 @@ class Catalog:
         self._folders: dict[str, Folder] = {}
         self._ready: dict[str, anyio.Event] = {}
         self._created: dict[str, WorkflowVersion] = {}
+        self._created_lock = anyio.Lock()
+        """Held while `_created` and the store change together."""
         self._makers: dict[str, Making] = {}
         self.pins: list[str] = []
         """Names that are always listed, in the order of pinning. There may be no such workflow now."""
@@ -106,6 +109,10 @@ class Catalog:
         files = [entry for folder in self._folders.values() for _, entry in folder.items()]
         return [*self._created.values(), *(entry for entry in files if isinstance(entry, WorkflowVersion))]
 
+    def created(self) -> list[WorkflowVersion]:
+        """All published workflows that came through a tool."""
+        return list(self._created.values())
+
     def find_created(self, name: str) -> WorkflowVersion | None:
         return self._created.get(name)
 
@@ -120,16 +127,42 @@ class Catalog:
     async def publish(self, version: WorkflowVersion, by: By, checked: Checked | None = None) -> None:
         # Shielded: a caller that is cancelled after the store's commit must not leave this catalog without the version.
         with anyio.CancelScope(shield=True):
-            made = await self._store.publish(version, by, checked)
-            self._created[version.name] = version
-            self._makers[version.name] = made
+            async with self._created_lock:
+                made = await self._store.publish(version, by, checked)
+                approval = await self._store.approval(version.hash)
+                self._created[version.name] = msgspec.structs.replace(version, approval=approval)
+                self._makers[version.name] = made
             await self._notify()
+
+    async def approve(self, version: WorkflowVersion, approval: Approval) -> None:
+        with anyio.CancelScope(shield=True):
+            async with self._created_lock:
+                await self._store.approve(version, approval)
+                await self._read_approval(version)
+            await self._notify()
+
+    async def revoke(self, version: WorkflowVersion) -> bool:
+        """Take the version's approval back. False: it had none."""
+        with anyio.CancelScope(shield=True):
+            async with self._created_lock:
+                changed = await self._store.revoke(version.hash)
+                await self._read_approval(version)
+            await self._notify()
+        return changed
+
+    async def _read_approval(self, version: WorkflowVersion) -> None:
+        known = self._created.get(version.name)
+        if known is not None and known.hash == version.hash:
+            approval = await self._store.approval(version.hash)
+            self._created[version.name] = msgspec.structs.replace(known, approval=approval)
 
     async def unpublish(self, name: str, by: By) -> bool:
         with anyio.CancelScope(shield=True):
-            removed = await self._store.unpublish(name, by)
-            if self._created.pop(name, None) is not None:
+            async with self._created_lock:
+                removed = await self._store.unpublish(name, by)
+                known = self._created.pop(name, None)
                 self._makers.pop(name, None)
+            if known is not None:
                 await self._notify()
         return removed
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..settings import Settings
+from .approvals import Approvals
 from .artifacts import Artifacts
 from .code_runs import CodeRuns
 from .history import History
@@ -36,6 +37,8 @@ class Service:
     """Show a workflow whole, with its versions and drafts."""
     publishing: Publishing
     """Create, publish, delete and pin workflows."""
+    approvals: Approvals
+    """List, show and approve versions that wait for a person, for the operator."""
     own_files: OwnFiles
     """Add and remove workflow files in HOME/workflows, for the operator."""
     sessions: Sessions

@@ -17,6 +17,7 @@ from ..store import Store
 from ..upstream.catalog import Catalog as ToolCatalog
 from ..upstream.masks import Masks
 from . import Service
+from .approvals import Approvals
 from .artifacts import Artifacts
 from .call_graph import CallGraph
 from .code_runs import CodeRuns
@@ -35,6 +36,7 @@ from .tool_files import ToolFiles
 from .tool_sources import tool_sources
 from .tools import Tools
 from .trash import Trash
+from .trust import TrustRules
 from .versions import Versions
 
 
@@ -62,24 +64,27 @@ def build_service(
     artifacts: Artifacts,
     references: References,
     tools: Tools,
+    rules: TrustRules,
 ) -> Service:
     limits = settings.limits
     call_graph = CallGraph(catalog, limits)
     versions = Versions(store, library, call_graph)
-    checks = PrePublishChecks(library, runner, limits)
+    checks = PrePublishChecks(library, runner, limits, rules)
     examples = Examples(store, runner, library, limits)
-    publishing = Publishing(settings, store, catalog, library, versions, checks, examples, call_graph)
+    publishing = Publishing(settings, store, catalog, library, versions, checks, examples, call_graph, rules)
+    approvals = Approvals(store, catalog, library, versions, publishing, rules, limits)
     own_files = OwnFiles(settings.home, trash, store, catalog, library, checks, examples, call_graph, publishing)
     sessions = Sessions(store, limits)
     runs = Runs(store, library, sessions, runner, waits, references, limits)
-    code_runs = CodeRuns(settings, checks, runs)
-    inbox = Inbox(store, library, runs)
+    code_runs = CodeRuns(rules, checks, runs)
+    inbox = Inbox(store, library, runs, rules)
     history = History(store, runs, checks, runner, retention)
     sandbox = Sandbox(runner, settings.home)
     parts = (
         library,
         versions,
         publishing,
+        approvals,
         own_files,
         sessions,
         runs,

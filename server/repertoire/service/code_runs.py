@@ -19,17 +19,17 @@ from ..errors import BadArguments, Refused
 from ..model.session import Caller
 from ..model.workflow_version import Finding, Origin, WorkflowVersion, version_hash
 from ..names import RUN_CODE
-from ..settings import Settings
 from ..text import line_in, well_formed
 from .pre_publish_checks import PrePublishChecks
 from .publish_answers import public_findings, stopping
 from .publishing import BOM
 from .runs import Runs
+from .trust import TrustRules
 
 
 class CodeRuns:
-    def __init__(self, settings: Settings, checks: PrePublishChecks, runs: Runs) -> None:
-        self._settings = settings
+    def __init__(self, rules: TrustRules, checks: PrePublishChecks, runs: Runs) -> None:
+        self._rules = rules
         self._checks = checks
         self._runs = runs
 
@@ -47,7 +47,7 @@ class CodeRuns:
         `origin`: code of the operator's is neither limited nor subject to the setting `authoring`.
         """
         if origin == "tool":
-            self._check_allowed()
+            self._rules.check_code()
         arguments = {} if arguments is None else arguments
         if not isinstance(arguments, dict):
             raise BadArguments("`arguments` must be an object with the names that the source reads.")
@@ -68,16 +68,6 @@ class CodeRuns:
         sent = "" if text == source else well_formed(source)
         hash = version_hash(f"{RUN_CODE} {origin} {sent}", version.source, version.description, version.options, ())
         return msgspec.structs.replace(version, hash=hash, sent=sent, findings=(), is_loaded=True)
-
-    def _check_allowed(self) -> None:
-        if self._settings.authoring == "off":
-            raise Refused("This server does not let clients run code of their own.", code="authoring_off")
-        if self._settings.publish_requires == "approval":
-            raise Refused(
-                "This server runs only what a person has approved.",
-                "Create it as a workflow: it is kept as a draft, and a person can publish it.",
-                code="approval_required",
-            )
 
 
 def _cannot_work(source: str, text: str, errors: Sequence[Finding]) -> Refused:

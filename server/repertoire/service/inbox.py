@@ -16,6 +16,7 @@ from ..model.session import Caller
 from ..store import Store
 from .library import Library
 from .runs import Runs
+from .trust import TrustRules
 
 _DAY_S: Final = 24 * 3600.0
 _LOOK_BACK_S: Final = 8 * _DAY_S
@@ -29,7 +30,8 @@ _SHOWN_CHARS: Final = 200
 
 
 class Inbox:
-    def __init__(self, store: Store, library: Library, runs: Runs) -> None:
+    def __init__(self, store: Store, library: Library, runs: Runs, rules: TrustRules) -> None:
+        self._rules = rules
         self._store = store
         self._library = library
         self._runs = runs
@@ -37,6 +39,7 @@ class Inbox:
     async def contents(self, caller: Caller) -> dict[str, list[dict[str, Any]]]:
         """Rows of {about, text, at, command} by kind, newest first."""
         approvals, drafts = await self._drafts()
+        approvals += self._unapproved(caller)
         return {
             "questions": await self._questions(caller),
             "approvals": approvals,
@@ -84,11 +87,18 @@ class Inbox:
             history = await self._store.history(version.name)
             if any(line.at > at and line.action != "draft" for line in history):
                 continue
-            row = _row(version.name, version.description, at, f"repertoire publish {version.name} {version.short}") | {
-                "look": f"repertoire show {version.name} --version {version.short}"
-            }
-            (drafts if version.is_loaded else approvals).append(row)
+            kind, verb = (drafts, "publish") if self._rules.may_run(version) else (approvals, "approve")
+            row = _row(version.name, version.description, at, f"repertoire {verb} {version.name} {version.short}")
+            kind.append(row | {"look": f"repertoire show {version.name} --version {version.short}"})
         return approvals, drafts
+
+    def _unapproved(self, caller: Caller) -> list[dict[str, Any]]:
+        """Workflows that were published before this server demanded approvals."""
+        return [
+            _row(one.name, one.description, one.created_at, f"repertoire approve {one.name} {one.short}")
+            for one in self._library.view(caller).names.values()
+            if not self._rules.may_run(one)
+        ]
 
     def _broken(self, caller: Caller) -> list[dict[str, Any]]:
         rows = []

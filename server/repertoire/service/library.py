@@ -269,6 +269,8 @@ def _item(version: WorkflowVersion) -> dict[str, Any]:
         "description": version.description,
         "version": version.short,
         "origin": version.origin,
+        "trust": version.trust,
+        **({"approved": version.approval.public()} if version.trust == "approved" and version.approval else {}),
         "tags": list(version.options.tags),
     }
 

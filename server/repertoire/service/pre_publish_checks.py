@@ -45,6 +45,7 @@ from ..store.workflow_versions import record_problem
 from ..text import well_formed
 from ..wire import Fault
 from .library import Library
+from .trust import TrustRules, refusal_of_call
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,8 @@ class _Reading(NamedTuple):
 
 
 class PrePublishChecks:
-    def __init__(self, library: Library, runner: Runner, limits: Limits) -> None:
+    def __init__(self, library: Library, runner: Runner, limits: Limits, rules: TrustRules) -> None:
+        self._rules = rules
         self._library = library
         self._runner = runner
         self._limits = limits
@@ -156,19 +158,33 @@ class PrePublishChecks:
     async def unfit_calls(
         self, caller: Caller, version: WorkflowVersion, calls: References | None = None
     ) -> list[Finding]:
-        """Findings about calls of workflows that do not exist now, or that do not take these arguments. An error is a call that a run
-        certainly makes. `calls`: those of the version's source, if they are known; otherwise the source is parsed."""
+        """Findings about calls of workflows that do not exist now, that do not take these arguments, or that the version may not call.
+        An error is a call that a run certainly makes. `calls`: those of the version's source, if they are known; otherwise the source is
+        parsed."""
         await self._library.wait_until_settled(caller, self._limits.inspect_timeout_s)
         if calls is None:
             limit = self._limits.max_source_bytes
             read = partial(_advice, lambda: references(parse(version.source, limit)), References())
             calls = await anyio.to_thread.run_sync(read)
+        refused = self._calls_not_allowed(caller, version, calls)
         known = self._known_workflows(caller, version)
         found = await anyio.to_thread.run_sync(_advice, partial(unfit_calls, calls, known), [])
         if not found:
-            return found
+            return refused
         known = msgspec.structs.replace(known, drafts=await self._library.awaited_drafts())
-        return await anyio.to_thread.run_sync(_advice, partial(unfit_calls, calls, known), [])
+        return refused + await anyio.to_thread.run_sync(_advice, partial(unfit_calls, calls, known), [])
+
+    def _calls_not_allowed(self, caller: Caller, version: WorkflowVersion, calls: References) -> list[Finding]:
+        """The first call of each workflow that the version may not call: one of the two is trusted, and the other is not."""
+        view = self._library.view(caller)
+        found: dict[str, Finding] = {}
+        for call in calls.workflows:
+            callee = view.find(call.name)
+            if callee is None or callee.name in (version.name, *found) or self._rules.may_call(version, callee):
+                continue
+            message, hint = refusal_of_call(version, callee)
+            found[callee.name] = Finding("workflow_not_allowed", "warning", message, call.line, hint=hint)
+        return list(found.values())
 
     def _known_workflows(self, caller: Caller, version: WorkflowVersion) -> Known:
         view = self._library.view(caller)

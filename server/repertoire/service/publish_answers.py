@@ -133,7 +133,7 @@ def cannot_work(version: WorkflowVersion, findings: Sequence[Finding], consequen
 def approval_required(version: WorkflowVersion, checked: Checked) -> Refused:
     return Refused(
         f"This server publishes only what a person has approved, and {version.short} waits for that.",
-        f"Ask for: repertoire publish {version.name} {version.short}",
+        f"Ask a person for: repertoire approve {version.name} {version.short}",
         code="approval_required",
         details={
             "status": "draft",

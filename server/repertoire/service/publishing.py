@@ -42,6 +42,7 @@ from .publish_answers import (
     types_from_values,
     version_answer,
 )
+from .trust import TrustRules
 from .versions import Versions
 
 BOM: Final = "\ufeff"
@@ -59,8 +60,10 @@ class Publishing:
         checks: PrePublishChecks,
         examples: Examples,
         call_graph: CallGraph,
+        rules: TrustRules,
     ) -> None:
         self._settings = settings
+        self._rules = rules
         self._store = store
         self._catalog = catalog
         self._library = library
@@ -92,7 +95,7 @@ class Publishing:
         Without `publish`, or when it is refused after loading, the version is kept as a draft.
         `force`: publish although its text says that it cannot work, or other workflows call it in a way that no longer fits.
         """
-        self._check_authoring()
+        self._rules.check_authoring("create, publish or delete workflows")
         self._check_name(name, replace or not publish)
         before = self._catalog.find_created(name)
         chosen = await self._examples.choose(before, examples, keep=keep_examples)
@@ -113,14 +116,16 @@ class Publishing:
         if source is None:
             raise _no_source()
         new = await self._checks.read(caller, name, source.removeprefix(BOM), description, "tool", tags)
-        if self._settings.publish_requires == "approval" and not await self._store.was_published(new.version.hash):
-            checked = await self._keep_for_approval(caller, new.version, chosen)
+        version = msgspec.structs.replace(new.version, approval=await self._store.approval(new.version.hash))
+        if not self._rules.may_run(version):
+            checked = await self._keep_for_approval(caller, version, chosen)
             if publish:
-                raise approval_required(new.version, checked)
-            return version_answer(new.version, checked, [], status="draft")
-        version = await self._checks.load(caller, new.version)
+                raise approval_required(version, checked)
+            return version_answer(version, checked, [], status="draft")
+        version = await self._checks.load(caller, version)
         remarks = await self._checks.unfit_calls(caller, version, new.calls)
-        remarks += tools_not_allowed(version, self._settings.untrusted_tools)
+        if not version.is_trusted:
+            remarks += tools_not_allowed(version, self._settings.untrusted_tools)
         version, remarks = _forced(version, remarks) if force else (version, remarks)
         checked, more = await self._check_examples(caller, version, chosen, remarks)
         remarks += [*more, *failed, *([] if chosen else [no_examples(publish)]), *types_from_values(typed)]
@@ -132,14 +137,11 @@ class Publishing:
         return answer
 
     async def publish(
-        self, caller: Caller, name: str, version: str | None = None, force: bool = False, *, approved: bool = False
+        self, caller: Caller, name: str, version: str | None = None, force: bool = False
     ) -> dict[str, Any]:
         """Let the name run this version: a draft, whose examples are run first, or one that was published before. Left out: the last draft,
-        or that of a deleted workflow.
-
-        `approved`: a person has asked for it, which the setting `publish_requires` may demand.
-        """
-        self._check_authoring()
+        or that of a deleted workflow."""
+        self._rules.check_authoring("create, publish or delete workflows")
         if path := self._catalog.file_of(name):
             raise Refused(f"{name!r} comes from the file {path}.", "Change that file instead.", code="from_a_file")
         found = await (
@@ -147,13 +149,13 @@ class Publishing:
         )
         found = msgspec.structs.replace(found, origin="tool", root="", path=None)
         checked, remarks = await self._store.checked(found.hash), await self._checks.unfit_calls(caller, found)
+        if not self._rules.may_run(found):
+            raise approval_required(found, checked)
         if await self._store.was_published(found.hash):
             found, remarks = _forced(found, remarks)
             answer = version_answer(found, checked, remarks, status="published")
             await self._publish(caller, found, None, replace=True, force=force, answer=answer)
         else:
-            if self._settings.publish_requires == "approval" and not approved:
-                raise approval_required(found, checked)
             found = found if found.is_loaded else await self._checks.load(caller, found)
             found, remarks = _forced(found, remarks) if force else (found, remarks)
             checked, more = await self._check_examples(caller, found, checked.examples, remarks)
@@ -167,7 +169,7 @@ class Publishing:
 
         Raises NotDeletable for a file's workflow, and Refused where other workflows call it.
         """
-        self._check_authoring()
+        self._rules.check_authoring("create, publish or delete workflows")
         if self._catalog.find_created(name) is None:
             version = self._library.view(caller).find(name)
             if version is not None:
@@ -276,10 +278,6 @@ class Publishing:
         checked = before if before.examples else Checked(examples=examples)
         await self._store.keep_draft(version, _by(caller), checked)
         return checked
-
-    def _check_authoring(self) -> None:
-        if self._settings.authoring == "off":
-            raise Refused("This server does not let clients create, publish or delete workflows.", code="authoring_off")
 
     def _check_name(self, name: str, replace: bool) -> None:
         if problem := name_problem(name):

@@ -2,7 +2,7 @@
 
 The call itself is made by `ToolCalls`, and recorded by CallExecutor as any call is. Rules:
 
-1. A version may use the tools that it was made with (`registry.used_tools`). Created code may use only those of them that the operator
+1. A version may use the tools that it was made with (`registry.used_tools`). Untrusted code may use only those of them that the operator
    lists in `untrusted_tools`.
 2. A destructive tool is asked about first, with the exact call. The question is stored under the call's path, as that of `ask` is: so the run
    can be parked, and a body that is begun again finds the answer. "Approve for this run" answers for later calls of the same tool.
@@ -29,6 +29,7 @@ from ..model.run import Question
 from ..registry.used_tools import permits, tools_of
 from ..settings import Settings
 from ..store import Store
+from ..text import escaped
 from ..upstream.tool import Blob, Tool, ToolContext, ToolNotAllowed, ToolRefused, ToolUnavailable, UnknownTool
 from .artifacts import Artifacts
 from .tool_calls import ToolCalls
@@ -123,10 +124,10 @@ class ToolDoors:
                 f'For a name that is built at run time, declare it: __workflow__ = {{"tools": ["{tool.path}"]}}.',
             )
         listed = self._settings.untrusted_tools
-        if version.origin == "tool" and not permits(listed, tool.path):
+        if not version.is_trusted and not permits(listed, tool.path):
             raise ToolNotAllowed(
                 f"{version.name} may not use tools.{tool.path}: it came through a tool, and such code may use only {_named(listed)} here.",
-                "The operator allows it in the setting untrusted_tools, or keeps the workflow as a file with `repertoire create`.",
+                "The operator allows it in the setting untrusted_tools, or approves the workflow with `repertoire approve`.",
             )
 
     async def _check_approved(self, call: DoorCall, tool: Tool, arguments: dict[str, Any]) -> None:
@@ -181,7 +182,7 @@ class _Questions:
     async def ask(self, question: str, schema: dict[str, Any]) -> Any:
         """The same question has the same name when the call is made again. The second of one text is another question."""
         text = json.dumps([question, schema], sort_keys=True)
-        question = f"tools.{self._call.args['tool']} asks: {_printable(question)}"
+        question = f"tools.{self._call.args['tool']} asks: {escaped(question[:_QUESTION_CHARS])}"
         name = f"ask {hashlib.sha256(text.encode()).hexdigest()[:12]}"
         self._asked[name] += 1
         if self._asked[name] > 1:
@@ -267,11 +268,6 @@ def _approval_question(tool: Tool, arguments: dict[str, Any]) -> str:
 
 def _shown_name(name: str) -> str:
     return name if name.isascii() and name.isidentifier() else repr(name)
-
-
-def _printable(text: str) -> str:
-    """Without characters that are invisible, or that would turn the text around."""
-    return "".join(one if one.isprintable() or one == "\n" else f"\\u{ord(one):04x}" for one in text[:_QUESTION_CHARS])
 
 
 def _named(entries: tuple[str, ...]) -> str:

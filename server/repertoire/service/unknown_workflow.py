@@ -39,8 +39,8 @@ def only_a_draft(draft: WorkflowVersion, checked: Checked) -> UnknownWorkflow:
     """`checked`: how its examples went."""
     short, begin = draft.short, f"The workflow {draft.name!r} has only a draft, {draft.short}"
     errors = [one for one in draft.findings if one.severity == "error"]
-    if not draft.is_loaded:
-        hint = f"Ask a person for: repertoire publish {draft.name} {short}"
+    if not draft.is_loaded and not draft.is_trusted:
+        hint = f"Ask a person for: repertoire approve {draft.name} {short}"
         return UnknownWorkflow(f"{begin}: a person has to approve it.", hint, draft=short, flaw="approval")
     correct = "Correct it, and create it again."
     if checked.problems:

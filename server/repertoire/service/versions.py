@@ -64,7 +64,7 @@ class Versions:
             },
             "called_by": await self._call_graph.visible_callers(self._library.view(caller), shown.name),
             "versions": [
-                {"version": one.short, "created_at": iso(one.created_at), "status": status}
+                {"version": one.short, "created_at": iso(one.created_at), "status": status, "trust": one.trust}
                 for one, status in zip(versions, statuses[1:], strict=True)
             ],
             "history": [_history_line(line) for line in history],

@@ -10,6 +10,8 @@ import json
 import math
 from typing import Any, Final
 
+import msgspec
+
 from ..engine.child_runs import Children
 from ..engine.doors import Door, DoorCall, DoorResult
 from ..engine.live_run import Live
@@ -21,6 +23,7 @@ from ..store import Store
 from .library import Library
 from .publishing import Publishing
 from .references import References, has_references
+from .trust import TrustRules
 from .versions import Versions
 
 _FIRST_LOOK_S: Final = 10.0
@@ -38,6 +41,7 @@ class WorkflowDoors:
         children: Children,
         store: Store,
         references: References,
+        rules: TrustRules,
     ) -> None:
         self._library = library
         self._versions = versions
@@ -45,6 +49,7 @@ class WorkflowDoors:
         self._children = children
         self._store = store
         self._references = references
+        self._rules = rules
 
     @property
     def doors(self) -> dict[str, Door]:
@@ -70,6 +75,7 @@ class WorkflowDoors:
         arguments = await self._references.resolve_own(call.live.run.principal, arguments)
         session_id = self._session(call, wanted)
         version = await self._version(call, name)
+        await self._check_allowed(call.live, version)
         return await self._children.run(call, version, arguments, session_id)
 
     def _session(self, call: DoorCall, wanted: Any) -> str:
@@ -94,6 +100,12 @@ class WorkflowDoors:
             version = self._pinned_as(call, name) or await self._find(call, name)
             return call.live.pin(name, version)
         return pins[name]
+
+    async def _check_allowed(self, live: Live, version: WorkflowVersion) -> None:
+        """Raises WorkflowNotAllowed. A pinned version may have lost its approval since it was pinned."""
+        if version.trust == "approved":
+            version = msgspec.structs.replace(version, approval=await self._store.approval(version.hash))
+        self._rules.check_may_call(live.version, version)
 
     def _pinned_as(self, call: DoorCall, alias: str) -> WorkflowVersion | None:
         """A pinned version that this alias meant when the run called it first. Its class or file may have another name by now."""

@@ -3,7 +3,7 @@
 1. A file operation blocks a thread of the server and nothing else. Its answer is recorded, so a replay reads no file again.
 2. A file that was removed just before a crash is not missed when the call is made again: `_noted` remembers the call.
 3. A command runs outside of the worker, and the run gives its place back meanwhile. When the call is cancelled, the command is ended.
-4. Code that was created through a tool has files, and no shell: its runs are not isolated yet.
+4. Untrusted code has files, and no shell: a command runs outside of the sandbox.
 """
 
 from __future__ import annotations
@@ -50,11 +50,10 @@ class WorkspaceDoors:
             raise _failed(fault) from None
 
     async def _shell(self, call: DoorCall) -> DoorResult:
-        if call.live.version.origin == "tool":
+        if not call.live.version.is_trusted:
             raise NoShell(
-                "Code that was created through a tool has no shell: its runs are not isolated from this machine yet.",
-                "Use harness.fs for files and tools.NAME for programs. The operator keeps the workflow as a file with "
-                "`repertoire create`; then it has one.",
+                "Untrusted code has no shell: a command runs on this machine, outside of the sandbox.",
+                "Use harness.fs for files and tools.NAME for programs. A workflow that a person approves with `repertoire approve` has one.",
             )
         folder = await self._workspaces.of(call.live.run)
         try:

@@ -171,7 +171,7 @@ class RetentionFacts(Facts):
         def fact(db: sqlite3.Connection) -> int:
             unused = db.execute(f"SELECT hash {_UNUSED} LIMIT ?", (*_unused_since(time.time()), at_most)).fetchall()
             marks = ", ".join("?" * len(unused))
-            for table in ("version_text", "checked", "publication", "version"):
+            for table in ("version_text", "checked", "publication", "approval", "version"):
                 db.execute(f"DELETE FROM {table} WHERE hash IN ({marks})", [hash for (hash,) in unused])
             return len(unused)
 

@@ -13,7 +13,7 @@ import msgspec
 from ..model.example import Checked
 from ..model.workflow_version import WorkflowVersion
 from .facts import Facts
-from .workflow_versions import add_version, decode_version
+from .workflow_versions import add_version, read_version
 
 Action = Literal["draft", "published", "deleted"]
 
@@ -191,7 +191,7 @@ class PublishingFacts(Facts):
         statement = _DRAFTS if action == "draft" else _DELETED
 
         def query(db: sqlite3.Connection) -> list[tuple[WorkflowVersion, Publication]]:
-            return [(decode_version(body), _publication(line)) for body, *line in db.execute(statement)]
+            return [(read_version(db, body), _publication(line)) for body, *line in db.execute(statement).fetchall()]
 
         return await self.read(query)
 
@@ -211,7 +211,7 @@ class PublishingFacts(Facts):
                 "SELECT version.body, max(at) FROM publication AS line JOIN version USING (hash) WHERE action = 'draft' AND NOT EXISTS "
                 f"{_GONE} GROUP BY hash ORDER BY 2 DESC LIMIT 100"
             )
-            return [(decode_version(body), at) for body, at in rows]
+            return [(read_version(db, body), at) for body, at in rows.fetchall()]
 
         return await self.read(query)
 
@@ -223,7 +223,7 @@ class PublishingFacts(Facts):
                 "SELECT body FROM version WHERE name = ? AND hash >= ? AND hash < ? LIMIT 2",
                 (name, prefix, prefix + "g"),
             )
-            return [decode_version(body) for (body,) in rows]
+            return [read_version(db, body) for (body,) in rows.fetchall()]
 
         return await self.read(query)
 

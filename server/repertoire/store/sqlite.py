@@ -18,6 +18,7 @@ import anyio.to_thread
 
 from ..errors import RepertoireError, StorageError
 from ..home import records_path
+from .approvals import ApprovalFacts
 from .artifacts import ArtifactFacts
 from .deletion import RetentionFacts
 from .file_identity import FileIdentity
@@ -39,6 +40,7 @@ from .writer import Writer, on_thread, raw
 class Store(
     VersionFacts,
     PublishingFacts,
+    ApprovalFacts,
     RunFacts,
     JournalFacts,
     WaitFacts,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ..model.workflow_version import BrokenFile, WorkflowVersion
+from .approvals import approval_of
 from .facts import Facts
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -33,21 +34,25 @@ class VersionFacts(Facts):
         def query(db: sqlite3.Connection) -> list[WorkflowVersion]:
             rows = db.execute(
                 "SELECT version.body FROM published JOIN version USING (hash) ORDER BY published_at, published.name"
-            )
+            ).fetchall()
             return [
-                msgspec.structs.replace(_version.decode(body), origin="tool", root="", path=None) for (body,) in rows
+                msgspec.structs.replace(read_version(db, body), origin="tool", root="", path=None) for (body,) in rows
             ]
 
         return await self.read(query)
 
     async def version(self, prefix: str, *, patient: bool = False) -> WorkflowVersion | None:
-        """Find a version by its hash or a unique prefix of it."""
+        """Find a version by its hash or a unique prefix of it.
+
+        The operator's file and a created workflow may have the same text. Then it is the operator's if a file has it now, and otherwise
+        created.
+        """
 
         def query(db: sqlite3.Connection) -> WorkflowVersion | None:
             rows = db.execute(
                 "SELECT body FROM version WHERE hash >= ? AND hash < ? LIMIT 2", (prefix, prefix + "g")
             ).fetchall()
-            return _version.decode(rows[0][0]) if len(rows) == 1 else None
+            return _of_its_present_origin(db, read_version(db, rows[0][0])) if len(rows) == 1 else None
 
         return await self.read(query, patient=patient)
 
@@ -55,8 +60,8 @@ class VersionFacts(Facts):
         """The last hundred versions of the name, newest first."""
 
         def query(db: sqlite3.Connection) -> list[WorkflowVersion]:
-            rows = db.execute("SELECT body FROM version WHERE name = ? ORDER BY created_at DESC LIMIT 100", (name,))
-            return [_version.decode(body) for (body,) in rows]
+            statement = "SELECT body FROM version WHERE name = ? ORDER BY created_at DESC LIMIT 100"
+            return [read_version(db, body) for (body,) in db.execute(statement, (name,)).fetchall()]
 
         return await self.read(query)
 
@@ -139,12 +144,27 @@ def _version_in_file(version: WorkflowVersion, root: str, path: str) -> Workflow
     return msgspec.structs.replace(version, origin="operator", root=root, path=path)
 
 
-def decode_version(body: bytes) -> WorkflowVersion:
-    return _version.decode(body)
+def read_version(db: sqlite3.Connection, body: bytes) -> WorkflowVersion:
+    """The stored version, with its approval as it stands now."""
+    version = _version.decode(body)
+    return msgspec.structs.replace(version, approval=approval_of(db, version.hash))
+
+
+def _of_its_present_origin(db: sqlite3.Connection, version: WorkflowVersion) -> WorkflowVersion:
+    if version.is_unnamed:  # its hash tells whose it is
+        return version
+    in_file = db.execute("SELECT root, path FROM scanned_entry WHERE hash = ? LIMIT 1", (version.hash,)).fetchone()
+    if version.origin == "tool":
+        return version if in_file is None else _version_in_file(version, *in_file)
+    created = "SELECT 1 FROM publication WHERE hash = ? AND action <> 'deleted' LIMIT 1"
+    if in_file is None and db.execute(created, (version.hash,)).fetchone():
+        return msgspec.structs.replace(version, origin="tool", root="", path=None)
+    return version
 
 
 def add_version(db: sqlite3.Connection, version: WorkflowVersion) -> None:
     """Store the version, once for each hash. It is overwritten only if it was stored before it was loaded, and is loaded now."""
+    version = msgspec.structs.replace(version, approval=None)
     row = (version.hash, version.name, _encode(version), version.created_at or time.time())
     added = db.execute("INSERT OR IGNORE INTO version (hash, name, body, created_at) VALUES (?, ?, ?, ?)", row).rowcount
     if not added:

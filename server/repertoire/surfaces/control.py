@@ -174,11 +174,29 @@ async def _create(service: Service, caller: Caller, args: dict[str, Any], emit: 
 
 
 async def _publish(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """A person sits at the command line, so this is the approval that a server may demand. A file that was deleted comes back as one."""
+    """A file that was deleted comes back as one."""
     force = bool(args.get("force"))
     if (restored := await service.own_files.restore(caller, args["name"], args["version"])) is not None:
         return restored
-    return await service.publishing.publish(caller, args["name"], args["version"], force, approved=True)
+    return await service.publishing.publish(caller, args["name"], args["version"], force)
+
+
+async def _approvals(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    return await service.approvals.waiting(caller)
+
+
+async def _approval(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """All that a person needs to decide about a version."""
+    return await service.approvals.look(caller, args["name"], args.get("version"))
+
+
+async def _approve(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """A person sits at the command line. The version is the whole hash of what was shown."""
+    return await service.approvals.approve(caller, args["name"], args["version"], force=bool(args.get("force")))
+
+
+async def _revoke(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    return await service.approvals.revoke(caller, args["name"], args.get("version"))
 
 
 async def _pin(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
@@ -334,6 +352,7 @@ _VERBS: dict[str, Verb] = {
     "publish": _publish, "pin": _pin, "unpin": _unpin, "delete": _delete, "runs": _runs, "get": _get, "answer": _answer,
     "resume": _resume, "cancel": _cancel, "withdraw": _withdraw, "sessions": _sessions, "broken": _broken, "gc": _gc,
     "tools": _tools, "tool": _tool, "tool_call": _tool_call, "tools_doctor": _tools_doctor,
+    "approvals": _approvals, "approval": _approval, "approve": _approve, "revoke": _revoke,
     "config": _config, "inbox": _inbox, "code": _code, "isolation": _isolation,
     "session_show": _session_show, "session_reset": _session_reset, "session_rename": _session_rename, "session_delete": _session_delete,
     "artifacts": _artifacts, "artifact_show": _artifact_show, "artifact_save": _artifact_save, "artifact_delete": _artifact_delete,

@@ -28,9 +28,9 @@ from ...model.run import Run, iso
 from ...model.session import Caller
 from ...model.workflow_version import FIXED_TOOLS
 from ...names import RUN_CODE
-from ...registry.caller_view import close_names
 from ...service import Service
 from ..shutdown import FINISH_S, ServerEnds, Shutdown
+from .approval_forms import ApprovalForms
 from .call_results import (
     ToolResult,
     adding_next,
@@ -43,7 +43,7 @@ from .call_results import (
     with_next,
 )
 from .guide import page as guide_page
-from .next_calls import after_events, after_list, after_version, written
+from .next_calls import after_events, after_list, after_version, near_tools, written
 from .progress import Progress
 from .questions import Questions, Round
 from .sdk_adapter import Cancellations, Context, client_name, is_modern, wants_progress
@@ -142,6 +142,7 @@ class ToolCalls:
         self._listings = listings
         self._schemas = {name: tool.input_schema for name, tool in fixed.items()}
         self._questions = Questions(service)
+        self._forms = ApprovalForms(service, self._ending)
         self._deadline_s = deadline_s
         self._note_open = note_open
 
@@ -150,13 +151,15 @@ class ToolCalls:
         arguments = dict(params.arguments or {})
         try:
             if params.name in FIXED_TOOLS and params.name not in ("run_workflow", RUN_CODE):
-                return await self._fixed_or_ending(ctx, caller, params.name, self._checked(params.name, arguments))
+                given = self._checked(params.name, arguments)
+                make = partial(self._fixed_or_ending, ctx, caller, params.name, given)
+                return await self._forms.answer(ctx, caller, params, given, make)
             return await self._run(ctx, caller, params, arguments)
         except UnknownWorkflow as error:
             if params.name in FIXED_TOOLS:
                 return self._refused(params.name, arguments, error)
             is_known = error.deleted or error.draft
-            why = f"{error.message} {error.hint or ''}" if is_known else _near_tools(params.name, error)
+            why = f"{error.message} {error.hint or ''}" if is_known else near_tools(params.name, error)
             raise MCPError(
                 code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:100]}. {why}".strip()
             ) from error
@@ -257,7 +260,7 @@ class ToolCalls:
         live, wait_s, listing = await self._start(caller, params.name, arguments)
         is_stopped = live.version.options.disconnect == "cancel"
         stake = Stake(
-            live.run.id, partial(self._service.runs.wait, live), is_stopped, at_once=live.version.origin == "tool",
+            live.run.id, partial(self._service.runs.wait, live), is_stopped, at_once=not live.version.is_trusted,
             recorded=live.recorded, wait_s=wait_s, listing=None if params.name in FIXED_TOOLS else listing,
         )  # fmt: skip
         return await self._attend(ctx, caller, stake)
@@ -385,11 +388,3 @@ class ToolCalls:
             return await self._service.runs.find(caller, run_id)
 
         return wait
-
-
-def _near_tools(name: str, error: UnknownWorkflow) -> str:
-    """The fixed tools of a similar name, before the workflows that the error names."""
-    hint, begin = error.hint or "", "Did you mean "
-    fixed = close_names(name, FIXED_TOOLS)
-    workflows = [hint.removeprefix(begin).removesuffix("?")] if hint.startswith(begin) else []
-    return f"{begin}{' or '.join([*fixed, *workflows])}?" if fixed else hint

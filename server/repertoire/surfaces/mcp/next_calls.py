@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from ...errors import Refused, RepertoireError, UnknownWorkflow
 from ...model.run import Run
+from ...model.workflow_version import FIXED_TOOLS
 from ...names import RUN_CODE
+from ...registry.caller_view import close_names
 
 WAIT_S: Final = 45
 """`wait_s` in a next call: as long as a call may take where nothing else is set."""
@@ -115,6 +117,14 @@ def after_refusal(tool: str, arguments: Mapping[str, Any], error: RepertoireErro
     if tool in ("get_run", "answer_run", "cancel_run") and isinstance(run_id, str) and len(run_id) <= 120:
         return written("get_run", run_id=run_id)
     return _signature(tool, takes)
+
+
+def near_tools(name: str, error: UnknownWorkflow) -> str:
+    """The fixed tools of a similar name, before the workflows that the error names."""
+    hint, begin = error.hint or "", "Did you mean "
+    fixed = close_names(name, FIXED_TOOLS)
+    workflows = [hint.removeprefix(begin).removesuffix("?")] if hint.startswith(begin) else []
+    return f"{begin}{' or '.join([*fixed, *workflows])}?" if fixed else hint
 
 
 def _after_unknown(name: str, error: UnknownWorkflow) -> str:

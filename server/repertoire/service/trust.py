@@ -1,0 +1,100 @@
+"""TrustRules: what may be created, run and called, by the trust of versions and the setting `authoring`; used by the service, app gives
+its check to the runner.
+
+1. A version is trusted if it is the operator's, or if a person has approved this very text. Anything else is untrusted.
+2. Under `approval` nothing of an untrusted version is loaded or run. Under `sandboxed` it runs in the sandbox. `off` refuses new ones;
+   those that exist run where the sandbox is real.
+3. A trusted run calls trusted versions only: it would hand its arguments to code that nobody has read, and believe the answer.
+4. An untrusted run calls untrusted versions, and of the trusted ones those that say `callable_by_untrusted` or that the setting
+   `untrusted_workflows` names.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from ..errors import NotApproved, Refused, WorkflowNotAllowed
+from ..model.workflow_version import WorkflowVersion
+from ..settings import Settings
+
+Authoring = Literal["off", "sandboxed", "approval"]
+
+
+def is_isolated() -> bool:
+    """Whether the sandbox of untrusted code is a real boundary on this machine."""
+    return sys.platform == "linux"
+
+
+class TrustRules:
+    def __init__(self, settings: Settings, is_isolated: Callable[[], bool]) -> None:
+        """`is_isolated`: whether the sandbox is a real boundary on this machine."""
+        self._settings = settings
+        self._is_isolated = is_isolated
+
+    @property
+    def authoring(self) -> Authoring:
+        return self._settings.authoring or ("sandboxed" if self._is_isolated() else "approval")
+
+    def check_authoring(self, what: str) -> None:
+        """Raises Refused where clients may not do this."""
+        if self.authoring == "off":
+            raise Refused(f"This server does not let clients {what}.", code="authoring_off")
+
+    def check_code(self) -> None:
+        """Raises Refused where clients may not run code that has no name."""
+        self.check_authoring("run code of their own")
+        if self.authoring == "approval":
+            raise Refused(
+                "This server runs only what a person has approved.",
+                "Create it as a workflow with create_workflow: it is kept as a draft, and a person can approve that.",
+                code="approval_required",
+            )
+
+    def may_run(self, version: WorkflowVersion) -> bool:
+        if version.is_trusted or self.authoring == "sandboxed":
+            return True
+        return self.authoring == "off" and self._is_isolated()
+
+    def check_may_run(self, version: WorkflowVersion) -> None:
+        """Raises NotApproved."""
+        if not self.may_run(version):
+            raise NotApproved(
+                f"This server runs only what a person has approved, and {version.name} {version.short} waits for that.",
+                "Code that is run once cannot be approved: create it as a workflow, and a person approves that."
+                if version.is_unnamed
+                else f"Ask a person for: repertoire approve {version.name} {version.short}",
+            )
+
+    def check_may_call(self, caller: WorkflowVersion, callee: WorkflowVersion) -> None:
+        """Raises WorkflowNotAllowed."""
+        if not self.may_call(caller, callee):
+            raise WorkflowNotAllowed(*refusal_of_call(caller, callee))
+
+    def may_call(self, caller: WorkflowVersion, callee: WorkflowVersion) -> bool:
+        return may_call(caller, callee, self._settings.untrusted_workflows)
+
+
+def may_call(caller: WorkflowVersion, callee: WorkflowVersion, untrusted_workflows: Collection[str]) -> bool:
+    """Whether a run of the caller may call a workflow that is this version."""
+    if caller.is_trusted:
+        return callee.is_trusted
+    if not callee.is_trusted or callee.options.callable_by_untrusted:
+        return True
+    return any(fnmatchcase(callee.name, one) for one in untrusted_workflows)
+
+
+def refusal_of_call(caller: WorkflowVersion, callee: WorkflowVersion) -> tuple[str, str]:
+    """The sentence, and what to do about it."""
+    if caller.is_trusted:
+        return (
+            f"{caller.name} may not call {callee.name}: it came through a tool, and nobody has approved its version {callee.short}.",
+            f"Ask a person for: repertoire approve {callee.name} {callee.short}",
+        )
+    approve = "" if caller.is_unnamed else f", or approves the caller: repertoire approve {caller.name} {caller.short}"
+    return (
+        f"{caller.name} may not call {callee.name}: it came through a tool, and such code may call only trusted workflows that allow it.",
+        f'The operator writes __workflow__ = {{"callable_by_untrusted": True}} into it, or lists it in untrusted_workflows{approve}.',
+    )
