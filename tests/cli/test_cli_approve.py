@@ -5,9 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from support import shells
 from support.publishing import DOUBLE
 from support.shells import Shell
 from support.terminals import Terminal
+
+shell = shells.shell
 
 
 def test_a_person_approves_a_version_and_takes_it_back(shell: Shell) -> None:

@@ -11,6 +11,7 @@ from mcp.shared.exceptions import MCPError
 
 from support.mcp_calls import call
 from support.publishing import DOUBLE
+from support.tasks_client import begin
 from support.transports import Way, way_in
 
 pytestmark = pytest.mark.anyio
@@ -28,8 +29,10 @@ class Person:
 
     async def __call__(self, context: Any, params: Any) -> Any:
         self.shown.append(params)
-        if self.answer in ("decline", "cancel"):
-            return types.ElicitResult(action=self.answer)
+        if self.answer == "decline":
+            return types.ElicitResult(action="decline")
+        if self.answer == "cancel":
+            return types.ElicitResult(action="cancel")
         return types.ElicitResult(action="accept", content={"answer": self.answer})
 
 
@@ -87,15 +90,9 @@ async def test_the_decision_is_bound_to_the_text_that_was_shown(way: Way) -> Non
         pytest.skip("only 2026-07-28 hands a state to the client")
     async with way.client(elicitation_callback=Person(AGREE)) as client:
         given = {"name": "bound", "source": DOUBLE}
-        first = await client.session.call_tool("create_workflow", given, allow_input_required=True)
+        first = await begin(client, "create_workflow", given)
         answers: Any = {"approval": types.ElicitResult(action="accept", content={"answer": AGREE})}
         other = {**given, "source": DOUBLE.replace("* 2", "* 3")}
         for arguments, state in ((other, first.request_state), (given, "approve " + "0" * 64)):
             with pytest.raises(MCPError, match="Invalid or expired requestState"):
-                await client.session.call_tool(
-                    "create_workflow",
-                    arguments,
-                    input_responses=answers,
-                    request_state=state,
-                    allow_input_required=True,
-                )
+                await begin(client, "create_workflow", arguments, input_responses=answers, request_state=state)
