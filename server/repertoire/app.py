@@ -57,7 +57,7 @@ from .service.tool_files import ToolFiles
 from .service.tool_search import ToolFinder
 from .service.tools import Tools
 from .service.trash import Trash
-from .service.trust import TrustRules, is_isolated
+from .service.trust import TrustRules
 from .service.workflow_doors import WorkflowDoors
 from .service.workspace_doors import WorkspaceDoors
 from .service.workspaces import Workspaces
@@ -265,8 +265,8 @@ async def open_app(
             async with anyio.create_task_group() as tasks:
                 pool = WorkerPool(settings, tasks, scratch)
                 tasks.start_soon(scratch.sweep, name="scratch")
-                rules = TrustRules(settings, is_isolated)
-                runner = Runner(store, pool, settings.limits, tasks, check_may_run=rules.check_may_run)
+                rules = TrustRules(settings, pool.isolation)
+                runner = Runner(store, pool, settings.limits, tasks, rules.check_may_run)
                 runner.own_env = settings.own_env()
                 inspect = partial(runner.inspect, env=settings.own_env())
                 catalog = Catalog(store, inspect, settings.limits, tasks, always, watch=watch)

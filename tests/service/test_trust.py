@@ -5,6 +5,7 @@ In a real home with real workers where anything runs.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from repertoire.app import App
 from repertoire.errors import NotApproved, Refused, WorkflowNotAllowed
 from repertoire.model.workflow_options import Options
 from repertoire.model.workflow_version import Approval, WorkflowVersion
+from repertoire.sandbox.layers import LAYERS, Isolation, Layer
 from repertoire.service.trust import TrustRules, may_call
 from repertoire.settings import Settings, load
 from repertoire.text import escaped
@@ -80,10 +82,24 @@ def test_who_may_call_whom(caller: str, callee: str, marked: bool, listed: tuple
         ("off", False, "off", False),
     ],
 )
-def test_what_the_setting_means(setting: Any, isolated: bool, means: str, may_run: bool) -> None:
-    rules = TrustRules(Settings(home="/h", authoring=setting), lambda: isolated)
-    assert rules.authoring == means and rules.may_run(version("untrusted")) is may_run
-    assert rules.may_run(version("approved")) and rules.may_run(version("operator"))
+async def test_what_the_setting_means(setting: Any, isolated: bool, means: str, may_run: bool) -> None:
+    rules = TrustRules(Settings(home="/h", authoring=setting), walls(isolated))
+    assert await rules.authoring() == means and await rules.may_run(version("untrusted")) is may_run
+    assert await rules.may_run(version("approved")) and await rules.may_run(version("operator"))
+
+
+def walls(are_real: bool) -> Callable[[], Awaitable[Isolation]]:
+    async def found() -> Isolation:
+        return Isolation(tuple(Layer(name, "active", "") for name in LAYERS) if are_real else ())
+
+    return found
+
+
+async def test_where_no_sandbox_can_be_started_a_person_approves() -> None:
+    async def fails() -> Isolation:
+        raise OSError("no process")
+
+    assert await TrustRules(Settings(home="/h"), fails).authoring() == "approval"
 
 
 @pytest.mark.parametrize(
@@ -263,4 +279,4 @@ async def test_what_is_shown_for_a_decision(tmp_path: Path) -> None:
         assert "Look\\u202e up." in look["text"] and "\\u001b[8m" in look["text"] and "\x1b" not in look["text"]
         assert "[60 blanks]" in look["text"] and "created by: a test 1.0" in look["text"]
     with pytest.raises(WorkflowNotAllowed):
-        TrustRules(Settings(home="/h"), lambda: True).check_may_call(version("operator", "top"), version("untrusted"))
+        TrustRules(Settings(home="/h"), walls(True)).check_may_call(version("operator", "top"), version("untrusted"))

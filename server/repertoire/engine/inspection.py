@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import anyio
@@ -24,7 +24,9 @@ _TRY_AGAIN_S: Final = 0.1
 
 
 class Inspector:
-    def __init__(self, pool: WorkerPool, limits: Limits, check_may_run: Callable[[WorkflowVersion], None]) -> None:
+    def __init__(
+        self, pool: WorkerPool, limits: Limits, check_may_run: Callable[[WorkflowVersion], Awaitable[None]]
+    ) -> None:
         """`check_may_run` raises NotApproved for a version of which nothing may be loaded."""
         self._pool = pool
         self._limits = limits
@@ -36,7 +38,7 @@ class Inspector:
         When the process dies, try again a few times: it may have been killed from outside, and then the module is not the cause.
         """
         try:
-            self._check_may_run(version)
+            await self._check_may_run(version)
         except NotApproved as refusal:
             return Fault(refusal.code, "NotApproved", refusal.message, hint=refusal.hint)
         for attempt in range(1, _TRIES + 1):

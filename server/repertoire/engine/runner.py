@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -71,8 +71,8 @@ class Runner:
         pool: WorkerPool,
         limits: Limits,
         tasks: anyio.abc.TaskGroup,
+        check_may_run: Callable[[WorkflowVersion], Awaitable[None]],
         doors: Mapping[str, Door] | None = None,
-        check_may_run: Callable[[WorkflowVersion], None] = lambda version: None,
     ) -> None:
         """`check_may_run` raises NotApproved for a version that waits for a person's approval."""
         self._store = store
@@ -128,8 +128,7 @@ class Runner:
         lane: str = "",
         client: str = "",
     ) -> Live:
-        """Record the run and set it going. Raises Busy when too many runs wait, OverBudget when it is too deep below others,
-        NotApproved.
+        """Record the run and set it going. Raises Busy when too many runs wait, OverBudget when it is too deep below others.
 
         `arguments` is a JSON object as text. `env` is the part of the caller's environment that the body sees, `provider_env` the part
         for the server's own requests to models. Names that the body calls are looked up in the folders `roots`. Lanes take turns for workers.
@@ -141,7 +140,6 @@ class Runner:
         A worker gets the body while the start is still being stored, and calls it after that. Three kinds of runs wait for the stored
         start before they take a worker: with state, with a key, and reruns, because each of them reads something of it.
         """
-        self._check_may_run(version)
         if parent is None:
             self._pool.check_room()
         has_room = self._pool.has_room
@@ -209,7 +207,7 @@ class Runner:
                 run, point, Fault("version_gone", "VersionGone", "The text of this run's version is gone.")
             )
             return None
-        if (why := self._reason_to_wait(version, point, forced)) is not None:
+        if (why := await self._reason_to_wait(version, point, forced)) is not None:
             await self._store.park(run, why, wake_at=None, state=None, held_s=point.held_s)
             return None
         parent = parent or self._live.get(run.parent)
@@ -221,10 +219,10 @@ class Runner:
         self._tasks.start_soon(self._carry, live, None, None, name=run.id)
         return live
 
-    def _reason_to_wait(self, version: WorkflowVersion, point: ResumePoint, forced: bool) -> str | None:
+    async def _reason_to_wait(self, version: WorkflowVersion, point: ResumePoint, forced: bool) -> str | None:
         """Why a person has to decide before the run goes on. None: it goes on."""
         try:
-            self._check_may_run(version)
+            await self._check_may_run(version)
         except NotApproved as refusal:
             return waits_for_approval(refusal)
         recorded, ours = fingerprints(point)
@@ -301,6 +299,7 @@ class Runner:
         try:
             with live.scope:
                 turn = await asyncio.shield(needed) if needed is not None else None
+                await self._check_may_run(live.version)
                 end = await self._attempts.perform(live, StateTurn(held_by=behind) if behind else turn)
             end = end or cancellation()
         except anyio.get_cancelled_exc_class():

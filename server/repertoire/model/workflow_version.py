@@ -128,11 +128,6 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
         return self.trust != "untrusted"
 
     @property
-    def is_trusted(self) -> bool:
-        """True: a person has put this code here. Other code came through a tool."""
-        return self.origin == "operator"
-
-    @property
     def is_unnamed(self) -> bool:
         """True: no name ever runs it. It lives as long as its runs."""
         return self.name == RUN_CODE

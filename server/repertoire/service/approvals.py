@@ -62,7 +62,7 @@ class Approvals:
         published = [self._library.item(one) for one in self._catalog.created() if not one.is_trusted]
         rows = [one for one in drafts.values() if one["trust"] == "untrusted"]
         return {
-            "authoring": self._rules.authoring,
+            "authoring": await self._rules.authoring(),
             "waiting": [*rows, *({**one, "status": "published"} for one in published)],
         }
 

@@ -75,7 +75,7 @@ def build_service(
     approvals = Approvals(store, catalog, library, versions, publishing, rules, limits)
     own_files = OwnFiles(settings.home, trash, store, catalog, library, checks, examples, call_graph, publishing)
     sessions = Sessions(store, limits)
-    runs = Runs(store, library, sessions, runner, waits, references, limits)
+    runs = Runs(store, library, sessions, runner, waits, references, limits, rules)
     code_runs = CodeRuns(rules, checks, runs)
     inbox = Inbox(store, library, runs, rules)
     history = History(store, runs, checks, runner, retention)

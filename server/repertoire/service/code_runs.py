@@ -47,7 +47,7 @@ class CodeRuns:
         `origin`: code of the operator's is neither limited nor subject to the setting `authoring`.
         """
         if origin == "tool":
-            self._rules.check_code()
+            await self._rules.check_code()
         arguments = {} if arguments is None else arguments
         if not isinstance(arguments, dict):
             raise BadArguments("`arguments` must be an object with the names that the source reads.")

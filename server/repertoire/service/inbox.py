@@ -39,7 +39,7 @@ class Inbox:
     async def contents(self, caller: Caller) -> dict[str, list[dict[str, Any]]]:
         """Rows of {about, text, at, command} by kind, newest first."""
         approvals, drafts = await self._drafts()
-        approvals += self._unapproved(caller)
+        approvals += await self._unapproved(caller)
         return {
             "questions": await self._questions(caller),
             "approvals": approvals,
@@ -87,17 +87,17 @@ class Inbox:
             history = await self._store.history(version.name)
             if any(line.at > at and line.action != "draft" for line in history):
                 continue
-            kind, verb = (drafts, "publish") if self._rules.may_run(version) else (approvals, "approve")
+            kind, verb = (drafts, "publish") if await self._rules.may_run(version) else (approvals, "approve")
             row = _row(version.name, version.description, at, f"repertoire {verb} {version.name} {version.short}")
             kind.append(row | {"look": f"repertoire show {version.name} --version {version.short}"})
         return approvals, drafts
 
-    def _unapproved(self, caller: Caller) -> list[dict[str, Any]]:
+    async def _unapproved(self, caller: Caller) -> list[dict[str, Any]]:
         """Workflows that were published before this server demanded approvals."""
         return [
             _row(one.name, one.description, one.created_at, f"repertoire approve {one.name} {one.short}")
             for one in self._library.view(caller).names.values()
-            if not self._rules.may_run(one)
+            if not await self._rules.may_run(one)
         ]
 
     def _broken(self, caller: Caller) -> list[dict[str, Any]]:

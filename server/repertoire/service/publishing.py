@@ -117,7 +117,7 @@ class Publishing:
             raise _no_source()
         new = await self._checks.read(caller, name, source.removeprefix(BOM), description, "tool", tags)
         version = msgspec.structs.replace(new.version, approval=await self._store.approval(new.version.hash))
-        if not self._rules.may_run(version):
+        if not await self._rules.may_run(version):
             checked = await self._keep_for_approval(caller, version, chosen)
             if publish:
                 raise approval_required(version, checked)
@@ -149,7 +149,7 @@ class Publishing:
         )
         found = msgspec.structs.replace(found, origin="tool", root="", path=None)
         checked, remarks = await self._store.checked(found.hash), await self._checks.unfit_calls(caller, found)
-        if not self._rules.may_run(found):
+        if not await self._rules.may_run(found):
             raise approval_required(found, checked)
         if await self._store.was_published(found.hash):
             found, remarks = _forced(found, remarks)

@@ -38,6 +38,7 @@ from .client_model import read_model_answer
 from .library import Library
 from .references import KEY, References, has_references
 from .sessions import Sessions
+from .trust import TrustRules
 
 _MAX_KEY_CHARS: Final = 200
 _REPEATED_WITHIN_S: Final = 120.0
@@ -70,7 +71,9 @@ class Runs:
         waits: Waits,
         references: References,
         limits: Limits,
+        rules: TrustRules,
     ) -> None:
+        self._rules = rules
         self._references = references
         self._store = store
         self._library = library
@@ -105,6 +108,7 @@ class Runs:
     ) -> Live:
         """The same for a version, whatever its name runs. A key is compared with the arguments as they were given: a reference is the same
         although its value has changed."""
+        await self._rules.check_may_run(version)
         text = given = checked_arguments(version.name, arguments, self._limits)
         if f'"{KEY}"' in text and has_references(arguments):
             arguments = await self._references.resolve(caller.principal, arguments)

@@ -11,62 +11,66 @@ its check to the runner.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Collection
+import logging
+from collections.abc import Awaitable, Callable, Collection
 from fnmatch import fnmatchcase
 from typing import Literal
 
 from ..errors import NotApproved, Refused, WorkflowNotAllowed
 from ..model.workflow_version import WorkflowVersion
+from ..sandbox.layers import Isolation
 from ..settings import Settings
+
+logger = logging.getLogger(__name__)
 
 Authoring = Literal["off", "sandboxed", "approval"]
 
 
-def is_isolated() -> bool:
-    """Whether the sandbox of untrusted code is a real boundary on this machine."""
-    return sys.platform == "linux"
-
-
 class TrustRules:
-    def __init__(self, settings: Settings, is_isolated: Callable[[], bool]) -> None:
-        """`is_isolated`: whether the sandbox is a real boundary on this machine."""
+    def __init__(self, settings: Settings, isolation: Callable[[], Awaitable[Isolation]]) -> None:
+        """`isolation` gives the walls around untrusted runs here. The first call starts the process that builds them; it raises OSError."""
         self._settings = settings
-        self._is_isolated = is_isolated
+        self._isolation = isolation
 
-    @property
-    def authoring(self) -> Authoring:
-        return self._settings.authoring or ("sandboxed" if self._is_isolated() else "approval")
+    async def authoring(self) -> Authoring:
+        return self._settings.authoring or ("sandboxed" if await self._is_isolated() else "approval")
 
     def check_authoring(self, what: str) -> None:
         """Raises Refused where clients may not do this."""
-        if self.authoring == "off":
+        if self._settings.authoring == "off":
             raise Refused(f"This server does not let clients {what}.", code="authoring_off")
 
-    def check_code(self) -> None:
+    async def check_code(self) -> None:
         """Raises Refused where clients may not run code that has no name."""
         self.check_authoring("run code of their own")
-        if self.authoring == "approval":
+        if await self.authoring() == "approval":
             raise Refused(
                 "This server runs only what a person has approved.",
                 "Create it as a workflow with create_workflow: it is kept as a draft, and a person can approve that.",
                 code="approval_required",
             )
 
-    def may_run(self, version: WorkflowVersion) -> bool:
-        if version.is_trusted or self.authoring == "sandboxed":
+    async def may_run(self, version: WorkflowVersion) -> bool:
+        if version.is_trusted or self._settings.authoring == "sandboxed":
             return True
-        return self.authoring == "off" and self._is_isolated()
+        return self._settings.authoring != "approval" and await self._is_isolated()
 
-    def check_may_run(self, version: WorkflowVersion) -> None:
+    async def check_may_run(self, version: WorkflowVersion) -> None:
         """Raises NotApproved."""
-        if not self.may_run(version):
+        if not await self.may_run(version):
             raise NotApproved(
                 f"This server runs only what a person has approved, and {version.name} {version.short} waits for that.",
                 "Code that is run once cannot be approved: create it as a workflow, and a person approves that."
                 if version.is_unnamed
                 else f"Ask a person for: repertoire approve {version.name} {version.short}",
             )
+
+    async def _is_isolated(self) -> bool:
+        try:
+            return (await self._isolation()).is_real
+        except OSError:
+            logger.exception("starting a process for untrusted code")
+            return False
 
     def check_may_call(self, caller: WorkflowVersion, callee: WorkflowVersion) -> None:
         """Raises WorkflowNotAllowed."""
