@@ -9,7 +9,12 @@ from pydantic import BaseModel, Field
 
 from repertoire import Context
 
-__workflow__ = {"tags": ["text", "markdown", "example"], "timeout_s": 30, "read_only": True, "callable_by_untrusted": True}
+__workflow__ = {
+    "tags": ["text", "markdown", "example"],
+    "timeout_s": 30,
+    "read_only": True,
+    "callable_by_untrusted": True,
+}
 
 
 class Payload(BaseModel):
