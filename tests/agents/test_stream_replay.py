@@ -12,7 +12,7 @@ import pytest
 from repertoire.app import App
 from repertoire.model.session import Caller
 from support.model_server import ModelServer, Reply, Script, model_server
-from support.services import opened
+from support.services import create_approved, opened
 from support.survivals import body, effects
 
 TEXT = "One two three four five six."
@@ -92,7 +92,7 @@ class House(NamedTuple):
         self.server.broken.clear()
         folder = self.folder(name)
         folder.mkdir()
-        await self.app.service.publishing.create(Caller(), name, body(folder, source), force=True)
+        await create_approved(self.app, name, body(folder, source), force=True)
         caller = Caller(provider_env=self.server.environ())
         live = await self.app.service.runs.start(caller, name, arguments, None)
         return self.app.service.runs.envelope(await self.app.service.runs.wait_for_end(live))
@@ -158,7 +158,7 @@ async def test_a_stream_that_the_body_leaves_ends_the_request(house: House) -> N
 async def test_a_run_that_is_cancelled_in_the_middle_of_a_stream_ends_the_request(house: House) -> None:
     house.server.broken.clear()
     house.server.script = [Reply(TEXT * 50, pieces=200, pause_s=0.05)]
-    await house.app.service.publishing.create(Caller(), "long_stream", body(house.home, AFTER), force=True)
+    await create_approved(house.app, "long_stream", body(house.home, AFTER), force=True)
     live = await house.app.service.runs.start(Caller(provider_env=house.server.environ()), "long_stream", {}, None)
     async for event in house.app.service.runs.follow(live.run.id):
         if event.type == "text":

@@ -103,6 +103,10 @@ class Round:
             reply = front.call("create_workflow", name=name, source=source)
             if reply.is_error or reply.payload is None or reply.payload.get("name") != name:
                 raise RuntimeError(f"{name} could not be created: {reply}")
+            command = [sys.executable, "-P", "-m", "repertoire", "approve", name, "--yes", "--home", str(self.home)]
+            done = subprocess.run(command, capture_output=True, text=True, env=self.environ, timeout=PATIENCE_S)
+            if done.returncode != 0:
+                raise RuntimeError(f"{name} could not be approved: {done.stderr}")
 
     def _front(self, name: str) -> Front:
         front = Front(self.home, name, self.environ)

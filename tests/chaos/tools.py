@@ -50,6 +50,7 @@ max_server_deaths = 10000
 idle_exit_s = 60
 fetch_private_hosts = ["{host}"]
 untrusted_tools = ["fetch", "counter.*", "tick"]
+untrusted_workflows = ["below"]
 """
 _BODY: Final = '''"""Call tools one by one and at once."""
 

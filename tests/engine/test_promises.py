@@ -18,6 +18,7 @@ from repertoire.engine import long_waits
 from repertoire.errors import BadArguments
 from repertoire.model.session import Caller
 from support.pages import blocks
+from support.services import create_approved
 from support.survivals import body, effects, opened, run
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +95,7 @@ async def test_a_step_under_way_at_a_crash_is_done_again_and_a_recorded_one_is_n
     """promise: in-flight promise: committed-once promise: worker-death"""
     source = "def run() -> None:\n    step(effect, 'one')\n    step(two)\n\ndef two() -> None:\n    effect('two')\n    die()\n"
     async with opened(tmp_path / "home") as app:
-        await app.service.publishing.create(ME, "flow", body(tmp_path, source))
+        await create_approved(app, "flow", body(tmp_path, source))
         assert (await run(app, "flow"))["status"] == "completed"
     assert effects(tmp_path) == ["one", "two", "two"]
 
@@ -116,7 +117,7 @@ def two(chance, at):
     return f"{chance} {at}"
 """
     async with opened(tmp_path / "home") as app:
-        await app.service.publishing.create(ME, "flow", body(tmp_path, source))
+        await create_approved(app, "flow", body(tmp_path, source))
         answer = await run(app, "flow")
     _, first, second = effects(tmp_path)
     assert first.split()[:2] == second.split()[:2] and first.split()[2] != second.split()[2]
@@ -136,8 +137,8 @@ async def test_a_sub_workflow_under_way_is_not_begun_twice(tmp_path: Path) -> No
         "def run() -> str:\n    threading.Thread(target=kill, daemon=True).start()\n    return workflows.inner()\n"
     )
     async with opened(tmp_path / "home") as app:
-        await app.service.publishing.create(ME, "inner", body(tmp_path, inner))
-        await app.service.publishing.create(ME, "outer", body(tmp_path, outer))
+        await create_approved(app, "inner", body(tmp_path, inner))
+        await create_approved(app, "outer", body(tmp_path, outer))
         assert (await run(app, "outer"))["result"] == "seen"
         assert effects(tmp_path) == ["begun"] and len(await app.service.runs.list_runs(ME, workflow="inner")) == 1
 
@@ -280,6 +281,6 @@ async def test_wall_time_goes_on_counting_after_a_resume(tmp_path: Path) -> None
     steps = "    step(effect, 'one', 1.5)\n    die()\n    step(effect, 'two', 1.5)\n"
     source = f'__workflow__ = {{"timeout_s": 2}}\n\ndef run() -> None:\n{steps}'
     async with opened(tmp_path / "home") as app:
-        await app.service.publishing.create(ME, "flow", body(tmp_path, source))
+        await create_approved(app, "flow", body(tmp_path, source))
         answer = await run(app, "flow")
         assert answer["status"] == "failed" and answer["error"]["code"] == "timeout", answer

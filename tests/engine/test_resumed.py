@@ -12,7 +12,7 @@ import pytest
 from repertoire import home as homes
 from support.daemons import until
 from support.faults import owner_of
-from support.publishing import ME
+from support.services import create_approved
 from support.survivals import body, effects, opened, run
 from support.survive_bodies import TRACES
 from support.survive_house import House, create
@@ -30,10 +30,10 @@ async def test_g4_a_run_whose_worker_died_says_how_often_its_body_was_begun_agai
     """promise: resumed"""
     source = "def run() -> str:\n    effect('outside')\n    step(effect, 'inside')\n    die('one')\n    die('two')\n    return 'done'\n"
     async with opened(tmp_path / "home") as app:
-        await app.service.publishing.create(ME, "flow", body(tmp_path, source))
+        await create_approved(app, "flow", body(tmp_path, source))
         answer = await run(app, "flow")
         plain = "def run() -> str:\n    return 'done'\n"
-        await app.service.publishing.create(ME, "plain", body(tmp_path, plain))
+        await create_approved(app, "plain", body(tmp_path, plain))
         undisturbed = await run(app, "plain")
     assert effects(tmp_path).count("outside") == 3 and effects(tmp_path).count("inside") == 1
     assert (answer["status"], answer["result"], answer["resumed"]) == ("completed", "done", 2)
@@ -54,7 +54,7 @@ def run(folder: str) -> str:
     return "done"
 """
     it = house.host()
-    create(it, "waits", f'"""Wait."""\n{TRACES}\n{text}')
+    create(house, it, "waits", f'"""Wait."""\n{TRACES}\n{text}')
     house.begin(it, "waits")
     until(lambda: effects(house.folder) == ["outside"])
     os.kill(owner_of(house.home), signal.SIGKILL)

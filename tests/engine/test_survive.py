@@ -263,7 +263,7 @@ def run(folder: str) -> float:
     return time.time() - begun
 """
     it = house.host()
-    create(it, "sleeps", f'"""Sleep."""\n{TRACES}\n{text}')
+    create(house, it, "sleeps", f'"""Sleep."""\n{TRACES}\n{text}')
     house.begin(it, "sleeps")
     until(lambda: query(house.home, "SELECT parked FROM run WHERE parked IS NOT NULL"))
     os.kill(owner_of(house.home), signal.SIGKILL)
@@ -288,7 +288,7 @@ def run(folder: str) -> list:
 """
     owner = house.start()
     it = house.host()
-    create(it, "slow", f'"""Take long."""\n\n__workflow__ = {{"timeout_s": 3}}\n{TRACES}\n{text}')
+    create(house, it, "slow", f'"""Take long."""\n\n__workflow__ = {{"timeout_s": 3}}\n{TRACES}\n{text}')
     house.begin(it, "slow")
     until(lambda: query(house.home, "SELECT 1 FROM call WHERE op = 'step' AND result LIKE '%slow 1%'"))
     owner.kill()
@@ -332,9 +332,9 @@ def run(home: str, folder: str) -> str:
     waits = 'def run(folder: str) -> str:\n    here(folder)\n    return ask("Which?")\n'
     house.start()
     it = house.host()
-    create(it, "kills", f'"""Kill the server."""\n{TRACES}\n{KILLS_THE_SERVER}')
-    create(it, "calls", f'"""Call it."""\n{TRACES}\n{caller}')
-    create(it, "waits", f'"""Wait."""\n{TRACES}\n{waits}')
+    create(house, it, "kills", f'"""Kill the server."""\n{TRACES}\n{KILLS_THE_SERVER}')
+    create(house, it, "calls", f'"""Call it."""\n{TRACES}\n{caller}')
+    create(house, it, "waits", f'"""Wait."""\n{TRACES}\n{waits}')
     house.begin(it, "waits")
     until(lambda: query(house.home, "SELECT 1 FROM run WHERE parked IS NOT NULL"))
     it.ask("tools/call", name="calls", arguments={"home": str(house.home), "folder": str(house.folder)})

@@ -14,6 +14,7 @@ import pytest
 
 from repertoire.app import App
 from repertoire.model.session import Caller
+from support.services import create_approved
 from support.survivals import body, events, opened, run
 
 ME = Caller()
@@ -41,7 +42,7 @@ def traces(tmp_path: Path) -> Path:
 
 async def publish(app: App, folder: Path, **sources: str) -> None:
     for name, source in sources.items():
-        await app.service.publishing.create(ME, name, body(folder, source), replace=True)
+        await create_approved(app, name, body(folder, source), replace=True)
 
 
 async def survived(app: App, folder: Path, source: str, **arguments: Any) -> dict[str, Any]:

@@ -21,6 +21,14 @@ async def opened(home: Path, sources: Sequence[Source] | None = None, /, **envir
         yield app
 
 
+async def create_approved(app: App, name: str, source: str, **options: Any) -> dict[str, Any]:
+    """A created workflow that a person has approved: its body may use the files of this machine."""
+    me = Caller(client="a test 1.0")
+    answer = await app.service.publishing.create(me, name, source, **options)
+    await app.service.approvals.approve(me, name, answer["version"])
+    return answer
+
+
 async def run(app: App, caller: Caller, name: str, session_id: str | None = None, **arguments: Any) -> dict[str, Any]:
     live = await app.service.runs.start(caller, name, arguments, session_id)
     return app.service.runs.envelope(await app.service.runs.wait_for_end(live))
