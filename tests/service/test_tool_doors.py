@@ -289,9 +289,7 @@ async def test_created_code_reaches_only_what_the_operator_lists(tmp_path: Path)
     fetch = "def run():\n    return tools.fetch(text='x')['text']\n"
     echo = "def run():\n    return tools.desk.echo(text='x')['text']\n"
     through = "def run():\n    return workflows.trusted()\n"
-    async with house(
-        tmp_path, {"trusted": echo}, Desk(), Desk("fetch", "fetch"), untrusted_workflows="trusted"
-    ) as app:
+    async with house(tmp_path, {"trusted": echo}, Desk(), Desk("fetch", "fetch"), untrusted_workflows="trusted") as app:
         create = app.service.publishing.create
         made = await create(ME, "fetches", fetch)
         assert made["tools"] == ["fetch"] and await result(app, "fetches") == "x"
