@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from ..text import cut
+from ..text import cut, readable
 from .schema_keywords import COPIED, UNSUPPORTED, WRONG, pattern_problem, value_problem
 
 PROPERTY: Final = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
@@ -127,7 +127,7 @@ class _Conversion:
             else:
                 self.leave_out(location, keyword, why)
         elif keyword in ("title", "description") and isinstance(value, str):
-            listed[keyword] = cut(value, _TITLE_UNITS if keyword == "title" else DESCRIPTION_UNITS, _MORE)
+            listed[keyword] = cut(readable(value), _TITLE_UNITS if keyword == "title" else DESCRIPTION_UNITS, _MORE)
         elif keyword in ("default", "examples"):
             if value_problem(value) is None and (keyword == "default" or isinstance(value, list)):
                 listed[keyword] = value

@@ -16,7 +16,7 @@ import msgspec
 
 from ..errors import Refused
 from ..model.workflow_options import Options
-from ..text import well_formed, well_formed_json
+from ..text import readable, well_formed, well_formed_json
 from .class_finder import ClassWorkflow, class_workflows, opening, unfinished_class
 from .plain_files import hint_of, told_of
 from .pyflue_files import handler_of, missing_run
@@ -124,7 +124,9 @@ def analyse_tree(tree: ast.Module, description: str | None = None) -> Analysis:
         message, line = unfinished_class(tree) or (told_of(tree), None)
         raise Refused(message, hint_of(tree), code="no_run", line=line)
     return Analysis(
-        description=well_formed((description or "").strip() or first_paragraph(tree) or _paragraph_of(run or handler)),
+        description=readable(
+            well_formed((description or "").strip() or first_paragraph(tree) or _paragraph_of(run or handler))
+        ),
         options=_options(tree),
         uses_state=handler is not None or uses_state(tree),
         uses=uses_of(tree),
@@ -213,4 +215,10 @@ def _read_options(value: ast.expr | None, line: int) -> Options:
         )
     if options.timeout_s is not None and not 0 < options.timeout_s <= 86_400:
         raise Refused("timeout_s in __workflow__ must lie between 0 and 86400 seconds.", code="bad_options", line=line)
-    return options
+    return _readable(options)
+
+
+def _readable(options: Options) -> Options:
+    """The options without characters that nobody sees, in the texts that are shown to people and models."""
+    title, tags = options.title, tuple(map(readable, options.tags))
+    return msgspec.structs.replace(options, title=title and readable(title), tags=tags)

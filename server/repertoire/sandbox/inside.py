@@ -32,6 +32,8 @@ class Walls:
         self.report: dict[LayerName, str] = {}
         self.slots = tuple(os.path.join(setup.scratch, str(number)) for number in range(setup.slots))
         """The scratch folders."""
+        self.more = os.path.join(setup.scratch, "more")
+        """The folder of further ones, for runs beyond these: they share the size of the file system that it lies in."""
 
     def build(self) -> None:
         """Lock this process in. It has one thread. A wall that cannot be built is left out, and the report says why."""
@@ -83,8 +85,8 @@ class Walls:
     def _make_slots(self) -> None:
         setup = self._setup
         if setup.namespaces:
-            kernel.mount_tmpfs(setup.scratch, f"size={setup.scratch_mb}m,mode=711")
-        for slot in self.slots:
+            kernel.mount_tmpfs(setup.scratch, f"size={setup.scratch_mb}m,nr_inodes={4 * setup.scratch_files},mode=711")
+        for slot in (*self.slots, self.more):
             os.mkdir(slot, 0o700)
             if self._uid:
                 os.chown(slot, self._uid, self._uid)

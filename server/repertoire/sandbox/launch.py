@@ -86,7 +86,8 @@ def _bubblewrap_options(is_root: bool) -> Iterator[str]:
     for capability in capabilities:
         yield from ("--cap-add", capability)
     yield from ("--die-with-parent", "--tmpfs", "/", "--tmpfs", _SCRATCH)
-    for folder in _folders_above((*system_paths(), *python_folders())):
+    devices = tuple(f"/dev/{name}" for name in _DEVICES)
+    for folder in _folders_above((*system_paths(), *python_folders(), *devices)):
         yield from ("--perms", "0755", "--dir", folder)  # bubblewrap makes them for its own user only
     for path in system_paths():
         if os.path.islink(path):
@@ -95,8 +96,8 @@ def _bubblewrap_options(is_root: bool) -> Iterator[str]:
             yield from ("--ro-bind", path, path)
     for path in python_folders():
         yield from ("--ro-bind", path, path)
-    for name in _DEVICES:
-        yield from ("--dev-bind", f"/dev/{name}", f"/dev/{name}")
+    for device in devices:
+        yield from ("--dev-bind", device, device)
     yield from ("--remount-ro", "/", "--chdir", "/", "--")
 
 

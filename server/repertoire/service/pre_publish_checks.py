@@ -42,7 +42,7 @@ from ..registry.script import as_module
 from ..registry.source import Analysis, analyse_tree, parse, unwrapped
 from ..registry.used_tools import used_tools
 from ..store.workflow_versions import record_problem
-from ..text import well_formed
+from ..text import readable, well_formed
 from ..wire import Fault
 from .library import Library
 from .trust import TrustRules, refusal_of_call
@@ -115,7 +115,7 @@ class PrePublishChecks:
         entry = _class_to_run(analysis.classes, name, is_file=origin == "operator" and name != RUN_CODE)
         named = partial(used_tools, source, (), analysis.options.tools)
         tools = await anyio.to_thread.run_sync(_advice, named, analysis.options.tools)
-        text = (description or "").strip() or (entry.description if entry else "") or analysis.description
+        text = readable(description.strip() or (entry.description if entry else "")) or analysis.description
         options = analysis.options
         if tags:
             options = msgspec.structs.replace(options, tags=tuple(dict.fromkeys((*options.tags, *tags))))

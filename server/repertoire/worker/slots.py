@@ -31,10 +31,16 @@ class Slots:
         return {str(name): reason for name, reason in self._walls.report.items()}
 
     def take(self, number: int) -> str:
-        """A folder for this child. Raises BlockingIOError when all are taken: the host tries again."""
-        if not self._free:
-            raise BlockingIOError("all scratch folders are taken")
-        slot = self._taken[number] = self._free.popleft()
+        """A folder for this child. A run that waits for runs below it keeps its folder, so more may be wanted than there are workers.
+
+        Raises OSError when another one cannot be made.
+        """
+        if self._free:
+            slot = self._free.popleft()
+        else:
+            slot = os.path.join(self._walls.more, str(number))
+            os.mkdir(slot, 0o700)
+        self._taken[number] = slot
         return slot
 
     def give_back(self, number: int) -> None:
@@ -58,9 +64,13 @@ class Slots:
                     self._free.append(slot)
 
     def enter(self, scratch: str) -> None:
-        """Called in a child: from now on it sees its own folder only, and it can start no process."""
+        """Called in a child: from now on it sees its own folder only, it can start no process, and its stderr is not the server's log."""
         with contextlib.suppress(OSError):
             os.nice(_NICEST)
+        null = os.open(os.devnull, os.O_RDWR)
+        for number in range(3):
+            os.dup2(null, number)
+        os.close(null)
         os.chdir(scratch)
         for name in ("PYTHONPATH", "PWD"):
             os.environ.pop(name, None)
