@@ -18,6 +18,7 @@ from rich.table import Table
 
 from . import (
     agents,
+    attacks,
     calls,
     children,
     code,
@@ -48,6 +49,7 @@ BENCHMARKS: Final[dict[str, Callable[[Plan], list[Figure]]]] = {
     "children": children.measure,
     "codemode": codemode.measure,
     "agents": agents.measure,
+    "attacks": attacks.measure,
 }
 
 

@@ -1,0 +1,11 @@
+"""Pending: the attacks that are not contained yet, each with the reason. Every line here is a hole."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PENDING: Final[dict[str, str]] = {
+    "doors.forbidden_import": "there is no list of the packages that created code may import yet",
+    "doors.server_import": "there is no list of the packages that created code may import yet",
+}
+"""An id, or a subject, and why."""
