@@ -108,15 +108,15 @@ def run(text: str) -> str:
     def no_room(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    async with opened(tmp_path, worker_file_mb="1") as app:
+    async with opened(tmp_path, max_artifact_bytes="1000000") as app:
         await app.service.publishing.create(Caller(), "save", source)
         assert (await run(app, "save", text="first"))["result"] == "first"
         with monkeypatch.context() as patch:
             patch.setattr(content_files, "_write_all", no_room)
             full = await run(app, "save", text="second")
         assert full["result"] == "storage: An artifact cannot be stored: No space left on device."
-        large = await run(app, "save", text="x" * 2_000_000)  # the worker's own limit on files
-        assert large["result"] == "storage: An artifact cannot be stored: File too large."
+        large = await run(app, "save", text="x" * 2_000_000)
+        assert large["result"].startswith("artifact_too_large: An artifact of 2000000 bytes is too large")
         assert os.listdir(tmp_path / "artifacts" / "incoming") == [] and len(contents(tmp_path)) == 1
         assert await app.service.artifacts.value("local", "artifact:///a") == "first"
         assert (await run(app, "save", text="third"))["result"] == "third"

@@ -66,7 +66,9 @@ def _is_envelope(request: CompletionRequest, value: Any) -> bool:
 
 def _read_envelope(request: CompletionRequest, answer: Mapping[str, Any]) -> CompletionAnswer:
     said = {"model": _text_or_none(answer.get("model")), "stop": _text_or_none(answer.get("stop_reason"))}
-    content, calls = answer.get("content"), list(answer.get("tool_calls") or ())
+    content, calls = answer.get("content"), answer.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise _unusable(f"`tool_calls` has to be a list, and is {_brief(str(calls))}", request)
     if isinstance(content, list) and _are_blocks(content):
         blocks = _from_blocks(content)
         content, calls = blocks["content"], blocks["tool_calls"] + calls
