@@ -84,7 +84,7 @@ def examples() -> list[str]:
 async def test_every_example_runs(tmp_path: Path, source: str) -> None:
     ((_, arguments, answers, result),) = [example for example in EXAMPLES if f'"""{example[0]}' in source]
     async with opened(tmp_path, ready_workflows="true") as app:
-        await app.service.publishing.create(ME, "example", source)
+        await create_approved(app, "example", source)
         live = await app.service.runs.start(ME, "example", arguments)
         answer = await answered(app, live.run.id, *answers)
         assert (answer["status"], answer["result"]) == ("completed", result), answer.get("error")
