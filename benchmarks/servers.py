@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -132,6 +133,7 @@ def _said_url(process: subprocess.Popen[str]) -> str:
         if (start := line.find("http://127.0.0.1:")) >= 0:
             url = "http://" + line[start + 7 :].split("/")[0].strip()
             _until_open(url)
+            threading.Thread(target=process.stdout.read, daemon=True).start()  # a full pipe would stop the server
             return url
     raise RuntimeError(f"the server did not start: {said}")
 

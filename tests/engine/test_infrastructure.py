@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
+import sqlite3
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from repertoire.engine.pool import WorkerPool
 from repertoire.engine.zygote_client import ZygoteClient
 from support import replays
 from support.replays import ME, ended, publish
-from support.survivals import effects, eventually, run
+from support.survivals import eventually, run
 
 pytestmark = pytest.mark.anyio
 
@@ -40,14 +42,30 @@ def kill(zygote: ZygoteClient | None) -> None:
         os.kill(zygote._process.pid, signal.SIGKILL)
 
 
-async def test_r3_runs_outlive_the_process_that_forks_their_workers(app: App, traces: Path) -> None:
+CREATED = """
+import time
+
+def run(n: int) -> int:
+    step(str, f"first {n}")
+    time.sleep(0.2)
+    step(str, f"second {n}")
+    return n
+"""
+
+
+def recorded(home: Path) -> int:
+    with contextlib.closing(sqlite3.connect(home / "repertoire.db")) as db:
+        return int(db.execute("SELECT count(*) FROM call").fetchone()[0])
+
+
+async def test_r3_runs_outlive_the_process_that_forks_their_workers(home: Path, app: App) -> None:
     """Killed twice, while runs have workers, wait for a fork, and wait for a place."""
     # promise: infrastructure
-    await publish(app, traces, flow=FLOW)
+    await app.service.publishing.create(ME, "flow", CREATED)
     lives = [await app.service.runs.start(ME, "flow", {"n": n}, "new") for n in range(12)]
     for done in (1, 6):
-        await eventually(partial(lambda least: len(effects(traces)) >= least, done))
-        kill(pool_of(app)._zygote)
+        await eventually(partial(lambda least: recorded(home) >= least, done))
+        kill(pool_of(app)._sandboxed._running["plain"])
     answers = [await ended(app, live.run.id) for live in lives]
     assert [(one["status"], one["result"]) for one in answers] == [("completed", n) for n in range(12)], answers
     assert pool_of(app)._places.has_room

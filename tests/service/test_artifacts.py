@@ -16,6 +16,7 @@ from repertoire.app import App
 from repertoire.errors import BadArguments, UnknownArtifact
 from repertoire.model.artifact import checked_name, new_artifact
 from repertoire.model.session import Caller
+from support.services import create_approved
 from support.survivals import body, effects, opened, run
 
 pytestmark = pytest.mark.anyio
@@ -205,7 +206,7 @@ def run():
 """,
     )
     async with opened(tmp_path / "home") as app:
-        await created(app, source)
+        await create_approved(app, "keep", source)
         await app.service.artifacts.save_bytes("local", new_artifact("input", "text"), b"old")
         live = await app.service.runs.start(ME, "keep", {}, None)
         waiting = await app.service.runs.wait_for_news(ME, live.run.id, set())

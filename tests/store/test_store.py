@@ -39,7 +39,10 @@ async def test_a_finished_run_has_its_result_its_state_and_its_last_event_togeth
         run = a_run()
         place = await store.start_run(run, with_state=True, fingerprint="f")
         assert place is not None and place.held_by is None and place.state is None
-        said: list[NewEvent] = [("log", time.time(), {"message": "a"}), ("log", time.time(), {"message": "b"}, "0/", 1)]
+        said: list[NewEvent] = [
+            ("log", time.time(), {"message": "a"}),
+            ("log", time.time(), '{"message":"b"}', "0/", 1),
+        ]
         await store.add_events(run, 2, said)
         run = msgspec.structs.replace(run, last_event=3)
         done = await store.finish_run(run, "completed", result="7", state='{"n": 1}')
@@ -81,7 +84,7 @@ async def test_what_an_earlier_owner_left_is_claimed_as_it_is_with_its_place(tmp
     async with open_store(path) as store:
         for one in (run, ended):
             await store.start_run(one, with_state=True, fingerprint="f")
-        await store.add_events(run, 2, [("log", time.time(), {"message": "a"}, "0/", 1)])
+        await store.add_events(run, 2, [("log", time.time(), '{"message":"a"}', "0/", 1)])
         await store.finish_run(ended, "completed", result="1")
         async with open_store(path) as later:
             assert [left.id for left in await later.claim_unfinished()] == [run.id]

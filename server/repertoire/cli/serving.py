@@ -15,6 +15,7 @@ from ..daemon.greeting import Hello
 from ..daemon.home_lock import HomeInUse, Owner, read_info
 from ..daemon.lifetime import End
 from ..daemon.server import set_on_signal
+from ..daemon.stderr_log import log_to_stderr
 from ..model.session import Caller
 from ..settings import Settings
 from ..store.unfinished import unfinished_runs
@@ -51,7 +52,7 @@ def serve_embedded(settings: Settings, session: str) -> int:
         check_home(end, settings)
         return 0
 
-    logging.basicConfig(level=logging.WARNING)
+    log_to_stderr(logging.WARNING)
     return _owning(lambda: anyio.run(main), "Leave --embedded out to use it, or choose another --home.")
 
 
@@ -80,7 +81,7 @@ def serve_http_door(settings: Settings, address: str, takeover: bool) -> int:
             elif await _hold_http_door(settings, address):
                 return 0
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(logging.INFO, "%(asctime)s %(levelname)s %(name)s: %(message)s")
     return _owning(lambda: anyio.run(main), "Add --takeover to stop it first, or choose another --home.")
 
 

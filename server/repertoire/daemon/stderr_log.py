@@ -1,0 +1,42 @@
+"""Stderr log: log lines of a server in the foreground, written by a thread; used by `repertoire serve`.
+
+Some programs start a server and never read its stderr. The pipe is full after some hundred lines, and a write to it blocks for ever. Only
+the thread waits then, and further lines are dropped.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import queue
+import time
+from logging.handlers import QueueHandler, QueueListener
+from typing import Final
+
+_MOST_LINES: Final = 10_000
+"""Lines that wait for a reader."""
+_LAST_LINES_S: Final = 1.0
+"""Time for the last lines at the end of the process."""
+
+
+class _Handler(QueueHandler):
+    def enqueue(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(queue.Full):
+            self.queue.put_nowait(record)
+
+
+def log_to_stderr(level: int, format: str = logging.BASIC_FORMAT) -> None:
+    """Send all log records of this level and above to stderr."""
+    lines: queue.Queue[logging.LogRecord] = queue.Queue(_MOST_LINES)
+    writer = logging.StreamHandler()
+    writer.setFormatter(logging.Formatter(format))
+    QueueListener(lines, writer).start()  # its thread is a daemon: it never holds up the end of the process
+    logging.basicConfig(level=level, handlers=[_Handler(lines)])
+
+    def write_last() -> None:
+        until = time.monotonic() + _LAST_LINES_S
+        while not lines.empty() and time.monotonic() < until:
+            time.sleep(0.01)
+
+    atexit.register(write_last)
