@@ -9,10 +9,11 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import os
 import queue
 import time
 from logging.handlers import QueueHandler, QueueListener
-from typing import Final
+from typing import Any, Final
 
 _MOST_LINES: Final = 10_000
 """Lines that wait for a reader."""
@@ -26,11 +27,21 @@ class _Handler(QueueHandler):
             self.queue.put_nowait(record)
 
 
+class _Writer:
+    """Not a Handler: at the end of the process `logging` would wait for one that is blocked."""
+
+    def __init__(self, formatter: logging.Formatter) -> None:
+        self._formatter = formatter
+
+    def handle(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):  # nobody can read it any more
+            os.write(2, (self._formatter.format(record) + "\n").encode("utf-8", "replace"))
+
+
 def log_to_stderr(level: int, format: str = logging.BASIC_FORMAT) -> None:
     """Send all log records of this level and above to stderr."""
     lines: queue.Queue[logging.LogRecord] = queue.Queue(_MOST_LINES)
-    writer = logging.StreamHandler()
-    writer.setFormatter(logging.Formatter(format))
+    writer: Any = _Writer(logging.Formatter(format))
     QueueListener(lines, writer).start()  # its thread is a daemon: it never holds up the end of the process
     logging.basicConfig(level=level, handlers=[_Handler(lines)])
 
