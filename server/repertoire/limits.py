@@ -102,6 +102,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     keep_runs: int = 0
     """Ended runs beyond this number are deleted, the oldest first. 0: no bound. A run takes a kilobyte or a hundred megabytes, which we
     cannot know, and a busy hour must not delete fresh runs."""
+    keep_audit_s: float = 365 * 24 * 3600.0
+    """Lines of the audit log that are older are deleted. A year is what most audits ask for, and a line takes 300 bytes. 0: all are kept."""
     max_artifact_bytes: int = 64 * 1024 * 1024
     """One artifact. A body holds it in memory, and `worker_memory_mb` is a gigabyte."""
     max_artifacts: int = 10_000

@@ -63,6 +63,7 @@ def shell_environ(folder: Path) -> dict[str, str]:
         (ROOT / "docs" / "first-workflow.md", "workflows/top_words.py"),
         (ROOT / "docs" / "read-a-run.md", "ship.py"),
         (ROOT / "docs" / "artifacts.md", "report.py"),
+        (ROOT / "docs" / "audit.md", "double.py"),
     ],
 )
 def test_console_blocks_show_what_happens(tmp_path: Path, page: Path, file: str) -> None:

@@ -19,6 +19,7 @@ from repertoire.engine import retention
 from repertoire.errors import UnknownRun
 from repertoire.model.session import Caller
 from repertoire.settings import load
+from repertoire.store.audit import AuditFilter
 from repertoire.store.deletion import Keep
 
 pytestmark = pytest.mark.anyio
@@ -145,7 +146,8 @@ async def test_versions_that_nothing_refers_to_go_with_gc(tmp_path: Path) -> Non
             "versions"
         ] == 0  # a deleted workflow can be brought back for a month
         with sqlite3.connect(tmp_path / "repertoire.db") as db:
-            db.execute("UPDATE publication SET at = at - 31 * 24 * 3600")
+            db.execute("DROP TRIGGER audit_is_not_changed")
+            db.execute("UPDATE audit SET at = at - 31 * 24 * 3600")
         db.close()
         assert (await app.service.history.collect_garbage(dry_run=True))["versions"] == 1
         assert (await app.service.history.collect_garbage())["versions"] == 1  # ask_it's
@@ -170,6 +172,20 @@ async def test_the_owner_deletes_in_the_background(tmp_path: Path) -> None:
             while rows(tmp_path, "run") > 1:
                 await anyio.sleep(0.02)
         assert [row["run_id"] for row in await app.service.runs.list_runs(ME)] == [old]
+
+
+async def test_the_owner_cuts_the_audit_log_in_the_background(tmp_path: Path) -> None:
+    """promise: retention-audit"""
+    async with open_app(load(home=str(tmp_path)), watch=False) as app:
+        await published(app, inner=INNER)
+        await run(app, "inner", lines=1)
+    settings = load(home=str(tmp_path), environ={"REPERTOIRE_KEEP_AUDIT_S": "0.001"})
+    async with open_app(settings) as app:
+        with anyio.fail_after(30):
+            while await app._store.audit(AuditFilter(action="started")):
+                await anyio.sleep(0.02)
+        kept = [line.action for line in await app._store.audit(AuditFilter())]
+        assert kept == ["audit_cut", "published"]  # the version is still there, so it is known where it comes from
 
 
 def test_gc_on_the_command_line(tmp_path: Path) -> None:

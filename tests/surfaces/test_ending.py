@@ -24,6 +24,7 @@ from repertoire.daemon.home_lock import Owner
 from repertoire.errors import StorageError
 from repertoire.settings import load
 from repertoire.store import open_store
+from repertoire.store.audit import By
 from repertoire.store.file_identity import lost_home
 from repertoire.surfaces.mcp.stdio_framing import serve_lines
 from support.daemons import PATIENCE_S, Peer, Spoken, until
@@ -231,7 +232,7 @@ async def test_r8_every_file_that_is_taken_away_is_noticed(tmp_path: Path, take:
             lost = owner.lost_file() or store.lost_file()
             assert lost is not None and lost.startswith(str(tmp_path / "home"))
             store.lose(lost_home(lost))
-            for verb in (store.pins, partial(store.pin, "any")):
+            for verb in (store.pins, partial(store.set_pinned, "any", True, By())):
                 with pytest.raises(StorageError, match="was deleted, moved or replaced"):
                     await verb()
 

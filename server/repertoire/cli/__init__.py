@@ -22,6 +22,7 @@ _COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "sessions": ("sessions",),
     "artifacts": ("artifacts",),
     "status": ("status",),
+    "audit": ("audit",),
     "config": ("config",),
 }
 """The commands of each module. Help shows the commands of a section in this order."""

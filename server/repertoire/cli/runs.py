@@ -199,24 +199,33 @@ def gc(
         int | None,
         typer.Option("--keep", help="Delete all but so many ended runs, the oldest first. Default: keep_runs."),
     ] = None,
+    audit_before: Annotated[
+        str | None,
+        typer.Option(
+            "--audit-before", metavar="TIME", help="Delete lines of the audit log before it. Default: keep_audit_s ago."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Delete old runs, unused artifacts, and versions that nothing refers to.
+    """Delete old runs, unused artifacts, versions that nothing refers to, and old lines of the audit log.
 
-    The settings or these options say which runs are old.
+    The settings or these options say what is old.
     """
     if (keep_days is not None and keep_days <= 0) or (keep is not None and keep <= 0):
         raise BadArguments("--keep-days and --keep must be more than 0.")
     keep_s = None if keep_days is None else keep_days * 86_400
     if keep_s is not None or keep is not None:  # an option that is left out is no bound then, whatever the settings say
         keep_s, keep = keep_s or 0, keep or 0
-    gone = call_verb(home, None, "gc", keep_s=keep_s, keep=keep, dry_run=dry_run)
+    bounds = {"keep_s": keep_s, "keep": keep, "audit_before": time_of(audit_before)}
+    gone = call_verb(home, None, "gc", **bounds, dry_run=dry_run)
     if as_json:
         output.print_json(gone)
         return
     verb = "would delete" if dry_run else "deleted"
     counts = [f"{gone[name]} {name}" for name in ("runs", "calls", "events", "versions", "artifacts")]
-    trash = [f"{gone['trash']} files of the trash"] if gone["trash"] else []
-    output.out.print(f"{verb} {', '.join([*counts, *trash])}", markup=False)
+    rest = {"trash": "files of the trash", "audit": "lines of the audit log"}
+    output.out.print(
+        f"{verb} {', '.join([*counts, *(f'{gone[key]} {what}' for key, what in rest.items() if gone[key])])}"
+    )

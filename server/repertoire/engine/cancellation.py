@@ -17,6 +17,7 @@ from ..errors import RepertoireError
 from ..model.run import Run
 from ..model.workflow_version import WorkflowVersion
 from ..store import Store
+from ..store.audit import By
 from ..store.journal import ResumePoint
 from ..wire import Fault
 from .end_recorder import EndRecorder
@@ -46,36 +47,36 @@ class Cancellation:
         self._tasks = tasks
         self._handle = handle
 
-    async def cancel(self, run_id: str) -> None:
+    async def cancel(self, run_id: str, by: By | None = None) -> None:
         """Kill the run's worker, record it as cancelled, and cancel the runs below it. Returns when that is done. A run that has ended
-        is no error."""
+        is no error. `by`: whoever wants it; None: the server itself."""
         for _ in range(_TRIES):  # meanwhile it may be parked or resumed
             if (live := self._live.get(run_id)) is not None:
-                live.cancel()
+                live.cancel(by)
                 await live.over.wait()
                 if not live.done.is_set():
                     return
             elif (
-                await in_server(self._tasks, f"cancel {run_id}", partial(self._end_if_unrun, run_id, None))
+                await in_server(self._tasks, f"cancel {run_id}", partial(self._end_if_unrun, run_id, None, by))
                 or run_id not in self._live
             ):
                 break
         await self._ends.cancel_below(run_id)
 
-    async def _end_if_unrun(self, run_id: str, fault: Fault | None) -> bool:
+    async def _end_if_unrun(self, run_id: str, fault: Fault | None, by: By | None = None) -> bool:
         """End a run that has no worker. False: it has ended, or a body of it goes on."""
         if (claimed := await self._store.claim_run(run_id)) is None:
             return False
-        await self.end_unrun(*claimed, fault)
+        await self.end_unrun(*claimed, fault, by)
         return True
 
     async def give_up(self, run_id: str, fault: Fault) -> None:
         """Record a run that has no worker as failed."""
         await self._end_if_unrun(run_id, fault)
 
-    async def end_unrun(self, run: Run, point: ResumePoint, fault: Fault | None) -> None:
+    async def end_unrun(self, run: Run, point: ResumePoint, fault: Fault | None, by: By | None = None) -> None:
         """Record the end of a run that has no worker. Without a fault it is cancelled."""
-        outcome = cancellation() if fault is None else Outcome(status="failed", error=fault)
+        outcome = cancellation(by) if fault is None else Outcome(status="failed", error=fault)
         version = await self._store.version(run.version, patient=True)
         if version is None:
             logger.error("%s: its version is gone", run.id)

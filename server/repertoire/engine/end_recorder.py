@@ -99,6 +99,7 @@ class EndRecorder:
             error=outcome.error,
             state=outcome.state,
             events=outcome.events,
+            by=outcome.by,
         )
 
     def drop_unrecorded(self, live: Live) -> None:

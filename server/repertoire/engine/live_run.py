@@ -25,6 +25,7 @@ import msgspec
 from ..model.lifecycle import Status
 from ..model.run import Question, Run
 from ..model.workflow_version import WorkflowVersion
+from ..store.audit import By
 from ..store.runs import NewEvent
 from ..store.state_turns import StateTurn
 from ..wire import Fault
@@ -42,6 +43,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     error: Fault | None = None
     state: str | None = None
     events: tuple[NewEvent, ...] = ()
+    by: By | None = None
+    """Whoever has cancelled it. None: the server itself, or it was not cancelled."""
 
 
 class Parking(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +130,7 @@ class Live:
         """A body of it went on when another process ended."""
         self.has_children = False
         self.is_cancelled = False
+        self.cancelled_by: By | None = None
         self.is_parking = False
         """It is decided that the run needs no worker now. From here on no news reaches its body in this process."""
         self.is_held_back = False
@@ -211,9 +215,10 @@ class Live:
     def begin_parking(self) -> None:
         self.is_parking = True
 
-    def cancel(self) -> None:
-        """Stop the run's task. The runner then records the run as cancelled."""
+    def cancel(self, by: By | None = None) -> None:
+        """Stop the run's task. The runner then records the run as cancelled, `by` the first who has said so."""
         self.is_cancelled = True
+        self.cancelled_by = self.cancelled_by or by
         self.scope.cancel()
 
     def add_question(self, question: Question) -> None:

@@ -15,6 +15,7 @@ from ..limits import Limits
 from ..model.run import Question, iso
 from ..names import new_question_id
 from ..store import Store
+from ..store.audit import By
 from ..store.runs import NewEvent
 from ..text import cut
 from .doors import Diverged, Door, DoorCall, DoorResult
@@ -46,10 +47,10 @@ class Waits:
     def doors(self) -> dict[str, Door]:
         return {"sleep": self._sleep, "ask": self._ask, "commit_state": self._commit_state}
 
-    async def answer(self, question: Question, answer: Any) -> None:
+    async def answer(self, question: Question, answer: Any, by: By) -> None:
         """Take a person's answer, a JSON value that fits the question. Raises BadArguments when the question is closed."""
         text = json.dumps(answer)
-        if not await self._store.answer(question.id, text):
+        if not await self._store.answer(question.id, text, by):
             raise BadArguments("That question is closed: it was answered before, has expired, or its run has ended.")
         self._runner.forget_question(question)
         call, asked = self._asked.get(question.id, (None, None))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..errors import NotApproved, RepertoireError, StorageError
+from ..store.audit import By
 from ..wire import Fault
 from .live_run import Outcome
 
@@ -54,8 +55,8 @@ def timeout(seconds: float) -> Outcome:
     return Outcome(status="failed", error=Fault("timeout", "TimeoutError", message, hint=hint))
 
 
-def cancellation() -> Outcome:
-    return Outcome(status="cancelled", error=Fault("cancelled", "Cancelled", "The run was cancelled."))
+def cancellation(by: By | None = None) -> Outcome:
+    return Outcome(status="cancelled", error=Fault("cancelled", "Cancelled", "The run was cancelled."), by=by)
 
 
 def failure(error: RepertoireError) -> Outcome:

@@ -33,6 +33,7 @@ from ..model.workflow_version import WorkflowVersion
 from ..names import new_run_id
 from ..sandbox.layers import Isolation
 from ..store import Store
+from ..store.audit import By
 from ..store.journal import ResumePoint
 from ..store.runs import IdempotencyKey
 from ..store.state_turns import StateTurn
@@ -174,16 +175,17 @@ class Runner:
         provider_env: Mapping[str, str] = _NO_ENV,
         parent: Live | None = None,
         forced: bool = False,
+        by: By | None = None,
     ) -> Live | None:
         """Begin the body of an unfinished run again, answered from its journal. None: there is nothing to do.
 
         A parked run gets its session's state as it is now. If another run holds that state, it stays parked until its turn.
-        `forced`: also where another version of Python has written the journal.
+        `forced`: also where another version of Python has written the journal. `by`: the person who resumes it.
         """
         if (live := self._live.get(run_id)) is not None:
             self._live.note_news(run_id)
             return live
-        resume = partial(self._resume, run_id, env, provider_env, parent, forced)
+        resume = partial(self._resume, run_id, env, provider_env, parent, forced, by)
         return await in_server(self._tasks, f"resume {run_id}", resume)
 
     async def _resume(
@@ -193,12 +195,13 @@ class Runner:
         provider_env: Mapping[str, str],
         parent: Live | None,
         forced: bool,
+        by: By | None,
     ) -> Live | None:
         known = await self._store.run(run_id, patient=True)
         if known is None or known.is_final:
             return None
         version = await self._store.version(known.version, patient=True)
-        claimed = await self._store.claim_run(run_id)
+        claimed = await self._store.claim_run(run_id, by)
         if claimed is None:  # it has ended meanwhile, or another task was quicker
             return self._live.get(run_id)
         run, point = claimed
@@ -276,10 +279,10 @@ class Runner:
         live.end()
         return live
 
-    async def cancel(self, run_id: str) -> None:
+    async def cancel(self, run_id: str, by: By | None = None) -> None:
         """Kill the run's worker, record it as cancelled, and cancel the runs below it. Returns when that is done. A run that has ended
-        is no error."""
-        await self._cancellation.cancel(run_id)
+        is no error. `by`: whoever wants it; None: the server itself."""
+        await self._cancellation.cancel(run_id, by)
 
     async def give_up(self, run_id: str, fault: Fault) -> None:
         """Record a run that has no worker as failed."""
@@ -301,7 +304,7 @@ class Runner:
                 turn = await asyncio.shield(needed) if needed is not None else None
                 await self._check_may_run(live.version)
                 end = await self._attempts.perform(live, StateTurn(held_by=behind) if behind else turn)
-            end = end or cancellation()
+            end = end or cancellation(live.cancelled_by)
         except anyio.get_cancelled_exc_class():
             self._live.leave(live)  # the next owner of the home resumes it
             raise
@@ -319,7 +322,7 @@ class Runner:
         elif isinstance(end, Parking) and not live.is_cancelled:
             await self._ends.park(live, end)
         else:
-            await self._ends.record(live, end if isinstance(end, Outcome) else cancellation())
+            await self._ends.record(live, end if isinstance(end, Outcome) else cancellation(live.cancelled_by))
 
 
 def _new_run(

@@ -19,7 +19,8 @@ from ..limits import Limits
 from ..model.example import Checked
 from ..model.workflow_version import Approval, WorkflowVersion
 from ..store import Store
-from ..store.publications import By, Making
+from ..store.audit import By
+from ..store.publications import Making
 from .caller_view import View
 from .folder import Folder, Inspector
 
@@ -134,18 +135,18 @@ class Catalog:
                 self._makers[version.name] = made
             await self._notify()
 
-    async def approve(self, version: WorkflowVersion, approval: Approval) -> None:
+    async def approve(self, version: WorkflowVersion, approval: Approval, by: By) -> None:
         with anyio.CancelScope(shield=True):
             async with self._created_lock:
-                await self._store.approve(version, approval)
+                await self._store.approve(version, approval, by)
                 await self._read_approval(version)
             await self._notify()
 
-    async def revoke(self, version: WorkflowVersion) -> bool:
+    async def revoke(self, version: WorkflowVersion, by: By) -> bool:
         """Take the version's approval back. False: it had none."""
         with anyio.CancelScope(shield=True):
             async with self._created_lock:
-                changed = await self._store.revoke(version.hash)
+                changed = await self._store.revoke(version, by)
                 await self._read_approval(version)
             await self._notify()
         return changed
@@ -166,10 +167,10 @@ class Catalog:
                 await self._notify()
         return removed
 
-    async def set_pinned(self, name: str, pinned: bool) -> bool:
+    async def set_pinned(self, name: str, pinned: bool, by: By) -> bool:
         """List it always, or no longer. False: it was so already."""
         with anyio.CancelScope(shield=True):
-            changed = await (self._store.pin(name) if pinned else self._store.unpin(name))
+            changed = await self._store.set_pinned(name, pinned, by)
             if changed:
                 self.pins = await self._store.pins()
                 await self._notify()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ..settings import Settings
 from .approvals import Approvals
 from .artifacts import Artifacts
+from .audit_log import AuditLog
 from .code_runs import CodeRuns
 from .history import History
 from .inbox import Inbox
@@ -57,3 +58,5 @@ class Service:
     """List what waits for a person."""
     sandbox: Sandbox
     """Say how unapproved code is isolated, and try it."""
+    audit: AuditLog
+    """Read who did what."""

@@ -22,6 +22,7 @@ from ..registry.catalog import Catalog
 from ..registry.source import parse
 from ..registry.source_imports import uses_of
 from ..store import Store
+from ..store.audit import By
 from ..text import escaped
 from .library import Library
 from .publishing import Publishing
@@ -89,7 +90,7 @@ class Approvals:
         if not is_published:
             self._rules.check_authoring("publish workflows")
         approval = Approval(principal=caller.principal, client=caller.client, way=way, at=time.time())
-        await self._catalog.approve(found, approval)
+        await self._catalog.approve(found, approval, By.of(caller))
         if is_published:
             return {"name": found.name, "version": found.short, "status": "published", "findings": []}
         try:
@@ -102,7 +103,8 @@ class Approvals:
         """Take an approval back: later runs of the version are untrusted again. Left out: the published version."""
         known = self._catalog.find_created(name)
         found = known if version is None and known is not None else await self._find(caller, name, version)
-        return {"name": found.name, "version": found.short, "revoked": await self._catalog.revoke(found)}
+        revoked = await self._catalog.revoke(found, By.of(caller))
+        return {"name": found.name, "version": found.short, "revoked": revoked}
 
     async def question(self, caller: Caller, name: str, version: str) -> tuple[str, str] | None:
         """The text of a form that asks a person to approve this version, and its hash. None: it is too long to be read in a form."""

@@ -27,6 +27,7 @@ from ..limits import Limits
 from ..model.artifact import Artifact, Kind, NewArtifact, checked_name, is_mime_type, name_of_uri, new_artifact
 from ..model.session import Caller
 from ..store import Store
+from ..store.audit import By
 from ..store.content_files import ContentFiles, Staged
 
 logger = logging.getLogger(__name__)
@@ -63,18 +64,20 @@ class Artifacts:
         *,
         expected: str | None = None,
         call: tuple[str, str] | None = None,
+        by: Caller | None = None,
     ) -> Artifact:
-        """Save the content of a file, which stays. `expected`: the hash that it must have. `call`: the run and path of a body's call."""
+        """Save the content of a file, which stays. `expected`: the hash that it must have. `call`: the run and path of a body's call.
+        `by`: a person who does it."""
         staged = await anyio.to_thread.run_sync(self._files.stage_file, path, self._limits.max_artifact_bytes)
         if expected is not None and staged.hash != expected:
             self._files.discard(staged.path)
             raise BadArguments("The content has changed on its way.", "Make the call again.")
-        return await self._save(principal, new, staged, call)
+        return await self._save(principal, new, staged, call, None if by is None else By.of(by))
 
     async def save_bytes(self, principal: str, new: NewArtifact, data: bytes) -> Artifact:
         """Save a content that the server itself has, such as an image from a tool."""
         staged = await anyio.to_thread.run_sync(self._files.stage, data, self._limits.max_artifact_bytes)
-        return await self._save(principal, new, staged, None)
+        return await self._save(principal, new, staged)
 
     async def keep_blob(
         self, principal: str, origin: str, data: bytes, mime_type: str, run_id: str | None = None
@@ -89,26 +92,33 @@ class Artifacts:
         new = new_artifact(name, "bytes", mime_type=mime_type, run_id=run_id)
         return (await self.save_bytes(principal, new, data)).public()
 
-    async def _save(self, principal: str, new: NewArtifact, staged: Staged, call: tuple[str, str] | None) -> Artifact:
+    async def _save(
+        self,
+        principal: str,
+        new: NewArtifact,
+        staged: Staged,
+        call: tuple[str, str] | None = None,
+        by: By | None = None,
+    ) -> Artifact:
         try:
             try:
-                return await self._store_in_room(principal, new, staged, call)
+                return await self._store_in_room(principal, new, staged, call, by)
             except ArtifactsFull:
                 if not await self._drop_contents(0.0):
                     raise
-                return await self._store_in_room(principal, new, staged, call)
+                return await self._store_in_room(principal, new, staged, call, by)
         finally:
             self._files.discard(staged.path)
 
     async def _store_in_room(
-        self, principal: str, new: NewArtifact, staged: Staged, call: tuple[str, str] | None
+        self, principal: str, new: NewArtifact, staged: Staged, call: tuple[str, str] | None, by: By | None
     ) -> Artifact:
         """Raises ArtifactsFull, and then the copy has no name yet."""
         content, bounds = (staged.hash, staged.size), (self._limits.max_artifacts, self._limits.max_artifacts_bytes)
         async with self._lock:
             await self._store.check_artifact_room(principal, new.name, content, bounds)
             await anyio.to_thread.run_sync(self._files.keep, staged)
-            saved = await self._store.save_artifact(principal, new, content, call)
+            saved = await self._store.save_artifact(principal, new, content, call, by)
         if saved.created_at == saved.updated_at:
             self._notify()
         return saved
@@ -167,9 +177,15 @@ class Artifacts:
     async def list_all(self, principal: str, prefix: str) -> list[Artifact]:
         return await self._store.artifacts(principal, prefix)
 
-    async def delete(self, principal: str, name: str, call: tuple[str, str] | None = None) -> bool:
-        """False: there is none of that name."""
-        if not (deleted := await self._store.delete_artifact(principal, checked_name(name), call)):
+    async def delete(
+        self, principal: str, name: str, call: tuple[str, str] | None = None, by: Caller | None = None
+    ) -> bool:
+        """False: there is none of that name. `by`: a person who does it."""
+        if not (
+            deleted := await self._store.delete_artifact(
+                principal, checked_name(name), call, None if by is None else By.of(by)
+            )
+        ):
             return False
         self._notify()
         return deleted

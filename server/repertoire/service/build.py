@@ -19,6 +19,7 @@ from ..upstream.masks import Masks
 from . import Service
 from .approvals import Approvals
 from .artifacts import Artifacts
+from .audit_log import AuditLog
 from .call_graph import CallGraph
 from .code_runs import CodeRuns
 from .examples import Examples
@@ -79,7 +80,6 @@ def build_service(
     code_runs = CodeRuns(rules, checks, runs)
     inbox = Inbox(store, library, runs, rules)
     history = History(store, runs, checks, runner, retention)
-    sandbox = Sandbox(runner, settings.home)
     parts = (
         library,
         versions,
@@ -93,6 +93,5 @@ def build_service(
         artifacts,
         tools,
         inbox,
-        sandbox,
     )
-    return Service(settings, *parts)
+    return Service(settings, *parts, Sandbox(runner, settings.home), AuditLog(store))

@@ -14,10 +14,12 @@ from ..engine.live_run import Live
 from ..engine.retention import Retention
 from ..engine.runner import Runner
 from ..errors import BadArguments, UnknownWorkflow
+from ..model.moments import read_moment
 from ..model.run import iso
 from ..model.session import Caller
 from ..names import new_run_id, new_session_id
 from ..store import Store
+from ..store.audit import By
 from ..text import well_formed
 from .pre_publish_checks import PrePublishChecks
 from .runs import Runs
@@ -37,16 +39,27 @@ class History:
         self._retention = retention
 
     async def collect_garbage(
-        self, keep_s: float | None = None, keep: int | None = None, dry_run: bool = False
+        self,
+        keep_s: float | None = None,
+        keep: int | None = None,
+        dry_run: bool = False,
+        *,
+        audit_before: str | None = None,
+        caller: Caller | None = None,
     ) -> dict[str, Any]:
-        """Delete runs that need not be kept and versions that nothing refers to. `dry_run`: only count them."""
-        gone = await self._retention.now(keep_s, keep, dry_run=dry_run)
+        """Delete runs that need not be kept, versions that nothing refers to, and old lines of the audit log. `dry_run`: only count
+        them."""
+        before = None if audit_before is None else read_moment("audit_before", audit_before)
+        by = None if caller is None else By.of(caller)
+        gone = await self._retention.now(keep_s, keep, audit_before=before, by=by, dry_run=dry_run)
         return {**msgspec.to_builtins(gone), "dry_run": dry_run}
 
     async def resume(self, caller: Caller, run_id: str) -> dict[str, Any]:
         """Resume a run that waits for somebody's decision to go on."""
         await self._runs.find(caller, run_id)
-        await self._runner.resume(run_id, env=caller.env, provider_env=caller.provider_env, forced=True)
+        await self._runner.resume(
+            run_id, env=caller.env, provider_env=caller.provider_env, forced=True, by=By.of(caller)
+        )
         return self._runs.envelope(await self._runs.find(caller, run_id))
 
     async def rerun(self, caller: Caller, run_id: str, before: str | None = None, source: str | None = None) -> Live:

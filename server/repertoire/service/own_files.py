@@ -15,7 +15,7 @@ from ..model.session import Caller
 from ..model.workflow_version import WorkflowVersion, name_problem
 from ..registry.catalog import Catalog
 from ..store import Store
-from ..store.publications import By
+from ..store.audit import By
 from .call_graph import CallGraph
 from .examples import Examples
 from .library import Library
@@ -68,8 +68,10 @@ class OwnFiles:
         await anyio.Path(path).parent.mkdir(parents=True, exist_ok=True)
         await anyio.Path(path).write_text(source.removeprefix(BOM), encoding="utf-8")
         await self._catalog.rescan(caller.roots)
-        if chosen:  # with the modules beside it, the file has a version of its own
-            kept = self._library.view(caller).find(name) or version
+        kept = self._library.view(caller).find(name) or version  # with the modules beside it, it is another version
+        before = None if known is None else known.hash
+        await self._store.note("created", By.of(caller), workflow=name, version=kept.hash, based_on=before)
+        if chosen:
             await self._store.note_checked(kept.hash, checked)
         remarks += more
         return {**version_answer(version, checked, remarks, status="published"), "file": path}
@@ -86,7 +88,7 @@ class OwnFiles:
             return {"deleted": deleted, "version": version.short if deleted and version else None, "trash": None}
         if not force:
             await self._call_graph.check_not_called(version.name)
-        await self._store.note_deleted(version, By(caller.principal, caller.client))
+        await self._store.note_deleted(version, By.of(caller))
         kept = await self._trash.keep(version)
         await self._catalog.rescan(caller.roots)
         return {"deleted": True, "version": version.short, "trash": kept}
@@ -101,6 +103,8 @@ class OwnFiles:
         await self._trash.give_back(kept, self._path(name))
         await self._catalog.rescan(caller.roots)
         found = self._library.view(caller).find(name)
+        hash = version if found is None else found.hash
+        await self._store.note("restored", By.of(caller), workflow=name, version=hash)
         if found is None:
             raise Refused(f"{self._path(name)} is back, but it is no workflow now.", "`repertoire list` says why.")
         checked = await self._store.checked(found.hash)

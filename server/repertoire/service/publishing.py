@@ -6,7 +6,6 @@ Not workflow files: `OwnFiles` writes those.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -23,7 +22,7 @@ from ..registry.expectations import read_examples
 from ..registry.value_types import with_types
 from ..settings import Settings
 from ..store import Store
-from ..store.publications import By, Effect
+from ..store.audit import By
 from .call_graph import CallGraph
 from .examples import Examples
 from .library import Library
@@ -130,7 +129,7 @@ class Publishing:
         checked, more = await self._check_examples(caller, version, chosen, remarks)
         remarks += [*more, *failed, *([] if chosen else [no_examples(publish)]), *types_from_values(typed)]
         if not publish:
-            await self._store.keep_draft(version, _by(caller), checked)
+            await self._store.keep_draft(version, By.of(caller), checked)
             return version_answer(version, checked, remarks, status=await self._versions.status(caller, version))
         answer = version_answer(version, checked, remarks, status="published")
         await self._publish_or_keep(caller, version, checked, remarks, replace=replace, force=force, answer=answer)
@@ -176,20 +175,20 @@ class Publishing:
                 raise NotDeletable(
                     f"{name!r} comes from the file {version.path}.", "Remove or change that file instead."
                 )
-            return await self._store.delete_drafts(name, _by(caller, answer=True))
+            return await self._store.delete_drafts(name, By.of(caller, answer=True))
         async with self._lock:
             if not force:
                 await self._call_graph.check_not_called(name)
-            return await self._catalog.unpublish(name, _by(caller, answer=True))
+            return await self._catalog.unpublish(name, By.of(caller, answer=True))
 
     async def pin(self, caller: Caller, name: str) -> bool:
         """Always list it as a tool of its own, however many others there are. False: it was pinned already."""
-        return await self._catalog.set_pinned(self._library.find(caller, name).name, True)
+        return await self._catalog.set_pinned(self._library.find(caller, name).name, True, By.of(caller))
 
     async def unpin(self, caller: Caller, name: str) -> bool:
         """False: it was not pinned."""
         known = self._library.view(caller).find(name)
-        return await self._catalog.set_pinned(known.name if known else name, False)
+        return await self._catalog.set_pinned(known.name if known else name, False, By.of(caller))
 
     async def _check_examples(
         self, caller: Caller, version: WorkflowVersion, examples: tuple[Example, ...], remarks: Sequence[Finding]
@@ -220,7 +219,7 @@ class Publishing:
                 raise Refused("This server publishes only workflows with examples.", ADD_EXAMPLES, code="no_examples")
             await self._publish(caller, version, checked, replace=replace, force=force, answer=answer)
         except Refused as error:
-            await self._store.keep_draft(version, _by(caller), checked)
+            await self._store.keep_draft(version, By.of(caller), checked)
             error.details = {
                 "status": await self._versions.status(caller, version),
                 "version": version.short,
@@ -245,7 +244,7 @@ class Publishing:
             self._check_name(version.name, replace)  # another call may have taken it meanwhile
             if (before := self._catalog.find_created(version.name)) is not None:
                 answer |= await self._check_callers(caller, before, version, force)
-            await self._catalog.publish(version, _by(caller, answer), checked)
+            await self._catalog.publish(version, By.of(caller, answer), checked)
 
     async def _check_callers(
         self, caller: Caller, before: WorkflowVersion, after: WorkflowVersion, force: bool
@@ -276,7 +275,7 @@ class Publishing:
         """Keep it as a draft without running it. A draft that is created again keeps its examples: a person may have read them."""
         before = await self._store.checked(version.hash)
         checked = before if before.examples else Checked(examples=examples)
-        await self._store.keep_draft(version, _by(caller), checked)
+        await self._store.keep_draft(version, By.of(caller), checked)
         return checked
 
     def _check_name(self, name: str, replace: bool) -> None:
@@ -303,9 +302,3 @@ def _no_source() -> BadArguments:
 def _forced(version: WorkflowVersion, remarks: Sequence[Finding]) -> tuple[WorkflowVersion, list[Finding]]:
     """The version and the remarks on it, for publishing although an error says that it cannot work."""
     return msgspec.structs.replace(version, findings=tuple(as_warnings(version.findings))), as_warnings(remarks)
-
-
-def _by(caller: Caller, answer: Any = None) -> By:
-    """The maker of the change. `answer`: stored with a body's call, so that the call is not made twice after a crash."""
-    effect = None if caller.call is None or answer is None else Effect(*caller.call, json.dumps(answer))
-    return By(caller.principal, caller.client, effect)

@@ -6,8 +6,6 @@ The engine's `Runner` executes them. `UndeliveredRuns` remembers runs whose call
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import re
 import time
 from collections import OrderedDict
@@ -30,6 +28,7 @@ from ..model.session import Caller
 from ..model.workflow_version import WorkflowVersion
 from ..names import RUN_CODE
 from ..store import Store
+from ..store.audit import By, arguments_hash
 from ..store.runs import IdempotencyKey, KeyTaken
 from ..text import cut
 from .answers import fitting_answer
@@ -146,8 +145,7 @@ class Runs:
     def _key(self, key: str, arguments: str) -> IdempotencyKey:
         if not 0 < len(key) <= _MAX_KEY_CHARS:
             raise BadArguments(f"`idempotency_key` must have 1 to {_MAX_KEY_CHARS} characters.")
-        hashed = hashlib.sha256(json.dumps(json.loads(arguments), sort_keys=True).encode()).hexdigest()
-        return IdempotencyKey(key=key, arguments=hashed, ttl_s=self._limits.idempotency_ttl_s)
+        return IdempotencyKey(key=key, arguments=arguments_hash(arguments), ttl_s=self._limits.idempotency_ttl_s)
 
     async def _first_with(self, key: IdempotencyKey, live: Live) -> Live:
         """This run if it is the first with the key; otherwise the first one."""
@@ -228,7 +226,7 @@ class Runs:
             else:
                 fitting[question_id] = read_model_answer(question, answer)
         for question_id, answer in fitting.items():
-            await self._waits.answer(open_ones[question_id], answer)
+            await self._waits.answer(open_ones[question_id], answer, By.of(caller))
         return self.envelope(await self.find(caller, run_id))
 
     async def get(
@@ -309,7 +307,7 @@ class Runs:
         """Stop it if it has not ended, and return its envelope. Of a run that is cancelled, with how far it was: its last progress and
         events."""
         await self.find(caller, run_id)
-        await self._runner.cancel(run_id)
+        await self._runner.cancel(run_id, By.of(caller))
         run = await self.find(caller, run_id)
         if run.status != "cancelled":
             return self.envelope(run)

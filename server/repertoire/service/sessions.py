@@ -18,6 +18,7 @@ from ..model.run import iso
 from ..model.session import Caller, Session, session_of_client
 from ..names import new_session_id
 from ..store import Store
+from ..store.audit import By
 from ..store.sessions import StateInUse
 
 _MAX_NAMED: Final = 10_000
@@ -46,7 +47,7 @@ class Sessions:
         """Forget the states of a session, or that of one workflow. The session stays."""
         session = await self._find(caller, word)
         try:
-            forgotten = await self._store.forget_states(session.id, workflow)
+            forgotten = await self._store.forget_states(session.id, workflow, By.of(caller))
         except StateInUse as error:
             raise _in_use(session, error.args[0]) from None
         return {"session_id": session.id, "name": session.name, "forgotten": forgotten}
@@ -58,7 +59,7 @@ class Sessions:
             raise BadArguments(
                 f"{name[:80]!r} cannot be a session's name.", "Use up to 60 letters, digits, blanks and . _ - @ / +."
             )
-        if not await self._store.rename_session(session, name):
+        if not await self._store.rename_session(session, name, By.of(caller)):
             raise BadArguments(
                 f"A session {name!r} exists and keeps state.", f"`repertoire sessions delete {name}` deletes it."
             )
@@ -69,7 +70,7 @@ class Sessions:
         """Delete a session with its states. Its runs stay."""
         session = await self._find(caller, word)
         try:
-            await self._store.delete_session(session.id)
+            await self._store.delete_session(session.id, By.of(caller))
         except StateInUse as error:
             raise _in_use(session, error.args[0]) from None
         self._named.clear()

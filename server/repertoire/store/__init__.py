@@ -2,7 +2,7 @@
 
 A *fact* is one thing that happened, stored in one transaction: "finish this run, with its state and its last event". Callers know facts
 and model values, never rows. The facts about one subject are a class in one module (`runs`, `journal`, `waits`, `sessions`,
-`workflow_versions`, `publications`, `approvals`, `search_facts`, `artifacts`, `model_requests`, `deletion`).
+`workflow_versions`, `publications`, `approvals`, `search_facts`, `artifacts`, `model_requests`, `deletion`, `audit`).
 `Store` in `sqlite` inherits them all.
 """
 

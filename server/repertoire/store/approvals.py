@@ -5,19 +5,32 @@ from __future__ import annotations
 import sqlite3
 
 from ..model.workflow_version import Approval, WorkflowVersion
+from .audit import By, note
 from .facts import Facts
 
 
 class ApprovalFacts(Facts):
-    async def approve(self, version: WorkflowVersion, approval: Approval) -> None:
+    async def approve(self, version: WorkflowVersion, approval: Approval, by: By) -> None:
         """A second approval of the same text changes nothing: the first one is kept."""
         row = (version.hash, version.name, approval.principal, approval.client, approval.way, approval.at)
         statement = "INSERT OR IGNORE INTO approval (hash, name, principal, client, way, at) VALUES (?, ?, ?, ?, ?, ?)"
-        await self.write(lambda db: db.execute(statement, row))
 
-    async def revoke(self, hash: str) -> bool:
+        def fact(db: sqlite3.Connection) -> None:
+            if db.execute(statement, row).rowcount:
+                note(db, "approved", by, workflow=version.name, version=version.hash, subject=approval.way)
+
+        await self.write(fact)
+
+    async def revoke(self, version: WorkflowVersion, by: By) -> bool:
         """Take an approval back. False: the version was not approved."""
-        return bool(await self.write(lambda db: db.execute("DELETE FROM approval WHERE hash = ?", (hash,)).rowcount))
+
+        def fact(db: sqlite3.Connection) -> bool:
+            revoked = db.execute("DELETE FROM approval WHERE hash = ?", (version.hash,)).rowcount > 0
+            if revoked:
+                note(db, "revoked", by, workflow=version.name, version=version.hash)
+            return revoked
+
+        return await self.write(fact)
 
     async def approval(self, hash: str) -> Approval | None:
         return await self.read(lambda db: approval_of(db, hash))

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from ..errors import ArtifactsFull
 from ..model.artifact import Artifact, NewArtifact
+from .audit import By, note
+from .effects import Effect, note_effect
 from .facts import Facts
-from .publications import Effect, note_effect
 from .unfinished import IS_UNFINISHED
 
 _COLUMNS: Final = ", ".join(Artifact.__struct_fields__)
@@ -32,10 +33,11 @@ class ArtifactFacts(Facts):
         new: NewArtifact,
         content: tuple[str, int],
         call: tuple[str, str] | None = None,
+        by: By | None = None,
     ) -> Artifact:
         """Store the artifact, in the place of one with the same name. The file of its content is there already.
 
-        `content`: hash and size. `call`: the run and path of the body's call.
+        `content`: hash and size. `call`: the run and path of the body's call. `by`: a person who does it, and no body.
         """
         hash, size = content
 
@@ -63,6 +65,8 @@ class ArtifactFacts(Facts):
             values = [getattr(artifact, name) for name in Artifact.__struct_fields__]
             db.execute(f"INSERT OR REPLACE INTO artifact ({_COLUMNS}) VALUES ({', '.join('?' * len(values))})", values)
             note_effect(db, call and Effect(*call, json.dumps(artifact.public())))
+            if by is not None:
+                note(db, "artifact_saved", by, subject=new.name)
             return artifact
 
         return await self.write(fact)
@@ -103,13 +107,17 @@ class ArtifactFacts(Facts):
         values = (principal, after, len(prefix), prefix, limit)
         return await self.read(lambda db: [_decode(row) for row in db.execute(statement, values)])
 
-    async def delete_artifact(self, principal: str, name: str, call: tuple[str, str] | None = None) -> bool:
-        """False: there is none of that name."""
+    async def delete_artifact(
+        self, principal: str, name: str, call: tuple[str, str] | None = None, by: By | None = None
+    ) -> bool:
+        """False: there is none of that name. `by`: a person who does it, and no body."""
 
         def fact(db: sqlite3.Connection) -> bool:
             statement = "DELETE FROM artifact WHERE principal = ? AND name = ?"
             deleted = db.execute(statement, (principal, name)).rowcount > 0
             note_effect(db, call and Effect(*call, json.dumps(deleted)))
+            if deleted and by is not None:
+                note(db, "artifact_deleted", by, subject=name)
             return deleted
 
         return await self.write(fact)

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from ..names import RUN_CODE
+from .audit import By, note
 from .facts import Facts
 from .kept_states import drop_orphans
 
@@ -63,6 +64,8 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
     artifacts: int = 0
     trash: int = 0
     """Workflow files in HOME/trash."""
+    audit: int = 0
+    """Lines of the audit log."""
 
     def __add__(self, other: Gone) -> Gone:
         return Gone(
@@ -72,6 +75,7 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
             versions=self.versions + other.versions,
             artifacts=self.artifacts + other.artifacts,
             trash=self.trash + other.trash,
+            audit=self.audit + other.audit,
         )
 
     @property
@@ -169,10 +173,14 @@ class RetentionFacts(Facts):
         """
 
         def fact(db: sqlite3.Connection) -> int:
-            unused = db.execute(f"SELECT hash {_UNUSED} LIMIT ?", (*_unused_since(time.time()), at_most)).fetchall()
+            unused = db.execute(
+                f"SELECT name, hash {_UNUSED} LIMIT ?", (*_unused_since(time.time()), at_most)
+            ).fetchall()
             marks = ", ".join("?" * len(unused))
-            for table in ("version_text", "checked", "publication", "approval", "version"):
-                db.execute(f"DELETE FROM {table} WHERE hash IN ({marks})", [hash for (hash,) in unused])
+            for name, hash in unused:
+                note(db, "forgotten", By(), workflow=name, version=hash)
+            for table in ("version_text", "checked", "approval", "version"):
+                db.execute(f"DELETE FROM {table} WHERE hash IN ({marks})", [hash for _, hash in unused])
             return len(unused)
 
         return await self.write(fact)

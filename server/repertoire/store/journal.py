@@ -19,6 +19,7 @@ from ..errors import LostClaim
 from ..model.run import Run
 from ..model.usage import Usage
 from ..wire import Fault, Recorded
+from .audit import By, note, note_end
 from .facts import Facts
 from .journal_rows import decode_record, first_page, with_text
 from .kept_states import RESULT, loaded_state, record_state
@@ -204,9 +205,9 @@ class JournalFacts(Facts):
     async def resume_point(self, run: Run) -> ResumePoint:
         return await self.read_behind(lambda db: _resume_point(db, run.id))
 
-    async def claim_run(self, run_id: str) -> tuple[Run, ResumePoint] | None:
+    async def claim_run(self, run_id: str, by: By | None = None) -> tuple[Run, ResumePoint] | None:
         """Take the right to begin a body of this run, under a new claim. None: it has ended, a body of it goes on, or it belongs to another
-        owner."""
+        owner. `by`: the person who resumes it."""
 
         def fact(db: sqlite3.Connection) -> tuple[Run, ResumePoint] | None:
             changed = db.execute(
@@ -217,6 +218,8 @@ class JournalFacts(Facts):
             if not changed:
                 return None
             run = run_of(db, self._files, "id = ?", (run_id,))
+            if run is not None and by is not None:
+                note(db, "resumed", by, workflow=run.workflow, version=run.version, run_id=run_id)
             return None if run is None else (run, _resume_point(db, run_id))
 
         return await self.write_patiently(fact)
@@ -239,7 +242,7 @@ class JournalFacts(Facts):
                 (self.epoch,),
             )
             db.execute(f"UPDATE run SET epoch = ?, is_claimed = 0 WHERE {where}", (self.epoch, self.epoch))
-            _end_examples(db)
+            _end_examples(db, self._files)
             db.execute(f"DELETE FROM place WHERE run_id NOT IN (SELECT id FROM run WHERE {IS_UNFINISHED})")
             rows = db.execute(
                 f"SELECT id, parent, parked IS NOT NULL AND NOT ({NEWS}), wake_at, status = 'input_required', session_id || ' ' || workflow, "
@@ -394,10 +397,12 @@ def _keep_loaded_state(db: sqlite3.Connection, run: Run) -> None:
         record_state(db, run.id, 0, "load", 0.0, load_state(db, run.session_id, run.workflow) or "{}")
 
 
-def _end_examples(db: sqlite3.Connection) -> None:
+def _end_examples(db: sqlite3.Connection, files: RecordFiles) -> None:
     """Cancel unfinished runs of examples: nobody waits for their results after a restart."""
     now = time.time()
-    statement = "UPDATE run SET status = 'cancelled', ended_at = ? WHERE example = 1 AND ended_at IS NULL RETURNING id, session_id"
-    for run_id, session_id in db.execute(statement, (now,)).fetchall():
-        insert_events(db, run_id, last_event(db, run_id) + 1, [("run_end", now, {"status": "cancelled"})])
-        db.execute("DELETE FROM state WHERE session_id = ?", (session_id,))
+    statement = "UPDATE run SET status = 'cancelled', ended_at = ? WHERE id = ?"
+    while (run := run_of(db, files, f"example = 1 AND {IS_UNFINISHED}", ())) is not None:
+        db.execute(statement, (now, run.id))
+        insert_events(db, run.id, last_event(db, run.id) + 1, [("run_end", now, {"status": "cancelled"})])
+        note_end(db, run, "cancelled", now, None)
+        db.execute("DELETE FROM state WHERE session_id = ?", (run.session_id,))

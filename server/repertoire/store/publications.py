@@ -1,4 +1,7 @@
-"""PublishingFacts: publishing and drafts, with their history and the results of examples; and pinned names. Used by the service."""
+"""PublishingFacts: publishing and drafts, with their history and the results of examples; and pinned names. Used by the service.
+
+The history is the part of the audit log that tells where a version comes from: the view `publication`.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,13 @@ import msgspec
 
 from ..model.example import Checked
 from ..model.workflow_version import WorkflowVersion
+from .audit import By, note
+from .effects import note_effect
 from .facts import Facts
 from .workflow_versions import add_version, read_version
 
-Action = Literal["draft", "published", "deleted"]
+PublicationAction = Literal["draft", "published", "deleted"]
+"""What may become of a text under its name. These lines of the audit log are the view `publication`."""
 
 _LINES: Final = (
     "SELECT version.body, line.hash, line.action, line.at, line.principal, line.client, line.based_on "
@@ -39,27 +45,11 @@ _encode = msgspec.msgpack.Encoder().encode
 _checked = msgspec.msgpack.Decoder(Checked)
 
 
-class Effect(msgspec.Struct, frozen=True):
-    """A call of a body that changes something in this Store, and the answer for the body as JSON."""
-
-    run_id: str
-    path: str
-    answer: str
-
-
-class By(msgspec.Struct, frozen=True):
-    """The principal who publishes or deletes, and the program used. `effect`: the call, if a body does it."""
-
-    principal: str = ""
-    client: str = ""
-    effect: Effect | None = None
-
-
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a name's history. `based_on` is the hash that was published before. `at` is in seconds since the epoch."""
 
     hash: str
-    action: Action
+    action: PublicationAction
     at: float
     principal: str
     client: str
@@ -245,13 +235,19 @@ class PublishingFacts(Facts):
             name for (name,) in await self.read(lambda db: db.execute("SELECT name FROM pin ORDER BY at").fetchall())
         ]
 
-    async def pin(self, name: str) -> bool:
-        """False: it was pinned before."""
-        statement = "INSERT OR IGNORE INTO pin (name, at) VALUES (?, ?)"
-        return bool(await self.write(lambda db: db.execute(statement, (name, time.time())).rowcount))
+    async def set_pinned(self, name: str, pinned: bool, by: By) -> bool:
+        """Pin the name, or no longer. False: it was so before."""
+        statement = (
+            "INSERT OR IGNORE INTO pin (at, name) VALUES (?, ?)" if pinned else "DELETE FROM pin WHERE name = ?2"
+        )
 
-    async def unpin(self, name: str) -> bool:
-        return bool(await self.write(lambda db: db.execute("DELETE FROM pin WHERE name = ?", (name,)).rowcount))
+        def fact(db: sqlite3.Connection) -> bool:
+            changed = db.execute(statement, (time.time(), name)).rowcount > 0
+            if changed:
+                note(db, "pinned" if pinned else "unpinned", by, workflow=name)
+            return changed
+
+        return await self.write(fact)
 
 
 def _making(history: Iterable[Sequence[Any]]) -> Making:
@@ -276,18 +272,10 @@ def _publication(row: Sequence[Any]) -> Publication:
     return Publication(hash=hash, action=action, at=at, principal=principal, client=client, based_on=based_on)
 
 
-def _note(db: sqlite3.Connection, name: str, hash: str, action: Action, at: float, by: By) -> None:
+def _note(db: sqlite3.Connection, name: str, hash: str, action: PublicationAction, at: float, by: By) -> None:
     row = db.execute("SELECT hash FROM published WHERE name = ?", (name,)).fetchone()
     before = row[0] if action == "published" and row is not None and row[0] != hash else None
-    db.execute(
-        "INSERT INTO publication (name, hash, action, at, principal, client, based_on) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (name, hash, action, at, by.principal, by.client, before),
-    )
-
-
-def note_effect(db: sqlite3.Connection, effect: Effect | None) -> None:
-    if effect is not None:
-        db.execute("INSERT OR REPLACE INTO effect VALUES (?, ?, ?)", msgspec.structs.astuple(effect))
+    note(db, action, by, workflow=name, version=hash, based_on=before, at=at)
 
 
 def _note_checked(db: sqlite3.Connection, hash: str, checked: Checked) -> None:

@@ -22,9 +22,11 @@ from ..model.lifecycle import Status, before
 from ..model.run import EventType, Question, Run, RunEvent
 from ..model.workflow_version import WorkflowVersion
 from ..wire import Fault
+from .audit import By, note_end, note_start
 from .facts import Facts
 from .kept_states import drop_states
 from .open_questions import close_waits
+from .partial_output import output_so_far
 from .record_files import RecordFiles
 from .sessions import save_state, touch_session
 from .state_turns import StateTurn, claim_turn, release_turn
@@ -111,6 +113,7 @@ class RunFacts(Facts):
             )
             start: NewEvent = ("run_start", run.created_at, {"workflow": run.workflow, "version": run.version[:12]})
             insert_events(db, run.id, 1, [start])
+            note_start(db, run)
             if not run.is_example:
                 touch_session(db, run.session_id, run.principal, run.created_at)
             return turn
@@ -154,17 +157,18 @@ class RunFacts(Facts):
         error: Fault | None = None,
         state: str | None = None,
         events: Sequence[NewEvent] = (),
+        by: By | None = None,
     ) -> asyncio.Future[Run]:
         """Store status, result, state, remaining events and `run_end`, close questions, and release the turn, in one transaction.
 
-        `run.last_event` is the last number that was given to an event.
+        `run.last_event` is the last number that was given to an event. `by`: whoever has cancelled it.
 
         Raises LostClaim, and changes nothing, if the run has ended already or belongs to another owner.
         """
 
         def fact(db: sqlite3.Connection) -> Run:
             now = time.time()
-            kept = _output_so_far(db, run.id) if status == "cancelled" else result
+            kept = output_so_far(db, run.id) if status == "cancelled" else result
             ending: list[NewEvent] = [*events, ("run_end", now, _end_data(status, error))]
             # A run may have failed because some of its events could not be stored: then the numbers go on from the stored ones.
             before_it = run.last_event if error is None else last_event(db, run.id)
@@ -191,6 +195,7 @@ class RunFacts(Facts):
             if not changed:
                 raise LostClaim(f"{run.id} has ended already")
             insert_events(db, run.id, first, ending)
+            note_end(db, run, status, now, by)
             if state is not None:
                 save_state(db, run.session_id, run.workflow, state, now)
             if run.is_example and run.parent is None:
@@ -289,25 +294,6 @@ class RunFacts(Facts):
         )
         (attempts,) = await self.read_behind(lambda db: db.execute(statement, (run_id, path)).fetchone())
         return int(attempts)
-
-
-def _output_so_far(db: sqlite3.Connection, run_id: str) -> str | None:
-    """The output of a run before it was cancelled, as JSON: its text, or its items if there is no text."""
-    found = db.execute(
-        "SELECT type, data FROM event WHERE run_id = ? AND type IN ('text', 'item', 'stream_reset') ORDER BY n",
-        (run_id,),
-    ).fetchall()
-    rows: list[tuple[str, dict[str, Any]]] = []
-    for kind, text in found:
-        data = json.loads(text)
-        if kind == "stream_reset":  # the text of that call is void: it is written anew
-            rows = [one for one in rows if one[1].get("call") != data["call"]]
-        else:
-            rows.append((kind, data))
-    if not rows:
-        return None
-    texts = [data.get("text", "") for kind, data in rows if kind == "text"]
-    return json.dumps("".join(texts) if texts else [data.get("value") for _, data in rows])
 
 
 def check_owner(db: sqlite3.Connection, run: Run, epoch: int) -> None:

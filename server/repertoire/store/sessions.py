@@ -7,6 +7,7 @@ import time
 
 from ..model.session import Session
 from ..names import new_session_id
+from .audit import By, note
 from .facts import Facts
 from .unfinished import IS_UNFINISHED
 
@@ -69,7 +70,7 @@ class SessionFacts(Facts):
         statement = "SELECT workflow, value, updated_at FROM state WHERE session_id = ? ORDER BY workflow"
         return await self.read(lambda db: db.execute(statement, (session_id,)).fetchall())
 
-    async def forget_states(self, session_id: str, workflow: str | None = None) -> list[str]:
+    async def forget_states(self, session_id: str, workflow: str | None, by: By) -> list[str]:
         """Delete the states of the session, or that of one workflow. Returns their workflows. Raises StateInUse."""
 
         def fact(db: sqlite3.Connection) -> list[str]:
@@ -78,11 +79,14 @@ class SessionFacts(Facts):
                 which, values = f"{which} AND workflow = ?", [session_id, workflow]
             if (holder := db.execute(f"SELECT run_id FROM place WHERE {which}", values).fetchone()) is not None:
                 raise StateInUse(holder[0])
-            return [name for (name,) in db.execute(f"DELETE FROM state WHERE {which} RETURNING workflow", values)]
+            forgotten = db.execute(f"DELETE FROM state WHERE {which} RETURNING workflow", values).fetchall()
+            if forgotten:
+                note(db, "session_reset", by, workflow=workflow or "", subject=session_id)
+            return [name for (name,) in forgotten]
 
         return await self.write(fact)
 
-    async def rename_session(self, session: Session, name: str) -> bool:
+    async def rename_session(self, session: Session, name: str, by: By) -> bool:
         """Give the session a name. Another session of that name loses it when it is empty. False: it keeps state."""
 
         def fact(db: sqlite3.Connection) -> bool:
@@ -94,18 +98,20 @@ class SessionFacts(Facts):
                 return False
             if other is not None:
                 db.execute("UPDATE session SET name = NULL WHERE id = ?", other)
+            note(db, "session_renamed", by, subject=session.id)  # before it: the name may be that of the session in use
             db.execute("UPDATE session SET name = ? WHERE id = ?", (name, session.id))
             return True
 
         return await self.write(fact)
 
-    async def delete_session(self, session_id: str) -> None:
+    async def delete_session(self, session_id: str, by: By) -> None:
         """Delete the session and its states. Its runs stay. Raises StateInUse while one of them has not ended."""
 
         def fact(db: sqlite3.Connection) -> None:
             statement = f"SELECT id FROM run WHERE session_id = ? AND {IS_UNFINISHED} LIMIT 1"
             if (run := db.execute(statement, (session_id,)).fetchone()) is not None:
                 raise StateInUse(run[0])
+            note(db, "session_deleted", by, subject=session_id)
             db.execute("DELETE FROM state WHERE session_id = ?", (session_id,))
             db.execute("DELETE FROM session WHERE id = ?", (session_id,))
 

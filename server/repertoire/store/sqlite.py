@@ -20,6 +20,7 @@ from ..errors import RepertoireError, StorageError
 from ..home import records_path
 from .approvals import ApprovalFacts
 from .artifacts import ArtifactFacts
+from .audit import AuditFacts
 from .deletion import RetentionFacts
 from .file_identity import FileIdentity
 from .journal import JournalFacts
@@ -50,6 +51,7 @@ class Store(
     RetentionFacts,
     VectorFacts,
     CacheFacts,
+    AuditFacts,
 ):
     """Everything that outlives the process."""
 

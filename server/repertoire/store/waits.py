@@ -7,6 +7,7 @@ import sqlite3
 import time
 
 from ..model.run import Question, Run
+from .audit import By, arguments_hash, note
 from .facts import Facts
 from .open_questions import close_wait, set_statuses
 from .runs import NewEvent, check_owner, insert_events
@@ -77,17 +78,29 @@ class WaitFacts(Facts):
 
         await self.write_patiently(fact)
 
-    async def answer(self, question_id: str, answer: str) -> bool:
+    async def answer(self, question_id: str, answer: str, by: By) -> bool:
         """Store a person's answer. False: the question is closed."""
 
         def fact(db: sqlite3.Connection) -> bool:
-            statement = (
-                "UPDATE wait SET answer = ?, answered_at = ? WHERE id = ? AND answered_at IS NULL RETURNING root"
-            )
+            statement = "UPDATE wait SET answer = ?, answered_at = ? WHERE id = ? AND answered_at IS NULL RETURNING root, run_id"
             row = db.execute(statement, (answer, time.time(), question_id)).fetchone()
-            if row is not None:
-                set_statuses(db, row[0])
-            return row is not None
+            if row is None:
+                return False
+            set_statuses(db, row[0])
+            asking = db.execute("SELECT workflow, version FROM run WHERE id = ?", row[1:]).fetchone()
+            workflow, version = asking
+            hashed = arguments_hash(answer)
+            note(
+                db,
+                "answered",
+                by,
+                workflow=workflow,
+                version=version,
+                run_id=row[1],
+                subject=question_id,
+                arguments=hashed,
+            )
+            return True
 
         return await self.write(fact)
 

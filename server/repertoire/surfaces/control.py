@@ -278,11 +278,12 @@ async def _artifact_show(service: Service, caller: Caller, args: dict[str, Any],
 
 async def _artifact_save(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     new = new_artifact(args["name"], args["kind"], mime_type=args.get("mime_type"), description=args.get("description"))
-    return (await service.artifacts.save_file(caller.principal, new, args["path"])).public()
+    return (await service.artifacts.save_file(caller.principal, new, args["path"], by=caller)).public()
 
 
 async def _artifact_delete(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return {"name": args["name"], "deleted": await service.artifacts.delete(caller.principal, args["name"])}
+    deleted = await service.artifacts.delete(caller.principal, args["name"], by=caller)
+    return {"name": args["name"], "deleted": deleted}
 
 
 async def _config(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> list[dict[str, Any]]:
@@ -343,7 +344,22 @@ async def _broken(service: Service, caller: Caller, args: dict[str, Any], emit: 
 
 
 async def _gc(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    return await service.history.collect_garbage(args.get("keep_s"), args.get("keep"), bool(args.get("dry_run")))
+    bounds, audit_before = (args.get("keep_s"), args.get("keep"), bool(args.get("dry_run"))), args.get("audit_before")
+    return await service.history.collect_garbage(*bounds, audit_before=audit_before, caller=caller)
+
+
+async def _audit(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """A page of the audit log. With `follow` its lines are emitted, and each new one as it comes."""
+    filters = {name: args[name] for name in ("since", "workflow", "who", "action") if args.get(name)}
+    newest = await service.audit.last()
+    page = await service.audit.page(args.get("before"), int(args.get("limit", 50)), **filters)
+    if args.get("follow"):
+        for line in reversed(page["lines"]):
+            if line["n"] <= newest:
+                await emit(line)
+        async for line in service.audit.follow(newest, **filters):
+            await emit(line)
+    return page
 
 
 _VERBS: dict[str, Verb] = {
@@ -353,7 +369,7 @@ _VERBS: dict[str, Verb] = {
     "resume": _resume, "cancel": _cancel, "withdraw": _withdraw, "sessions": _sessions, "broken": _broken, "gc": _gc,
     "tools": _tools, "tool": _tool, "tool_call": _tool_call, "tools_doctor": _tools_doctor,
     "approvals": _approvals, "approval": _approval, "approve": _approve, "revoke": _revoke,
-    "config": _config, "inbox": _inbox, "code": _code, "isolation": _isolation,
+    "config": _config, "inbox": _inbox, "code": _code, "isolation": _isolation, "audit": _audit,
     "session_show": _session_show, "session_reset": _session_reset, "session_rename": _session_rename, "session_delete": _session_delete,
     "artifacts": _artifacts, "artifact_show": _artifact_show, "artifact_save": _artifact_save, "artifact_delete": _artifact_delete,
 }  # fmt: skip
