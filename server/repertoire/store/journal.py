@@ -19,14 +19,15 @@ from ..errors import LostClaim
 from ..model.run import Run
 from ..model.usage import Usage
 from ..wire import Fault, Recorded
-from .audit import By, note, note_end
+from .audit import By, note
 from .facts import Facts
 from .journal_rows import decode_record, first_page, with_text
 from .kept_states import RESULT, loaded_state, record_state
+from .left_examples import end_examples
 from .model_requests import library_of, usage_of
 from .open_questions import close_side_questions, close_wait
 from .record_files import RecordFiles
-from .runs import NewEvent, check_owner, insert_events, last_event, run_of
+from .runs import NewEvent, check_owner, insert_events, run_of
 from .sessions import load_state, save_state
 from .state_turns import StateTurn, claim_turn, release_turn
 from .unfinished import IS_UNFINISHED, NEWS
@@ -242,7 +243,7 @@ class JournalFacts(Facts):
                 (self.epoch,),
             )
             db.execute(f"UPDATE run SET epoch = ?, is_claimed = 0 WHERE {where}", (self.epoch, self.epoch))
-            _end_examples(db, self._files)
+            end_examples(db, self._files)
             db.execute(f"DELETE FROM place WHERE run_id NOT IN (SELECT id FROM run WHERE {IS_UNFINISHED})")
             rows = db.execute(
                 f"SELECT id, parent, parked IS NOT NULL AND NOT ({NEWS}), wake_at, status = 'input_required', session_id || ' ' || workflow, "
@@ -395,14 +396,3 @@ def _keep_loaded_state(db: sqlite3.Connection, run: Run) -> None:
     """Keep the state with which the run began, before it is overwritten for the first time: a replay begins with it too."""
     if db.execute("SELECT 1 FROM call WHERE run_id = ? AND n = 0", (run.id,)).fetchone() is None:
         record_state(db, run.id, 0, "load", 0.0, load_state(db, run.session_id, run.workflow) or "{}")
-
-
-def _end_examples(db: sqlite3.Connection, files: RecordFiles) -> None:
-    """Cancel unfinished runs of examples: nobody waits for their results after a restart."""
-    now = time.time()
-    statement = "UPDATE run SET status = 'cancelled', ended_at = ? WHERE id = ?"
-    while (run := run_of(db, files, f"example = 1 AND {IS_UNFINISHED}", ())) is not None:
-        db.execute(statement, (now, run.id))
-        insert_events(db, run.id, last_event(db, run.id) + 1, [("run_end", now, {"status": "cancelled"})])
-        note_end(db, run, "cancelled", now, None)
-        db.execute("DELETE FROM state WHERE session_id = ?", (run.session_id,))
