@@ -13,7 +13,7 @@ import os
 import queue
 import time
 from logging.handlers import QueueHandler, QueueListener
-from typing import Any, Final
+from typing import Final
 
 _MOST_LINES: Final = 10_000
 """Lines that wait for a reader."""
@@ -30,20 +30,18 @@ class _Handler(QueueHandler):
 class _Writer:
     """Not a Handler: at the end of the process `logging` would wait for one that is blocked."""
 
-    def __init__(self, formatter: logging.Formatter) -> None:
-        self._formatter = formatter
-
     def handle(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(OSError):  # nobody can read it any more
-            os.write(2, (self._formatter.format(record) + "\n").encode("utf-8", "replace"))
+            os.write(2, (record.getMessage() + "\n").encode("utf-8", "replace"))
 
 
 def log_to_stderr(level: int, format: str = logging.BASIC_FORMAT) -> None:
     """Send all log records of this level and above to stderr."""
     lines: queue.Queue[logging.LogRecord] = queue.Queue(_MOST_LINES)
-    writer: Any = _Writer(logging.Formatter(format))
+    handler, writer = _Handler(lines), _Writer()
+    handler.setFormatter(logging.Formatter(format))
     QueueListener(lines, writer).start()  # its thread is a daemon: it never holds up the end of the process
-    logging.basicConfig(level=level, handlers=[_Handler(lines)])
+    logging.basicConfig(level=level, handlers=[handler])
 
     def write_last() -> None:
         until = time.monotonic() + _LAST_LINES_S
