@@ -27,6 +27,7 @@ from . import (
     listing,
     load,
     memory,
+    sandbox,
     session,
     start,
     styles,
@@ -50,6 +51,7 @@ BENCHMARKS: Final[dict[str, Callable[[Plan], list[Figure]]]] = {
     "codemode": codemode.measure,
     "agents": agents.measure,
     "attacks": attacks.measure,
+    "sandbox": sandbox.measure,
 }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,16 @@ async def test_what_is_going_on_when_the_house_closes_goes_on_when_it_opens(tmp_
         assert types == ["run_start", "call_end", "log", "run_end"]
 
 
+def inner_pids_below(pid: int) -> Iterator[int]:
+    """The ids that the processes below this one have in their own namespace."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                status = Path(f"/proc/{child}/status").read_text()
+                yield int(status.partition("NSpid:")[2].splitlines()[0].split()[-1])
+                yield from inner_pids_below(int(child))
+
+
 async def test_each_run_of_created_code_has_a_process_of_its_own_and_leaves_none(tmp_path: Path) -> None:
     source = '"""Say who runs."""\nimport os\nimport sys\n\ndef run() -> list[int]:\n'
     source += "    seen = getattr(sys, 'seen_before', 0)\n    sys.seen_before = 1\n    return [os.getpid(), seen]\n"
@@ -117,8 +129,8 @@ async def test_each_run_of_created_code_has_a_process_of_its_own_and_leaves_none
         answers = [json.loads((await app.service.runs.wait_for_end(live)).result or "") for live in lives]
         assert len({pid for pid, _ in answers}) == 12 and {seen for _, seen in answers} == {0}
 
-        def alive() -> list[int]:
-            return [pid for pid, _ in answers if Path(f"/proc/{pid}").exists()]
+        def alive() -> set[int]:
+            return {pid for pid, _ in answers} & set(inner_pids_below(os.getpid()))
 
         with anyio.fail_after(10):
             while alive():

@@ -123,7 +123,7 @@ class Zygote:
                 sock.close()
             for waiting in self._descriptors:
                 os.close(waiting)
-            os.setsid()
+            self._leave_group()
             self._die_with_zygote()
             if not command.is_trusted:
                 resource_limits.enforce(command)
@@ -134,6 +134,14 @@ class Zygote:
             serve(socket.socket(fileno=descriptor), watch=self._libc is None, once=once)
         finally:
             os._exit(70)  # a child must never return into the zygote's loop
+
+    def _leave_group(self) -> None:
+        """Become the leader of a process group. Forks in the sandbox stay in one session: Linux shares the processor among sessions, and so
+        all untrusted runs together get the share of one."""
+        if self._slots is None:
+            os.setsid()
+        else:
+            os.setpgid(0, 0)
 
     def _die_with_zygote(self) -> None:
         """Ask the kernel to kill this worker when the zygote ends. On systems without this, the worker watches its socket."""
