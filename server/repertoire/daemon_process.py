@@ -15,6 +15,7 @@ from typing import Final
 from repertoire import app
 from repertoire.daemon.home_lock import HomeInUse
 from repertoire.daemon.log_file import LogFile
+from repertoire.daemon.log_format import LogFormat
 from repertoire.daemon.server import EX_TEMPFAIL
 from repertoire.errors import RepertoireError, cause_of
 from repertoire.home import REPORT_FD, advice, log_path
@@ -30,9 +31,8 @@ def main(argv: list[str] | None = None) -> int:
     chosen = parser.parse_args(argv)
     pipe = _front_pipe()
     handler = LogFile(log_path(os.path.realpath(chosen.home)))
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=[handler]
-    )
+    handler.setFormatter(LogFormat())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         app.run_daemon(chosen.home, config=chosen.config)
     except HomeInUse as error:

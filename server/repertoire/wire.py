@@ -418,14 +418,14 @@ def _with_valid_texts(part: Any) -> Any:
     return well_formed(part) if isinstance(part, str) else part
 
 
-def frames(buffer: bytearray) -> list[bytes]:
-    """Take every complete frame out of `buffer`, in order. An incomplete frame stays in it. Raises ValueError on an oversized one."""
+def frames(buffer: bytearray, most: int = MAX_FRAME_BYTES) -> list[bytes]:
+    """Take every complete frame out of `buffer`, in order. An incomplete frame stays in it. Raises ValueError on one beyond `most` bytes."""
     taken: list[bytes] = []
     start = 0
     while len(buffer) - start >= 4:
         size = int.from_bytes(buffer[start : start + 4], "little")
-        if size > MAX_FRAME_BYTES:
-            raise ValueError(f"a frame of {size} bytes; at most {MAX_FRAME_BYTES} are allowed")
+        if size > most:
+            raise ValueError(f"a frame of {size} bytes; at most {most} are allowed")
         if len(buffer) - start - 4 < size:
             break
         taken.append(bytes(buffer[start + 4 : start + 4 + size]))

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from repertoire.app import App
+from repertoire.call_operations import OPERATIONS
 from repertoire.model.session import Caller
 from repertoire.wire import Call, Done, Events, Idle, Inspected, Late, More, RawEvent, Record, Settled, Tick, encode
-from support.publishing import DOUBLE, ME, OFF
+from support.publishing import DOUBLE, ME, OFF, refused
 from support.services import opened, run
 
 pytestmark = pytest.mark.anyio
@@ -29,11 +30,11 @@ def run(frames: str, times: int = 1) -> str:
         frames: Bytes, as hexadecimal digits.
         times: How often.
     """
-    data = bytes.fromhex(frames) * times
     for fd in range(3, 64):
         try:
-            if stat.S_ISSOCK(os.fstat(fd).st_mode):
-                os.write(fd, data)
+            data = bytes.fromhex(frames) * times if stat.S_ISSOCK(os.fstat(fd).st_mode) else b""
+            while data:
+                data = data[os.write(fd, data) :]
         except OSError:
             pass
     return "alive"
@@ -43,7 +44,7 @@ OTHER = Caller(client="another 1.0")
 
 @pytest.fixture(scope="module")
 async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[App]:
-    async with opened(tmp_path_factory.mktemp("home"), None, **OFF, max_events="50") as app:
+    async with opened(tmp_path_factory.mktemp("home"), None, **OFF, max_events="50", inspect_timeout_s="60") as app:
         await app.service.publishing.create(ME, "forger", FORGER)
         await app.service.publishing.create(ME, "double", DOUBLE)
         yield app
@@ -103,10 +104,65 @@ async def test_half_a_character_in_a_forged_result_is_repaired(app: App) -> None
     assert answer["result"] == "a\ufffd \U0001f600 \\ud800"
 
 
+LOADER = '''"""Answer for the module that is being loaded."""
+import os
+import stat
+
+for fd in range(3, 64):
+    try:
+        if stat.S_ISSOCK(os.fstat(fd).st_mode):
+            os.write(fd, bytes.fromhex({frames!r}))
+    except OSError:
+        pass
+
+
+def run() -> int:
+    """Do nothing."""
+    return 1
+'''
+SCHEMAS = {
+    "a deep one": ('{"a": ' * 200 + "1" + "}" * 200, "bad_schema"),
+    "a list": ("[]", "bad_schema"),
+    "no JSON": ("{", "bad_schema"),
+    "parameters that are no schemas": ('{"properties": {"a": 1}}', "bad_schema"),
+}
+
+
+@pytest.mark.parametrize("what", SCHEMAS)
+async def test_a_forged_schema_is_refused(app: App, what: str) -> None:
+    text, code = SCHEMAS[what]
+    frames = encode(Inspected(text, "{}")).hex()
+    refusal = await refused(app, "loader", LOADER.format(frames=frames))
+    assert refusal.reason == code, refusal
+    assert (await run(app, OTHER, "double", n=6))["result"] == 12
+
+
+async def test_a_call_with_arguments_in_no_form_that_a_door_expects_is_answered(app: App) -> None:
+    """The forger does not hear the answers. The doors must survive the arguments."""
+    odd = [
+        "null",
+        "[]",
+        "{}",
+        '{"question": 1}',
+        '{"seconds": 1e300}',
+        '{"seconds": "x"}',
+        '{"name": {}, "arguments": []}',
+    ]
+    calls = [
+        encode(Call(n, str(n), op, args, "h"))
+        for n, (op, args) in enumerate(
+            ((op, args) for op in (*OPERATIONS, "none") for args in odd if op != "commit_state"), 1
+        )
+    ]
+    answer = await run(app, ME, "forger", frames=b"".join(calls).hex())
+    assert answer["status"] in ("completed", "failed"), answer
+    assert (await run(app, OTHER, "double", n=7))["result"] == 14
+
+
 async def test_a_flood_of_events_is_recorded_up_to_the_limit_with_one_remark(app: App) -> None:
     live = await app.service.runs.start(ME, "forger", {"frames": event('{"message": "flood"}').hex(), "times": 1500})
     answer = app.service.runs.envelope(await app.service.runs.wait_for_end(live))
-    assert answer["status"] == "completed", answer
+    assert answer["status"] == "completed", answer["error"]
     events = [one async for one in app.service.runs.follow(live.run.id)]
     logs = [one.data for one in events if one.type == "log"]
     assert 50 <= len(logs) <= 80 and sum(one.get("level") == "warning" for one in logs) == 1

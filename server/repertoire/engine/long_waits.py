@@ -10,6 +10,8 @@ import asyncio
 import json
 from typing import Any, Final
 
+import anyio.to_thread
+
 from ..errors import BadArguments, Expired
 from ..limits import Limits
 from ..model.run import Question, iso
@@ -18,7 +20,10 @@ from ..store import Store
 from ..store.audit import By
 from ..store.runs import NewEvent
 from ..text import cut
-from .doors import Diverged, Door, DoorCall, DoorResult
+from ..values.json_check import SHORT_CHARS, NotJson
+from ..values.state_check import check_state
+from .doors import CallFailed, Diverged, Door, DoorCall, DoorResult
+from .final_answer import state_size_fault
 from .live_run import Parking
 from .runner import Runner
 from .wall_clock import Clock
@@ -30,6 +35,9 @@ _BRIEF_S: Final = 1.0
 _SHOWN_CHARS: Final = 1_000
 """Of a request to a model, in its event."""
 _EVENT_KEYS: Final[tuple[str, ...]] = ("id", "kind", "question", "schema")
+_QUESTION_CHARS: Final = 256 * 1024
+"""Of a question of a body, and of its schema: people read it, and every list of questions has it."""
+_LONGEST_S: Final = 100 * 365 * 24 * 3600.0
 _NAMED_CHARS: Final = 300
 """Of a question, in an error."""
 
@@ -60,7 +68,7 @@ class Waits:
             await self._runner.resume(question.run_id)  # its body is begun again, and finds the answer in the Store
 
     async def _sleep(self, call: DoorCall) -> DoorResult:
-        seconds = float(call.args["seconds"])
+        seconds = _seconds(call.args.get("seconds"), "sleep")
         until = self._clock.wall() + seconds
         if seconds >= _BRIEF_S:
             until = await self._store.begin_sleep(call.live.run, call.path, until)
@@ -81,8 +89,14 @@ class Waits:
         return DoorResult(json.loads(answer))
 
     def _new_question(self, call: DoorCall) -> Question:
-        now, ttl = self._clock.wall(), call.args.get("expires_s") or self._limits.question_ttl_s
+        expires_s = call.args.get("expires_s")
+        now, ttl = (
+            self._clock.wall(),
+            _seconds(expires_s, "ask: expires_s") if expires_s else self._limits.question_ttl_s,
+        )
         run_id, text, schema = call.live.run.id, str(call.args["question"]), call.args["schema"]
+        if call.op == "ask" and (len(text) > _QUESTION_CHARS or len(json.dumps(schema)) > _QUESTION_CHARS):
+            raise BadArguments(f"ask: a question and its schema have at most {_QUESTION_CHARS:,} characters each.")
         if call.op == "model":  # its door asks; the arguments of an `ask` are the body's own
             return Question.to_model(run_id, text, schema, call.args["request"], now, now + ttl)
         return Question(new_question_id(), run_id, text, schema, now, now + ttl)
@@ -128,7 +142,22 @@ class Waits:
             self._asked.pop(question.id, None)
 
     async def _commit_state(self, call: DoorCall) -> DoorResult:
-        return DoorResult(state=str(call.args["state"]))
+        state = call.args.get("state")
+        if not isinstance(state, str):
+            raise BadArguments("commit_state: the state is a text.")
+        if (fault := state_size_fault(state, self._limits)) is not None:
+            raise CallFailed(fault)
+        try:
+            await anyio.to_thread.run_sync(check_state, state) if len(state) > SHORT_CHARS else check_state(state)
+        except NotJson as error:
+            raise BadArguments(f"The session's state is not one that a run can read: {error}.") from None
+        return DoorResult(state=state)
+
+
+def _seconds(value: Any, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LONGEST_S:
+        raise BadArguments(f"{what}: {str(value)[:40]} is not a number of seconds, or is more than a hundred years.")
+    return float(value)
 
 
 def _named(question: str) -> str:

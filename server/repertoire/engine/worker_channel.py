@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
 
-from ..wire import HostFrame, WorkerFrame, encode
+from ..wire import HostFrame, SendContent, WorkerFrame, encode
 from .frame_check import FrameCheck, Rules
 from .frame_reader import BadFrame, FrameReader
 from .pace import Pace
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 _HIGH_WATER: Final = 64
 """With more waiting frames than this, the socket is not read."""
+_TEXT_BYTES, _CONTENT_BYTES = 1024, 64 * 1024
+"""Bytes of a frame that count as another one: of text that is read, and of a content that is only stored."""
 _MOST_WAITING: Final = 4 * 1024 * 1024
 """The same for the bytes of the waiting frames."""
 
@@ -83,7 +85,7 @@ class WorkerChannel(asyncio.Protocol):
                 if (taken := self._reader.take()) is None:
                     self._has_more = False
                     break
-                self._pace.spend(1 + taken[1] // 1024)
+                self._pace.spend(1 + taken[1] // (_CONTENT_BYTES if isinstance(taken[0], SendContent) else _TEXT_BYTES))
                 if (frame := self._check.take(taken[0])) is not None:
                     self._accept(frame, taken[1])
         except BadFrame as error:

@@ -10,17 +10,24 @@ import asyncio
 import contextlib
 import errno
 import itertools
+import logging
 import os
 import signal
 import socket
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
+
+import msgspec
 
 from ..limits import Limits
 from ..wire import Ended, Fork, Forked, Kill, Locked, ZygoteCommand, encode, frames, zygote_report_decoder
 from .worker_command import start_python
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+_MOST_REPORT: Final = 64 * 1024
+"""Bytes of one report: a few numbers, and at the start a sentence for each wall."""
 
 
 class ZygoteClient:
@@ -108,8 +115,15 @@ class ZygoteClient:
             self._on_lost()
             return
         self._buffer += data
-        for frame in frames(self._buffer):
-            report = zygote_report_decoder.decode(frame)
+        try:
+            reports = [zygote_report_decoder.decode(frame) for frame in frames(self._buffer, _MOST_REPORT)]
+        except (ValueError, msgspec.MsgspecError, RecursionError):
+            logger.exception("the process that starts workers is ended: it has sent what is no report")
+            self._on_lost()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            return
+        for report in reports:
             if isinstance(report, Locked):
                 _resolve(self._walls, report.walls)
             elif isinstance(report, Forked):

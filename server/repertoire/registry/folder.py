@@ -26,6 +26,7 @@ from .bundle import Bundle
 from .portability import unlisted_parts
 from .source import analyse, parse, read_source
 from .source_imports import uses_of
+from .told_schemas import read_notes, read_schema
 from .used_tools import used_tools
 
 logger = logging.getLogger(__name__)
@@ -221,21 +222,20 @@ def _has_no_run(entry: WorkflowVersion | BrokenFile) -> bool:
 
 def with_schemas(version: WorkflowVersion, read: Inspected) -> WorkflowVersion:
     """The version with the schemas and notes of its load. Raises Refused."""
-    notes = tuple(Finding(note.rule, "warning", note.message, note.line, note.column, note.hint) for note in read.notes)
     takes = _object_schema(read.input_schema)
-    gives = msgspec.json.decode(read.output_schema)
+    gives = read_schema(read.output_schema, "its result")
     return msgspec.structs.replace(
         version,
         input_schema=takes,
         output_schema=gives,
-        findings=(*version.findings, *notes, *unlisted_parts(takes, gives)),
+        findings=(*version.findings, *read_notes(read.notes), *unlisted_parts(takes, gives)),
     )
 
 
 def _object_schema(text: str) -> dict[str, Any]:
     """The input schema. Its `properties` are sure to be schemas."""
-    schema = msgspec.json.decode(text)
-    properties = schema.get("properties", {}) if isinstance(schema, dict) else None
+    schema = read_schema(text, "its parameters")
+    properties = schema.get("properties", {})
     if not isinstance(properties, dict) or not all(isinstance(one, dict | bool) for one in properties.values()):
         raise Refused(
             "The schema of its parameters is not a JSON Schema: `properties` are no schemas.",

@@ -27,6 +27,10 @@ _PARSING = threading.Lock()
 _FENCED = re.compile(
     r"^[ \t]*(?P<fence>```+|~~~+)[^\n`]*\n(?P<inside>.*?)(?:^[ \t]*(?P=fence)[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
 )
+_WORD = re.compile(r"\w+|[^\w\s]")
+_MOST_WORDS = 90_000
+"""A third of the characters of the longest source: code has one for each four or five. Python parses that many in some tenths of a second,
+and everything else in this process waits for it."""
 _MOST_WRAPPING = 10_000
 """Characters of what may stand around a source."""
 TOOL = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*|\.\*)?")
@@ -77,6 +81,12 @@ def parse(source: str, max_bytes: int) -> ast.Module:
         raise Refused(
             f"The source is {size} bytes long; at most {max_bytes} are allowed.",
             "Split it, or import a package that holds the larger part.",
+            code="source_too_large",
+        )
+    if len(source) > _MOST_WORDS and len(_WORD.findall(source)) > _MOST_WORDS:
+        raise Refused(
+            f"The source has more than {_MOST_WORDS:,} words and signs.",
+            "Put data into a file or an artifact, or import a package that holds the larger part.",
             code="source_too_large",
         )
     try:
@@ -199,9 +209,9 @@ def _read_options(value: ast.expr | None, line: int) -> Options:
     known = ", ".join(Options.__struct_fields__)
     try:
         options = msgspec.convert(well_formed_json(ast.literal_eval(value)) if value else None, Options, strict=False)
-    except (ValueError, TypeError, msgspec.ValidationError) as error:
+    except (ValueError, TypeError, RecursionError, MemoryError, msgspec.ValidationError) as error:
         raise Refused(
-            f"__workflow__ in line {line} is not what it should be: {error}.",
+            f"__workflow__ in line {line} is not what it should be: {str(error)[:300]}.",
             f"It is a literal dict with any of: {known}.",
             code="bad_options",
             line=line,
