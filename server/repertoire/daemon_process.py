@@ -15,7 +15,7 @@ from typing import Final
 from repertoire import app
 from repertoire.daemon.home_lock import HomeInUse
 from repertoire.daemon.log_file import LogFile
-from repertoire.daemon.log_format import LogFormat
+from repertoire.daemon.log_format import FORMAT, LogFormat
 from repertoire.daemon.server import EX_TEMPFAIL
 from repertoire.errors import RepertoireError, cause_of
 from repertoire.home import REPORT_FD, advice, log_path
@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     chosen = parser.parse_args(argv)
     pipe = _front_pipe()
     handler = LogFile(log_path(os.path.realpath(chosen.home)))
-    handler.setFormatter(LogFormat())
+    handler.setFormatter(LogFormat(FORMAT))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         app.run_daemon(chosen.home, config=chosen.config)

@@ -15,6 +15,8 @@ import time
 from logging.handlers import QueueHandler, QueueListener
 from typing import Final
 
+from .log_format import LogFormat
+
 _MOST_LINES: Final = 10_000
 """Lines that wait for a reader."""
 _LAST_LINES_S: Final = 1.0
@@ -39,7 +41,7 @@ def log_to_stderr(level: int, format: str = logging.BASIC_FORMAT) -> None:
     """Send all log records of this level and above to stderr."""
     lines: queue.Queue[logging.LogRecord] = queue.Queue(_MOST_LINES)
     handler, writer = _Handler(lines), _Writer()
-    handler.setFormatter(logging.Formatter(format))
+    handler.setFormatter(LogFormat(format))
     QueueListener(lines, writer).start()  # its thread is a daemon: it never holds up the end of the process
     logging.basicConfig(level=level, handlers=[handler])
 
