@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -90,3 +91,22 @@ def test_n11_no_sentence_of_the_service_names_a_tool_at_the_terminal() -> None:
                     seen += any(tool in node.value for tool in tools)
                     assert not any(tool in in_commands(node.value) for tool in tools), (path.name, node.value)
     assert seen >= 10
+
+
+def test_json_has_escapes_for_characters_that_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"text": "a\x9b2Jb\u202ec\U000e0041d\u200be é 🙂"}
+    output.print_json(value)
+    output.print_line(value)
+    text = capsys.readouterr().out
+    assert "é 🙂" in text and text.isascii() is False
+    assert not any(one in text for one in "\x9b\u202e\U000e0041\u200b")
+    assert json.loads(text.splitlines()[-1]) == value
+
+
+def test_events_with_odd_data_are_shown() -> None:
+    for kind, data in (
+        ("progress", {"done": "1" * 30, "total": {}}),
+        ("progress", {}),
+        ("log", {"level": {"a": 1}, "message": None}),
+    ):
+        assert kind in output.event_line({"n": 1, "type": kind, "at": "2026-01-01T00:00:00.000Z", "data": data})

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from repertoire.engine.frame_check import Rules
 from repertoire.engine.worker_channel import WorkerChannel
+from repertoire.errors import Refused
 from repertoire.limits import Limits
+from repertoire.registry.source import parse
 from repertoire.wire import Done, Task, encode
 
 from . import frames, sources
@@ -50,6 +52,13 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 @pytest.mark.parametrize("unit", sources.REPEATED)
 def test_a_unit_that_repeats_is_read_or_refused(unit: str) -> None:
     sources.check(sources.repeated(unit, 250, "x = "))
+
+
+@pytest.mark.parametrize("unit", ["a()\n", "[[]],\n", "a\n", "x=1;"])
+def test_a_source_of_nothing_but_signs_is_refused_before_it_is_parsed(unit: str) -> None:
+    with pytest.raises(Refused) as caught:
+        parse(unit * (sources.MOST_BYTES // len(unit) - 1), sources.MOST_BYTES)
+    assert caught.value.reason == "source_too_large" and "words and signs" in caught.value.message
 
 
 @pytest.mark.anyio
