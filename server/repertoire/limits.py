@@ -25,6 +25,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The files of one run of such code together. They lie in memory, and as many runs as there are workers have some at once."""
     scratch_files: int = 10_000
     """Their number. An empty file takes a kilobyte of the kernel's memory too."""
+    trusted_memory_mb: int = -1
+    """Memory that a worker of the operator's files may allocate: one body must not take the machine down. -1: half of the machine's, so that
+    the rest is enough for everything else. 0: no limit."""
     workers: int = 0
     """Runs that may hold a worker at once. 0: one per core, but at least four. Most bodies wait more than they compute, and on two
     cores two long runs must not hold up every other caller."""

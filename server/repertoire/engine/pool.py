@@ -31,6 +31,7 @@ from ..sandbox.layers import Isolation
 from ..settings import Settings
 from .idle_workers import IdleWorkers
 from .leases import Lease, Places
+from .machine_memory import trusted_memory_mb
 from .sandboxed_zygote import Kind, SandboxedZygotes
 from .scratch_folders import Scratch
 from .worker_channel import WorkerChannel
@@ -175,6 +176,7 @@ class WorkerPool:
         self._environment = worker_environment()
         self._flags = ("--prefer-installed",) if settings.prefer_installed else ()
         self._sandboxed = SandboxedZygotes(limits, self.size, scratch.folder, self._flags)
+        self._trusted_flags = (*self._flags, "--memory-mb", str(trusted_memory_mb(limits)))
         self._warming: ZygoteClient | None = None
         self._warm_lock = anyio.Lock()
         self._trusted: ZygoteClient | None = None
@@ -313,7 +315,7 @@ class WorkerPool:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                process = await start_python(theirs, self._environment, *self._flags)
+                process = await start_python(theirs, self._environment, *self._trusted_flags)
             return StartedWorker(await WorkerChannel.over(ours), process)
         except BaseException:
             ours.close()
@@ -337,7 +339,7 @@ class WorkerPool:
         async with self._warm_lock:
             if self._trusted is None or self._trusted.dead:
                 with anyio.CancelScope(shield=True):  # `close` must find it in `_warming` and end it
-                    zygote = await ZygoteClient.start(self._environment, *self._flags)
+                    zygote = await ZygoteClient.start(self._environment, *self._trusted_flags)
                     before, self._warming = self._warming, zygote
                 if before is not None:
                     await before.close()

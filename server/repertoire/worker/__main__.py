@@ -8,6 +8,7 @@ import socket
 
 from ..compat import hook
 from .process import prepare_standard_streams, serve
+from .resource_limits import limit_memory
 from .source.typed_dicts import accept_typed_dicts
 
 
@@ -22,10 +23,12 @@ def main() -> None:
     parser.add_argument(
         "--preload", action="append", default=[], metavar="MODULE", help="a module that most workers will want"
     )
+    parser.add_argument("--memory-mb", type=int, default=0, help="what this process, and each child, may allocate")
     options = parser.parse_args()
     prepare_standard_streams()
     accept_typed_dicts()
     hook.install(prefer_real=options.prefer_installed)
+    limit_memory(options.memory_mb)
     sock = socket.socket(fileno=options.fd)
     sock.set_inheritable(False)
     if options.zygote:
