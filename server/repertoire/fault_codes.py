@@ -131,7 +131,10 @@ _PUBLISHING: Final[dict[str, FaultCode]] = {
     "not_utf8": FaultCode("The file is not UTF-8.", "author", "Save it as UTF-8."),
     "unreadable": FaultCode("The file cannot be read.", "operator", "Make it a regular, readable file."),
     "not_storable": FaultCode("A text or number of the version cannot be stored.", "author", "Correct what the message names."),
-    "import_failed": FaultCode("The module's top level raised, or a module is missing.", "author", "Mend the import, or install the package."),
+    "import_failed": FaultCode(
+        "The module's top level raised, or it imports a module that is missing or that created code may not import.", "author",
+        "Mend the import; a person can install the package, or list it in `packages`.",
+    ),
     "import_timeout": FaultCode("Loading the module took longer than `inspect_timeout_s`.", "author", "Move work into `run()`."),
     "cannot_work": FaultCode("The source reads a name or calls a workflow that does not exist, or calls one wrongly.", "author", "Correct it."),
     "examples_failed": FaultCode("At least one example does not hold.", "author", "Correct the source or the example."),

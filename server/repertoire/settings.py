@@ -6,6 +6,7 @@ The app passes the parts that need settings what they need. No other module read
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -60,6 +61,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The tools that untrusted code may use: `github.create_issue`, `github.*`."""
     untrusted_workflows: tuple[str, ...] = ()
     """The trusted workflows that untrusted code may call, beside those that declare `callable_by_untrusted`: `word_count`, `text_*`, `*`."""
+    packages: tuple[str, ...] = ()
+    """Packages that code may import which came through a tool, beside those that are listed anyway (registry/import_groups.py). `-numpy`
+    takes one from the list. A name is that of a module or of a distribution."""
     tool_approval: Literal["destructive", "all", "off"] = "destructive"
     """Calls of tools that a person has to approve. `destructive`: of tools that say so, or are configured so; `all`: of all but those
     that only read."""
@@ -101,11 +105,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return {name: os.environ[name] for name in self.caller_env if name in os.environ}
 
 
+_PACKAGE: Final = re.compile(r"-?[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _LISTS: Final = (
     "worker_env",
     "dropped_arguments",
     "untrusted_tools",
     "untrusted_workflows",
+    "packages",
     "tools",
     "fetch_private_hosts",
 )
@@ -170,6 +176,10 @@ def load(
         )
     except msgspec.ValidationError as error:
         raise BadSettings(f"a setting has the wrong type: {error}", "docs/configuration.md lists them all.") from error
+    if wrong := [one for one in settings.packages if not _PACKAGE.fullmatch(one)]:
+        raise BadSettings(
+            f"packages: {wrong[0][:100]!r} names no package", "docs/configuration.md shows how they are named."
+        )
     return _check_models(settings)
 
 

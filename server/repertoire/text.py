@@ -71,6 +71,13 @@ def line_in(source: str, text: str, line: int) -> int:
     return max(line - (len(made) - len(given)), 1)
 
 
+def column_in(source: str, text: str, line: int, column: int) -> int:
+    """The column in the source of a column of a line of `text`: words were put before that line."""
+    given, made = _NEWLINE.sub("\n", source).split("\n"), text.split("\n")
+    added = len(made[line - 1]) - len(given[line_in(source, text, line) - 1])
+    return max(column - added, 0)
+
+
 def cut(text: str, limit: int, more: str) -> str:
     """The text, cut to `limit` UTF-16 units, as JavaScript counts. A cut text ends at a word, with `more` after it."""
     if _units(text) <= limit:

@@ -275,7 +275,7 @@ async def test_what_is_shown_for_a_decision(tmp_path: Path) -> None:
     async with opened(tmp_path, authoring="approval", **OFF) as app:
         await refused(app, "shown", source)
         look = await app.service.approvals.look(ME, "shown")
-        assert look["needs"] == {"tools": ["fetch"], "workflows": ["double"], "imports": ["numpy"]}
+        assert look["needs"] == {"tools": ["fetch"], "workflows": ["double"], "packages": ["numpy"], "hosts": ["x"]}
         assert "Look\\u202e up." in look["text"] and "\\u001b[8m" in look["text"] and "\x1b" not in look["text"]
         assert "[60 blanks]" in look["text"] and "created by: a test 1.0" in look["text"]
     with pytest.raises(WorkflowNotAllowed):

@@ -81,11 +81,14 @@ def test_a_page_is_whole_and_not_long(topic: str) -> None:
     assert "<!--" not in text and "](" not in text
 
 
-def test_the_page_on_packages_names_what_is_installed() -> None:
-    assert re.search(r"Installed are, .*\bpydantic\b", page("packages"))
-    assert not re.search(r"\b(pip|pytest|certifi|typing_extensions)\b", page("packages")), (
-        "tools, and what only other packages need"
+def test_the_page_on_packages_is_the_list_of_this_server() -> None:
+    text = page("packages")
+    assert re.search(r"Importable here, .*\bpydantic 2\.\d+", text) and "| asynchat, " in text and "tools.fetch" in text
+    assert not re.search(r"\b(pip|pytest|certifi|httpx)\b", text), (
+        "tools, and packages that are of no use without a network"
     )
+    other = page("packages", ("-pydantic", "pytest", "-sqlite3"))
+    assert re.search(r"Importable here, .*\bpytest \d", other) and "This server excludes pydantic, sqlite3." in other
 
 
 def shown() -> list[str]:

@@ -71,11 +71,11 @@ async def test_g3_g17_imports_that_fail_say_what_there_is(tmp_path: Path) -> Non
         )
         assert lacks["error"]["code"] == "import_failed" and "Is it `step`?" in lacks["error"]["hint"], lacks
         (inside,) = await findings(client, source_of("import no_such_package"), "missing_package")
-        assert "the person who runs this server" in inside["hint"] and "Installed are" in inside["hint"]
+        assert "the person who runs this server" in inside["hint"] and "Importable are" in inside["hint"]
         top = await call(
             client, "create_workflow", {"name": "top", "source": "import no_such_package\n" + source_of("pass")}
         )
-        assert top["error"]["message"] == inside["message"] and "Installed are" in top["error"]["hint"]
+        assert top["error"]["message"] == inside["message"] and "Importable are" in top["error"]["hint"]
 
 
 async def test_g18_questions_at_a_terminal_and_of_a_wrong_form_are_answered_with_the_right_one(tmp_path: Path) -> None:

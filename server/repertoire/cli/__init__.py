@@ -19,6 +19,7 @@ _COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "workflows": ("show", "create", "publish", "pin", "unpin", "delete"),
     "approve": ("approve",),
     "tools": ("tools",),
+    "packages": ("packages",),
     "sessions": ("sessions",),
     "artifacts": ("artifacts",),
     "status": ("status",),

@@ -26,7 +26,7 @@ _COMMANDS: Final[dict[str, str]] = {
     "publish_workflow": "publish NAME VERSION",
     "search_tools": "tools search QUERY",
 }
-"""The command for each fixed tool. `guide` has none: its pages are in docs/."""
+"""The command for each fixed tool. `guide` has none but for the page `packages`: its pages are in docs/."""
 
 _PHRASES: Final = {"Use the run_id that a call returned": "`repertoire runs` lists runs"}
 """Sentences about a tool's parameters."""
@@ -44,7 +44,11 @@ def in_commands(text: str) -> str:
     """The text with a command in the place of each tool. `get_run('workflow:x:1')` keeps its id."""
     for said, here in _PHRASES.items():
         text = text.replace(said, here)
-    return _GUIDE.sub("the pages in docs/", _TOOL.sub(_command, text))
+    return _GUIDE.sub(_page, _TOOL.sub(_command, text))
+
+
+def _page(found: re.Match[str]) -> str:
+    return "`repertoire packages`" if found[1].strip("'\"") == "packages" else "the pages in docs/"
 
 
 def _command(found: re.Match[str]) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from ..errors import BadArguments
+from ..model.needs import Needs
 from ..signature.validation_messages import words
 from . import completion, output
 from .arguments import read_json, read_text
@@ -168,9 +170,11 @@ def _print_workflow(answer: dict[str, Any]) -> None:
             f"approved: {output.when(approved['at'])} by {approved['by']} ({approved['way']})", markup=False
         )
     calls, checked = answer["calls"], answer["checked"]
+    needs = msgspec.structs.replace(msgspec.convert(answer["needs"], Needs), workflows=(), tools=())
     lines = {
         "examples": _examples(checked) if answer["examples"] else "",
         "calls": ", ".join([*calls["workflows"], *(f"tools.{name}" for name in calls["tools"])]),
+        "needs": "; ".join(needs.sentences()),
         "called by": ", ".join(answer["called_by"]),
     }
     for key, text in lines.items():

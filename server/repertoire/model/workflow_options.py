@@ -18,6 +18,15 @@ class BudgetOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     depth: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
+class DeclaredNeeds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Needs that the text of a module does not tell. They are added to those that it tells."""
+
+    hosts: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    workflows: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The options that a module may declare in a literal `__workflow__ = {...}`."""
 
@@ -30,6 +39,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     budget: BudgetOptions | None = None
     tools: tuple[str, ...] = ()
     """Tools that it calls by names that are built at run time: `github.create_issue`, or `github.*` for all of a source."""
+    needs: DeclaredNeeds | None = None
     fresh: bool = False
     """Its process is not used again: it changes a library in a way that no comparison detects."""
     callable_by_untrusted: bool = False

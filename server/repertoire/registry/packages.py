@@ -1,4 +1,4 @@
-"""Packages: the modules that workflows can import because a package is installed; used by the review, and by the guide for models.
+"""Packages: the modules that workflows can import because a package is installed; used by the review and `Importable`.
 
 Workers run in the server's own Python, so its search path answers. Nothing is imported here. The answers are read anew each time, because
 a person may install a package while the server runs. They read folders: call them in a thread.
@@ -12,7 +12,7 @@ import importlib.util
 import pkgutil
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from typing import Final
 
@@ -26,22 +26,21 @@ _OFTEN: Final = (
 )  # fmt: skip
 """Packages that workflows often use. Of a long list those that are installed are named first."""
 
-_TOOLS: Final = frozenset((
-    "pip", "setuptools", "wheel", "build", "hatchling", "twine", "ruff", "mypy", "pyright", "black", "isort", "flake8", "tox", "nox",
-    "coverage", "pytest", "pytest-asyncio", "pytest-cov", "pytest-xdist", "pytest-timeout", "hypothesis", "import-linter", "pre-commit",
-    "virtualenv",
-))  # fmt: skip
-"""Packages for developers, not for workflows."""
-_REQUIRED: Final = re.compile(r"[\w.-]*")
-"""The name at the beginning of a requirement."""
-
 
 def is_installed(name: str) -> bool:
     """Whether the first part of a dotted name can be imported, without importing it."""
-    first = name.partition(".")[0]
+    return bool(installed_of([name]))
+
+
+def installed_of(names: Iterable[str]) -> list[str]:
+    """Those of the names whose first part can be imported."""
+    importlib.invalidate_caches()  # one may have been installed since
+    return [name for name in names if _can_be_found(name.partition(".")[0])]
+
+
+def _can_be_found(first: str) -> bool:
     if first in sys.stdlib_module_names or first in sys.modules:
         return True
-    importlib.invalidate_caches()  # it may have been installed since
     try:
         return importlib.util.find_spec(first) is not None
     except (ImportError, ValueError):
@@ -60,24 +59,8 @@ def installed_names() -> list[str]:
     return [*often, *sorted(found - set(often), key=str.lower)]
 
 
-def installed_groups() -> tuple[list[str], list[str]]:
-    """Modules of installed packages: those that workflows often use, and the others that no installed package needs. Tools of developers
-    are in neither."""
-    modules = installed_names()
-    requirements = [one for each in metadata.distributions() for one in each.requires or () if "extra ==" not in one]
-    needed = {_plain(found[0]) for one in requirements if (found := _REQUIRED.match(one))}
-    makers = metadata.packages_distributions()
-    often = [name for name in modules if name in _OFTEN]
-    others = [name for name in modules if name not in _OFTEN and not _is_internal(makers.get(name, ()), needed)]
-    return often, others
-
-
-def _is_internal(packages: Sequence[str], needed: set[str]) -> bool:
-    """Whether a module belongs to packages that another one needs, to a tool, or to none."""
-    return not packages or any(_plain(one) in needed or _plain(one) in _TOOLS for one in packages)
-
-
-def _plain(package: str) -> str:
+def plain(package: str) -> str:
+    """A distribution's name as indexes compare it."""
     return re.sub(r"[-_.]+", "-", package).lower()
 
 
@@ -93,11 +76,23 @@ def is_distribution(package: str) -> bool:
 
 def imported_as(package: str) -> str | None:
     """The module of an installed package whose own name cannot be imported: `yaml` for `pyyaml`."""
+    return next((name for name in modules_of(package) if is_installed(name)), None)
+
+
+def modules_of(package: str) -> list[str]:
+    """The public modules of an installed distribution: `google.genai`, and not `google`, where the top folder is shared by several."""
     found = _distribution(package)
-    if found is None:
-        return None
-    names = dict.fromkeys(file.parts[0].removesuffix(".py") for file in found.files or () if file.suffix == ".py")
-    return next((name for name in names if not name.startswith("_") and is_installed(name)), None)
+    files = [file.parts for file in (found.files if found else None) or () if file.suffix in (".py", ".so", ".pyd")]
+    whole = {parts[0] for parts in files if parts[1:] == ("__init__.py",)}
+    names = dict.fromkeys(_module(parts, whole) for parts in files)
+    return [name for name in names if all(one.isidentifier() and not one.startswith("_") for one in name.split("."))]
+
+
+def _module(parts: Sequence[str], whole: set[str]) -> str:
+    """The module that a file of a distribution belongs to."""
+    first, *below = parts
+    shown = [first] if first in whole or not below else [first, below[0]]
+    return ".".join([*shown[:-1], shown[-1].partition(".")[0]])
 
 
 def _distribution(package: str) -> metadata.Distribution | None:

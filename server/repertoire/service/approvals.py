@@ -12,15 +12,13 @@ import re
 import time
 from typing import Any, Final
 
-import anyio.to_thread
+import msgspec
 
 from ..errors import BadArguments, Refused, UnknownWorkflow
-from ..limits import Limits
+from ..model.needs import Needs
 from ..model.session import Caller
 from ..model.workflow_version import NAME, Approval, Way, WorkflowVersion
 from ..registry.catalog import Catalog
-from ..registry.source import parse
-from ..registry.source_imports import uses_of
 from ..store import Store
 from ..store.audit import By
 from ..text import escaped
@@ -44,7 +42,6 @@ class Approvals:
         versions: Versions,
         publishing: Publishing,
         rules: TrustRules,
-        limits: Limits,
     ) -> None:
         self._store = store
         self._catalog = catalog
@@ -52,7 +49,6 @@ class Approvals:
         self._versions = versions
         self._publishing = publishing
         self._rules = rules
-        self._limits = limits
 
     async def waiting(self, caller: Caller) -> dict[str, Any]:
         """The versions that nobody has approved: the newest draft of each name, and the published ones."""
@@ -74,10 +70,7 @@ class Approvals:
         published = self._catalog.find_created(found.name)
         before = published.short if published is not None and published.hash != found.hash else None
         shown = await self._versions.get(caller, found.name, found.hash, before)
-        calls = shown["calls"]
-        imports = await anyio.to_thread.run_sync(self._imports, found)
-        needs = {"tools": calls["tools"], "workflows": calls["workflows"], "imports": imports}
-        answer = {**shown, "hash": found.hash, "replaces": before, "needs": needs}
+        answer = {**shown, "hash": found.hash, "replaces": before}
         return {**answer, "text": _readable(answer)}
 
     async def approve(
@@ -125,18 +118,14 @@ class Approvals:
             raise BadArguments(f"{name!r} was deleted.", "Give the version to bring it back with.")
         return await self._versions.find(caller, name, history[0].hash)
 
-    def _imports(self, version: WorkflowVersion) -> list[str]:
-        """The packages that the source imports, beside the standard library."""
-        found = uses_of(parse(version.source, self._limits.max_source_bytes)).imports
-        return sorted({one.partition(".")[0] for one in found})
-
 
 def _readable(shown: dict[str, Any]) -> str:
     """A version as a person reads it who decides about it. Nothing in it can pass for a line of ours, or stay unseen."""
     lines = [f"{shown['name']} {shown['version']}: {_in_one_line(shown['description'])}"]
     if made := [one for one in shown["history"] if one["version"] == shown["version"]]:
         lines.append(f"created by: {_in_one_line(made[-1]['client'] or made[-1]['principal'])}, {made[-1]['at']}")
-    lines += [f"needs {kind}: {', '.join(names)}" for kind, names in shown["needs"].items() if names]
+    needs = map(_in_one_line, msgspec.convert(shown["needs"], Needs).sentences())
+    lines += [f"needs {one}" if ": " in one else f"It {one}." for one in needs]
     if shown["calls"]["others"]:
         lines.append("It calls workflows or tools whose names are known only when it runs.")
     if shown["options"].get("callable_by_untrusted"):

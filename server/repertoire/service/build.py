@@ -70,10 +70,10 @@ def build_service(
     limits = settings.limits
     call_graph = CallGraph(catalog, limits)
     versions = Versions(store, library, call_graph)
-    checks = PrePublishChecks(library, runner, limits, rules)
+    checks = PrePublishChecks(library, runner, settings, rules)
     examples = Examples(store, runner, library, limits)
     publishing = Publishing(settings, store, catalog, library, versions, checks, examples, call_graph, rules)
-    approvals = Approvals(store, catalog, library, versions, publishing, rules, limits)
+    approvals = Approvals(store, catalog, library, versions, publishing, rules)
     own_files = OwnFiles(settings.home, trash, store, catalog, library, checks, examples, call_graph, publishing)
     sessions = Sessions(store, limits)
     runs = Runs(store, library, sessions, runner, waits, references, limits, rules)

@@ -19,7 +19,7 @@ from ..errors import BadArguments, Refused
 from ..model.session import Caller
 from ..model.workflow_version import Finding, Origin, WorkflowVersion, version_hash
 from ..names import RUN_CODE
-from ..text import line_in, well_formed
+from ..text import column_in, line_in, well_formed
 from .pre_publish_checks import PrePublishChecks
 from .publish_answers import public_findings, stopping
 from .publishing import BOM
@@ -60,7 +60,7 @@ class CodeRuns:
     ) -> WorkflowVersion:
         source = source.removeprefix(BOM)
         text = await self._checks.as_module(source, arguments)
-        version, calls = await self._checks.read(caller, RUN_CODE, text, None, origin, brief=True)
+        version, calls, _ = await self._checks.read(caller, RUN_CODE, text, None, origin, brief=True)
         unfit = await self._checks.unfit_calls(caller, version, calls)
         if errors := stopping([*version.findings, *unfit]):
             raise _cannot_work(source, text, errors)
@@ -71,10 +71,7 @@ class CodeRuns:
 
 
 def _cannot_work(source: str, text: str, errors: Sequence[Finding]) -> Refused:
-    found = [
-        one if one.line is None else msgspec.structs.replace(one, line=line_in(source, text, one.line))
-        for one in errors
-    ]
+    found = [_as_sent(source, text, one) for one in errors]
     first = found[0]
     said = " ".join(f"{one.message.rstrip('.')}." for one in found[:3])
     line = "" if first.line is None else f"Line {first.line}: "
@@ -83,5 +80,15 @@ def _cannot_work(source: str, text: str, errors: Sequence[Finding]) -> Refused:
         first.hint or "Correct the source and send it again.",
         code="cannot_work",
         line=first.line,
+        column=first.column,
         details={"findings": public_findings(found)},
     )
+
+
+def _as_sent(source: str, text: str, one: Finding) -> Finding:
+    """The finding with its line and column in the source, whose lines may be indented in the text."""
+    if one.line is None:
+        return one
+    line = line_in(source, text, one.line)
+    column = None if one.column is None else column_in(source, text, one.line, one.column)
+    return msgspec.structs.replace(one, line=line, column=column)

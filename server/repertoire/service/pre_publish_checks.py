@@ -18,15 +18,19 @@ import msgspec
 
 from ..engine.runner import Runner
 from ..errors import Refused
-from ..limits import Limits
+from ..model.needs import Needs
 from ..model.session import Caller
 from ..model.workflow_version import Finding, Origin, WorkflowVersion, version_hash
 from ..names import RUN_CODE
 from ..registry.class_finder import ClassWorkflow
 from ..registry.folder import with_schemas
+from ..registry.importable import Importable
+from ..registry.needs import needs_of
 from ..registry.review import (
+    RULES_OF_IMPORTS,
     Known,
     References,
+    Workflows,
     bad_imports,
     distinct,
     explain_names,
@@ -41,6 +45,7 @@ from ..registry.review import (
 from ..registry.script import as_module
 from ..registry.source import Analysis, analyse_tree, parse, unwrapped
 from ..registry.used_tools import used_tools
+from ..settings import Settings
 from ..store.workflow_versions import record_problem
 from ..text import readable, well_formed
 from ..wire import Fault
@@ -49,8 +54,6 @@ from .trust import TrustRules, refusal_of_call
 
 logger = logging.getLogger(__name__)
 
-_IMPORTS: Final = frozenset({"unknown_import", "missing_package"})
-"""Rules that know more of a failed import than the process in which it failed."""
 _MAX_TAGS: Final = 20
 _MAX_TAG_CHARS: Final = 40
 
@@ -58,10 +61,11 @@ T = TypeVar("T")
 
 
 class NewSource(NamedTuple):
-    """A source that was read and not run: its version without schemas, and what it calls."""
+    """A source that was read and not run: its version without schemas, its calls and its needs."""
 
     version: WorkflowVersion
     calls: References
+    needs: Needs
 
 
 class _Reading(NamedTuple):
@@ -72,11 +76,12 @@ class _Reading(NamedTuple):
 
 
 class PrePublishChecks:
-    def __init__(self, library: Library, runner: Runner, limits: Limits, rules: TrustRules) -> None:
+    def __init__(self, library: Library, runner: Runner, settings: Settings, rules: TrustRules) -> None:
         self._rules = rules
         self._library = library
         self._runner = runner
-        self._limits = limits
+        self._settings = settings
+        self._limits = settings.limits
 
     async def read(
         self,
@@ -107,7 +112,7 @@ class PrePublishChecks:
         beside = _beside(origin, folder)
 
         def look() -> list[Finding]:
-            imports = bad_imports(tree, source, schemas, beside)
+            imports = self._bad_imports(tree, source, schemas, beside, origin)
             names = explain_names(stop_for_undefined(linted, tree, source), tree, schemas)
             return merge([*remarks, *imports], names)
 
@@ -136,7 +141,8 @@ class PrePublishChecks:
             findings=tuple(found),
             is_loaded=False,
         )
-        return NewSource(version, calls)
+        needs = Needs() if brief else await anyio.to_thread.run_sync(_needs_of, version, tree, calls)
+        return NewSource(version, calls, needs)
 
     async def as_module(self, source: str, names: Iterable[str]) -> str:
         """The source as a module with `run`: statements become its body, and these names its parameters. Raises Refused."""
@@ -147,13 +153,31 @@ class PrePublishChecks:
         """Load it once in a fresh worker of its origin's kind and read its schemas. Raises Refused with what to correct."""
         read = await self._runner.inspect(version, caller.env)
         if isinstance(read, Fault):
-            known = [one for one in version.findings if one.rule in _IMPORTS and one.line == read.line]
+            known = [one for one in version.findings if one.rule in RULES_OF_IMPORTS and one.line == read.line]
             message, hint = (known[0].message, known[0].hint) if known else (read.message, read.hint)
             raise Refused(message, hint, code=read.code, line=read.line)
         new = with_schemas(msgspec.structs.replace(version, findings=()), read)
         if problem := record_problem(new):
             raise Refused(f"What it says of itself cannot be stored: {problem}.", code="not_storable")
         return msgspec.structs.replace(new, is_loaded=True, findings=distinct(version.findings, new.findings))
+
+    async def with_imports_checked(self, caller: Caller, version: WorkflowVersion) -> WorkflowVersion:
+        """A created version with the findings on its imports as they are now: a package may have been installed or listed since."""
+        await self._library.wait_until_settled(caller, self._limits.inspect_timeout_s)
+        schemas = {name: one.input_schema for name, one in self._library.view(caller).names.items()}
+        own = {module.name.partition(".")[0] for module in version.modules}
+
+        def look() -> list[Finding]:
+            texts = [(version.source, None), *((one.source, one.path or one.name) for one in version.modules)]
+            return [
+                msgspec.structs.replace(one, file=file)
+                for text, file in texts
+                for one in self._bad_imports(parse(text, len(text) * 4 + 1), text, schemas, own.__contains__, "tool")
+            ]
+
+        found = await anyio.to_thread.run_sync(_advice, look, [])
+        kept = (one for one in version.findings if one.rule not in RULES_OF_IMPORTS)
+        return msgspec.structs.replace(version, findings=(*kept, *found))
 
     async def unfit_calls(
         self, caller: Caller, version: WorkflowVersion, calls: References | None = None
@@ -196,6 +220,13 @@ class PrePublishChecks:
         broken = {file.name: file.path for file in view.broken if file.name is not None}
         return Known(schemas, broken, self._library.all_names())
 
+    def _bad_imports(
+        self, tree: ast.Module, source: str, known: Workflows, beside: Callable[[str], bool], origin: Origin
+    ) -> list[Finding]:
+        return bad_imports(
+            tree, source, known, beside, None if origin == "operator" else Importable(self._settings.packages)
+        )
+
     def _read(self, source: str, description: str | None, brief: bool) -> _Reading:
         tree = parse(source, self._limits.max_source_bytes)
         return _Reading(
@@ -218,6 +249,10 @@ def _beside(origin: Origin, folder: str | None) -> Callable[[str], bool]:
     if folder is None:
         return lambda name: True
     return lambda name: os.path.exists(os.path.join(folder, name)) or os.path.exists(os.path.join(folder, f"{name}.py"))
+
+
+def _needs_of(version: WorkflowVersion, tree: ast.Module, calls: References) -> Needs:
+    return _advice(lambda: needs_of(version, [(tree, calls)]), Needs())
 
 
 def _advice(look: Callable[[], T], otherwise: T) -> T:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
+import anyio.to_thread
 import msgspec
 
 from ..errors import Refused
 from ..model.example import Checked, Example
+from ..model.needs import Needs
 from ..model.workflow_version import Finding, WorkflowVersion
+from ..registry.needs import needs_of
+from ..registry.review import RULES_OF_IMPORTS
 from ..registry.used_tools import permits
 
 TAKES_TURNS: Final = Finding(
@@ -23,11 +27,12 @@ ADD_EXAMPLES: Final = 'Create it again with examples=[{"arguments": {...}, "expe
 _MOST_ERRORS: Final = 3
 
 
-def version_answer(
-    version: WorkflowVersion, checked: Checked, more: Sequence[Finding], *, status: str
+async def version_answer(
+    version: WorkflowVersion, checked: Checked, more: Sequence[Finding], *, status: str, needs: Needs | None = None
 ) -> dict[str, Any]:
-    """`more`: findings besides those of the version and its examples."""
+    """`more`: findings besides those of the version and its examples. `needs`: those of the version, if they are known."""
     turns = [TAKES_TURNS] if version.uses_state else []
+    needs = await anyio.to_thread.run_sync(needs_of, version) if needs is None else needs
     return {
         "name": version.name,
         "version": version.short,
@@ -36,6 +41,7 @@ def version_answer(
         "input_schema": version.input_schema,
         "output_schema": version.output_schema,
         "isolation": "none",
+        "needs": needs.public(),
         **({"tools": list(version.tools)} if version.tools else {}),
         "examples": checked.summary(),
         "findings": public_findings([*version.findings, *checked.problems, *more, *turns]),
@@ -100,6 +106,42 @@ def examples_failed(version: WorkflowVersion, checked: Checked, consequence: str
         code="examples_failed",
         line=first.line,
         details={"findings": public_findings([*checked.problems[1:], *version.findings])},  # the first is the message
+    )
+
+
+def import_errors(version: WorkflowVersion) -> list[Finding]:
+    """Those on imports that code may not have which no person has approved. `force` does not help here."""
+    return [one for one in stopping(version.findings) if one.rule in RULES_OF_IMPORTS]
+
+
+def free_to_import(version: WorkflowVersion) -> WorkflowVersion:
+    """The version as it is for a person who approves it: then it may import all that is installed."""
+    return msgspec.structs.replace(version, findings=tuple(_as_of_a_person(one) for one in version.findings))
+
+
+def _as_of_a_person(one: Finding) -> Finding:
+    if one.rule not in RULES_OF_IMPORTS:
+        return one
+    hint = (
+        f"Only code that a person has approved may import it. {one.hint}"
+        if one.rule == "import_not_allowed"
+        else one.hint
+    )
+    return msgspec.structs.replace(one, severity="warning", hint=hint)
+
+
+def imports_refused(version: WorkflowVersion, checked: Checked | None = None, status: str = "") -> Refused:
+    """The refusal of a version for its imports. `checked`: it is kept, and its examples are these."""
+    first, *_ = import_errors(version)
+    kept = {} if checked is None else {"status": status, "version": version.short, "examples": checked.summary()}
+    return Refused(
+        first.message,
+        first.hint,
+        code="import_failed",
+        line=first.line,
+        column=first.column,
+        file=first.file,
+        details={**kept, "findings": public_findings(version.findings)},
     )
 
 

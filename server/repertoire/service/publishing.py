@@ -33,7 +33,10 @@ from .publish_answers import (
     as_warnings,
     cannot_work,
     examples_failed,
+    free_to_import,
     from_failed_run,
+    import_errors,
+    imports_refused,
     no_examples,
     public_findings,
     stopping,
@@ -116,12 +119,12 @@ class Publishing:
             raise _no_source()
         new = await self._checks.read(caller, name, source.removeprefix(BOM), description, "tool", tags)
         version = msgspec.structs.replace(new.version, approval=await self._store.approval(new.version.hash))
-        if not await self._rules.may_run(version):
-            checked = await self._keep_for_approval(caller, version, chosen)
+        if (held := await self._keep_unloaded(caller, version, chosen)) is not None:
+            version, checked, refused = held
             if publish:
-                raise approval_required(version, checked)
-            return version_answer(version, checked, [], status="draft")
-        version = await self._checks.load(caller, version)
+                raise refused
+            return await version_answer(version, checked, [], status=refused.details["status"], needs=new.needs)
+        version = await self._checks.load(caller, free_to_import(version) if version.is_trusted else version)
         remarks = await self._checks.unfit_calls(caller, version, new.calls)
         if not version.is_trusted:
             remarks += tools_not_allowed(version, self._settings.untrusted_tools)
@@ -130,8 +133,9 @@ class Publishing:
         remarks += [*more, *failed, *([] if chosen else [no_examples(publish)]), *types_from_values(typed)]
         if not publish:
             await self._store.keep_draft(version, By.of(caller), checked)
-            return version_answer(version, checked, remarks, status=await self._versions.status(caller, version))
-        answer = version_answer(version, checked, remarks, status="published")
+            status = await self._versions.status(caller, version)
+            return await version_answer(version, checked, remarks, status=status, needs=new.needs)
+        answer = await version_answer(version, checked, remarks, status="published", needs=new.needs)
         await self._publish_or_keep(caller, version, checked, remarks, replace=replace, force=force, answer=answer)
         return answer
 
@@ -150,16 +154,21 @@ class Publishing:
         checked, remarks = await self._store.checked(found.hash), await self._checks.unfit_calls(caller, found)
         if not await self._rules.may_run(found):
             raise approval_required(found, checked)
+        found = await self._checks.with_imports_checked(caller, found)
+        if found.is_trusted:
+            found = free_to_import(found)
+        elif import_errors(found):
+            raise await self._imports_refused(caller, found, checked)
         if await self._store.was_published(found.hash):
             found, remarks = _forced(found, remarks)
-            answer = version_answer(found, checked, remarks, status="published")
+            answer = await version_answer(found, checked, remarks, status="published")
             await self._publish(caller, found, None, replace=True, force=force, answer=answer)
         else:
             found = found if found.is_loaded else await self._checks.load(caller, found)
             found, remarks = _forced(found, remarks) if force else (found, remarks)
             checked, more = await self._check_examples(caller, found, checked.examples, remarks)
             remarks += more
-            answer = version_answer(found, checked, remarks, status="published")
+            answer = await version_answer(found, checked, remarks, status="published")
             await self._publish_or_keep(caller, found, checked, remarks, replace=True, force=force, answer=answer)
         return answer
 
@@ -269,14 +278,27 @@ class Publishing:
             return "What is published stays as it is, and this is kept as a draft."
         return "It is kept as a draft."
 
-    async def _keep_for_approval(
+    async def _keep_unloaded(
         self, caller: Caller, version: WorkflowVersion, examples: tuple[Example, ...]
-    ) -> Checked:
-        """Keep it as a draft without running it. A draft that is created again keeps its examples: a person may have read them."""
+    ) -> tuple[WorkflowVersion, Checked, Refused] | None:
+        """Keep a version as a draft without running it, and give the reason: it waits for approval, or imports what only an approved version
+        may. None: there is no reason. Raises Refused for imports that no approval helps."""
+        waits = not await self._rules.may_run(version)
+        errors = [] if waits or version.is_trusted else import_errors(version)
+        if not waits and not errors:
+            return None
+        if any(one.rule != "import_not_allowed" for one in errors):
+            raise imports_refused(version)
+        version = free_to_import(version) if waits else version
         before = await self._store.checked(version.hash)
-        checked = before if before.examples else Checked(examples=examples)
+        checked = before if waits and before.examples else Checked(examples=examples)  # a person may have read them
         await self._store.keep_draft(version, By.of(caller), checked)
-        return checked
+        if waits:
+            return version, checked, approval_required(version, checked)
+        return version, checked, await self._imports_refused(caller, version, checked)
+
+    async def _imports_refused(self, caller: Caller, version: WorkflowVersion, checked: Checked) -> Refused:
+        return imports_refused(version, checked, await self._versions.status(caller, version))
 
     def _check_name(self, name: str, replace: bool) -> None:
         if problem := name_problem(name):

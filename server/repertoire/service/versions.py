@@ -19,6 +19,7 @@ from ..model.run import iso
 from ..model.session import Caller
 from ..model.workflow_version import NAME, WorkflowVersion
 from ..names import RUN_CODE
+from ..registry.needs import needs_of
 from ..registry.subprocess_check import CHECK_S, TooLong, run_in_subprocess
 from ..registry.used_tools import tools_of
 from ..store import Store
@@ -62,6 +63,7 @@ class Versions:
                 "tools": list(await anyio.to_thread.run_sync(tools_of, shown)),
                 "others": calls.dynamic,
             },
+            "needs": (await anyio.to_thread.run_sync(needs_of, shown)).public(),
             "called_by": await self._call_graph.visible_callers(self._library.view(caller), shown.name),
             "versions": [
                 {"version": one.short, "created_at": iso(one.created_at), "status": status, "trust": one.trust}

@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import msgspec
 
 from ..errors import BadArguments, UnknownRun, UnknownWorkflow, cause_of
 from ..model.artifact import new_artifact
 from ..model.run import Run, envelope
 from ..model.session import Caller
+from ..registry.importable import Importable
 from ..service import Service
 
 Emit = Callable[[dict[str, Any]], Awaitable[None]]
@@ -291,6 +293,11 @@ async def _config(service: Service, caller: Caller, args: dict[str, Any], emit: 
     return service.settings.rows()
 
 
+async def _packages(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """The modules that created code may import in this process's Python."""
+    return await anyio.to_thread.run_sync(Importable(service.settings.packages).facts)
+
+
 async def _inbox(service: Service, caller: Caller, args: dict[str, Any], emit: Emit) -> dict[str, Any]:
     return await service.inbox.contents(caller)
 
@@ -369,7 +376,7 @@ _VERBS: dict[str, Verb] = {
     "resume": _resume, "cancel": _cancel, "withdraw": _withdraw, "sessions": _sessions, "broken": _broken, "gc": _gc,
     "tools": _tools, "tool": _tool, "tool_call": _tool_call, "tools_doctor": _tools_doctor,
     "approvals": _approvals, "approval": _approval, "approve": _approve, "revoke": _revoke,
-    "config": _config, "inbox": _inbox, "code": _code, "isolation": _isolation, "audit": _audit,
+    "config": _config, "packages": _packages, "inbox": _inbox, "code": _code, "isolation": _isolation, "audit": _audit,
     "session_show": _session_show, "session_reset": _session_reset, "session_rename": _session_rename, "session_delete": _session_delete,
     "artifacts": _artifacts, "artifact_show": _artifact_show, "artifact_save": _artifact_save, "artifact_delete": _artifact_delete,
 }  # fmt: skip

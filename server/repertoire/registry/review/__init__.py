@@ -15,18 +15,20 @@ from .called_names import Reference, References, references
 from .callers import ChangeProblem, Draft, Known, change_problem, unfit_calls
 from .certainty import reads_undefined, stop_for_undefined
 from .findings import distinct, merge
-from .imports import bad_imports
+from .imports import RULES_OF_IMPORTS, bad_imports
 from .mocked_calls import calls_to_mock
 from .remarks import review
 from .ruff import lint, ruff_path
-from .unknown_names import explain_names
+from .unknown_names import Workflows, explain_names
 
 __all__ = [
+    "RULES_OF_IMPORTS",
     "ChangeProblem",
     "Draft",
     "Known",
     "Reference",
     "References",
+    "Workflows",
     "bad_imports",
     "calls_to_mock",
     "change_problem",

@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
+from ...model.needs import UNKNOWN
 from .certainty import certain_nodes
+from .fetched_hosts import FETCHERS, Texts, fetched_host, texts_of
 from .given_values import Functions, Given, Kinds, functions_of, given_value, kinds_of_scope
 from .tree import MOST_NODES, Function, by_scope, dotted, literal, parameters, scoped_nodes, written
 
@@ -54,12 +56,14 @@ class Reference(msgspec.Struct, frozen=True):
 class References(msgspec.Struct, frozen=True):
     """`tools` are dotted names in alphabetical order, `github.*` for a source that is handed on.
 
-    `own` are workflows that the source itself creates or looks up with `get`."""
+    `own` are workflows that the source itself creates or looks up with `get`. `hosts` are those that it reaches with `tools.fetch` and
+    `tools.curl`; "*" is one that its text does not tell."""
 
     workflows: tuple[Reference, ...] = ()
     tools: tuple[str, ...] = ()
     dynamic: bool = False
     own: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 def references(tree: ast.Module) -> References:
@@ -68,7 +72,7 @@ def references(tree: ast.Module) -> References:
     around = {node: scope for node, scope, _ in found if isinstance(node, _SCOPES)}
     names: dict[ast.AST, _Names] = {}
     scopes = by_scope(found)
-    reader = _Reader(_Values(scopes, around))
+    reader = _Reader(_Values(scopes, around), texts_of(tree))
     for scope, inside in scopes.items():
         outer = names[around[scope]] if scope in around else ChainMap[str, str | None]({**_NAMESPACES})
         names[scope] = _names_of_scope(scope, inside, outer)
@@ -82,6 +86,7 @@ def references(tree: ast.Module) -> References:
         tools=tuple(sorted(reader.tools)),
         dynamic=reader.dynamic or len(found) >= MOST_NODES,
         own=tuple(sorted(reader.own)),
+        hosts=tuple(sorted(reader.hosts)),
     )
 
 
@@ -179,13 +184,17 @@ class _Reader:
     scope: ast.AST
     """The present one."""
 
-    def __init__(self, values: _Values) -> None:
+    def __init__(self, values: _Values, texts: Texts) -> None:
         self._values = values
+        self._texts = texts
         self.found: list[tuple[Reference, ast.AST]] = []
         """Each with its node."""
         self.tools: set[str] = set()
         self.own: set[str] = set()
+        self.hosts: set[str] = set()
         self.dynamic = False
+        self._with_options: set[ast.AST] = set()
+        """Calls of `with_options` whose result is called at once: the URL stands in that call."""
         self._resolved: set[ast.AST] = set()
 
     def see(self, node: ast.AST, names: _Names) -> None:
@@ -196,6 +205,12 @@ class _Reader:
             case ast.Subscript(value=of, slice=ast.Constant(value=str(name))) if _path(of, names) == "tools":
                 self._resolve(of, names)
                 self.tools.add(name)
+                self._note_host(name, None)
+            case ast.Call(func=ast.Call() as made) if (path := _path(made.func, names)) and path.endswith(
+                ".with_options"
+            ):
+                self._with_options.add(made)
+                self._note_host(path.partition(".")[2], node)
             case ast.Call() if path := self._resolve(node.func, names):
                 self._call(node, *path.split(".", 1))
             case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value) | ast.NamedExpr(value=value):
@@ -218,6 +233,8 @@ class _Reader:
     def _call(self, node: ast.Call, namespace: str, name: str = "") -> None:
         if namespace == "tools":
             self.tools.update([_tool(name)] if name else [])
+            if node not in self._with_options:
+                self._note_host(name, node)
         elif name == "invoke":
             invoked = _argument(node, "workflow_name")
             if invoked is None:
@@ -242,8 +259,15 @@ class _Reader:
             self.tools.add(
                 tool if "." in (tool := _tool(full)) else f"{tool}.*"
             )  # of a source that is handed on, any tool may be called
+            self._note_host(full, None)
         elif full.partition(".")[0] not in _VERBS | {"invoke"} and not full.startswith("_"):
             self.found.append((Reference(full.partition(".")[0], node.lineno, open=True), node))
+
+    def _note_host(self, tool: str, call: ast.Call | None) -> None:
+        """Note the host that a call of this tool reaches. None: the tool is handed on."""
+        if tool.partition(".")[0] in FETCHERS:
+            url = next((one.value for one in call.keywords if one.arg == "url"), None) if call is not None else None
+            self.hosts.add(UNKNOWN if url is None else fetched_host(url, self._texts))
 
     def _add(self, name: str, node: ast.Call, positional: list[ast.expr], taken: str = "") -> None:
         given: list[str] = []

@@ -20,7 +20,7 @@ RULES: Final[dict[str, Severity]] = {
     "secret_in_source": "warning", "only_a_wrapper": "info", "long_body": "info",
     "unknown_workflow": "warning", "unknown_argument": "warning", "missing_argument": "warning",
     "positional_argument": "warning", "wrong_argument": "warning",
-    "unknown_import": "warning", "missing_package": "warning", "no_terminal": "warning",
+    "unknown_import": "warning", "missing_package": "warning", "import_not_allowed": "warning", "no_terminal": "warning",
     "option_without_effect": "warning",
 }  # fmt: skip
 """Our rules with their severities. docs/publishing.md explains each."""
@@ -31,13 +31,13 @@ _OURS: Final = {
     "ruff:E722": ("bare_except", "hidden_failure"),
     "ruff:S110": ("hidden_failure",),
     "ruff:S112": ("hidden_failure",),
-    "ruff:F401": ("unknown_import", "missing_package"),
+    "ruff:F401": ("unknown_import", "missing_package", "import_not_allowed"),
 }
 """Ruff's rules, and our own rules that say the same with a better hint."""
 
 
 def finding(
-    node: ast.stmt | ast.expr | ast.arg | ast.ExceptHandler | ast.keyword,
+    node: ast.stmt | ast.expr | ast.arg | ast.ExceptHandler | ast.keyword | ast.alias,
     rule: str,
     message: str,
     hint: str,

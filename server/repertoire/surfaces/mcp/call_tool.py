@@ -213,7 +213,8 @@ class ToolCalls:
                 created = await service.publishing.create(caller, **arguments)
                 return answer_with(adding_next(created, after_version(created)))
             case "guide":
-                return answer_in_text(await anyio.to_thread.run_sync(guide_page, arguments["topic"]))
+                packages = service.settings.packages
+                return answer_in_text(await anyio.to_thread.run_sync(guide_page, arguments["topic"], packages))
             case "delete_workflow":
                 return answer_with(await self._delete(caller, **arguments))
             case "publish_workflow":

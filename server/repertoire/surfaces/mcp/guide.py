@@ -2,12 +2,13 @@
 
 1. The pages are files: in the installed package under `docs/`, in a checkout beside `server/`.
 2. `<!-- insert PAGE NAME -->` stands for the text between `<!-- guide NAME -->` and `<!-- end -->` in docs/PAGE.
-3. Two topics end with facts of this server: `packages` with what is installed, `errors` with the table of codes.
+3. Two topics end with facts of this server: `packages` with what created code may import, `errors` with the table of codes.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -16,7 +17,7 @@ from typing import Final
 
 from ...errors import BadArguments
 from ...fault_codes import FAULT_CODES
-from ...registry.packages import installed_groups
+from ...registry.importable import Importable
 
 TOPICS: Final = ("writing", "surviving", "composing", "asking", "tools", "packages", "examples", "errors")
 PAGES: Final = ("guide.md", "workflows.md", "publishing.md")
@@ -26,16 +27,13 @@ _INSERT: Final = re.compile(r"^<!-- insert (\S+) (\S+) -->$", re.MULTILINE)
 _LINK: Final = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
-def page(topic: str) -> str:
-    """The text of a topic, as a model reads it: without links. It reads files: call it in a thread."""
+def page(topic: str, packages: Sequence[str] = ()) -> str:
+    """The text of a topic, as a model reads it: without links. It reads files: call it in a thread. `packages`: the setting."""
     if topic not in TOPICS:
         raise BadArguments(f"There is no page {topic[:60]!r}.", f"The topics are {', '.join(TOPICS)}.")
     text = _section(topic)
     if topic == "packages":
-        often, others = installed_groups()
-        text += f"\n\nInstalled are, by the names that are imported: {', '.join(often) or 'none that is often used'}."
-        text += f" Also {', '.join(others)}." if others else ""
-        text += " The packages that these need can be imported too."
+        text += "\n\n" + _importable(packages)
     if topic == "errors":
         rows = [
             f"| `{code}` | {row.when} | {row.action} |"
@@ -44,6 +42,23 @@ def page(topic: str) -> str:
         ]
         text += "\n\n" + "\n".join(["| code | when | what to do |", "|---|---|---|", *rows])
     return text
+
+
+def _importable(packages: Sequence[str]) -> str:
+    """The list of this server: what is there with its version, what is not, and which modules of Python are left out."""
+    facts = Importable(packages).facts()
+    here = ", ".join(f"{row['name']} {row['version']}" for row in facts["packages"]) or "no other package"
+    parts = [f"Importable here, beside the standard library: {here}."]
+    if missing := [row["name"] for row in facts["not_installed"]]:
+        parts.append(f"Listed too, and not installed: {', '.join(missing)}.")
+    if facts["removed"]:
+        parts.append(f"This server excludes {', '.join(facts['removed'])}.")
+    rows = [
+        f"| {', '.join(group['modules'])} | {group['reason']} | {group['instead']} |"
+        for group in facts["standard_library_without"]
+    ]
+    head = ["| not of the standard library | because | instead |", "|---|---|---|"]
+    return "\n\n".join([*parts, "\n".join([*head, *rows])])
 
 
 @cache
