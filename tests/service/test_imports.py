@@ -26,7 +26,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[App]:
     async with opened(
-        tmp_path_factory.mktemp("home"), **OFF, packages="pytest_timeout,-tomlkit", authoring="sandboxed"
+        tmp_path_factory.mktemp("home"), **OFF, packages="iniconfig,-tomlkit", authoring="sandboxed"
     ) as app:
         yield app
 
@@ -59,8 +59,8 @@ async def test_no_client_publishes_such_a_draft_and_a_person_does(app: App) -> N
 
 
 async def test_the_setting_and_a_way_without_it_are_accepted(app: App) -> None:
-    answer = await app.service.publishing.create(ME, "marks", "import pytest_timeout\n" + DOUBLE)
-    assert "import_not_allowed" not in rules(answer) and answer["needs"] == {"packages": ["pytest_timeout"]}
+    answer = await app.service.publishing.create(ME, "marks", "import iniconfig\n" + DOUBLE)
+    assert "import_not_allowed" not in rules(answer) and answer["needs"] == {"packages": ["iniconfig"]}
     assert "excludes it" in (await refused(app, "notes", "import tomlkit\n" + DOUBLE)).message
     source = "try:\n    import httpx\nexcept ImportError:\n    httpx = None\n" + DOUBLE
     answer = await app.service.publishing.create(ME, "either", source)
