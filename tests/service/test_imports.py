@@ -26,7 +26,11 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[App]:
     async with opened(
-        tmp_path_factory.mktemp("home"), **OFF, packages="iniconfig,-tomlkit", authoring="sandboxed"
+        tmp_path_factory.mktemp("home"),
+        **OFF,
+        packages="iniconfig,-tomlkit",
+        authoring="sandboxed",
+        inspect_timeout_s="60",
     ) as app:
         yield app
 
