@@ -4,8 +4,5 @@ from __future__ import annotations
 
 from typing import Final
 
-PENDING: Final[dict[str, str]] = {
-    "doors.forbidden_import": "there is no list of the packages that created code may import yet",
-    "doors.server_import": "there is no list of the packages that created code may import yet",
-}
+PENDING: Final[dict[str, str]] = {}
 """An id, or a subject, and why."""

@@ -159,7 +159,7 @@ def run() -> str:
         return step(effect, error.code)
 """
     async with opened(home) as app:
-        await publish(app, traces, flow="from repertoire.authoring.durable import CallError\n" + source)
+        await publish(app, traces, flow="from repertoire import CallError\n" + source)
         live = await app.service.runs.start(ME, "flow", {})
         with anyio.fail_after(20):
             while (await app.service.runs.get(ME, live.run.id))["status"] != "input_required":

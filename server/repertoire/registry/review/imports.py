@@ -33,6 +33,7 @@ from .ruff import GLOBALS
 from .unknown_names import EXPORTED, Workflows, call_of, nearest_exported, workflow_named
 
 RULES_OF_IMPORTS: Final = frozenset({"unknown_import", "missing_package", "import_not_allowed"})
+_OWN_NAMES: Final = frozenset({*EXPORTED, *GLOBALS, "*", "__version__"})
 _STAND_INS: Final = frozenset({*CLASS_STYLE, PYFLUE})
 _HEADER: Final = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 _MOST_INSTALLED: Final = 20
@@ -72,7 +73,7 @@ def _problem(
 ) -> Iterator[Finding]:
     first, *below = site.module.split(".")
     if first == "repertoire":
-        yield from _of_repertoire(site, below)
+        yield from _of_repertoire(site, below, may_be_inner=allowed is None)
     elif is_beside(first):
         return
     elif allowed is not None and (refused := _refused(site, allowed)) is not None:
@@ -120,15 +121,25 @@ def _use_of(name: str) -> str:
     return "write workflows.NAME(argument=...)" if name == "workflows" else f"use `{name}` as it is"
 
 
-def _of_repertoire(site: Site, below: Sequence[str]) -> Iterator[Finding]:
+def _of_repertoire(site: Site, below: Sequence[str], *, may_be_inner: bool) -> Iterator[Finding]:
+    """`may_be_inner`: the source may import modules of the server itself."""
+    inner = next((one for one in (below[:1] or site.names) if one not in _OWN_NAMES and _is_module(one)), None)
+    if inner is not None and not may_be_inner:
+        message = f"`repertoire.{inner}` cannot be imported here: it is a module of the server."
+        yield finding(site.node, "import_not_allowed", message, _instead(below[-1] if below else inner))
+        return
     if below:
-        unknown = [] if importlib.util.find_spec(f"repertoire.{below[0]}") else [".".join(["repertoire", *below])]
+        unknown = [] if _is_module(below[0]) else [".".join(["repertoire", *below])]
         if unknown:
             yield finding(site.node, "unknown_import", f"There is no module `{unknown[0][:100]}`.", _instead(below[-1]))
         return
     for name in site.names:
-        if name not in (*EXPORTED, *GLOBALS, "*", "__version__") and not importlib.util.find_spec(f"repertoire.{name}"):
+        if name not in _OWN_NAMES and not _is_module(name):
             yield finding(site.node, "unknown_import", f"`repertoire` has no name `{name[:100]}`.", _instead(name))
+
+
+def _is_module(name: str) -> bool:
+    return importlib.util.find_spec(f"repertoire.{name}") is not None
 
 
 def _instead(name: str) -> str:
