@@ -43,8 +43,8 @@ class Trials:
     def _try_all(self, attacks: list[Attack]) -> None:
         source = batch([each.code for each in attacks], [each.id for each in attacks])
         answer = self.server.run(source, {"t": self.server.targets()})
-        assert answer.get("status") == "completed", f"the probes did not come to their end: {str(answer)[-3000:]}"
-        self._outcomes |= answer["result"]
+        broken = f"the probes did not come to their end: {str(answer)[-3000:]}"
+        self._outcomes |= answer.get("result") or dict.fromkeys([each.id for each in attacks], broken)
 
 
 @pytest.fixture(scope="module", params=["this user", "an unprivileged user"])
@@ -65,7 +65,6 @@ def trials(request: pytest.FixtureRequest) -> Iterator[Trials]:
         finally:
             server.close()
     finally:
-        interpreters.forget()
         shutil.rmtree(folder, ignore_errors=True)
 
 
