@@ -19,7 +19,7 @@ from support.daemons import until
 from support.faults import Host, owner_of, query
 from support.survivals import effects, eventually, opened
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("without_walls")]
 
 LOADS = '''"""Load slowly the first times: whoever kills its process needs a moment."""
 import os, time

@@ -68,8 +68,10 @@ async def run():
     return step(effect, "three")
 """
     await publish(app, traces, flow=source)
+    await app._runner._pool._warm_zygote()  # it forks the workers; the first one would be started by this process
     live = await app.service.runs.start(ME, "flow", {})
     await until(lambda: worker_at(traces, "here") > 0)
+    assert parent_of(worker_at(traces, "here")) != os.getpid()
     with locked(home):
         (traces / "go-here").touch()
         await until(lambda: "two" in effects(traces))

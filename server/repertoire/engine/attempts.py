@@ -96,7 +96,7 @@ class Attempts:
                 await self._store.mark_started(live.run, live.run.started_at or 0.0)
             elif live.is_resumed:
                 await self._store.mark_started(live.run, live.run.started_at)
-            live.worker_pid = worker.pid
+            live.worker_pid = worker.pid if worker.sees_files else None  # in the sandbox it is another process's number
             return await attempt.run(worker, turn, point)
 
     async def _note_resumed(self, live: Live, why: str) -> None:
