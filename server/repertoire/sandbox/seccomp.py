@@ -19,6 +19,8 @@ from .kernel import check, libc
 _ALLOW: Final = 0x7FFF0000
 _ERRNO: Final = 0x00050000
 _EQUAL, _MASKED_EQUAL = 4, 7
+_OTHER_NUMBERS: Final = 2
+"""The attribute for calls by the numbers of another architecture: `int 0x80`, and x32."""
 _SET_MODE_FILTER: Final = 1
 _CLONE_THREAD: Final = 0x00010000
 
@@ -223,6 +225,7 @@ def _library() -> Any:
     found.seccomp_rule_add_array.argtypes = [
         ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint, ctypes.c_void_p,
     ]  # fmt: skip
+    found.seccomp_attr_set.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32]
     found.seccomp_export_bpf.argtypes = [ctypes.c_void_p, ctypes.c_int]
     found.seccomp_release.argtypes = [ctypes.c_void_p]
     return found
@@ -264,6 +267,8 @@ class _Rules:
     def __init__(self) -> None:
         self._library = _library()
         self._context = self._library.seccomp_init(_ERRNO | errno.EPERM)
+        # the default would kill one thread of the process, and leave the others
+        self._library.seccomp_attr_set(self._context, _OTHER_NUMBERS, _ERRNO | errno.EPERM)
 
     def allow(self, name: str, *comparisons: tuple[int, int, int, int]) -> None:
         self._add(_ALLOW, name, comparisons)
