@@ -4,13 +4,19 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from repertoire import home as homes
 from repertoire.sandbox.layers import LAYERS
-from support.transports import WAYS, Way, way_in
+from support.transports import WAYS, Way, open_way
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: half of the time of a test is waiting for others."""
+    return (os.cpu_count() or 1) * 3 // 2
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +36,7 @@ def without_walls() -> Iterator[None]:
 def no_daemon_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """A command that runs a workflow leaves a daemon for 15 minutes. Hundreds of them would share the machine."""
     yield
-    folder = request.node.funcargs.get("tmp_path")
+    folder = (request.node.funcargs or {}).get("tmp_path")  # None after an interrupt
     for depth in ("", "*/", "*/*/") if folder is not None else ():
         for info in folder.glob(f"{depth}daemon.json"):
             with contextlib.suppress(OSError, ValueError, KeyError):
@@ -42,8 +48,10 @@ def no_daemon_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(params=WAYS, scope="module")
-def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
+async def way(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
+) -> AsyncIterator[Way]:
     """Every transport and era; the home and its server are shared by the tests of a module."""
     environ = dict(getattr(request.module, "ENVIRON", {}))
-    with way_in(request.param, tmp_path_factory.mktemp("way") / "home", environ) as found:
+    async with open_way(request.param, tmp_path_factory.mktemp("way") / "home", environ) as found:
         yield found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 from support.faults import query
 from support.mcp_calls import call, create, eventually
-from support.transports import Stdio, Way, way_in
+from support.shells import READY
+from support.transports import Stdio, Way, open_way, way_in
 
 pytestmark = pytest.mark.anyio
 
@@ -92,6 +94,7 @@ class Gives(Workflow):
             return self.session_state["asked"]
         return None
 '''
+REPEATS = PLAIN.replace("class Gives", "class Repeats")
 
 DEFAULTS = '''
 from repertoire import RunResponse, Workflow
@@ -146,11 +149,17 @@ class Breaks(Workflow):
 '''
 
 
-@pytest.fixture(params=["memory-modern", "stdio-legacy", "http-legacy"])
-def way(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    with way_in(request.param, tmp_path / "home", {}) as way:
-        for name, source in {"notes": NOTES, "plain": PLAIN, "defaults": DEFAULTS, "faulty": FAULTY}.items():
-            (way.home / "workflows" / f"{name}.py").write_text(source)
+@pytest.fixture(params=["memory-modern", "stdio-legacy", "http-legacy"], scope="module")
+async def way(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
+) -> AsyncIterator[Way]:
+    """One home for all. Each test that counts in the state has a workflow of its own: `gives` or `repeats`."""
+    files = {"notes": NOTES, "plain": PLAIN, "repeats": REPEATS, "defaults": DEFAULTS, "faulty": FAULTY}
+    home = tmp_path_factory.mktemp("way") / "home"
+    (home / "workflows").mkdir(parents=True)
+    for name, source in files.items():
+        (home / "workflows" / f"{name}.py").write_text(source)
+    async with open_way(request.param, home, {}) as way:
         yield way
 
 
@@ -230,14 +239,14 @@ async def test_a17_what_is_no_response_is_the_result_and_its_state_is_kept(way: 
 
 async def test_a19_a_body_that_raises_leaves_the_state_as_it_was(way: Way) -> None:
     async with way.client() as client:
-        await _published(client, "gives")
-        await call(client, "gives", {"what": "dict"})
-        failed = await call(client, "gives", {"what": "error"})
+        await _published(client, "repeats")
+        await call(client, "repeats", {"what": "dict"})
+        failed = await call(client, "repeats", {"what": "error"})
         assert failed["is_error"] and failed["status"] == "failed"
         assert (failed["error"]["type"], failed["error"]["line"]) == ("ValueError", 13) and "boom" in failed["error"][
             "message"
         ]
-        assert (await call(client, "gives", {"what": "asked"}))["result"] == 2
+        assert (await call(client, "repeats", {"what": "asked"}))["result"] == 2
 
 
 async def test_a20_a_generator_that_raises_has_told_what_it_gave_before(way: Way) -> None:
@@ -289,7 +298,7 @@ async def test_a26_a_digest_in_stages_streams_and_is_answered_from_its_cache(tmp
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
         seen.append(message)
 
-    with way_in("stdio-modern", tmp_path / "home", {}) as way:
+    with way_in("stdio-modern", tmp_path / "home", {READY: "true"}) as way:
         async with way.client() as client:
             await _published(client, "topic_digest")
             tools = {tool.name: tool for tool in (await client.list_tools(cache_mode="refresh")).tools}

@@ -15,7 +15,7 @@ import pytest
 from repertoire.cli import doctor
 from repertoire.settings import Settings
 from support import shells
-from support.shells import ECHO, Shell
+from support.shells import ECHO, READY, Shell
 
 shell = shells.shell
 
@@ -125,6 +125,7 @@ def test_workflows_of_the_current_folder_count_for_commands(shell: Shell, tmp_pa
 
 
 def test_state_and_sessions_of_the_command_line(shell: Shell) -> None:
+    del shell.environ[READY]
     for _ in range(2):
         shell.ok("run", "counter")
     shell.ok("run", "counter", "--session", "other")

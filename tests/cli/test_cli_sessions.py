@@ -15,7 +15,7 @@ from repertoire.errors import BadArguments, UnknownSession
 from repertoire.model.session import Caller
 from support import shells
 from support.services import opened, run
-from support.shells import Shell
+from support.shells import READY, Shell
 
 shell = shells.shell
 
@@ -32,6 +32,7 @@ PLAIN = '"""Give one."""\n\ndef run() -> int:\n    return 1\n'
 
 
 def test_n19_a_session_is_shown_reset_renamed_and_deleted(shell: Shell) -> None:
+    del shell.environ[READY]
     shell.ok("run", "counter", "--session", "default")
     shell.ok("run", "counter", "--payload", '{"by": 4}')
     assert '"count": 4' in shell.ok("sessions", "show", "cli")
@@ -86,7 +87,7 @@ def test_n19_empty_sessions_that_no_name_finds_expire(tmp_path: Path) -> None:
     (tmp_path / "home" / "workflows" / "plain.py").write_text(PLAIN)
 
     async def main() -> None:
-        async with opened(tmp_path / "home") as app:
+        async with opened(tmp_path / "home", ready_workflows="true") as app:
             me = Caller()
             old = [(await run(app, me, "plain", "new"))["session_id"] for _ in range(3)]
             await run(app, Caller(session_name="http:abc"), "plain")

@@ -13,7 +13,7 @@ from mcp_types import Implementation
 
 from repertoire.model.session import session_of_client
 from support import shells
-from support.shells import Shell
+from support.shells import READY, Shell
 
 pytestmark = pytest.mark.anyio
 
@@ -33,6 +33,7 @@ async def count(home: Path, client: str, mode: str, *words: str) -> int:
 
 async def test_n2_each_client_has_the_session_of_its_own_name_and_the_command_line_has_cli(shell: Shell) -> None:
     home = shell.home
+    del shell.environ[READY]
     try:
         assert await count(home, "claude-code", "modern", "--session", "default") == 1  # what an earlier version kept
         assert [await count(home, "claude-code", mode) for mode in ("modern", "legacy")] == [1, 2]

@@ -315,7 +315,7 @@ def test_an_empty_file_is_a_first_start(tmp_path: Path) -> None:
     """What SQLite leaves when it is killed before its first write."""
     (home := tmp_path / "home").mkdir(mode=0o700)
     database(home).touch()
-    assert repertoire(home, "run", "counter").returncode == 0
+    assert repertoire(home, "run", "counter", ready=True).returncode == 0
 
 
 @pytest.mark.parametrize("door", DOORS[:2])

@@ -17,7 +17,7 @@ from mcp.client.stdio import stdio_client
 from mcp_types import Implementation
 
 from support import shells
-from support.shells import Shell
+from support.shells import READY, Shell
 
 pytestmark = pytest.mark.anyio
 
@@ -47,6 +47,7 @@ async def ended(process: subprocess.Popen[str]) -> int:
 
 async def test_n15_n18_the_running_daemon_opens_its_door_and_status_names_clients_runs_and_doors(shell: Shell) -> None:
     (shell.home / "workflows" / "ask_it.py").write_text(ASK)
+    del shell.environ[READY]
     host = StdioServerParameters(
         command=sys.executable, args=["-P", "-m", "repertoire", "serve"], env=dict(shell.environ)
     )

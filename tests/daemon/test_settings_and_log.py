@@ -18,7 +18,7 @@ from repertoire.daemon.log_file import LogFile
 from repertoire.settings import load
 from support import shells
 from support.daemons import until
-from support.shells import Shell
+from support.shells import READY, Shell
 
 shell = shells.shell
 
@@ -41,6 +41,7 @@ def host(shell: Shell) -> Iterator[None]:
 def test_n17_n24_settings_that_the_daemon_ignores_are_said_and_its_log_has_starts_ends_and_errors(shell: Shell) -> None:
     (shell.home / "workflows" / "leak.py").write_text(LEAK)
     (shell.home / "repertoire.toml").write_text("page_size = 50\n")
+    del shell.environ[READY]
     with host(shell):
         shell.environ["REPERTOIRE_RUN_TIMEOUT_S"] = "5"
         done = shell("run", "counter", "--json")

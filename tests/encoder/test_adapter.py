@@ -99,7 +99,7 @@ print(json.dumps(float(np.abs(load(msgspec.structs.replace(one, adapter=False)).
 
 
 async def test_another_model_runs_without_it(tmp_path: Path) -> None:
-    other = small_model(tmp_path / "small", 32)
+    other = small_model(32)
     assert not is_minilm(Candidate(other, "folder")) and languages(Candidate(other, "folder")) == ()
     async with seeking(tmp_path, model=other) as seeker:
         answer = await seeker.find("several PDF documents")

@@ -148,7 +148,7 @@ async def test_a_model_of_another_dimension_has_vectors_of_its_own(tmp_path: Pat
     async with seeking(tmp_path) as seeker:
         await seeker.find(HUNGRY)
         encoded = seeker.meaning.encoded
-    other = small_model(tmp_path / "small", 32)
+    other = small_model(32)
     async with seeking(tmp_path, model=other) as seeker:
         assert (await seeker.find("several PDF documents")).ranking == "semantic"
         assert seeker.meaning.encoded == encoded

@@ -85,7 +85,7 @@ async def test_ten_thousand_of_one_description_come_in_alphabetical_order(tmp_pa
         [],
         {f"same_{number:05}": workflow(f"same_{number:05}", KITCHEN["merge_pdfs"], source) for number in range(10_000)},
     )
-    async with seeking(tmp_path, view, model=small_model(tmp_path / "small", 32)) as seeker:
+    async with seeking(tmp_path, view, model=small_model(32)) as seeker:
         answer = await seeker.find("join several PDF documents", wait_s=3 * PATIENCE_S)
         assert answer.ranking == "semantic"
         assert [match.name for match in answer.matches] == [f"same_{number:05}" for number in range(5)]

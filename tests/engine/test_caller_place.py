@@ -85,7 +85,7 @@ def shell(home: Path) -> Iterator[Shell]:
     """With a daemon whose own folder and time zone are others than the callers'."""
     shell = Shell(home)
     shell.environ["TZ"] = "America/New_York"
-    host = Host(home)
+    host = Host(home, ready=True)
     host.begin()
     yield shell
     host.close()

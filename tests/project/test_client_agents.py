@@ -24,7 +24,7 @@ import pytest
 
 from support.required import require
 from support.scripted_model import Call, Heard, ScriptedModel, Turn, scripted_model
-from support.transports import http_server
+from support.transports import UNREADY, http_server
 
 ROOT = Path(__file__).parents[2]
 AGENTS = ROOT / "clients" / "agents"
@@ -169,6 +169,7 @@ def house(folder: Path) -> Iterator[House]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("OPENAI_", "REPERTOIRE_", "LANG"))}
     environ = {
         **kept,
+        **UNREADY,
         "HOME": str(folder),
         "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
         "REPERTOIRE_HOME": str(folder / "home"),

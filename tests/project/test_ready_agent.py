@@ -19,7 +19,9 @@ TEA = "# Tea\n\nTea is *leaves* in\nwater. Milk is another matter.\n"
 
 @pytest.fixture(scope="module")
 async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[App]:
-    async with opened(tmp_path_factory.mktemp("agent") / "home", search_model="off", workers="1") as app:
+    async with opened(
+        tmp_path_factory.mktemp("agent") / "home", ready_workflows="true", search_model="off", workers="1"
+    ) as app:
         yield app
 
 

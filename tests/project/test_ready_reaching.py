@@ -29,7 +29,7 @@ async def home(folder: Path, mcp: dict[str, Any] | None = None, **settings: str)
     folder.mkdir(exist_ok=True)
     if mcp is not None:
         (folder / "mcp.json").write_text(json.dumps({"mcpServers": mcp}))
-    async with opened(folder, search_model="off", **settings) as app:
+    async with opened(folder, ready_workflows="true", search_model="off", **settings) as app:
         yield app
 
 

@@ -38,7 +38,7 @@ def test_r15_whichever_file_has_no_room_is_named_with_what_to_do(tmp_path: Path,
         if not may:
             pytest.skip("mounting needs root; the other tests try the same")
         home = tmp_path / "disk" / "home"
-        done = repertoire(home, "run", "counter")
+        done = repertoire(home, "run", "counter", ready=True)
         assert done.returncode == 1 and "Traceback" not in done.stderr, done
         said = done.stderr.replace("\n", " ")
         assert str(home) in said and ("make room" in said or "Is the disk full?" in said), said
@@ -54,7 +54,7 @@ def test_r15_a_host_is_told_although_the_log_cannot_be_written_either(tmp_path: 
         message = hello(home)
         assert f"{home}/" in message and ROOM in message, message
         disk.free()
-        assert repertoire(home, "run", "counter").returncode == 0
+        assert repertoire(home, "run", "counter", ready=True).returncode == 0
 
 
 def test_r15_a_limit_on_the_size_of_files_is_named_too(tmp_path: Path) -> None:

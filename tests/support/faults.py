@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from repertoire import home as homes
+from support import commands
 from support.daemons import Spoken
+from support.transports import UNREADY
 
 COUNT = '''"""Count the calls of a session."""
 
@@ -33,10 +35,14 @@ def run(by: int = 1) -> int:
 COMMAND = [sys.executable, "-P", "-m", "repertoire"]
 
 
-def repertoire(home: Path, *words: str, prepare: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:
-    """One command, ended; `prepare` runs in the child before it."""
+def repertoire(
+    home: Path, *words: str, prepare: Callable[[], None] | None = None, ready: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """One command, ended; `prepare` runs in the child before it. `ready`: the home has the ready workflows."""
+    environ = {**os.environ, "NO_COLOR": "1", **({} if ready else UNREADY)}
+    if prepare is None:
+        return commands.run(*words, "--home", str(home), env=environ)
     command = [*COMMAND, *words, "--home", str(home)]
-    environ = {**os.environ, "NO_COLOR": "1"}
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environ, preexec_fn=prepare)
 
 
@@ -84,8 +90,9 @@ def query(home: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
 class Host(Spoken):
     """An MCP host with the real `repertoire serve` as its child: lines in, lines out. It shares the session of the stored runs."""
 
-    def __init__(self, home: Path, *words: str) -> None:
-        super().__init__([*COMMAND, "serve", "--home", str(home), "--session", "cli", *words])
+    def __init__(self, home: Path, *words: str, ready: bool = False) -> None:
+        command = [*COMMAND, "serve", "--home", str(home), "--session", "cli", *words]
+        super().__init__(command, {**os.environ, **({} if ready else UNREADY)})
 
     def begin(self) -> Host:
         self.initialize()

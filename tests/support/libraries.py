@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -106,8 +110,11 @@ SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=int(sys.ar
 """
 
 
-def small_model(folder: Path, dimension: int) -> str:
-    """A sentence-transformers model with random vectors for the words of KITCHEN."""
+@functools.cache
+def small_model(dimension: int) -> str:
+    """A sentence-transformers model with random vectors for the words of KITCHEN. It is made once: that imports torch."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
     words = [f"{name.replace('_', ' ')} {text}" for name, text in KITCHEN.items()]
     subprocess.run([sys.executable, "-c", _SMALL, str(folder), str(dimension), *words], check=True, capture_output=True)
     assert json.loads((folder / "modules.json").read_text())

@@ -15,7 +15,8 @@ from repertoire.upstream.tool import Source
 
 @asynccontextmanager
 async def opened(home: Path, sources: Sequence[Source] | None = None, /, **environ: str) -> AsyncIterator[App]:
-    named = {f"REPERTOIRE_{name.upper()}": value for name, value in environ.items()}
+    """Without the ready workflows, which a new home would load one by one: `ready_workflows="true"` for tests of them."""
+    named = {f"REPERTOIRE_{name.upper()}": value for name, value in {"ready_workflows": "false", **environ}.items()}
     async with open_app(load(home=str(home), environ=named), sources=sources) as app:
         await app.service.library.wait_until_settled(Caller())
         yield app

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support import commands
+
 ECHO = (
     '"""Echo a number."""\n\ndef run(number: int) -> int:\n    print("hello")\n    progress(1, 2)\n    return number\n'
 )
+READY = "REPERTOIRE_READY_WORKFLOWS"
+"""A new home would load the ready workflows one by one. A test of them takes this out of the environment."""
 
 
 class Shell:
@@ -23,13 +26,10 @@ class Shell:
     def __init__(self, home: Path) -> None:
         self.home = home
         own = {name: value for name, value in os.environ.items() if not name.startswith("REPERTOIRE_")}
-        self.environ = {**own, "REPERTOIRE_HOME": str(home), "NO_COLOR": "1"}
+        self.environ = {**own, "REPERTOIRE_HOME": str(home), "NO_COLOR": "1", READY: "false"}
 
-    def __call__(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-P", "-m", "repertoire", *words]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=60, env=self.environ, cwd=self.home, **options
-        )
+    def __call__(self, *words: str, input: str | None = None) -> subprocess.CompletedProcess[str]:
+        return commands.run(*words, input=input, env=self.environ, cwd=self.home)
 
     def ok(self, *words: str, **options: Any) -> str:
         done = self(*words, **options)

@@ -9,8 +9,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -18,6 +16,8 @@ from pathlib import Path
 
 from repertoire import home as homes
 from repertoire.daemon.home_lock import read_info
+from support import commands
+from support.commands import Started
 from support.daemons import HERE, PATIENCE_S, Peer, until
 from support.faults import Host, query, repertoire
 from support.survivals import effects, whole
@@ -70,14 +70,17 @@ class House:
         self.folder.mkdir()
         self.deaths = 0
         self.committed: dict[str, int] = {}
-        self.owners: list[subprocess.Popen[bytes]] = []
+        self.owners: list[Started] = []
         self.hosts: list[Host] = []
 
-    def start(self, kill: str | None = None) -> subprocess.Popen[bytes]:
+    def start(self, kill: str | None = None) -> Started:
         """Start the daemon; `kill` is the fact at which it kills itself."""
-        command = [sys.executable, "-P", os.path.join(HERE, "faulty_house.py"), "--home", str(self.home)]
-        with open(self.folder / "log", "ab") as log:
-            owner = subprocess.Popen([*command, *(["--kill", kill] if kill else [])], stderr=log)
+        words = ["--home", str(self.home), *(["--kill", kill] if kill else [])]
+        with open(self.folder / "log", "ab") as log, open(os.devnull, "r+b") as nothing:
+            owner = commands.start(
+                *words, stdin=nothing.fileno(), stdout=nothing.fileno(), stderr=log.fileno(), env=os.environ,
+                program=os.path.join(HERE, "faulty_house.py"),
+            )  # fmt: skip
         self.owners.append(owner)
         until(lambda: homes.is_owned(str(self.home)) or owner.poll() is not None)
         return owner
@@ -105,7 +108,7 @@ class House:
         found = query(self.home, "SELECT count(*) FROM run WHERE status IN ('working', 'input_required')")
         return found == [(0,)]
 
-    def attend(self, owner: subprocess.Popen[bytes] | None = None) -> None:
+    def attend(self, owner: Started | None = None) -> None:
         """Answer all questions, until all runs have ended or the owner is dead."""
         give_up = time.monotonic() + 2 * PATIENCE_S
         while not self.over:
@@ -133,7 +136,7 @@ class House:
             finally:
                 peer.close()
 
-    def died(self, owner: subprocess.Popen[bytes]) -> None:
+    def died(self, owner: Started) -> None:
         """Check that the daemon killed itself at that fact; note the effects committed until then."""
         assert owner.wait(PATIENCE_S) == -signal.SIGKILL, (self.folder / "log").read_text()[-3000:]
         self.note()

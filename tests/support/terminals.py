@@ -8,13 +8,12 @@ import pty
 import re
 import select
 import struct
-import subprocess
-import sys
 import termios
 import time
 
 from rich.cells import cell_len
 
+from support import commands
 from support.shells import Shell
 
 PATIENCE_S = 60.0
@@ -31,9 +30,8 @@ class Terminal:
         environ = {**shell.environ, "TERM": "xterm"}
         for name in ("COLUMNS", "LINES", "NO_COLOR"):
             environ.pop(name, None)
-        command = [sys.executable, "-P", "-m", "repertoire", *words]
-        self.process = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ, cwd=shell.home, start_new_session=True
+        self.process = commands.start(
+            *words, stdin=theirs, stdout=theirs, stderr=theirs, env=environ, cwd=shell.home, new_session=True
         )
         os.close(theirs)
         self._fd, self.shown, self._seen = ours, "", 0

@@ -5,24 +5,30 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-import anyio
+import anyio.to_thread
 from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
 
-from repertoire.app import open_app
+from repertoire.app import App, open_app
 from repertoire.model.session import Caller
 from repertoire.settings import load
 from repertoire.surfaces.mcp import build_server
+from support import commands
+from support.shells import READY
 
 WAYS = ["memory-modern", "memory-legacy", "stdio-modern", "stdio-legacy", "http-modern", "http-legacy", "sse-legacy"]
+
+
+UNREADY = {READY: "false"}
+"""Tests of the ready workflows set it to true."""
 
 
 class Way(Protocol):
@@ -39,13 +45,28 @@ def mode_of(name: str) -> Any:
 
 
 class Memory:
+    """Each client opens the home, or all share one app while it is `open`."""
+
     def __init__(self, name: str, home: Path, environ: dict[str, str]) -> None:
         self.name, self.home = name, home
         self._settings = load(home=str(home), environ=environ)
+        self._app: App | None = None
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[App]:
+        if self._app is not None:
+            yield self._app
+            return
+        async with open_app(self._settings) as app:
+            self._app = app
+            try:
+                yield app
+            finally:
+                self._app = None
 
     @asynccontextmanager
     async def client(self, **options: Any) -> AsyncIterator[Client]:
-        async with open_app(self._settings) as app:
+        async with self.open() as app:
             caller = Caller()
             server = build_server(app.service, app.settings.limits, app.changes, lambda ctx: caller)
             await app.service.library.wait_until_settled(caller)
@@ -79,42 +100,64 @@ class Http:
 @contextmanager
 def http_server(home: Path, environ: dict[str, str]) -> Iterator[str]:
     """`repertoire serve --http` in a process of its own; gives its URL."""
-    command = [sys.executable, "-P", "-m", "repertoire", "serve", "--http", "127.0.0.1:0", "--home", str(home)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environ})
-    seen: list[str] = []
-    try:
-        assert process.stderr is not None
-        for line in process.stderr:
-            seen.append(line)
-            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                yield found[0]
-                break
+    words = ("serve", "--http", "127.0.0.1:0", "--home", str(home))
+    ours, theirs = os.pipe()
+    with open(ours) as said:
+        with open(os.devnull, "r+b") as nothing:
+            process = commands.start(
+                *words,
+                stdin=nothing.fileno(),
+                stdout=nothing.fileno(),
+                stderr=theirs,
+                env={**os.environ, **UNREADY, **environ},
+            )
+        os.close(theirs)
+        seen: list[str] = []
+        try:
+            for line in said:
+                seen.append(line)
+                if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                    yield found[0]
+                    break
+            else:
+                raise AssertionError(f"the server did not start: {seen}")
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+@asynccontextmanager
+async def open_way(name: str, home: Path, environ: dict[str, str]) -> AsyncIterator[Way]:
+    """`way_in` for the tests of a module: a home in memory stays open between them too."""
+    with way_in(name, home, environ) as way:
+        if isinstance(way, Memory):
+            async with way.open():
+                yield way
         else:
-            raise AssertionError(f"the server did not start: {seen}")
-    finally:
-        process.terminate()
-        process.wait(20)
-        if process.stderr is not None:
-            process.stderr.close()
+            yield way
 
 
 async def runs_of(home: Path, *words: str) -> list[dict[str, Any]]:
     """`repertoire runs --json`, newest first, from a process of its own."""
-    command = [sys.executable, "-P", "-m", "repertoire", "runs", "--json", "--home", str(home), *words]
-    rows: list[dict[str, Any]] = json.loads((await anyio.run_process(command)).stdout)
+    command = partial(commands.run, "runs", "--json", "--home", str(home), *words, env=os.environ)
+    done = await anyio.to_thread.run_sync(command)
+    assert done.returncode == 0, done.stderr
+    rows: list[dict[str, Any]] = json.loads(done.stdout)
     return rows
 
 
 @contextmanager
 def way_in(name: str, home: Path, environ: dict[str, str]) -> Iterator[Way]:
+    """`environ` has the settings; the ready workflows are left out unless it names them."""
+    environ = {**UNREADY, **environ}
     (home / "workflows").mkdir(parents=True, exist_ok=True)
     os.chmod(home, 0o700)
     if name.startswith("memory"):
         yield Memory(name, home, environ)
     elif name.startswith("stdio"):
         yield Stdio(name, home, environ)
-        stop = [sys.executable, "-P", "-m", "repertoire", "stop", "--force", "--home", str(home)]
-        subprocess.run(stop, check=True, capture_output=True, timeout=60)
+        stopped = commands.run("stop", "--force", "--home", str(home), env=os.environ)
+        assert stopped.returncode == 0, stopped.stderr
     else:
         with http_server(home, environ) as url:
             yield Http(name, home, url)

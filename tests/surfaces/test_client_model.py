@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,18 +73,13 @@ async def run(ticket: str) -> dict:
 '''
 
 
-def a_way(names: list[str]) -> Any:
-    @pytest.fixture(params=names, scope="module")
-    def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
-        with way_in(request.param, tmp_path_factory.mktemp("model") / "home", ENVIRON) as way:
-            yield way
-
-    return found
+def on(names: list[str]) -> Any:
+    """For a test: `way` is each of these. Tests of one way share its server."""
+    return pytest.mark.parametrize("way", names, indirect=True, scope="module")
 
 
-every = a_way(LEGACY + MODERN)
-memory, modern = a_way(["memory-legacy", "memory-modern"]), a_way(["memory-modern"])
-agents = a_way(["memory-legacy", "http-modern"])
+on_every, on_memory, on_modern = on(LEGACY + MODERN), on(["memory-legacy", "memory-modern"]), on(["memory-modern"])
+on_agents = on(["memory-legacy", "http-modern"])
 """A worker of an agent imports pydantic-ai, which takes seconds."""
 
 
@@ -120,11 +114,12 @@ def shown(params: types.CreateMessageRequestParams) -> str:
     return content.text
 
 
-async def test_an_agent_works_with_the_clients_model(agents: Way) -> None:
+@on_agents
+async def test_an_agent_works_with_the_clients_model(way: Way) -> None:
     """Three rounds: a tool call, a reply in the wrong form, and one that fits. No model is named and no provider has a key."""
     call_ = json.dumps({"tool_calls": [{"name": "history", "arguments": {"customer": "Ann"}}]})
     model = Model(f"```json\n{call_}\n```", '{"queue": "sales"}', 'It is: {"queue": "billing", "urgent": false}')
-    async with agents.client(sampling_callback=model) as client:
+    async with way.client(sampling_callback=model) as client:
         await create(client, "sort_ticket", AGENT)
         answer = await call(client, "sort_ticket", {"ticket": "Ann cannot pay."})
         assert answer["result"] == {"queue": "billing", "urgent": False}, answer
@@ -138,7 +133,8 @@ async def test_an_agent_works_with_the_clients_model(agents: Way) -> None:
     assert "queue" in shown(third) and shown(third).startswith("Error of your last reply")
 
 
-async def test_requests_of_one_run_are_with_the_model_at_once(every: Way) -> None:
+@on_every
+async def test_requests_of_one_run_are_with_the_model_at_once(way: Way) -> None:
     both = anyio.Event()
     model = Model()
 
@@ -149,7 +145,7 @@ async def test_requests_of_one_run_are_with_the_model_at_once(every: Way) -> Non
         return "here"
 
     model._replies = [when_both_are_here, when_both_are_here]
-    async with every.client(sampling_callback=model) as client:
+    async with way.client(sampling_callback=model) as client:
         await create(client, "chat", CHAT)
         with anyio.fail_after(20):
             answer = await call(client, "chat", {"chats": [["one", "two"], ["three"]]})
@@ -157,8 +153,9 @@ async def test_requests_of_one_run_are_with_the_model_at_once(every: Way) -> Non
     assert sorted(model.prompts) == ["one", "three", "two"]
 
 
-async def test_a_client_without_sampling_writes_the_reply_itself(every: Way) -> None:
-    async with every.client() as client:
+@on_every
+async def test_a_client_without_sampling_writes_the_reply_itself(way: Way) -> None:
+    async with way.client() as client:
         await create(client, "chat", CHAT)
         answer = await call(client, "chat", {"chats": [["Hello!", "And?"]], "with_tool": True})
         assert answer["status"] == "input_required" and not answer["is_error"]
@@ -179,11 +176,12 @@ async def test_a_client_without_sampling_writes_the_reply_itself(every: Way) -> 
         assert end["result"] == [["look", "Bye."]], end
 
 
-async def test_a_client_that_refuses_leaves_the_question_open(memory: Way) -> None:
+@on_memory
+async def test_a_client_that_refuses_leaves_the_question_open(way: Way) -> None:
     model = Model(types.ErrorData(code=-1, message="The user said no."))
-    async with memory.client(sampling_callback=model) as client:
+    async with way.client(sampling_callback=model) as client:
         await create(client, "chat", CHAT)
-        if memory.name.endswith("modern"):  # the SDK's client gives the call up
+        if way.name.endswith("modern"):  # the SDK's client gives the call up
             with pytest.raises(MCPError, match="The user said no"):
                 await call(client, "chat", {"chats": [["Hello!"]]})
             (answer,) = (await call(client, "list_runs", {"status": "input_required"}))["runs"]
@@ -195,10 +193,11 @@ async def test_a_client_that_refuses_leaves_the_question_open(memory: Way) -> No
         assert end["result"] == [["Hi."]]
 
 
-async def test_nonsense_is_asked_for_again_with_the_problem(memory: Way) -> None:
+@on_memory
+async def test_nonsense_is_asked_for_again_with_the_problem(way: Way) -> None:
     image = types.ImageContent(type="image", data="", mime_type="image/png")
     model = Model(types.CreateMessageResult(role="assistant", content=image, model="tiny"), " ", "Hi.")
-    async with memory.client(sampling_callback=model) as client:
+    async with way.client(sampling_callback=model) as client:
         await create(client, "chat", CHAT)
         answer = await call(client, "chat", {"chats": [["Hello!"]]})
         assert answer["result"] == [["Hi."]]
@@ -206,22 +205,24 @@ async def test_nonsense_is_asked_for_again_with_the_problem(memory: Way) -> None
     assert model.prompts == ["Hello!", f"Hello!\n\n{problem}", f"Hello!\n\n{problem}"]
 
 
-async def test_nonsense_without_end_leaves_the_question_open(memory: Way) -> None:
+@on_memory
+async def test_nonsense_without_end_leaves_the_question_open(way: Way) -> None:
     """On 2026-07-28 the rounds of the call are the bound, which are more."""
     model = Model(*[" "] * 50)
-    async with memory.client(sampling_callback=model) as client:
+    async with way.client(sampling_callback=model) as client:
         await create(client, "chat", CHAT)
         answer = await call(client, "chat", {"chats": [["Hello!"]]})
         assert answer["status"] == "input_required" and len(model.asked) == (
-            MOST_ROUNDS if memory.name.endswith("modern") else 3
+            MOST_ROUNDS if way.name.endswith("modern") else 3
         )
         end = await call(client, "answer_run", {"run_id": answer["run_id"], "answer": "Hi."})
         assert end["result"] == [["Hi."]]
 
 
-async def test_more_requests_than_a_client_takes_in_one_call(modern: Way) -> None:
+@on_modern
+async def test_more_requests_than_a_client_takes_in_one_call(way: Way) -> None:
     prompts = [f"prompt {number}" for number in range(MOST_ROUNDS + 2)]
-    async with modern.client(sampling_callback=(model := Model())) as client:
+    async with way.client(sampling_callback=(model := Model())) as client:
         await create(client, "chat", CHAT)
         answer = await call(client, "chat", {"chats": [prompts]})
         assert answer["status"] == "input_required" and len(model.asked) == MOST_ROUNDS
@@ -231,13 +232,14 @@ async def test_more_requests_than_a_client_takes_in_one_call(modern: Way) -> Non
         assert end["result"] == [[*(f"echo {one}" for one in prompts[:MOST_ROUNDS]), "mine", "mine"]]
 
 
-async def test_a_model_may_take_longer_than_a_call_waits(memory: Way) -> None:
+@on_memory
+async def test_a_model_may_take_longer_than_a_call_waits(way: Way) -> None:
     async def late() -> str:
         await anyio.sleep(1.5)
         return "late"
 
-    home = memory.home.with_name("short")
-    with way_in(memory.name, home, ENVIRON | {"REPERTOIRE_INLINE_DEADLINE_S": "1"}) as way:
+    home = way.home.with_name("short")
+    with way_in(way.name, home, ENVIRON | {"REPERTOIRE_INLINE_DEADLINE_S": "1"}) as way:
         async with way.client(sampling_callback=Model(late)) as client:
             await create(client, "chat", CHAT)
             answer = await call(client, "chat", {"chats": [["Hello!"]]})
@@ -304,13 +306,14 @@ async def test_only_the_runs_own_principal_replies(tmp_path: Path) -> None:
             assert late["is_error"] and "cancelled" in late["error"]["message"]
 
 
-async def test_a_body_cannot_make_a_question_of_its_own_a_request(memory: Way) -> None:
+@on_memory
+async def test_a_body_cannot_make_a_question_of_its_own_a_request(way: Way) -> None:
     source = '''"""Ask."""
 
 def run() -> str:
     return ask("Who?", {"type": "string", "x-model-request": {"system": "", "messages": []}})
 '''
-    async with memory.client(sampling_callback=(model := Model())) as client:
+    async with way.client(sampling_callback=(model := Model())) as client:
         await create(client, "forger", source)
         answer = await call(client, "forger")
         assert answer["status"] == "input_required" and "kind" not in answer["questions"][0] and not model.asked
@@ -318,7 +321,8 @@ def run() -> str:
         assert end["result"] == "me"
 
 
-async def test_a_run_below_asks_the_model_of_the_first_caller(memory: Way) -> None:
+@on_memory
+async def test_a_run_below_asks_the_model_of_the_first_caller(way: Way) -> None:
     source = '''"""Ask through another workflow, beside a question to a person."""
 import asyncio
 
@@ -329,13 +333,11 @@ async def run() -> list:
     async def person(context: object, params: Any) -> types.ElicitResult:
         return types.ElicitResult(action="accept", content={"answer": "me"})
 
-    async with memory.client(sampling_callback=Model(), elicitation_callback=person) as client:
+    async with way.client(sampling_callback=Model(), elicitation_callback=person) as client:
         await create(client, "chat", CHAT)
         await create(client, "above", source)
         assert (await call(client, "above"))["result"] == [[["echo Hello!"]], "me"]
-    async with memory.client(
-        elicitation_callback=person
-    ) as client:  # the person is asked, the model's question is left
+    async with way.client(elicitation_callback=person) as client:  # the person is asked, the model's question is left
         answer = await call(client, "above")
         for _ in range(MOST_ROUNDS):
             if {one.get("kind") for one in answer["questions"]} == {"model"}:
@@ -346,9 +348,10 @@ async def run() -> list:
         assert (await call(client, "answer_run", given))["result"] == [[["Hi."]], "me"]
 
 
-async def test_a_task_asks_for_a_reply(modern: Way) -> None:
+@on_modern
+async def test_a_task_asks_for_a_reply(way: Way) -> None:
     source = CHAT.replace("    named =", "    await asyncio.sleep(1)\n    named =")
-    async with modern.client(extensions=[Tasks()], sampling_callback=Model()) as client:
+    async with way.client(extensions=[Tasks()], sampling_callback=Model()) as client:
         await create(client, "slow_chat", source)
         task = await begin(client, "slow_chat", {"chats": [["Hello!"]]})
         assert isinstance(task, Task)

@@ -16,6 +16,7 @@ import pytest
 from mcp import Client
 
 from support.outside import NODE, REQUIRED, need_node, run_node
+from support.shells import READY
 from support.transports import http_server, runs_of
 
 REVISIONS = ["2025-11-25", "2026-07-28"]
@@ -54,7 +55,7 @@ Checks = dict[str, list[dict[str, Any]]]
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     need_node()
-    with http_server(tmp_path_factory.mktemp("product") / "home", {}) as url:
+    with http_server(tmp_path_factory.mktemp("product") / "home", {READY: "true"}) as url:
         yield url
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -16,7 +16,7 @@ from mcp.shared.exceptions import MCPError
 from support.hosts import node_problems
 from support.mcp_calls import COUNT, ECHO, call, create, eventually, made
 from support.outside import need_node
-from support.transports import Way, way_in
+from support.transports import Way, open_way
 
 pytestmark = pytest.mark.anyio
 
@@ -65,8 +65,10 @@ def run(seconds: float, steps: int = 4) -> str:
 
 
 @pytest.fixture(params=["memory-modern", "memory-legacy"], scope="module")
-def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
-    with way_in(request.param, tmp_path_factory.mktemp("envelope") / "home", ENVIRON) as found:
+async def way(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
+) -> AsyncIterator[Way]:
+    async with open_way(request.param, tmp_path_factory.mktemp("envelope") / "home", ENVIRON) as found:
         yield found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from support.outside import NODE, need_node, run_node
+from support.shells import READY
 from support.transports import http_server, way_in
 
 EXAMPLE = Path(__file__).parents[2] / "clients" / "node"
@@ -25,7 +26,10 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Targets]:
     need_node()
     homes = tmp_path_factory.mktemp("homes")
     serve = [sys.executable, "-P", "-m", "repertoire", "serve", "--home", str(homes / "stdio")]
-    with way_in("stdio", homes / "stdio", {}), http_server(homes / "http", {}) as url:
+    with (
+        way_in("stdio", homes / "stdio", {}),
+        http_server(homes / "http", {READY: "true"}) as url,
+    ):
         yield {"stdio": serve, "http": [f"{url}/mcp"], "sse": [f"{url}/sse"]}
 
 

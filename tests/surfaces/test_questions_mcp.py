@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from repertoire.surfaces.mcp import build_server
 from repertoire.surfaces.mcp.state_key import state_key
 from support.mcp_calls import call, create, eventually
 from support.tasks_client import Task, Tasks, begin, listening, until, update
-from support.transports import Way, http_server, way_in
+from support.transports import Way, http_server
 
 pytestmark = pytest.mark.anyio
 
@@ -60,16 +59,12 @@ def run() -> int:
 '''
 
 
-def a_way(names: list[str]) -> Any:
-    @pytest.fixture(params=names, scope="module")
-    def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
-        with way_in(request.param, tmp_path_factory.mktemp("asking") / "home", ENVIRON) as way:
-            yield way
-
-    return found
+def on(names: list[str]) -> Any:
+    """For a test: `way` is each of these. Tests of one way share its server."""
+    return pytest.mark.parametrize("way", names, indirect=True, scope="module")
 
 
-legacy, modern, every = a_way(LEGACY), a_way(MODERN), a_way(LEGACY + MODERN)
+on_legacy, on_modern, on_every = on(LEGACY), on(MODERN), on(LEGACY + MODERN)
 
 
 class Person:
@@ -100,10 +95,11 @@ async def ended(client: Client, run_id: str) -> dict[str, Any]:
     return await call(client, "get_run", {"run_id": run_id, "wait_s": 3})
 
 
-async def test_a_person_is_asked_while_the_call_waits(every: Way) -> None:
+@on_every
+async def test_a_person_is_asked_while_the_call_waits(way: Way) -> None:
     """On 2025-11-25 by a request of the server, on 2026-07-28 in a second round: the SDK's client shows both alike."""
     person = Person({"answer": 4})
-    async with every.client(elicitation_callback=person) as client:
+    async with way.client(elicitation_callback=person) as client:
         await create(client, "order", ORDER)
         answer = await call(client, "order", {"title": "Dune"})
         assert answer["status"] == "completed" and answer["result"] == "4 of Dune"
@@ -114,17 +110,19 @@ async def test_a_person_is_asked_while_the_call_waits(every: Way) -> None:
         assert (await runs_of_tool(client, "order"))[:1] == [answer["run_id"]]
 
 
-async def test_both_rounds_are_one_run(modern: Way) -> None:
-    async with modern.client(elicitation_callback=Person({"answer": 2})) as client:
+@on_modern
+async def test_both_rounds_are_one_run(way: Way) -> None:
+    async with way.client(elicitation_callback=Person({"answer": 2})) as client:
         await create(client, "order_once", ORDER)
         answer = await call(client, "run_workflow", {"name": "order_once", "arguments": {"title": "It"}})
         assert answer["result"] == "2 of It"
         assert await runs_of_tool(client, "order_once") == [answer["run_id"]]
 
 
-async def test_an_answer_that_does_not_fit_is_asked_for_again(every: Way) -> None:
+@on_every
+async def test_an_answer_that_does_not_fit_is_asked_for_again(way: Way) -> None:
     person = Person({"answer": 3}, {"answer": 6})
-    async with every.client(elicitation_callback=person) as client:
+    async with way.client(elicitation_callback=person) as client:
         await create(client, "order", ORDER)
         answer = await call(client, "order", {"title": "Emma"})
         assert answer["result"] == "6 of Emma" and len(person.shown) == 2
@@ -132,8 +130,9 @@ async def test_an_answer_that_does_not_fit_is_asked_for_again(every: Way) -> Non
 
 
 @pytest.mark.parametrize("refusal", ["decline", "cancel"])
-async def test_who_declines_leaves_the_question_open(every: Way, refusal: str) -> None:
-    async with every.client(elicitation_callback=Person(refusal)) as client:
+@on_every
+async def test_who_declines_leaves_the_question_open(way: Way, refusal: str) -> None:
+    async with way.client(elicitation_callback=Person(refusal)) as client:
         await create(client, "order", ORDER)
         answer = await call(client, "order", {"title": "Ulysses"})
         await is_open(client, answer, "How many of Ulysses?")
@@ -157,8 +156,9 @@ async def is_open(client: Client, answer: dict[str, Any], question: str) -> None
     await eventually(listed)  # as soon as it is parked
 
 
-async def test_a_client_that_cannot_ask_gets_the_question_as_data(every: Way) -> None:
-    async with every.client() as client:
+@on_every
+async def test_a_client_that_cannot_ask_gets_the_question_as_data(way: Way) -> None:
+    async with way.client() as client:
         await create(client, "order", ORDER)
         answer = await call(client, "order", {"title": "Faust"})
         await is_open(client, answer, "How many of Faust?")
@@ -174,9 +174,10 @@ async def test_a_client_that_cannot_ask_gets_the_question_as_data(every: Way) ->
         assert unknown["is_error"] and unknown["error"]["code"] == "unknown_run"
 
 
-async def test_several_questions_at_once(every: Way) -> None:
+@on_every
+async def test_several_questions_at_once(way: Way) -> None:
     person = Person({"name": "Tom", "kind": "cat"}, {"name": "Rex"})
-    async with every.client(elicitation_callback=person) as client:
+    async with way.client(elicitation_callback=person) as client:
         await create(client, "two", TWO)
         answer = await call(client, "two")
         assert sorted(shown.message for shown in person.shown) == ["The first?", "The second?"]
@@ -184,8 +185,9 @@ async def test_several_questions_at_once(every: Way) -> None:
         assert answer["result"] == {"Tom": "cat", "Rex": "none"}
 
 
-async def test_several_questions_are_answered_by_their_ids(every: Way) -> None:
-    async with every.client() as client:
+@on_every
+async def test_several_questions_are_answered_by_their_ids(way: Way) -> None:
+    async with way.client() as client:
         await create(client, "two", TWO)
         answer = await call(client, "two")
         first, second = answer["questions"]
@@ -199,9 +201,10 @@ async def test_several_questions_are_answered_by_their_ids(every: Way) -> None:
         assert (await ended(client, answer["run_id"]))["result"] == {"Tom": "none", "Rex": "none"}
 
 
-async def test_what_fits_into_no_form_is_answered_with_answer_run(every: Way) -> None:
+@on_every
+async def test_what_fits_into_no_form_is_answered_with_answer_run(way: Way) -> None:
     person = Person()
-    async with every.client(elicitation_callback=person) as client:
+    async with way.client(elicitation_callback=person) as client:
         await create(client, "rows", NO_FORM)
         answer = await call(client, "rows")
         await is_open(client, answer, "Which rows?")
@@ -210,10 +213,11 @@ async def test_what_fits_into_no_form_is_answered_with_answer_run(every: Way) ->
         assert (await ended(client, answer["run_id"]))["result"] == 2
 
 
-async def test_a_question_that_was_answered_elsewhere_does_not_hold_up_the_call(legacy: Way) -> None:
+@on_legacy
+async def test_a_question_that_was_answered_elsewhere_does_not_hold_up_the_call(way: Way) -> None:
     forever = anyio.Event()
     person = Person(forever)
-    async with legacy.client(elicitation_callback=person) as client:
+    async with way.client(elicitation_callback=person) as client:
         await create(client, "shared_question", ORDER)
         answers: list[dict[str, Any]] = []
 
@@ -238,8 +242,9 @@ async def asked(client: Client, name: str, **arguments: Any) -> types.InputRequi
     return answer
 
 
-async def test_the_state_is_bound_to_the_call_and_cannot_be_changed(modern: Way) -> None:
-    async with modern.client(elicitation_callback=Person()) as client:
+@on_modern
+async def test_the_state_is_bound_to_the_call_and_cannot_be_changed(way: Way) -> None:
+    async with way.client(elicitation_callback=Person()) as client:
         await create(client, "order", ORDER)
         first = await asked(client, "order", title="Emil")
         assert first.request_state is not None and "workflow" not in first.request_state
@@ -304,8 +309,9 @@ async def test_the_second_round_may_come_after_a_restart(tmp_path: Path) -> None
             assert await runs_of_tool(client, "order") == [answer.structured_content["run_id"]]
 
 
-async def test_a_task_asks_and_goes_on_when_all_is_answered(modern: Way) -> None:
-    async with modern.client(extensions=[Tasks()], elicitation_callback=Person()) as client:
+@on_modern
+async def test_a_task_asks_and_goes_on_when_all_is_answered(way: Way) -> None:
+    async with way.client(extensions=[Tasks()], elicitation_callback=Person()) as client:
         await create(client, "two", TWO)
         task = await begin(client, "two", {"wait_s": 1})
         assert isinstance(task, Task)
@@ -328,9 +334,10 @@ async def test_a_task_asks_and_goes_on_when_all_is_answered(modern: Way) -> None
         assert done["result"]["structuredContent"]["result"] == {"Tom": "none", "Rex": "none"}
 
 
-async def test_a_question_within_the_first_moment_comes_before_the_task(modern: Way) -> None:
+@on_modern
+async def test_a_question_within_the_first_moment_comes_before_the_task(way: Way) -> None:
     source = ORDER.replace("    return", "    import time\n    time.sleep(1)\n    return")
-    async with modern.client(extensions=[Tasks()], elicitation_callback=Person()) as client:
+    async with way.client(extensions=[Tasks()], elicitation_callback=Person()) as client:
         await create(client, "then_slow", source)
         first = await asked(client, "then_slow", title="Momo")
         (number,) = first.input_requests or {}
@@ -344,8 +351,9 @@ async def test_a_question_within_the_first_moment_comes_before_the_task(modern: 
         assert await runs_of_tool(client, "then_slow") == [task["taskId"]]
 
 
-async def test_a_tasks_questions_are_shown_only_to_who_can_fill_forms(modern: Way) -> None:
-    async with modern.client(extensions=[Tasks()]) as client:
+@on_modern
+async def test_a_tasks_questions_are_shown_only_to_who_can_fill_forms(way: Way) -> None:
+    async with way.client(extensions=[Tasks()]) as client:
         await create(client, "two", TWO)
         task = await begin(client, "two", {"wait_s": 1})
         waiting = await until(client, task["taskId"], "input_required")
@@ -353,9 +361,10 @@ async def test_a_tasks_questions_are_shown_only_to_who_can_fill_forms(modern: Wa
         await call(client, "cancel_run", {"run_id": task["taskId"]})
 
 
-async def test_a_listener_hears_that_a_task_asks(modern: Way) -> None:
+@on_modern
+async def test_a_listener_hears_that_a_task_asks(way: Way) -> None:
     tasks = Tasks()
-    async with modern.client(extensions=[tasks], elicitation_callback=Person()) as client:
+    async with way.client(extensions=[tasks], elicitation_callback=Person()) as client:
         await create(client, "two", TWO)
         task = await begin(client, "two", {"wait_s": 1})
         async with listening(client, task["taskId"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from repertoire.settings import load
 from repertoire.surfaces.mcp import build_server
 from support.mcp_calls import call, create, eventually, made
 from support.tasks_client import EXTENSION, Task, Tasks, begin, cancel, listening, task_of, until, update
-from support.transports import Http, Way, way_in
+from support.transports import Http, Way, open_way, way_in
 
 pytestmark = pytest.mark.anyio
 
@@ -41,8 +41,10 @@ def run(seconds: float, fail: bool = False) -> str:
 
 
 @pytest.fixture(params=MODERN, scope="module")
-def modern(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
-    with way_in(request.param, tmp_path_factory.mktemp("modern") / "home", ENVIRON) as found:
+async def modern(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
+) -> AsyncIterator[Way]:
+    async with open_way(request.param, tmp_path_factory.mktemp("modern") / "home", ENVIRON) as found:
         yield found
 
 
