@@ -101,7 +101,6 @@ class Server:
         self.pid = int(json.loads((self.canaries.home / "daemon.json").read_text())["pid"])
         self.texts: list[str] = []
         self._warm_up()
-        self._processes = len(self.processes())
 
     def _warm_up(self) -> None:
         """The first runs start the processes that stay."""
@@ -203,24 +202,32 @@ class Server:
             found.append(f"the secret is in an answer: {leaks[0][:300]}")
         self.texts.clear()
         give_up = time.monotonic() + _GONE_S
-        while len(left := self.processes()) > self._processes and time.monotonic() < give_up:
+        while (left := self.processes()) and time.monotonic() < give_up:
             time.sleep(0.02)
-        if len(left) > self._processes:
+        if left:
             found.append(f"processes are left: {left}")
         return found
 
     def processes(self) -> list[str]:
-        """The processes of untrusted code below the daemon, and those that have lost their parent."""
+        """The processes of untrusted code below the daemon, and those that have lost their parent.
+
+        One fork of each zygote is kept ready for the next run, so that many are none of an attack's.
+        """
         table = _processes()
         below, frontier = set[int](), {self.pid}
         while frontier:
             frontier = {pid for pid, one in table.items() if one.parent in frontier} - below
             below |= frontier
+        pythons = {
+            pid for pid in below if "\0repertoire.worker\0" in table[pid].words and "\0--sandbox\0" in table[pid].words
+        }
+        started = {pid for pid in pythons if table[pid].words.startswith(_STARTERS)}
+        forks = {pid for pid in pythons - started if table[pid].words == table[table[pid].parent].words}
+        zygotes = pythons - started - forks
         lost = {
             pid for pid, one in table.items() if one.parent == 1 and one.folder.startswith(str(self.canaries.folder))
         }
-        untrusted = {pid for pid in below if "--sandbox" in table[pid].words}
-        return [f"{pid} of {table[pid].parent}" for pid in sorted(untrusted | (lost - {self.pid}))]
+        return [f"{pid} of {table[pid].parent}" for pid in sorted(forks | (lost - {self.pid}))][len(zygotes) :]
 
     def close(self) -> None:
         for client in (self.attacker, self.bystander):
@@ -231,6 +238,10 @@ class Server:
         while os.path.exists(f"/proc/{self.pid}") and time.monotonic() < give_up:
             time.sleep(0.02)
         self.canaries.close()
+
+
+_STARTERS: Final = tuple(f"{folder}{name}" for folder in ("", "/usr/bin/", "/bin/") for name in ("bwrap", "unshare"))
+"""They have the words of the zygote after their own."""
 
 
 class _Process(NamedTuple):

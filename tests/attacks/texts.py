@@ -158,7 +158,7 @@ def command_line(server: Server) -> str:
         _printed(server, "runs"),
         _printed(server, "logs", logged.get("run_id", "")),
         _printed(server, "show", logged.get("run_id", "")),
-        _printed(server, "artifacts", "show", "attack"),
+        _printed(server, "artifacts"),
         _dirty((server.canaries.home / "logs" / "daemon.log").read_text()),
     )
     server.tool("cancel_run", run_id=asked.get("run_id", ""))
