@@ -21,7 +21,7 @@ RULES: Final[dict[str, Severity]] = {
     "unknown_workflow": "warning", "unknown_argument": "warning", "missing_argument": "warning",
     "positional_argument": "warning", "wrong_argument": "warning",
     "unknown_import": "warning", "missing_package": "warning", "import_not_allowed": "warning", "no_terminal": "warning",
-    "option_without_effect": "warning",
+    "workflow_not_allowed": "warning", "option_without_effect": "warning",
 }  # fmt: skip
 """Our rules with their severities. docs/publishing.md explains each."""
 
