@@ -29,6 +29,7 @@ from .daemon.server import END_REASONS, serve_home, set_on_signal
 from .encoder.models import candidates
 from .engine.child_runs import Children
 from .engine.function_calls import FunctionCalls
+from .engine.interpreted import Interpreted
 from .engine.long_waits import Waits
 from .engine.pool import WorkerPool
 from .engine.recovery import Recovery
@@ -265,8 +266,9 @@ async def open_app(
             async with anyio.create_task_group() as tasks:
                 pool = WorkerPool(settings, tasks, scratch)
                 tasks.start_soon(scratch.sweep, name="scratch")
-                rules = TrustRules(settings, pool.isolation)
-                runner = Runner(store, pool, settings.limits, tasks, rules.check_may_run)
+                interpreted = Interpreted(pool.isolation, settings.interpreter)
+                rules = TrustRules(settings, pool.isolation, interpreted)
+                runner = Runner(store, pool, settings.limits, tasks, rules.check_may_run, interpreted=interpreted)
                 runner.own_env = settings.own_env()
                 inspect = partial(runner.inspect, env=settings.own_env())
                 catalog = Catalog(store, inspect, settings.limits, tasks, always, watch=watch)

@@ -44,6 +44,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     it is loaded or run until a person has approved that very version. Empty: `sandboxed` where the sandbox is real, else `approval`."""
     publish_requires: Literal["nothing", "examples"] = "nothing"
     """For workflows that are created through a tool. `examples`: only those with examples are published."""
+    executor: Literal["", "monty"] = ""
+    """`monty`: simple code that nobody has approved runs in pydantic-monty also where there is a sandbox. For tests of that way."""
     worker_env: tuple[str, ...] = ()
     """Names of environment variables that bodies may see; PATH, HOME, LANG, TZ and the like are always there. Their values are the
     caller's: from the host's own environment, or this server's over HTTP."""
@@ -83,6 +85,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where each setting that is not a default was read: a variable, a file or an option."""
     remarks: tuple[str, ...] = ()
     """Sentences about settings in an old spelling."""
+
+    @property
+    def interpreter(self) -> Literal["never", "without a sandbox", "always"]:
+        """When simple untrusted code runs in pydantic-monty."""
+        if self.executor == "monty":
+            return "always"
+        return "never" if self.authoring else "without a sandbox"
 
     def rows(self) -> list[dict[str, Any]]:
         """Every setting in force as {setting, value, source}, for `repertoire config`."""
@@ -144,6 +153,7 @@ def load(
     for name in (
         "ready_workflows",
         "authoring",
+        "executor",
         "publish_requires",
         "prefer_installed",
         "tool_approval",

@@ -59,6 +59,8 @@ class Code(msgspec.Struct, frozen=True):
     """The name of the class or function to run. None: the module's `run`."""
     files: tuple[DataFile, ...] = ()
     package: str = ""
+    is_interpreted: bool = False
+    """It runs in pydantic-monty (`sandbox/interpreted.py`)."""
 
 
 class Task(msgspec.Struct, frozen=True, tag="task"):

@@ -191,8 +191,8 @@ class Workflow:
 @dataclass(frozen=True)
 class Created:
     """A workflow that was just published, or kept as a draft. `findings` are remarks; what is wrong raises instead. `examples` says how
-    many hold: {passed, failed}, or {not_run}. `isolation` is "none": its runs can use the server's files and network. `callers_checked`
-    are workflows that call it and still can, where it takes other arguments than before."""
+    many hold: {passed, failed}, or {not_run}. `isolation` names the layers of the sandbox around its runs.
+    `callers_checked` are workflows that call it and still can, where it takes other arguments than before."""
 
     name: str
     version: str

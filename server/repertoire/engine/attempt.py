@@ -90,6 +90,8 @@ class Attempt:
         tasks: anyio.abc.TaskGroup,
         limits: Limits,
         withdraw: Callable[[str], Coroutine[Any, Any, None]],
+        *,
+        by_interpreter: bool = False,
     ) -> None:
         self._live = live
         self._store = store
@@ -97,6 +99,7 @@ class Attempt:
         self._tasks = tasks
         self._limits = limits
         self._withdraw = withdraw
+        self._by_interpreter = by_interpreter
         self._storing_events: asyncio.Future[None] | None = None
         """Done when the last group of events is stored."""
 
@@ -137,7 +140,7 @@ class Attempt:
             event_chars=point.event_chars,
         )
         worker.channel.begin(rules)
-        code = None if version.key in worker.known else version.code()
+        code = None if version.key in worker.known else version.code(is_interpreted=self._by_interpreter)
         worker.known.add(version.key)
         task = Task(
             live.run.id,

@@ -23,6 +23,7 @@ from ..store.journal import ResumePoint
 from ..store.state_turns import StateTurn
 from .attempt import Attempt, Death
 from .doors import Door
+from .interpreted import Interpreted
 from .live_run import Live, Outcome, Parking
 from .pool import WorkerPool
 from .sandboxed_zygote import Kind
@@ -48,6 +49,7 @@ class Attempts:
         turns: Turns,
         doors: Mapping[str, Door],
         withdraw: Withdraw,
+        interpreted: Interpreted,
     ) -> None:
         self._store = store
         self._pool = pool
@@ -56,6 +58,7 @@ class Attempts:
         self._turns = turns
         self._doors = doors
         self._withdraw = withdraw
+        self._interpreted = interpreted
 
     async def perform(self, live: Live, turn: StateTurn | None) -> Outcome | Parking:
         """`turn` is that of the session's state: held by this run, or by another one that this run has to wait for."""
@@ -85,12 +88,17 @@ class Attempts:
 
     async def _attempt(self, live: Live, turn: StateTurn | None, point: ResumePoint) -> Outcome | Parking | Death:
         withdraw = partial(self._withdraw, live.run.id)
-        attempt = Attempt(live, self._store, live.rehearsal or self._doors, self._tasks, self._limits, withdraw)
-        trusted = live.version.is_trusted
-        on_wait = partial(_announce_wait, live)
+        doors, by_interpreter = live.rehearsal or self._doors, await self._interpreted.takes(live.version)
+        attempt = Attempt(live, self._store, doors, self._tasks, self._limits, withdraw, by_interpreter=by_interpreter)
         kind: Kind = "agents" if live.version.uses_agents else "plain"
-        lease = self._pool.lease(trusted=trusted, kind=kind, on_wait=on_wait, caller=live.lane, name=live.run.id)
-        async with lease as worker:
+        async with self._pool.lease(
+            trusted=live.version.is_trusted or by_interpreter,
+            kind=kind,
+            once=by_interpreter,
+            on_wait=partial(_announce_wait, live),
+            caller=live.lane,
+            name=live.run.id,
+        ) as worker:
             if live.run.started_at is None:
                 live.announce(started_at=time.time(), waiting_for=None)
                 await self._store.mark_started(live.run, live.run.started_at or 0.0)

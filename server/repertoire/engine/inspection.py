@@ -14,6 +14,7 @@ from ..model.workflow_version import WorkflowVersion
 from ..wire import Failed, Fault, Inspect, Inspected
 from .attempt import folder_of
 from .frame_check import Rules
+from .interpreted import Interpreted
 from .pool import WorkerPool
 from .run_faults import bad_frame, no_process, worker_death
 
@@ -25,10 +26,15 @@ _TRY_AGAIN_S: Final = 0.1
 
 class Inspector:
     def __init__(
-        self, pool: WorkerPool, limits: Limits, check_may_run: Callable[[WorkflowVersion], Awaitable[None]]
+        self,
+        pool: WorkerPool,
+        limits: Limits,
+        check_may_run: Callable[[WorkflowVersion], Awaitable[None]],
+        interpreted: Interpreted,
     ) -> None:
         """`check_may_run` raises NotApproved for a version of which nothing may be loaded."""
         self._pool = pool
+        self._interpreted = interpreted
         self._limits = limits
         self._check_may_run = check_may_run
 
@@ -54,9 +60,11 @@ class Inspector:
 
     async def _inspect_once(self, version: WorkflowVersion, env: Mapping[str, str]) -> Inspected | Fault:
         trusted = version.is_trusted
-        async with self._pool.lease(trusted=trusted, once=True, caller="looks") as worker:
+        by_interpreter = await self._interpreted.takes(version)
+        async with self._pool.lease(trusted=trusted or by_interpreter, once=True, caller="looks") as worker:
             worker.channel.begin(Rules.of(self._limits, trusted=trusted, is_reused=False))
-            worker.channel.send(Inspect(version.code(), cwd=folder_of(version), env=dict(env)))
+            code = version.code(is_interpreted=by_interpreter)
+            worker.channel.send(Inspect(code, cwd=folder_of(version), env=dict(env)))
             with anyio.move_on_after(self._limits.inspect_timeout_s):
                 frame = await worker.channel.receive()
                 if isinstance(frame, Inspected):

@@ -45,6 +45,7 @@ from .cancellation import Cancellation
 from .doors import Door
 from .end_recorder import EndRecorder, OnParked
 from .inspection import Inspector
+from .interpreted import Interpreted
 from .live_run import Live, Outcome, Parking, Watch
 from .live_table import LiveTable
 from .pool import WorkerPool
@@ -74,6 +75,8 @@ class Runner:
         tasks: anyio.abc.TaskGroup,
         check_may_run: Callable[[WorkflowVersion], Awaitable[None]],
         doors: Mapping[str, Door] | None = None,
+        *,
+        interpreted: Interpreted,
     ) -> None:
         """`check_may_run` raises NotApproved for a version that waits for a person's approval."""
         self._store = store
@@ -87,11 +90,11 @@ class Runner:
         """The environment of a run whose caller is gone: an earlier owner of the home has begun it."""
         self._live = LiveTable()
         self._turns = Turns(store)
-        self._attempts = Attempts(store, pool, limits, tasks, self._turns, self.doors, self._withdraw)
+        self._attempts = Attempts(store, pool, limits, tasks, self._turns, self.doors, self._withdraw, interpreted)
         self._ends = EndRecorder(store, self._live, self._turns, tasks, self.resume, self.cancel)
         self._cancellation = Cancellation(store, self._live, self._ends, tasks, self.handle)
         self._observer = RunObserver(store, pool, self._live, self.watch)
-        self.inspect = Inspector(pool, limits, check_may_run).inspect
+        self.inspect = Inspector(pool, limits, check_may_run, interpreted).inspect
         self.try_sandbox = SandboxTrials(pool, limits).try_all
         self.isolation = pool.isolation
         store.on_trouble(StorageTrouble(self._live).on_trouble)

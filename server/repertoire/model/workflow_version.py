@@ -166,8 +166,10 @@ class WorkflowVersion(msgspec.Struct, frozen=True, kw_only=True):
         """The key of its code in a worker. The same source in two folders is one version, but it has other files beside it."""
         return self.hash if self.path is None else f"{self.hash}@{self.path}"
 
-    def code(self) -> Code:
-        return Code(self.key, self.name, self.source, self.filename, self.modules, self.entry, self.files, self.package)
+    def code(self, *, is_interpreted: bool = False) -> Code:
+        """Everything that a worker needs to load it. `is_interpreted`: in pydantic-monty."""
+        places = (self.modules, self.entry, self.files, self.package)
+        return Code(self.key, self.name, self.source, self.filename, *places, is_interpreted=is_interpreted)
 
 
 class BrokenFile(msgspec.Struct, frozen=True):

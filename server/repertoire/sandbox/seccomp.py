@@ -182,7 +182,7 @@ _IOCTLS: Final = {
     "FIONCLEX": 0x5450,
     "FIOCLEX": 0x5451,
 }
-_PRCTLS: Final = {"PR_SET_NAME": 15, "PR_GET_NAME": 16, "PR_SET_VMA": 0x53564D41}
+_PRCTLS: Final = {"PR_SET_NAME": 15, "PR_GET_NAME": 16, "PR_GET_NO_NEW_PRIVS": 39, "PR_SET_VMA": 0x53564D41}
 _OF_ZYGOTE: Final = [
     "capget",
     "fork",

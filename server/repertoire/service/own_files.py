@@ -23,6 +23,7 @@ from .pre_publish_checks import PrePublishChecks
 from .publish_answers import cannot_work, examples_failed, stopping, version_answer
 from .publishing import BOM, Publishing
 from .trash import Trash
+from .trust import TRUSTED
 
 
 class OwnFiles:
@@ -74,7 +75,10 @@ class OwnFiles:
         if chosen:
             await self._store.note_checked(kept.hash, checked)
         remarks += more
-        return {**await version_answer(version, checked, remarks, status="published", needs=new.needs), "file": path}
+        return {
+            **await version_answer(version, checked, remarks, status="published", isolation=TRUSTED, needs=new.needs),
+            "file": path,
+        }
 
     async def remove(self, caller: Caller, name: str, force: bool = False) -> dict[str, Any]:
         """Move the file in HOME/workflows to the trash, or delete the created workflow of this name: {deleted, version, trash}.
@@ -108,7 +112,7 @@ class OwnFiles:
         if found is None:
             raise Refused(f"{self._path(name)} is back, but it is no workflow now.", "`repertoire list` says why.")
         checked = await self._store.checked(found.hash)
-        return {**await version_answer(found, checked, [], status="published"), "file": found.path}
+        return {**await version_answer(found, checked, [], status="published", isolation=TRUSTED), "file": found.path}
 
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, f"{name}.py")

@@ -28,9 +28,15 @@ _MOST_ERRORS: Final = 3
 
 
 async def version_answer(
-    version: WorkflowVersion, checked: Checked, more: Sequence[Finding], *, status: str, needs: Needs | None = None
+    version: WorkflowVersion,
+    checked: Checked,
+    more: Sequence[Finding],
+    *,
+    status: str,
+    isolation: str,
+    needs: Needs | None = None,
 ) -> dict[str, Any]:
-    """`more`: findings besides those of the version and its examples. `needs`: those of the version, if they are known."""
+    """`more`: findings besides those of the version and its examples. `isolation`: of its runs. `needs`: of the version, if known."""
     turns = [TAKES_TURNS] if version.uses_state else []
     needs = await anyio.to_thread.run_sync(needs_of, version) if needs is None else needs
     return {
@@ -40,7 +46,7 @@ async def version_answer(
         "description": version.description,
         "input_schema": version.input_schema,
         "output_schema": version.output_schema,
-        "isolation": "none",
+        "isolation": isolation,
         "needs": needs.public(),
         **({"tools": list(version.tools)} if version.tools else {}),
         "examples": checked.summary(),
@@ -172,9 +178,10 @@ def cannot_work(version: WorkflowVersion, findings: Sequence[Finding], consequen
     )
 
 
-def approval_required(version: WorkflowVersion, checked: Checked) -> Refused:
+def approval_required(version: WorkflowVersion, checked: Checked, why: str = "") -> Refused:
+    """`why`: a sentence that says why it cannot run without."""
     return Refused(
-        f"This server publishes only what a person has approved, and {version.short} waits for that.",
+        f"This server publishes only what a person has approved, and {version.short} waits for that. {why}".rstrip(),
         f"Ask a person for: repertoire approve {version.name} {version.short}",
         code="approval_required",
         details={

@@ -15,6 +15,7 @@ import msgspec
 
 from ..errors import BadArguments, NotDeletable, Refused
 from ..model.example import Checked, Example
+from ..model.needs import Needs
 from ..model.session import Caller
 from ..model.workflow_version import Finding, WorkflowVersion, name_problem
 from ..registry.catalog import Catalog
@@ -123,8 +124,8 @@ class Publishing:
             version, checked, refused = held
             if publish:
                 raise refused
-            return await version_answer(version, checked, [], status=refused.details["status"], needs=new.needs)
-        version = await self._checks.load(caller, free_to_import(version) if version.is_trusted else version)
+            return await self._answer(version, checked, [], status=refused.details["status"], needs=new.needs)
+        version = await self._load(caller, free_to_import(version) if version.is_trusted else version, chosen)
         remarks = await self._checks.unfit_calls(caller, version, new.calls)
         if not version.is_trusted:
             remarks += tools_not_allowed(version, self._settings.untrusted_tools)
@@ -134,8 +135,8 @@ class Publishing:
         if not publish:
             await self._store.keep_draft(version, By.of(caller), checked)
             status = await self._versions.status(caller, version)
-            return await version_answer(version, checked, remarks, status=status, needs=new.needs)
-        answer = await version_answer(version, checked, remarks, status="published", needs=new.needs)
+            return await self._answer(version, checked, remarks, status=status, needs=new.needs)
+        answer = await self._answer(version, checked, remarks, status="published", needs=new.needs)
         await self._publish_or_keep(caller, version, checked, remarks, replace=replace, force=force, answer=answer)
         return answer
 
@@ -161,16 +162,39 @@ class Publishing:
             raise await self._imports_refused(caller, found, checked)
         if await self._store.was_published(found.hash):
             found, remarks = _forced(found, remarks)
-            answer = await version_answer(found, checked, remarks, status="published")
+            answer = await self._answer(found, checked, remarks, status="published")
             await self._publish(caller, found, None, replace=True, force=force, answer=answer)
         else:
             found = found if found.is_loaded else await self._checks.load(caller, found)
             found, remarks = _forced(found, remarks) if force else (found, remarks)
             checked, more = await self._check_examples(caller, found, checked.examples, remarks)
             remarks += more
-            answer = await version_answer(found, checked, remarks, status="published")
+            answer = await self._answer(found, checked, remarks, status="published")
             await self._publish_or_keep(caller, found, checked, remarks, replace=True, force=force, answer=answer)
         return answer
+
+    async def _load(self, caller: Caller, version: WorkflowVersion, examples: tuple[Example, ...]) -> WorkflowVersion:
+        """Load it. One that only the interpreter may run, and cannot, is kept for approval."""
+        try:
+            return await self._checks.load(caller, version)
+        except Refused as refused:
+            if not await self._rules.waits_else(version):
+                raise
+            checked = Checked(examples=examples)
+            await self._store.keep_draft(version, By.of(caller), checked)
+            raise approval_required(version, checked, f"Without that: {refused.message}") from refused
+
+    async def _answer(
+        self,
+        version: WorkflowVersion,
+        checked: Checked,
+        remarks: Sequence[Finding],
+        *,
+        status: str,
+        needs: Needs | None = None,
+    ) -> dict[str, Any]:
+        isolation = await self._rules.isolation_of(version)
+        return await version_answer(version, checked, remarks, status=status, isolation=isolation, needs=needs)
 
     async def delete(self, caller: Caller, name: str, force: bool = False) -> bool:
         """Delete a created workflow, or where none is published, the drafts of this name; runs and versions stay. False: there is none.

@@ -10,6 +10,7 @@ import linecache
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import CodeType, ModuleType
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from ...authoring import ambient, artifacts, durable, loading, steps
 from ...authoring.cache import cached
 from ...authoring.tools import tools
 from ...compat.hook import CompatFinder
+from ...sandbox.interpreted import CALL, TooMuch, stub_of
 from ...signature.schema import Remark, Signature
 from ...wire import Code
 from ..link.threads import foreign
@@ -69,12 +71,22 @@ class Version:
     def main(self) -> CodeType:
         """Raises BadSyntax."""
         try:
-            self._compiled = self._compiled or compile_source(self.code.source, self.code.filename)
+            self._compiled = self._compiled or self._compile()
             return self._compiled
+        except TooMuch as error:
+            raise BadSyntax(
+                f"{error}, and only an interpreter of simple sources may run it unapproved", error.line
+            ) from error
         except SyntaxError as error:
             raise BadSyntax(error.msg, error.lineno) from error
         except (ValueError, OverflowError, RecursionError, MemoryError) as error:
             raise BadSyntax(f"the source cannot be compiled: {error or type(error).__name__}", None) from error
+
+    def _compile(self) -> CodeType:
+        source, filename = self.code.source, self.code.filename
+        if self.code.is_interpreted:
+            return compile(stub_of(source), filename, "exec", dont_inherit=True)
+        return compile_source(source, filename)
 
     def show_lines(self) -> None:
         """Make tracebacks show this version's source instead of the file's present text."""
@@ -113,6 +125,8 @@ class LoadedVersions:
         threads = len(foreign())
         module = self._register(version, builtins_for(clock))
         try:
+            if version.code.is_interpreted:
+                _prepare_interpreter(version, module, clock)
             with loading.TopLevel():
                 exec(code, module.__dict__)
         except BaseException:
@@ -180,6 +194,16 @@ def furnish(module: ModuleType, version: Version, builtins: dict[str, Any]) -> N
     )
     if "skills." in version.code.source:  # the former name of `workflows` in py-code-mode
         module.__dict__["skills"] = durable.workflows
+
+
+def _prepare_interpreter(version: Version, module: ModuleType, clock: RunClock | None) -> None:
+    """Give the stub what it calls. Without a clock the module is only inspected: the interpreter reads the source now."""
+    from . import interpreter  # few versions need it
+
+    source, filename = version.code.source, version.code.filename
+    if clock is None:
+        interpreter.read(source, filename)
+    module.__dict__[CALL] = partial(interpreter.call, source, filename, clock)
 
 
 def signature_of(version: Version, module: ModuleType, entry: Entry) -> Signature:
