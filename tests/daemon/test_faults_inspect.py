@@ -48,7 +48,7 @@ ME = Caller()
 # Case R6
 @pytest.mark.parametrize("victim", ["worker", "zygote", "each in turn"])
 async def test_a_create_whose_inspection_is_killed_is_tried_again(tmp_path: Path, victim: str) -> None:
-    async with opened(tmp_path / "home") as app, anyio.create_task_group() as tasks:
+    async with opened(tmp_path / "home", authoring="sandboxed") as app, anyio.create_task_group() as tasks:
         tasks.start_soon(_create, app, LOADS.replace("@FOLDER@", str(tmp_path)))
         for number in (1, 2) if victim == "each in turn" else (1,):
             (line,) = await eventually(lambda n=number: effects(tmp_path)[n - 1 : n])  # type: ignore[misc]  # bound now
@@ -70,7 +70,7 @@ async def _create(app: App, source: str) -> None:
 # Case R6
 @pytest.mark.parametrize("fatal", ["SIGKILL", "SIGSEGV"])
 async def test_a_module_that_kills_its_own_process_is_refused_after_a_few_tries(tmp_path: Path, fatal: str) -> None:
-    async with opened(tmp_path / "home") as app:
+    async with opened(tmp_path / "home", authoring="sandboxed") as app:
         source = KILLS_ITSELF.replace("@FOLDER@", str(tmp_path)).replace("@SIGNAL@", fatal)
         with pytest.raises(Refused) as refused:
             await app.service.publishing.create(ME, "dies", source)
@@ -88,7 +88,7 @@ async def test_a_file_whose_inspection_was_killed_is_published(tmp_path: Path) -
             (tmp_path / "go").touch()
 
         tasks.start_soon(kill_once)
-        async with opened(tmp_path / "home") as app:
+        async with opened(tmp_path / "home", authoring="sandboxed") as app:
             assert app.service.library.view(ME).find("loads") is not None
 
 
