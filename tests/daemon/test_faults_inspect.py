@@ -147,7 +147,7 @@ def test_r13_scratch_folders_of_killed_servers_go_at_the_next_start_and_no_other
     first = two_homes[0]
     assert [path.is_relative_to(home) for path, home in zip(scratches, two_homes, strict=True)] == [True, True]
     left = set(os.listdir(first / "scratch"))
-    assert scratches[0].name in left
+    assert scratches[0].parent.name in left
     host = Host(first).begin()
     until(lambda: not left & set(os.listdir(first / "scratch")))
     assert (scratches[1] / "deep" / "er" / "file").exists(), "another home's are not ours"
