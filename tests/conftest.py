@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -37,9 +38,9 @@ def without_walls() -> Iterator[None]:
 def no_daemon_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """A command that runs a workflow leaves a daemon for 15 minutes. Hundreds of them would share the machine."""
     yield
-    folder = (request.node.funcargs or {}).get("tmp_path")  # None after an interrupt
-    for depth in ("", "*/", "*/*/") if folder is not None else ():
-        for info in folder.glob(f"{depth}daemon.json"):
+    folder: Path | None = (request.node.funcargs or {}).get("tmp_path")  # None after an interrupt
+    for depth in ("", "*/", "*/*/"):
+        for info in folder.glob(f"{depth}daemon.json") if folder is not None else ():
             with contextlib.suppress(OSError, ValueError, KeyError):
                 found = json.loads(info.read_text())
                 if found["kind"] == "daemon" and homes.is_owned(

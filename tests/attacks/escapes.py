@@ -41,7 +41,7 @@ def modules(t: Targets) -> object:
 
 @probe("reaches a shell through the subclasses of object", REFUSED)
 def subclasses(t: Targets) -> object:
-    for kind in ().__class__.__base__.__subclasses__():  # type: ignore[union-attr]  # object
+    for kind in ().__class__.__base__.__subclasses__():  # type: ignore[union-attr, var-annotated]  # object
         names = getattr(getattr(kind, "__init__", None), "__globals__", {})
         if "system" in names and "popen" in names:
             status = names["system"]("exit 7")
@@ -110,7 +110,7 @@ def sockets(t: Targets) -> object:
 @probe("sends a descriptor to the host, so that the host would close or use it", (NOTHING, *REFUSED))
 def send_descriptor(t: Targets) -> object:
     with socket.socket(fileno=os.dup(own_sockets()[0])) as sock:
-        socket.send_fds(sock, [b""], [0])
+        return socket.send_fds(sock, [b""], [0])
 
 
 @probe("switches the filter of system calls off", ("EINVAL", *BLOCKED))

@@ -252,7 +252,14 @@ def linked_artifact(t: Targets) -> object:
         os.symlink(t["secret"], path)
     except OSError:
         return "no folder"
-    args = {"name": "linked", "kind": "text", "sha256": None, "mime_type": None, "description": "", "metadata": {}}
+    args: dict[str, Any] = {
+        "name": "linked",
+        "kind": "text",
+        "sha256": None,
+        "mime_type": None,
+        "description": "",
+        "metadata": {},
+    }
     wire: Any = sys.modules["repertoire.wire"]
     send_frames(wire.Call(700, "6/0", "artifacts.save", json.dumps(args), "h"))
     time.sleep(0.3)

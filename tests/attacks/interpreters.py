@@ -25,7 +25,7 @@ def command(user: int | None) -> tuple[str, ...]:
     """The words of the command, up to Python's own options. Raises OSError where that user cannot have one."""
     if user is None:
         return (sys.executable,)
-    drop = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", sys.executable)
+    drop: tuple[str, ...] = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", sys.executable)
     hidden = _hidden_folder(Path(sys.base_prefix))
     if hidden is not None:
         kept = Path(tempfile.gettempdir()) / "attacks-interpreter"

@@ -96,8 +96,8 @@ async def standing(
         client = await zygotes.get("plain")
         states = {layer.name: layer for layer in (await zygotes.isolation()).layers}
         for name in layers:
-            if states[name].state != "active":  # type: ignore[index]  # a name of LAYERS
-                pytest.skip(f"NOT TESTED: this machine lacks the layer {name}: {states[name].detail}")  # type: ignore[index]
+            if states[name].state != "active":
+                pytest.skip(f"NOT TESTED: this machine lacks the layer {name}: {states[name].detail}")
         assert [name for name in off if states[name].state == "active"] == []
         yield client
     finally:

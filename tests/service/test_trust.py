@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from repertoire.app import App
+from repertoire.engine.interpreted import Interpreted
 from repertoire.errors import NotApproved, Refused, WorkflowNotAllowed
 from repertoire.model.workflow_options import Options
 from repertoire.model.workflow_version import Approval, WorkflowVersion
@@ -71,6 +72,10 @@ def test_who_may_call_whom(caller: str, callee: str, marked: bool, listed: tuple
     assert may_call(version(caller, "top"), version(callee, marked=marked), listed) is allowed
 
 
+def rules_of(settings: Settings, isolation: Callable[[], Awaitable[Isolation]]) -> TrustRules:
+    return TrustRules(settings, isolation, Interpreted(isolation, "never"))
+
+
 @pytest.mark.parametrize(
     ("setting", "isolated", "means", "may_run"),
     [
@@ -83,7 +88,7 @@ def test_who_may_call_whom(caller: str, callee: str, marked: bool, listed: tuple
     ],
 )
 async def test_what_the_setting_means(setting: Any, isolated: bool, means: str, may_run: bool) -> None:
-    rules = TrustRules(Settings(home="/h", authoring=setting), walls(isolated))
+    rules = rules_of(Settings(home="/h", authoring=setting), walls(isolated))
     assert await rules.authoring() == means and await rules.may_run(version("untrusted")) is may_run
     assert await rules.may_run(version("approved")) and await rules.may_run(version("operator"))
 
@@ -99,7 +104,7 @@ async def test_where_no_sandbox_can_be_started_a_person_approves() -> None:
     async def fails() -> Isolation:
         raise OSError("no process")
 
-    assert await TrustRules(Settings(home="/h"), fails).authoring() == "approval"
+    assert await rules_of(Settings(home="/h"), fails).authoring() == "approval"
 
 
 @pytest.mark.parametrize(
@@ -279,4 +284,4 @@ async def test_what_is_shown_for_a_decision(tmp_path: Path) -> None:
         assert "Look\\u202e up." in look["text"] and "\\u001b[8m" in look["text"] and "\x1b" not in look["text"]
         assert "[60 blanks]" in look["text"] and "created by: a test 1.0" in look["text"]
     with pytest.raises(WorkflowNotAllowed):
-        TrustRules(Settings(home="/h"), walls(True)).check_may_call(version("operator", "top"), version("untrusted"))
+        rules_of(Settings(home="/h"), walls(True)).check_may_call(version("operator", "top"), version("untrusted"))

@@ -73,7 +73,7 @@ async def run(ticket: str) -> dict:
 '''
 
 
-def on(names: list[str]) -> Any:
+def on(names: list[str]) -> pytest.MarkDecorator:
     """For a test: `way` is each of these. Tests of one way share its server."""
     return pytest.mark.parametrize("way", names, indirect=True, scope="module")
 

@@ -59,7 +59,7 @@ def run() -> int:
 '''
 
 
-def on(names: list[str]) -> Any:
+def on(names: list[str]) -> pytest.MarkDecorator:
     """For a test: `way` is each of these. Tests of one way share its server."""
     return pytest.mark.parametrize("way", names, indirect=True, scope="module")
 

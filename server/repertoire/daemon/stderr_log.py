@@ -13,7 +13,7 @@ import os
 import queue
 import time
 from logging.handlers import QueueHandler, QueueListener
-from typing import Final
+from typing import Any, Final
 
 from .log_format import LogFormat
 
@@ -40,7 +40,8 @@ class _Writer:
 def log_to_stderr(level: int, format: str = logging.BASIC_FORMAT) -> None:
     """Send all log records of this level and above to stderr."""
     lines: queue.Queue[logging.LogRecord] = queue.Queue(_MOST_LINES)
-    handler, writer = _Handler(lines), _Writer()
+    handler = _Handler(lines)
+    writer: Any = _Writer()
     handler.setFormatter(LogFormat(format))
     QueueListener(lines, writer).start()  # its thread is a daemon: it never holds up the end of the process
     logging.basicConfig(level=level, handlers=[handler])

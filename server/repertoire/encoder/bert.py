@@ -104,7 +104,8 @@ def _shares(scores: Floats) -> Floats:
 def _gelu(x: Floats) -> Floats:
     inner = np.clip(x * np.float32(0.5**0.5), -4, 4)
     square = inner * inner
-    return x * np.float32(0.5) * (1 + inner * _polynomial(_ERF_UP, square) / _polynomial(_ERF_DOWN, square))
+    curve: Floats = 1 + inner * _polynomial(_ERF_UP, square) / _polynomial(_ERF_DOWN, square)
+    return x * np.float32(0.5) * curve
 
 
 def _polynomial(factors: tuple[float, ...], x: Floats) -> Floats:
