@@ -130,7 +130,8 @@ def large_result(t: Targets) -> object:
 @outside("calls itself twice in each call, without an end", FAILED, costly=True)
 def tree(server: Server) -> str:
     source = (
-        '"""Grow."""\nimport asyncio\nfrom repertoire import workflows\n\n\nasync def run(depth: int = 0) -> int:\n'
+        '"""Grow."""\nimport asyncio\nfrom repertoire import workflows\n\n'
+        '__workflow__ = {"timeout_s": 2, "budget": {"fan_out": 60}}\n\n\nasync def run(depth: int = 0) -> int:\n'
         '    """Grow."""\n'
         "    return sum(await asyncio.gather(*(workflows.attack_tree(depth=depth + 1) for _ in range(2))))\n"
     )
