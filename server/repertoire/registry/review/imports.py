@@ -34,6 +34,8 @@ from .unknown_names import EXPORTED, Workflows, call_of, nearest_exported, workf
 
 RULES_OF_IMPORTS: Final = frozenset({"unknown_import", "missing_package", "import_not_allowed"})
 _OWN_NAMES: Final = frozenset({*EXPORTED, *GLOBALS, "*", "__version__"})
+_NOT_THE_SERVER: Final = _OWN_NAMES | {"agents", "authoring", "classes", "compat", "values"}
+"""Modules that a workflow's own process loads anyway."""
 _STAND_INS: Final = frozenset({*CLASS_STYLE, PYFLUE})
 _HEADER: Final = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 _MOST_INSTALLED: Final = 20
@@ -123,7 +125,7 @@ def _use_of(name: str) -> str:
 
 def _of_repertoire(site: Site, below: Sequence[str], *, may_be_inner: bool) -> Iterator[Finding]:
     """`may_be_inner`: the source may import modules of the server itself."""
-    inner = next((one for one in (below[:1] or site.names) if one not in _OWN_NAMES and _is_module(one)), None)
+    inner = next((one for one in (below[:1] or site.names) if one not in _NOT_THE_SERVER and _is_module(one)), None)
     if inner is not None and not may_be_inner:
         message = f"`repertoire.{inner}` cannot be imported here: it is a module of the server."
         yield finding(site.node, "import_not_allowed", message, _instead(below[-1] if below else inner))
