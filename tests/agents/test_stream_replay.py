@@ -105,7 +105,7 @@ class House(NamedTuple):
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     home = tmp_path_factory.mktemp("streams") / "home"
     with model_server(["Hello."]) as server:
-        async with opened(home, None, ready_workflows="false", workers="1") as app:
+        async with opened(home, None, ready_workflows="false", workers="1", packages="pydantic_ai") as app:
             yield House(app, server, home)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Final
 
 from .attack import FAILED, Table
@@ -209,7 +210,8 @@ def deep_arguments(server: Server) -> str:
     deep: Any = 1
     for _ in range(900):
         deep = [deep]
-    server.tool("run_workflow", name="echo", arguments={"number": deep})
+    with contextlib.suppress(AssertionError):  # the line is refused before its id is read
+        server.tool("run_workflow", name="echo", arguments={"number": deep})
     return server.outcome(server.tool("run_workflow", name="echo", arguments={"number": 10**4000}))
 
 
