@@ -29,8 +29,8 @@ SETTINGS: Final = {
     "REPERTOIRE_SCRATCH_MB": "16",
     "REPERTOIRE_RUN_TIMEOUT_S": "60",
     "REPERTOIRE_INLINE_DEADLINE_S": "10",
-    "REPERTOIRE_INSPECT_TIMEOUT_S": "10",
-    "REPERTOIRE_EXAMPLES_TIMEOUT_S": "5",
+    "REPERTOIRE_INSPECT_TIMEOUT_S": "5",
+    "REPERTOIRE_EXAMPLES_TIMEOUT_S": "3",
     "REPERTOIRE_SEARCH_MODEL": "off",
     "REPERTOIRE_READY_WORKFLOWS": "false",
 }
@@ -77,7 +77,10 @@ class Client(Spoken):
 
     def call(self, name: str, /, **arguments: Any) -> dict[str, Any]:
         """The structured answer of a tool, with `is_error`. An error of the protocol is {"protocol_error": text}."""
-        answer = self.answer("tools/call", name=name, arguments=arguments)
+        number = self.ask("tools/call", name=name, arguments=arguments)
+        while (answer := self.receive()) is not None and "id" not in answer:
+            pass
+        assert answer is not None and answer["id"] in (number, None), answer  # None: the request could not be read
         if "error" in answer:
             return {"is_error": True, "protocol_error": answer["error"]["message"]}
         result = answer["result"]
@@ -174,7 +177,7 @@ class Server:
 
         def go_on() -> None:
             number = 0
-            while number == 0 or not over.wait(0.03):
+            while number == 0 or not over.wait(0.15):
                 number += 1
                 began = time.monotonic()
                 try:
