@@ -87,6 +87,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Requests to models of one tree of runs: an agent that calls tools without an end is stopped."""
     untrusted_tokens: int = 200_000
     """The same for a run of created code, with all below it: an agent wrote it, and a person pays."""
+    untrusted_fan_out: int = 200
+    """Calls that are open at once in a tree of runs of such code. Each call of a workflow is a process that waits, and the sandbox allows
+    512 processes and threads for all callers together."""
     untrusted_model_requests: int = 50
     """Requests to models of a run of created code, with all below it."""
     model_timeout_s: float = 600.0

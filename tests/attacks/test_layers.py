@@ -91,17 +91,18 @@ async def standing(
     """A zygote with these layers only. Skips the test where one of them cannot stand, and names it."""
     off = [name for name in LAYERS if name not in layers]
     monkeypatch.setenv("REPERTOIRE_SANDBOX_WITHOUT", ",".join([*off, "bubblewrap"]))
-    zygotes = SandboxedZygotes(_LIMITS if "scratch" in layers else _NONE, 1, str(scratch), ())
-    try:
-        client = await zygotes.get("plain")
-        states = {layer.name: layer for layer in (await zygotes.isolation()).layers}
-        for name in layers:
-            if states[name].state != "active":
-                pytest.skip(f"NOT TESTED: this machine lacks the layer {name}: {states[name].detail}")
-        assert [name for name in off if states[name].state == "active"] == []
-        yield client
-    finally:
-        await zygotes.close()
+    async with anyio.create_task_group() as tasks:
+        zygotes = SandboxedZygotes(_LIMITS if "scratch" in layers else _NONE, 1, str(scratch), (), tasks)
+        try:
+            client = await zygotes.get("plain")
+            states = {layer.name: layer for layer in (await zygotes.isolation()).layers}
+            for name in layers:
+                if states[name].state != "active":
+                    pytest.skip(f"NOT TESTED: this machine lacks the layer {name}: {states[name].detail}")
+            assert [name for name in off if states[name].state == "active"] == []
+            yield client
+        finally:
+            await zygotes.close()
 
 
 async def outcomes_of(client: ZygoteClient, ids: tuple[str, ...], canaries: Canaries, limits: Limits) -> dict[str, str]:

@@ -214,7 +214,7 @@ async def test_ten_thousand_workflows_are_paged_found_and_callable(tmp_path: Pat
     async with open_store(str(tmp_path / "repertoire.db")) as store, anyio.create_task_group() as tasks:
         for i in range(10_000):
             tasks.start_soon(store.publish, a_version(f"made_{i:05}", description=f"Do thing number {i}."))
-    async with opened(tmp_path, max_listed_tools="20000") as app:
+    async with opened(tmp_path, max_listed_tools="20000", ready_workflows="true") as app:
         server = build_server(app.service, app.settings.limits, app.changes, lambda ctx: Caller())
         async with Client(server) as client:
             names: list[str] = []

@@ -51,7 +51,11 @@ class Budget:
             depth=limits.max_depth,
         )
         if version is not None and not version.is_trusted:
-            own = BudgetOptions(requests=limits.untrusted_model_requests, tokens=limits.untrusted_tokens)
+            own = BudgetOptions(
+                requests=limits.untrusted_model_requests,
+                tokens=limits.untrusted_tokens,
+                fan_out=limits.untrusted_fan_out,
+            )
             caps = _lower_of(own, caps)
         declared = None if version is None else version.options.budget
         return cls(_lower_of(declared, caps), above, calls=calls, used=used)

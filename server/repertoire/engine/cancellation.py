@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+import anyio
 import anyio.abc
 
 from ..errors import RepertoireError
@@ -28,7 +29,9 @@ from .server_tasks import in_server
 
 logger = logging.getLogger(__name__)
 
-_TRIES: Final = 5
+_TRIES: Final = 25
+_TRY_AGAIN_S: Final = 0.2
+"""A run that is resumed is claimed first, and goes on when the process for its worker has been started: a second or so."""
 
 
 class Cancellation:
@@ -56,11 +59,13 @@ class Cancellation:
                 await live.over.wait()
                 if not live.done.is_set():
                     return
-            elif (
-                await in_server(self._tasks, f"cancel {run_id}", partial(self._end_if_unrun, run_id, None, by))
-                or run_id not in self._live
-            ):
+            elif await in_server(self._tasks, f"cancel {run_id}", partial(self._end_if_unrun, run_id, None, by)):
                 break
+            elif run_id not in self._live:
+                run = await self._store.run(run_id)
+                if run is None or run.is_final:
+                    break
+                await anyio.sleep(_TRY_AGAIN_S)  # it is claimed: it is about to go on here
         await self._ends.cancel_below(run_id)
 
     async def _end_if_unrun(self, run_id: str, fault: Fault | None, by: By | None = None) -> bool:

@@ -6,6 +6,7 @@ started when it is first wanted, and again when it has died.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import os
@@ -14,6 +15,7 @@ import tempfile
 from typing import Final, Literal
 
 import anyio
+import anyio.abc
 import anyio.to_thread
 
 from ..limits import Limits
@@ -42,8 +44,11 @@ _SPARE_SLOTS: Final = 4
 
 
 class SandboxedZygotes:
-    def __init__(self, limits: Limits, workers: int, scratch: str, flags: tuple[str, ...]) -> None:
+    def __init__(
+        self, limits: Limits, workers: int, scratch: str, flags: tuple[str, ...], tasks: anyio.abc.TaskGroup
+    ) -> None:
         """`scratch`: a folder of the home, for machines on which nothing can be mounted."""
+        self._tasks = tasks
         self._limits = limits
         self._slots = workers + _SPARE_SLOTS
         self._scratch = scratch
@@ -54,7 +59,7 @@ class SandboxedZygotes:
         self.known: Isolation | None = None if sys.platform == "linux" else isolation_of(sys.platform)
         """The walls around untrusted runs. None: no zygote has been started yet."""
         self._cgroups: list[Cgroup] = []
-        self._locks: dict[Kind, anyio.Lock] = {"plain": anyio.Lock(), "agents": anyio.Lock()}
+        self._starting: dict[Kind, asyncio.Future[ZygoteClient]] = {}
 
     async def isolation(self) -> Isolation:
         """The walls around untrusted runs. Raises OSError when no zygote can be started."""
@@ -65,12 +70,28 @@ class SandboxedZygotes:
 
     async def get(self, kind: Kind) -> ZygoteClient:
         """The running zygote of this kind. Raises OSError."""
-        async with self._locks[kind]:
-            running = self._running.get(kind)
-            if running is None or running.dead:
-                with anyio.CancelScope(shield=True):  # `close` must find it
-                    self._running[kind] = await self._start(kind)
-            return self._running[kind]
+        running = self._running.get(kind)
+        if running is not None and not running.dead:
+            return running
+        if (starting := self._starting.get(kind)) is None:
+            starting = self._starting[kind] = asyncio.get_running_loop().create_future()
+            self._tasks.start_soon(self._start_for, kind, starting)
+        return await asyncio.shield(starting)
+
+    async def _start_for(self, kind: Kind, waiting: asyncio.Future[ZygoteClient]) -> None:
+        """Start a zygote for all who wait for it. Each of them may be cancelled meanwhile."""
+        try:
+            with anyio.CancelScope(shield=True):  # `close` must find it
+                zygote = self._running[kind] = await self._start(kind)
+        except OSError as error:
+            waiting.set_exception(error)
+            waiting.exception()  # perhaps nobody waits any more
+        else:
+            waiting.set_result(zygote)
+        finally:
+            del self._starting[kind]
+            if not waiting.done():
+                waiting.cancel()
 
     async def close(self) -> None:
         for zygote in self._running.values():

@@ -24,6 +24,7 @@ class Slots:
         self._walls = Walls(Setup.of_argument(setup))
         self._free = deque(self._walls.slots)
         self._taken: dict[int, str] = {}
+        self._dirty: deque[str] = deque()
         self._cleaners: dict[int, str] = {}
 
     def lock_in(self) -> dict[str, str]:
@@ -50,19 +51,25 @@ class Slots:
             return
         if _is_empty(slot):
             self._free.append(slot)
-        elif pid := os.fork():
-            self._cleaners[pid] = slot
         else:
-            _clean(slot)
+            self._dirty.append(slot)
 
-    def reap(self) -> None:
-        """Take back the folders that have been emptied."""
+    def clean(self) -> None:
+        """Begin to empty folders, and take back those that are empty now."""
         for pid, slot in list(self._cleaners.items()):
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 del self._cleaners[pid]
                 if status == 0:
                     self._free.append(slot)
+        while self._dirty:
+            try:
+                pid = os.fork()
+            except OSError:  # there are as many processes as there may be: one of them ends, and this is called again
+                return
+            if pid == 0:
+                _clean(self._dirty[0])
+            self._cleaners[pid] = self._dirty.popleft()
 
     def enter(self, scratch: str) -> None:
         """Called in a child: from now on it sees its own folder only, it can start no process, and its stderr is not the server's log."""

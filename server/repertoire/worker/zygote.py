@@ -151,8 +151,6 @@ class Zygote:
                 os._exit(0)
 
     def _reap(self) -> None:
-        if self._slots is not None:
-            self._slots.reap()
         for number, pid in list(self._pids.items()):
             if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 continue
@@ -161,6 +159,8 @@ class Zygote:
             del self._pids[number]
             self._free(number)
             self._report(Ended(number, os.waitstatus_to_exitcode(status)))
+        if self._slots is not None:
+            self._slots.clean()
 
     def _free(self, number: int) -> None:
         if self._slots is not None:
