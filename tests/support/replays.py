@@ -14,7 +14,6 @@ import pytest
 
 from repertoire.app import App
 from repertoire.model.session import Caller
-from support.services import create_approved
 from support.survivals import body, events, opened, run
 
 ME = Caller()
@@ -28,8 +27,8 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def app(home: Path) -> AsyncIterator[App]:
-    async with opened(home, workers="4") as app:
+async def app(home: Path, without_walls: None) -> AsyncIterator[App]:
+    async with opened(home, workers="4", authoring="sandboxed") as app:
         yield app
 
 
@@ -42,7 +41,7 @@ def traces(tmp_path: Path) -> Path:
 
 async def publish(app: App, folder: Path, **sources: str) -> None:
     for name, source in sources.items():
-        await create_approved(app, name, body(folder, source), replace=True)
+        await app.service.publishing.create(ME, name, body(folder, source), replace=True)
 
 
 async def survived(app: App, folder: Path, source: str, **arguments: Any) -> dict[str, Any]:

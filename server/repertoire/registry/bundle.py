@@ -239,16 +239,18 @@ def _walk(top: str) -> Iterator[str]:
 
 
 def _python_files(folder: str) -> list[str]:
-    return sorted(entry.path for entry in os.scandir(folder) if entry.name.endswith(".py") and entry.is_file())
+    with os.scandir(folder) as entries:
+        return sorted(entry.path for entry in entries if entry.name.endswith(".py") and entry.is_file())
 
 
 def _data_files(folder: str) -> list[str]:
     left_out = (".py", ".pyc", ".so", ".pyd")
-    return [
-        entry.path
-        for entry in os.scandir(folder)
-        if entry.is_file() and not entry.name.endswith(left_out) and not entry.name.startswith(".")
-    ]
+    with os.scandir(folder) as entries:
+        return [
+            entry.path
+            for entry in entries
+            if entry.is_file() and not entry.name.endswith(left_out) and not entry.name.startswith(".")
+        ]
 
 
 def _size_of(paths: Iterable[str]) -> int:
