@@ -17,6 +17,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
+from repertoire.sandbox.layers import LAYERS
+
 from .servers import Home
 from .wire import Failed, StdioClient, call
 
@@ -105,6 +107,9 @@ class Repertoire:
         self._folder = folder
         self._home = Home(folder / "home")
         self._home.environ["REPERTOIRE_INLINE_DEADLINE_S"] = "0.1"
+        # a created body marks its effects in files, which the sandbox refuses: what is measured is how runs survive
+        walls = ",".join(name for name in LAYERS if name != "limits")
+        self._home.environ |= {"REPERTOIRE_SANDBOX_WITHOUT": walls, "REPERTOIRE_AUTHORING": "sandboxed"}
         self._source = (_HERE / "five_own.py").read_text().replace("@FOLDER@", str(folder))
         self._client: StdioClient | None = None
         self._run = ""

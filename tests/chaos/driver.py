@@ -23,6 +23,7 @@ from .workflows import CREATED, FILES, TINY
 _SETTINGS: Final = """\
 workers = {workers}
 ready_workflows = false
+packages = ["fcntl"]
 search_model = "off"
 inline_deadline_s = 2
 run_timeout_s = 3600

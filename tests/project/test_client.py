@@ -24,7 +24,7 @@ from mcp.client.sse import sse_client
 from repertoire_client import Event, RepertoireCallError, RepertoireClient, SyncRepertoireClient
 from support.transports import http_server, way_in
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("without_walls")]
 
 CLIENTS = Path(__file__).parents[2] / "clients"
 CONFIGS = CLIENTS / "configs"

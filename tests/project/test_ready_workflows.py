@@ -33,7 +33,7 @@ def test_every_ready_workflow_says_what_it_does_and_knows_only_the_products_opti
     for run in [one.run for one in classes] or [module.run]:
         assert (run.__doc__ or "").strip()
         assert set(run.__annotations__) >= {"return"}
-    known = {"title", "tags", "timeout_s", "read_only", "idempotent", "disconnect"}
+    known = {"title", "tags", "timeout_s", "read_only", "idempotent", "disconnect", "callable_by_untrusted"}
     assert set(module.__workflow__) <= known
 
 
