@@ -82,7 +82,7 @@ async def answered(app: App, run_id: str) -> Any:
 
 async def test_a_created_workflow_calls_files_of_its_caller_two_deep(tmp_path: Path) -> None:
     caller = folder(tmp_path / "files", double=DOUBLE, middle=calling("double", " + 1"))
-    async with opened(tmp_path / "home") as app:
+    async with opened(tmp_path / "home", untrusted_workflows="*") as app:
         await app.service.library.wait_until_settled(caller, 60)
         await app.service.publishing.create(caller, "top", calling("middle"))
         assert await result(app, caller, "top", 5) == 11
@@ -94,7 +94,7 @@ async def test_a_file_calls_a_file_of_another_folder_and_the_first_folder_wins(t
     one = folder(tmp_path / "one", top=calling("double"))
     two = folder(tmp_path / "two", double=DOUBLE)
     three = folder(tmp_path / "three", double=TRIPLE)
-    async with opened(tmp_path / "home") as app:
+    async with opened(tmp_path / "home", untrusted_workflows="*") as app:
         for roots, expected in ((two.roots, 2), (three.roots, 3), (two.roots + three.roots, 2)):
             caller = Caller(roots=one.roots + roots)
             await app.service.library.wait_until_settled(caller, 60)
@@ -109,7 +109,7 @@ def run(n: int) -> list:
     names = [one["name"] for one in workflows.list()] + [one["name"] for one in workflows.search("double secret")]
     return [workflows.invoke("double", n=n), "secret" in names, workflows.get("secret") is not None]
 '''
-    async with opened(tmp_path / "home") as app:
+    async with opened(tmp_path / "home", untrusted_workflows="*") as app:
         for caller in (mine, theirs):
             await app.service.library.wait_until_settled(caller, 60)
         await app.service.publishing.create(mine, "looks", looks)
@@ -130,12 +130,12 @@ def run(n: int) -> list:
 async def test_a_resumed_run_sees_its_callers_folders_though_nobody_has_opened_them_yet(tmp_path: Path) -> None:
     caller = folder(tmp_path / "files", double=DOUBLE, middle=calling("double", " + 1"))
     later = 'def run(n: int) -> int:\n    """L."""\n    ask("Go on?", bool)\n    return workflows.middle(n=n)\n'
-    async with opened(tmp_path / "home") as app:
+    async with opened(tmp_path / "home", untrusted_workflows="*") as app:
         await app.service.library.wait_until_settled(caller, 60)
         await app.service.publishing.create(caller, "later", later)
         await app.service.publishing.create(caller, "top", calling("later"))
         run_id = await asked(app, caller, "top")
-    async with opened(tmp_path / "home", workers="1") as app:
+    async with opened(tmp_path / "home", untrusted_workflows="*", workers="1") as app:
         assert await answered(app, run_id) == 3
 
 
@@ -144,26 +144,26 @@ async def test_a_file_that_the_new_server_has_not_read_yet_is_waited_for_without
 ) -> None:
     caller = folder(tmp_path / "files")
     source = 'def run(n: int) -> int:\n    """L."""\n    ask("Go on?", bool)\n    return workflows.double(n=n)\n'
-    async with opened(tmp_path / "home") as app:
+    async with opened(tmp_path / "home", untrusted_workflows="*") as app:
         await app.service.library.wait_until_settled(caller, 60)
         await app.service.publishing.create(caller, "later", source, force=True)
         run_id = await asked(app, caller, "later")
     folder(tmp_path / "files", double="import time\ntime.sleep(1)\n" + DOUBLE)
-    async with opened(tmp_path / "home", workers="1") as app:
+    async with opened(tmp_path / "home", untrusted_workflows="*", workers="1") as app:
         assert await answered(app, run_id) == 2
 
 
 @pytest.mark.parametrize("change", ["edited", "removed"])
 async def test_what_a_run_has_called_once_stays_the_same_after_a_resume(tmp_path: Path, change: str) -> None:
     caller = folder(tmp_path / "files", double=DOUBLE, asking=ASKING)
-    async with opened(tmp_path / "home") as app:
+    async with opened(tmp_path / "home", untrusted_workflows="*") as app:
         await app.service.library.wait_until_settled(caller, 60)
         run_id = await asked(app, caller, "asking")
     if change == "edited":
         (tmp_path / "files" / "double.py").write_text(TRIPLE)
     else:
         (tmp_path / "files" / "double.py").unlink()
-    async with opened(tmp_path / "home") as app:
+    async with opened(tmp_path / "home", untrusted_workflows="*") as app:
         assert await answered(app, run_id) == [2, 2]
 
 
@@ -175,11 +175,11 @@ async def test_a_call_by_the_files_name_stays_what_it_was_though_its_class_was_r
     caller = folder(
         tmp_path / "files", sums=held.format(name="Doubling", by=2), asking=ASKING.replace('"double"', '"sums"')
     )
-    async with opened(tmp_path / "home") as app:
+    async with opened(tmp_path / "home", untrusted_workflows="*") as app:
         await app.service.library.wait_until_settled(caller, 60)
         run_id = await asked(app, caller, "asking")
     (tmp_path / "files" / "sums.py").write_text(held.format(name="Tripling", by=3))
-    async with opened(tmp_path / "home") as app:
+    async with opened(tmp_path / "home", untrusted_workflows="*") as app:
         assert await answered(app, run_id) == [2, 2]
 
 
@@ -191,7 +191,7 @@ async def run(n: int) -> list:
     """Many."""
     return await asyncio.gather(*[workflows.invoke("double", n=n) for _ in range(4)])
 '''
-    async with opened(tmp_path / "home") as app:
+    async with opened(tmp_path / "home", untrusted_workflows="*") as app:
         await app.service.library.wait_until_settled(caller, 60)
         await app.service.publishing.create(caller, "together", together)
         assert await result(app, caller, "together") == [2] * 4
@@ -201,7 +201,7 @@ async def run(n: int) -> list:
 
 async def test_a_rerun_sees_the_folders_of_the_run_that_it_repeats(tmp_path: Path) -> None:
     mine, theirs = folder(tmp_path / "mine", double=DOUBLE), folder(tmp_path / "theirs", double=TRIPLE)
-    async with opened(tmp_path / "home") as app:
+    async with opened(tmp_path / "home", untrusted_workflows="*") as app:
         for caller in (mine, theirs):
             await app.service.library.wait_until_settled(caller, 60)
         await app.service.publishing.create(mine, "top", calling("double"))
@@ -220,7 +220,7 @@ def run(n: int) -> str:
     return str(made["findings"])
 ''')  # fmt: skip
     examples = [{"arguments": {"n": 2}, "expect": 4}]
-    async with opened(tmp_path / "home") as app:
+    async with opened(tmp_path / "home", untrusted_workflows="*") as app:
         await app.service.library.wait_until_settled(caller, 60)
         answer = await app.service.publishing.create(caller, "top", calling("double"), examples=examples)
         assert answer["examples"]["passed"] == 1 and "unknown_workflow" not in rules(answer)
@@ -234,13 +234,13 @@ async def test_a_run_of_before_folders_were_stored_sees_that_of_its_file(tmp_pat
     caller = folder(
         tmp_path / "files", asking=ASKING.replace('first = workflows.invoke("double", n=n)', "first = 0"), double=DOUBLE
     )
-    async with opened(tmp_path / "home") as app:
+    async with opened(tmp_path / "home", untrusted_workflows="*") as app:
         await app.service.library.wait_until_settled(caller, 60)
         run_id = await asked(app, caller, "asking")
     with sqlite3.connect(tmp_path / "home" / "repertoire.db") as db:
         db.execute("UPDATE run SET roots = NULL")
     db.close()
-    async with opened(tmp_path / "home") as app:
+    async with opened(tmp_path / "home", untrusted_workflows="*") as app:
         assert await answered(app, run_id) == [0, 2]
 
 
@@ -249,7 +249,7 @@ async def test_http_callers_and_those_of_an_embedded_server_have_the_servers_fol
     settings = load(
         home=str(tmp_path / "home"),
         roots=(str(tmp_path / "files"),),
-        environ={f"REPERTOIRE_{k.upper()}": v for k, v in OFF.items()},
+        environ={f"REPERTOIRE_{k.upper()}": v for k, v in {**OFF, "untrusted_workflows": "*"}.items()},
     )
     async with open_app(settings) as app:
         caller = Caller(roots=app.service.settings.roots, env=app.service.settings.own_env())
@@ -262,7 +262,7 @@ async def test_publishing_tells_of_a_callee_that_its_creator_does_not_see(tmp_pa
     named = 'from repertoire import Workflow\nclass Doubling(Workflow):\n    """D."""\n    def run(self, n: int) -> int:\n        return n\n'
     caller = folder(tmp_path / "files", double=DOUBLE, sums=named, bad="def run(:\n")
     folder(tmp_path / "theirs", theirs=DOUBLE)
-    async with opened(tmp_path / "home") as app:  # nobody has waited until the files are read
+    async with opened(tmp_path / "home", untrusted_workflows="*") as app:  # nobody has waited until the files are read
         for callee, expected in (
             ("double", None), ("sums", None), ("Doubling", None), ("doubel", "Is it `double`"), ("theirs", "Publish that workflow first"),
             ("bad", "list_workflows says under `broken`"),
@@ -279,7 +279,7 @@ async def test_publishing_tells_of_a_callee_that_its_creator_does_not_see(tmp_pa
 
 async def test_a_call_while_the_folders_are_read_waits_for_its_name(tmp_path: Path) -> None:
     caller = folder(tmp_path / "files", double="import time\ntime.sleep(0.5)\n" + DOUBLE)
-    async with opened(tmp_path / "home") as app:
+    async with opened(tmp_path / "home", untrusted_workflows="*") as app:
         assert await result(app, caller, "double") == 2
 
 
@@ -289,6 +289,8 @@ async def test_n1_what_a_host_s_workflows_call_is_found_in_that_host_s_folders(t
     folder(one, double=DOUBLE)
     folder(two, from_two=calling("double", " + 100"))
     serve = ["-P", "-m", "repertoire", "serve", "--home", str(home)]
+    home.mkdir(mode=0o700)
+    (home / "repertoire.toml").write_text('untrusted_workflows = ["*"]\n')
     with way_in("stdio", home, {}):
         folders = ["--workflows", str(one), "--workflows", str(two)]
         host = StdioServerParameters(command=sys.executable, args=[*serve, *folders])

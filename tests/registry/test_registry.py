@@ -134,6 +134,7 @@ def test_the_page_on_configuration_names_every_setting_with_its_default() -> Non
         "home",
         "limits",
         "sources",
+        "remarks",
     }
     defaults = Limits()
     for name in Limits.__struct_fields__:
