@@ -206,11 +206,13 @@ class Capture:
         except BlockingIOError:
             return False
         if self._sink is not None:
-            said = msgspec.msgpack.decode(data)
-            if said[0] == "text":
-                self._feed(*said[1:])
-            else:
-                self._sink.hear(*said)
+            # a body that writes to every descriptor writes here too
+            with contextlib.suppress(msgspec.MsgspecError, AttributeError, LookupError, TypeError, ValueError):
+                said = msgspec.msgpack.decode(data)
+                if said[0] == "text":
+                    self._feed(*said[1:])
+                else:
+                    self._sink.hear(*said)
         return True
 
     def _feed(self, writer: int, source: str, text: str, *, single: bool = False) -> None:
