@@ -22,12 +22,12 @@ JSON_OF = "import json\njson_of = json.dumps\n"
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home(tmp_path: Path, without_walls: None) -> Path:
     return tmp_path / "home"
 
 
 @pytest.fixture
-async def app(home: Path, without_walls: None) -> AsyncIterator[App]:
+async def app(home: Path) -> AsyncIterator[App]:
     async with opened(home, workers="4", authoring="sandboxed") as app:
         yield app
 
