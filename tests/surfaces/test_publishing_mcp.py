@@ -57,7 +57,7 @@ async def test_an_agent_is_told_what_to_correct_and_corrects_it(way: Way) -> Non
 
 
 def test_the_page_s_script_does_what_it_says(tmp_path: Path) -> None:
-    (source,) = re.findall(
+    *_, source = re.findall(
         r"^```python\n(.*?)^```", (ROOT / "docs" / "publishing.md").read_text(), re.MULTILINE | re.DOTALL
     )
     (tmp_path / "script.py").write_text(source)
