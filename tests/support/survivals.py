@@ -62,7 +62,10 @@ def repeated(lines: Iterable[str]) -> dict[str, int]:
 @asynccontextmanager
 async def opened(home: Path, **environ: str) -> AsyncIterator[App]:
     """The app of this home, in this process; `environ` are settings."""
-    named = {f"REPERTOIRE_{name.upper()}": value for name, value in {"ready_workflows": "false", "authoring": "sandboxed", **environ}.items()}
+    named = {
+        f"REPERTOIRE_{name.upper()}": value
+        for name, value in {"ready_workflows": "false", "authoring": "sandboxed", **environ}.items()
+    }
     async with open_app(load(home=str(home), environ=named), watch=False) as app:
         await app.service.library.wait_until_settled(Caller())
         yield app

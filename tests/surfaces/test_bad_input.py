@@ -154,9 +154,7 @@ async def test_a_body_that_exits_its_process_is_named(way: Way) -> None:
         assert error["code"] == "worker_exit" and "exit code 3" in error["message"]
         error = await failed(client, '"""Exit."""\nimport sys\n\ndef run() -> None:\n    sys.exit("enough")\n')
         assert error["code"] == "exit"
-        error = await failed(
-            client, '"""Exit."""\nimport os\n\ndef run() -> None:\n    os.abort()\n'
-        )
+        error = await failed(client, '"""Exit."""\nimport os\n\ndef run() -> None:\n    os.abort()\n')
         assert error["code"] == "worker_lost"
 
 
