@@ -42,6 +42,9 @@ def die(name="died"):
 """
 """Put before a body. Nothing of it may be called `now` or the like, and it is one block, so that lines of bodies stay in order."""
 
+_PACKAGES = "http,multiprocessing,subprocess,urllib"
+"""Bodies that run without walls (`without_walls` in conftest.py) import these too."""
+
 
 def body(folder: Path, source: str) -> str:
     """The text of a workflow whose traces are in `folder`."""
@@ -62,10 +65,8 @@ def repeated(lines: Iterable[str]) -> dict[str, int]:
 @asynccontextmanager
 async def opened(home: Path, **environ: str) -> AsyncIterator[App]:
     """The app of this home, in this process; `environ` are settings."""
-    named = {
-        f"REPERTOIRE_{name.upper()}": value
-        for name, value in {"ready_workflows": "false", "authoring": "sandboxed", **environ}.items()
-    }
+    settings = {"ready_workflows": "false", "authoring": "sandboxed", "packages": _PACKAGES, **environ}
+    named = {f"REPERTOIRE_{name.upper()}": value for name, value in settings.items()}
     async with open_app(load(home=str(home), environ=named), watch=False) as app:
         await app.service.library.wait_until_settled(Caller())
         yield app
