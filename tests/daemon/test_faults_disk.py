@@ -37,7 +37,7 @@ from support.faults import (
 from support.mcp_calls import call, create, eventually
 from support.transports import Way, runs_of, way_in
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("without_walls")]
 
 DOORS = ["stdio-legacy", "http-modern", "sse-legacy"]
 
