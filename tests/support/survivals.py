@@ -42,7 +42,7 @@ def die(name="died"):
 """
 """Put before a body. Nothing of it may be called `now` or the like, and it is one block, so that lines of bodies stay in order."""
 
-_PACKAGES = "http,multiprocessing,subprocess,urllib"
+_PACKAGES = "http.client,multiprocessing,subprocess,urllib.error"
 """Bodies that run without walls (`without_walls` in conftest.py) import these too."""
 
 

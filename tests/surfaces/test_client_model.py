@@ -23,7 +23,7 @@ from support.transports import Way, http_server, way_in
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:.*SEP-2577")]
 
-ENVIRON = {"REPERTOIRE_INLINE_DEADLINE_S": "40", "REPERTOIRE_WORKERS": "4"}
+ENVIRON = {"REPERTOIRE_INLINE_DEADLINE_S": "40", "REPERTOIRE_WORKERS": "4", "REPERTOIRE_PACKAGES": "pydantic_ai"}
 LEGACY = ["memory-legacy", "stdio-legacy", "http-legacy", "sse-legacy"]
 MODERN = ["memory-modern", "stdio-modern", "http-modern"]
 

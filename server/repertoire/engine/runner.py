@@ -226,11 +226,13 @@ class Runner:
         return live
 
     async def _reason_to_wait(self, version: WorkflowVersion, point: ResumePoint, forced: bool) -> str | None:
-        """Why a person has to decide before the run goes on. None: it goes on."""
-        try:
-            await self._check_may_run(version)
-        except NotApproved as refusal:
-            return waits_for_approval(refusal)
+        """Why a person has to decide before the run goes on. None: it goes on. As long as the walls are not known, its own task asks: that may
+        take a second, and until then nobody would find the run."""
+        if self._pool.known_isolation is not None:
+            try:
+                await self._check_may_run(version)
+            except NotApproved as refusal:
+                return waits_for_approval(refusal)
         recorded, ours = fingerprints(point)
         return foreign_journal(recorded, ours) if recorded != ours and not forced else None
 
@@ -315,6 +317,11 @@ class Runner:
             logger.warning("%s has been taken over by another process", live.run.id)
             self._live.leave(live)
             return
+        except NotApproved as refusal:
+            end = failure(refusal)
+            if live.is_resumed:
+                live.begin_parking()
+                end = Parking(why=waits_for_approval(refusal))
         except RepertoireError as error:
             end = failure(error)
         except Exception:  # the edge of a run: each error of the server becomes a recorded fault
