@@ -7,15 +7,18 @@ version for all later calls of the name. Not the doors for time and questions: t
 from __future__ import annotations
 
 import json
+import logging
 import math
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import anyio
 import msgspec
 
 from ..engine.child_runs import Children
 from ..engine.doors import Door, DoorCall, DoorResult
 from ..engine.live_run import Live
-from ..errors import BadArguments, UnknownWorkflow
+from ..errors import BadArguments, StorageError, UnknownWorkflow
 from ..model.session import Caller
 from ..model.workflow_version import WorkflowVersion
 from ..names import new_session_id
@@ -30,6 +33,11 @@ _FIRST_LOOK_S: Final = 10.0
 """How long a call waits for folders that are being read. After that it does without a file that hangs on import."""
 _BRIEF_LOOK_S: Final = 3.0
 """The same for calls during which a run keeps its worker: reading a file may need that worker."""
+
+
+logger = logging.getLogger(__name__)
+
+_TRY_AGAIN_S: Final = 0.5
 
 
 class WorkflowDoors:
@@ -166,23 +174,40 @@ class WorkflowDoors:
         if (known := await answer_before_crash(self._store, call)) is not None:
             return known
         args = call.args
-        created = await self._publishing.create(
-            _caller(call),
-            str(args.get("name", "")),
-            str(args.get("source", "")),
-            args.get("description") or None,
-            bool(args.get("replace")),
-            args.get("examples"),
-            _strings(args.get("tags")),
-        )
-        return DoorResult(created)
+
+        async def create() -> Any:
+            return await self._publishing.create(
+                _caller(call),
+                str(args.get("name", "")),
+                str(args.get("source", "")),
+                args.get("description") or None,
+                bool(args.get("replace")),
+                args.get("examples"),
+                _strings(args.get("tags")),
+            )
+
+        return DoorResult(await _when_it_can_be_stored(create))
 
     async def _delete(self, call: DoorCall) -> DoorResult:
         if (known := await answer_before_crash(self._store, call)) is not None:
             return known
-        return DoorResult(
-            await self._publishing.delete(_caller(call), str(call.args.get("name", "")), bool(call.args.get("force")))
-        )
+
+        async def delete() -> Any:
+            return await self._publishing.delete(
+                _caller(call), str(call.args.get("name", "")), bool(call.args.get("force"))
+            )
+
+        return DoorResult(await _when_it_can_be_stored(delete))
+
+
+async def _when_it_can_be_stored(change: Callable[[], Awaitable[Any]]) -> Any:
+    """Make a change that is one transaction. A full disk or a lock is no failure of the run: it waits, as for its records."""
+    while True:
+        try:
+            return await change()
+        except StorageError:
+            logger.warning("a body's change of workflows waits until it can be stored")
+            await anyio.sleep(_TRY_AGAIN_S)
 
 
 async def answer_before_crash(store: Store, call: DoorCall) -> DoorResult | None:
