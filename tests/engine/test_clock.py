@@ -39,7 +39,9 @@ def clock() -> Hands:
 
 @pytest.fixture
 async def app(home: Path, clock: Hands) -> AsyncIterator[App]:
-    async with open_app(load(home=str(home), environ={}), watch=False, clock=clock) as app:
+    async with open_app(
+        load(home=str(home), environ={"REPERTOIRE_AUTHORING": "sandboxed"}), watch=False, clock=clock
+    ) as app:
         yield app
 
 
@@ -120,7 +122,7 @@ async def test_r9_a_short_sleep_that_keeps_its_worker_hears_of_a_jump(app: App, 
 async def test_r9_a_restart_while_the_clock_is_back_waits_for_the_right_time_again(
     home: Path, clock: Hands, traces: Path
 ) -> None:
-    settings = load(home=str(home), environ={})
+    settings = load(home=str(home), environ={"REPERTOIRE_AUTHORING": "sandboxed"})
     async with open_app(settings, watch=False) as app:
         await publish(app, traces, flow=SLEEPS)
         run_id = (await app.service.runs.start(ME, "flow", {"seconds": 6})).run.id
