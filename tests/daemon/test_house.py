@@ -68,7 +68,7 @@ async def test_a_host_that_leaves_lets_its_run_go_on(home: Stdio) -> None:
     async with home.client() as client:
         await create(client, "slow", SLOW)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.call_tool, "slow", {"seconds": 3})
+            tasks.start_soon(client.call_tool, "slow", {"seconds": 8})
 
             async def begun() -> bool:
                 return bool(await runs_of(home.home, "--status", "working"))
