@@ -23,6 +23,7 @@ import pytest
 
 from repertoire import wire
 from repertoire.engine.sandboxed_zygote import SandboxedZygotes
+from repertoire.engine.scratch_folders import Scratch
 from repertoire.engine.zygote_client import ZygoteClient
 from repertoire.limits import Limits
 from repertoire.sandbox.layers import LAYERS, LayerName
@@ -92,7 +93,7 @@ async def standing(
     off = [name for name in LAYERS if name not in layers]
     monkeypatch.setenv("REPERTOIRE_SANDBOX_WITHOUT", ",".join([*off, "bubblewrap"]))
     async with anyio.create_task_group() as tasks:
-        zygotes = SandboxedZygotes(_LIMITS if "scratch" in layers else _NONE, 1, str(scratch), (), tasks)
+        zygotes = SandboxedZygotes(_LIMITS if "scratch" in layers else _NONE, 1, Scratch(str(scratch)), (), tasks)
         try:
             client = await zygotes.get("plain")
             states = {layer.name: layer for layer in (await zygotes.isolation()).layers}

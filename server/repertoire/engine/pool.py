@@ -175,7 +175,7 @@ class WorkerPool:
         self._idle = IdleWorkers(tasks, self._refill)
         self._environment = worker_environment()
         self._flags = ("--prefer-installed",) if settings.prefer_installed else ()
-        self._sandboxed = SandboxedZygotes(limits, self.size, scratch.folder, self._flags, tasks)
+        self._sandboxed = SandboxedZygotes(limits, self.size, scratch, self._flags, tasks)
         self._trusted_flags = (*self._flags, "--memory-mb", str(trusted_memory_mb(limits)))
         self._warming: ZygoteClient | None = None
         self._warm_lock = anyio.Lock()

@@ -11,7 +11,6 @@ import errno
 import logging
 import os
 import sys
-import tempfile
 from typing import Final, Literal
 
 import anyio
@@ -23,6 +22,7 @@ from ..sandbox.cgroup import Cgroup
 from ..sandbox.elsewhere import isolation_of
 from ..sandbox.launch import Launch, launches
 from ..sandbox.layers import LAYERS, Isolation, Layer, LayerName
+from .scratch_folders import Scratch
 from .zygote_client import ZygoteClient
 
 logger = logging.getLogger(__name__)
@@ -45,9 +45,9 @@ _SPARE_SLOTS: Final = 4
 
 class SandboxedZygotes:
     def __init__(
-        self, limits: Limits, workers: int, scratch: str, flags: tuple[str, ...], tasks: anyio.abc.TaskGroup
+        self, limits: Limits, workers: int, scratch: Scratch, flags: tuple[str, ...], tasks: anyio.abc.TaskGroup
     ) -> None:
-        """`scratch`: a folder of the home, for machines on which nothing can be mounted."""
+        """`scratch`: for machines on which nothing can be mounted."""
         self._tasks = tasks
         self._limits = limits
         self._slots = workers + _SPARE_SLOTS
@@ -122,7 +122,7 @@ class SandboxedZygotes:
 
     async def _start_by(self, launch: Launch, kind: Kind, without: tuple[str, ...]) -> tuple[ZygoteClient, Cgroup]:
         if launch.way == "plain":
-            launch = launch.with_scratch(tempfile.mkdtemp(prefix="zygote-", dir=self._scratch))
+            launch = launch.with_scratch(self._scratch.new())
         cgroup = Cgroup(self._memory_mb(), launch.setup.processes or _PROCESSES, is_off="cgroup" in without)
         self._cgroups.append(cgroup)
         preload = [word for name in _PRELOADED[kind] for word in ("--preload", name)]

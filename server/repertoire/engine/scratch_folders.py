@@ -1,4 +1,4 @@
-"""Scratch: makes the working folders of runs of created workflows, all below the home; used by WorkerPool and the app.
+"""Scratch: makes folders for zygotes where nothing can be mounted, all below the home; used by SandboxedZygotes and the app.
 
 A killed server leaves its folders behind. They lie below the home, so the home's next owner knows that no process uses them, and
 deletes them. No home looks at the folders of another.
@@ -28,10 +28,10 @@ class Scratch:
     def new(self) -> str:
         """An empty folder, for this user only."""
         try:
-            return tempfile.mkdtemp(prefix="run-", dir=self.folder)
+            return tempfile.mkdtemp(prefix="zygote-", dir=self.folder)
         except FileNotFoundError:  # another program has deleted the folder
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
-            return tempfile.mkdtemp(prefix="run-", dir=self.folder)
+            return tempfile.mkdtemp(prefix="zygote-", dir=self.folder)
 
     async def sweep(self) -> None:
         """Delete the folders of earlier owners, one after the other, in a thread: a folder may hold many files."""

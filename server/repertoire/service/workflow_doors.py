@@ -29,15 +29,14 @@ from .references import References, has_references
 from .trust import TrustRules
 from .versions import Versions
 
+logger = logging.getLogger(__name__)
+
 _FIRST_LOOK_S: Final = 10.0
 """How long a call waits for folders that are being read. After that it does without a file that hangs on import."""
 _BRIEF_LOOK_S: Final = 3.0
 """The same for calls during which a run keeps its worker: reading a file may need that worker."""
-
-
-logger = logging.getLogger(__name__)
-
 _TRY_AGAIN_S: Final = 0.5
+"""Pause before a change that could not be stored is tried again."""
 
 
 class WorkflowDoors:

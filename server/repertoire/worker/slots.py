@@ -99,6 +99,6 @@ def _clean(slot: str) -> NoReturn:
         os.chmod(slot, 0o700)
         empty(slot)
     except OSError as error:
-        print(f"repertoire zygote: {slot} cannot be emptied, and is not used again: {error}", file=sys.stderr)  # noqa: T201
+        print(f"repertoire zygote: {slot} cannot be emptied, and is not used again: {error}", file=sys.stderr)  # noqa: T201  # the server's log is its stderr
         os._exit(1)
     os._exit(0)
